@@ -1,0 +1,2 @@
+//! oxkeeper. 
+fn main() {}
