@@ -1,2 +1,2 @@
-//! oxkeeper. 
+//! oxkeeper.
 fn main() {}
