@@ -1,0 +1,5 @@
+//! The znode tree.
+
+mod change;
+
+pub use change::{AclRef, Change, ChangeKind};
