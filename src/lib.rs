@@ -1,3 +1,12 @@
-//! oxkeeper.
+//! oxkeeper: a ZooKeeper server that replaces Apache ZooKeeper in place.
+//!
+//! The core (`node` and what it joins: `processor`, `session`, `tree`, `watch`, `auth`) is a library of state
+//! machines: events in, actions out. It never reads a clock, opens a file or a socket, spawns, sleeps, or draws a
+//! random number that was not handed to it. `server` is the shell around it; `storage` the files below.
+//! `ARCHITECTURE.md` is the map.
 
+pub mod auth;
+pub mod node;
+pub mod processor;
+pub mod session;
 pub mod tree;

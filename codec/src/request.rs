@@ -172,26 +172,31 @@ impl OpResult {
     }
 }
 
-/// Appends the body of a reply to a multi or multi-read (`MultiResponse.serialize`).
+/// Appends one result, with its header.
+pub fn encode_result(result: &OpResult, out: &mut Vec<u8>) {
+    let err = if let OpResult::Error(code) = result { code.0 } else { 0 };
+    MultiHeader { op: result.op(), done: false, err }.encode(out);
+    match result {
+        OpResult::Create(path) => path.encode(out),
+        OpResult::Create2(path, stat) => {
+            path.encode(out);
+            stat.encode(out);
+        }
+        OpResult::SetData(stat) => stat.encode(out),
+        OpResult::Error(code) => code.encode(out),
+        OpResult::GetData(data, stat) => {
+            data.encode(out);
+            stat.encode(out);
+        }
+        OpResult::GetChildren(children) => children.encode(out),
+        OpResult::Delete | OpResult::Check => {}
+    }
+}
+
+/// Appends the body of a reply to a multi or multi-read: results and the end (`MultiResponse.serialize`).
 pub fn encode_results(results: &[OpResult], out: &mut Vec<u8>) {
     for result in results {
-        let err = if let OpResult::Error(code) = result { code.0 } else { 0 };
-        MultiHeader { op: result.op(), done: false, err }.encode(out);
-        match result {
-            OpResult::Create(path) => path.encode(out),
-            OpResult::Create2(path, stat) => {
-                path.encode(out);
-                stat.encode(out);
-            }
-            OpResult::SetData(stat) => stat.encode(out),
-            OpResult::Error(code) => code.encode(out),
-            OpResult::GetData(data, stat) => {
-                data.encode(out);
-                stat.encode(out);
-            }
-            OpResult::GetChildren(children) => children.encode(out),
-            OpResult::Delete | OpResult::Check => {}
-        }
+        encode_result(result, out);
     }
     MultiHeader { op: OpCode::ERROR, done: true, err: -1 }.encode(out);
 }

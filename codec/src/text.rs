@@ -7,10 +7,15 @@
 )]
 
 use bytes::Bytes;
-use std::{fmt, ops::Deref};
+use std::{
+    borrow::Borrow,
+    fmt,
+    hash::{Hash, Hasher},
+    ops::Deref,
+};
 
 /// A cheaply cloned piece of UTF-8 text, usually a slice of a request or of a file.
-#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ByteStr(Bytes);
 
 impl ByteStr {
@@ -44,6 +49,19 @@ impl Deref for ByteStr {
     type Target = str;
     fn deref(&self) -> &str {
         self.as_str()
+    }
+}
+
+// Hashes and orders as `str` does, so that maps can be asked with one.
+impl Hash for ByteStr {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl Borrow<str> for ByteStr {
+    fn borrow(&self) -> &str {
+        self
     }
 }
 

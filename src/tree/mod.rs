@@ -1,5 +1,430 @@
-//! The znode tree.
+//! The znode tree: what every member of an ensemble holds in the same state.
+//!
+//! It changes only by [`Tree::apply`] of transactions in zxid order, and by loading a snapshot. Applying is
+//! deterministic and idempotent: a snapshot may hold later changes than its number says.
+//!
+//! Invariants (checked by [`Tree::check`] in tests and in the simulator): every node is reachable from the root by
+//! the path that the index knows it under; each ephemeral is listed under its session and back; the digest is the
+//! sum of the nodes' digests; no list of the ACL table is unused. No I/O, no clock, no randomness.
 
+mod acl;
+mod apply;
 mod change;
+mod check;
+mod digest;
+mod index;
+mod load;
+mod node;
+mod owner;
+pub mod quota;
+mod snapshot;
 
+pub use acl::AclId;
+pub use apply::{Applied, Observer};
 pub use change::{AclRef, Change, ChangeKind};
+pub use digest::{crc_of_content, node_digest};
+pub use load::{LoadError, Loader};
+pub use node::NodeId;
+pub use owner::{CONTAINER_OWNER, MAX_TTL_MS, Owner, OwnerRules};
+pub use snapshot::Snapshotter;
+
+use acl::AclTable;
+use index::Index;
+use node::{Content, Node, Slab};
+use oxkeeper_codec::{
+    SessionId, Zxid,
+    records::{Stat, StatPersisted},
+};
+use quota::QuotaSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The znode that holds the ensemble's configuration.
+pub const CONFIG_PATH: &str = "/zookeeper/config";
+/// Paths that cannot be deleted (`DataTree.isSpecialPath`).
+pub const SPECIAL_PATHS: [&str; 4] = ["/", "/zookeeper", quota::QUOTA_ROOT, CONFIG_PATH];
+
+/// What a tree is made with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TreeOptions {
+    /// How stored owners are read.
+    pub owners: OwnerRules,
+    /// `digest.enabled`: whether the tree's digest is kept.
+    pub digest: bool,
+    /// Seed of the path hash: chosen at random by the shell, so that nobody can choose colliding paths.
+    pub hash_seed: u64,
+}
+
+impl Default for TreeOptions {
+    fn default() -> Self {
+        Self { owners: OwnerRules::default(), digest: true, hash_seed: 0 }
+    }
+}
+
+/// The tree.
+#[derive(Debug)]
+pub struct Tree {
+    options: TreeOptions,
+    nodes: Slab,
+    index: Index,
+    acls: AclTable,
+    ephemerals: BTreeMap<SessionId, BTreeSet<NodeId>>,
+    containers: BTreeSet<NodeId>,
+    ttls: BTreeSet<NodeId>,
+    quotas: QuotaSet,
+    digest: u64,
+    last_zxid: Zxid,
+    /// Sum of path lengths (in UTF-16 units, as `String.length`) and data lengths.
+    data_size: i64,
+}
+
+/// A znode, for reading.
+#[derive(Debug, Clone, Copy)]
+pub struct NodeRef<'t> {
+    tree: &'t Tree,
+    id: NodeId,
+}
+
+impl Tree {
+    /// The tree of a server that never had data: `/`, `/zookeeper`, `/zookeeper/quota`, `/zookeeper/config`.
+    pub fn new(options: TreeOptions) -> Self {
+        let mut tree = Self::without_nodes(options);
+        let zero = StatPersisted {
+            czxid: Zxid::ZERO,
+            mzxid: Zxid::ZERO,
+            ctime: 0,
+            mtime: 0,
+            version: 0,
+            cversion: 0,
+            aversion: 0,
+            ephemeral_owner: 0,
+            pzxid: Zxid::ZERO,
+        };
+        tree.insert_root(Some(b""), AclId::OPEN, &zero);
+        tree.insert_child(NodeId::ROOT, "/zookeeper", Some(b""), AclId::OPEN, &zero);
+        let zookeeper = tree.find("/zookeeper").expect("just inserted");
+        tree.insert_child(zookeeper, quota::QUOTA_ROOT, Some(b""), AclId::OPEN, &zero);
+        let readable = tree.acls.acquire(&[load::world_readable()]);
+        tree.insert_child(
+            zookeeper,
+            CONFIG_PATH,
+            Some(b""),
+            readable,
+            &StatPersisted { aversion: -1, ..zero },
+        );
+        tree
+    }
+
+    fn without_nodes(options: TreeOptions) -> Self {
+        Self {
+            options,
+            nodes: Slab::default(),
+            index: Index::new(options.hash_seed),
+            acls: AclTable::new(),
+            ephemerals: BTreeMap::new(),
+            containers: BTreeSet::new(),
+            ttls: BTreeSet::new(),
+            quotas: QuotaSet::default(),
+            digest: 0,
+            last_zxid: Zxid::ZERO,
+            data_size: 0,
+        }
+    }
+
+    /// What the tree was made with.
+    pub const fn options(&self) -> TreeOptions {
+        self.options
+    }
+
+    fn find(&self, path: &str) -> Option<NodeId> {
+        // The root's own path is "", and "/" is its alias.
+        self.index.find(&self.nodes, if path == "/" { "" } else { path })
+    }
+
+    /// The znode at a path; "" and "/" are the root.
+    pub fn get(&self, path: &str) -> Option<NodeRef<'_>> {
+        self.find(path).map(|id| self.node(id))
+    }
+
+    /// The znode with this id, which must be in use.
+    pub const fn node(&self, id: NodeId) -> NodeRef<'_> {
+        NodeRef { tree: self, id }
+    }
+
+    /// Number of znodes (the root counts once; the official server counts it twice).
+    pub const fn node_count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// The last transaction that was applied.
+    pub const fn last_zxid(&self) -> Zxid {
+        self.last_zxid
+    }
+
+    /// The digest of all znodes; 0 when it is not kept.
+    pub const fn digest(&self) -> u64 {
+        self.digest
+    }
+
+    /// Lengths of all paths and data, in bytes (`approximate_data_size`).
+    pub const fn data_size(&self) -> i64 {
+        self.data_size
+    }
+
+    /// Number of ephemerals.
+    pub fn ephemeral_count(&self) -> usize {
+        self.ephemerals.values().map(BTreeSet::len).sum()
+    }
+
+    /// Paths of a session's ephemerals.
+    pub fn ephemerals_of(&self, session: SessionId) -> impl Iterator<Item = String> {
+        self.ephemerals.get(&session).into_iter().flatten().map(|&id| self.node(id).path())
+    }
+
+    /// Sessions that have or had ephemerals, in order, with their paths.
+    pub fn ephemerals(&self) -> impl Iterator<Item = (SessionId, Vec<String>)> {
+        self.ephemerals.iter().map(|(&session, ids)| (session, ids.iter().map(|&id| self.node(id).path()).collect()))
+    }
+
+    /// Containers and TTL nodes, which the container check looks at.
+    pub fn expirable(&self) -> impl Iterator<Item = NodeId> {
+        self.containers.iter().chain(&self.ttls).copied()
+    }
+
+    /// Number of access control lists in use.
+    pub fn acl_count(&self) -> usize {
+        self.acls.len()
+    }
+
+    /// The longest subtree with a quota that `path` is in.
+    pub fn quota_for<'p>(&self, path: &'p str) -> Option<&'p str> {
+        self.quotas.covering(path)
+    }
+
+    fn insert_root(&mut self, data: Option<&[u8]>, acl: AclId, stat: &StatPersisted) {
+        assert_eq!(self.nodes.len(), 0, "the root comes first");
+        let id = self.insert_node(NodeId::ROOT, 0, "", "", data, acl, stat);
+        assert_eq!(id, NodeId::ROOT);
+    }
+
+    /// Adds a znode below `parent`. `acl` is already counted.
+    fn insert_child(&mut self, parent: NodeId, path: &str, data: Option<&[u8]>, acl: AclId, stat: &StatPersisted) -> NodeId {
+        let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
+        let slot = u32::try_from(self.nodes.get(parent).children().len()).expect("fewer than 2^32 znodes");
+        let id = self.insert_node(parent, slot, name, path, data, acl, stat);
+        self.nodes.get_mut(parent).extra_mut().children.push(id);
+        match self.options.owners.read(stat.ephemeral_owner) {
+            Owner::Nobody => {}
+            Owner::Container => {
+                self.containers.insert(id);
+            }
+            Owner::Ttl(_) => {
+                self.ttls.insert(id);
+            }
+            Owner::Session(session) => {
+                self.ephemerals.entry(session).or_default().insert(id);
+            }
+        }
+        id
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the one place where a node comes to be")]
+    fn insert_node(
+        &mut self,
+        parent: NodeId,
+        slot: u32,
+        name: &str,
+        path: &str,
+        data: Option<&[u8]>,
+        acl: AclId,
+        stat: &StatPersisted,
+    ) -> NodeId {
+        let hash = self.index.hash(path);
+        let content = Content::new(name, data);
+        let mut node =
+            Node { parent, slot, hash, acl, czxid: stat.czxid, ctime: stat.ctime, content, extra: None };
+        node.set_stat(stat);
+        let id = self.nodes.insert(node);
+        self.index.insert(&self.nodes, id);
+        self.data_size += size_of_node(path, data.map_or(0, <[u8]>::len));
+        self.digest_add(path, id);
+        id
+    }
+
+    /// Takes a znode out of the tree and of every table. It must have no children.
+    fn remove_node(&mut self, path: &str, id: NodeId) {
+        assert!(self.nodes.get(id).children().is_empty(), "a znode with children is not deleted: {path}");
+        self.digest_remove(path, id);
+        let node = self.nodes.remove(id);
+        self.index.remove(node.hash, id);
+        let siblings = &mut self.nodes.get_mut(node.parent).extra_mut().children;
+        siblings.swap_remove(node.slot as usize);
+        if let Some(&moved) = siblings.get(node.slot as usize) {
+            self.nodes.get_mut(moved).slot = node.slot;
+        }
+        self.acls.release(node.acl);
+        self.data_size -= size_of_node(path, node.content.data_len());
+        match self.options.owners.read(node.owner()) {
+            Owner::Nobody => {}
+            Owner::Container => {
+                self.containers.remove(&id);
+            }
+            Owner::Ttl(_) => {
+                self.ttls.remove(&id);
+            }
+            Owner::Session(session) => {
+                if let Some(ids) = self.ephemerals.get_mut(&session) {
+                    ids.remove(&id);
+                }
+            }
+        }
+    }
+
+    /// The digest of one node as it is now. Keeps the CRC of path and data for the next time if there is a place.
+    fn digest_of(&mut self, path: &str, id: NodeId) -> u64 {
+        let node = self.nodes.get_mut(id);
+        let cached = node.extra.as_ref().and_then(|extra| extra.crc);
+        let crc = match cached {
+            Some(crc) => Some(crc),
+            None => crc_of_content(path, node.content.data().unwrap_or_default()),
+        };
+        if let Some(extra) = &mut node.extra {
+            extra.crc = crc;
+        }
+        node_digest(crc, &node.stat())
+    }
+
+    fn digest_add(&mut self, path: &str, id: NodeId) {
+        if self.options.digest {
+            self.digest = self.digest.wrapping_add(self.digest_of(path, id));
+        }
+    }
+
+    fn digest_remove(&mut self, path: &str, id: NodeId) {
+        if self.options.digest {
+            self.digest = self.digest.wrapping_sub(self.digest_of(path, id));
+        }
+    }
+}
+
+/// What a znode adds to `approximate_data_size`.
+fn size_of_node(path: &str, data_len: usize) -> i64 {
+    let units = if path.is_ascii() { path.len() } else { path.encode_utf16().count() };
+    i64::try_from(units + data_len).unwrap_or(i64::MAX)
+}
+
+impl<'t> NodeRef<'t> {
+    fn node(&self) -> &'t Node {
+        self.tree.nodes.get(self.id)
+    }
+
+    /// Its id, valid until it is deleted.
+    pub const fn id(&self) -> NodeId {
+        self.id
+    }
+
+    /// Its name: what follows the last slash of its path.
+    pub fn name(&self) -> &'t [u8] {
+        self.node().content.name()
+    }
+
+    /// Its full path; the root's is "/".
+    pub fn path(&self) -> String {
+        if self.id == NodeId::ROOT {
+            return "/".to_owned();
+        }
+        let mut names = Vec::new();
+        let mut id = self.id;
+        while id != NodeId::ROOT {
+            let node = self.tree.nodes.get(id);
+            names.push(node.content.name());
+            id = node.parent;
+        }
+        let mut path = Vec::new();
+        for name in names.iter().rev() {
+            path.push(b'/');
+            path.extend_from_slice(name);
+        }
+        String::from_utf8_lossy(&path).into_owned()
+    }
+
+    /// Its data; null and empty are told apart.
+    pub fn data(&self) -> Option<&'t [u8]> {
+        self.node().content.data()
+    }
+
+    /// Its ACL.
+    pub fn acl(&self) -> &'t AclRef {
+        self.tree.acls.get(self.node().acl)
+    }
+
+    /// Whether everybody may do everything with it.
+    pub fn is_open(&self) -> bool {
+        self.node().acl == AclId::OPEN
+    }
+
+    /// Its stored fields.
+    pub fn persisted(&self) -> StatPersisted {
+        self.node().stat()
+    }
+
+    /// Whose it is.
+    pub fn owner(&self) -> Owner {
+        self.tree.options.owners.read(self.node().owner())
+    }
+
+    /// CRC-32 of its path and data, from which its digest goes on. `path` is its own path.
+    pub fn content_crc(&self, path: &str) -> Option<u32> {
+        let cached = self.node().extra.as_ref().and_then(|extra| extra.crc);
+        cached.or_else(|| crc_of_content(path, self.data().unwrap_or_default()))
+    }
+
+    /// Number of its children.
+    pub fn num_children(&self) -> usize {
+        self.node().children().len()
+    }
+
+    /// Its children, in no particular order.
+    pub fn children(&self) -> impl ExactSizeIterator<Item = NodeRef<'t>> {
+        let tree = self.tree;
+        self.node().children().iter().map(move |&id| tree.node(id))
+    }
+
+    /// Number of its descendants.
+    pub fn descendants(&self) -> usize {
+        if self.id == NodeId::ROOT {
+            return self.tree.node_count() - 1;
+        }
+        let mut count = 0;
+        let mut todo = vec![self.id];
+        while let Some(id) = todo.pop() {
+            let children = self.tree.nodes.get(id).children();
+            count += children.len();
+            todo.extend(children);
+        }
+        count
+    }
+
+    /// What clients are told about it.
+    pub fn stat(&self) -> Stat {
+        let node = self.node();
+        let stored = node.stat();
+        let num_children = i32::try_from(node.children().len()).unwrap_or(i32::MAX);
+        Stat {
+            czxid: stored.czxid,
+            mzxid: stored.mzxid,
+            ctime: stored.ctime,
+            mtime: stored.mtime,
+            version: stored.version,
+            // Creations and deletions of children, from creations and what is left of them.
+            cversion: stored.cversion.wrapping_mul(2).wrapping_sub(num_children),
+            aversion: stored.aversion,
+            ephemeral_owner: match self.owner() {
+                Owner::Session(session) => session.0,
+                Owner::Nobody | Owner::Container | Owner::Ttl(_) => 0,
+            },
+            data_length: i32::try_from(node.content.data_len()).unwrap_or(i32::MAX),
+            num_children,
+            pzxid: stored.pzxid,
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Applying what is committed: one immutable batch for all workers.
+//!
+//! Invariant: entries stand in the order in which they took effect, each transaction's changes before its reply.
+//! So a worker that goes through a batch in order lets every client see an event before any reply that shows the
+//! new state.
+
+use super::{
+    Node,
+    connect::connect_frame,
+    queue::{Answer, Queued},
+    requests::RequestBody,
+};
+use crate::{
+    processor::read::{self, Asker, ReadWatch},
+    session::ConnId,
+    tree::{Applied, Change, Tree},
+};
+use oxkeeper_codec::{
+    Code, Encode, OpCode, SessionId, Zxid,
+    records::RequestHeader,
+    request::{OpResult, encode_results},
+    txn::{LoggedTxn, Txn},
+};
+use std::ops::Range;
+
+/// What a connection is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delivery {
+    /// A whole frame, the reply to the oldest request that it waits for.
+    Reply(ConnId, Vec<u8>),
+    /// The session is open (or renewed): `frame` is the answer.
+    Connected {
+        /// The connection.
+        conn: ConnId,
+        /// Its session.
+        session: SessionId,
+        /// The negotiated time-out, in ms.
+        timeout_ms: i32,
+        /// The answer.
+        frame: Vec<u8>,
+    },
+    /// An answer after which the connection is closed.
+    Refuse(ConnId, Vec<u8>),
+    /// The connection is closed with no answer.
+    Close(ConnId),
+}
+
+impl Delivery {
+    /// A reply that is nothing but an error.
+    pub(super) fn error(conn: ConnId, xid: i32, zxid: Zxid, code: Code) -> Self {
+        let mut frame = Vec::new();
+        read::reply(&mut frame, xid, zxid, code, |_| {});
+        Self::Reply(conn, frame)
+    }
+
+    /// Whom it is for.
+    pub const fn conn(&self) -> ConnId {
+        match self {
+            Self::Reply(conn, _) | Self::Connected { conn, .. } | Self::Refuse(conn, _) | Self::Close(conn) => *conn,
+        }
+    }
+}
+
+/// A watch that a read in a batch leaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchWatch {
+    /// The path.
+    pub path: String,
+    /// On children, or on data.
+    pub on_children: bool,
+}
+
+/// One step of a batch, for the workers to go through in order.
+#[derive(Debug)]
+pub enum Entry {
+    /// A transaction took effect: `changes` of the batch, for watches.
+    Changes {
+        /// Its zxid, which the events carry.
+        zxid: Zxid,
+        /// Place in [`CommittedBatch::changes`].
+        changes: Range<usize>,
+    },
+    /// A reply to the oldest request that `conn` waits for; then the watch that it leaves.
+    Reply {
+        /// The connection.
+        conn: ConnId,
+        /// What was asked.
+        op: OpCode,
+        /// The frame, in [`CommittedBatch::bytes`].
+        frame: Range<usize>,
+        /// Set with the reply.
+        watch: Option<Box<BatchWatch>>,
+    },
+    /// The session is open.
+    Connected {
+        /// The connection.
+        conn: ConnId,
+        /// Its session.
+        session: SessionId,
+        /// The negotiated time-out, in ms.
+        timeout_ms: i32,
+        /// The answer, in [`CommittedBatch::bytes`].
+        frame: Range<usize>,
+    },
+    /// A request for the worker itself: its turn has come.
+    Local {
+        /// The connection.
+        conn: ConnId,
+        /// Number and op code.
+        header: RequestHeader,
+        /// The rest.
+        body: RequestBody,
+    },
+    /// The session has ended: the connection is closed once everything before is sent.
+    Close {
+        /// The connection.
+        conn: ConnId,
+    },
+}
+
+impl Entry {
+    /// Whom it is for; `None`: for all.
+    pub const fn conn(&self) -> Option<ConnId> {
+        match self {
+            Self::Changes { .. } => None,
+            Self::Reply { conn, .. }
+            | Self::Connected { conn, .. }
+            | Self::Local { conn, .. }
+            | Self::Close { conn } => Some(*conn),
+        }
+    }
+}
+
+/// What one round of applying did.
+#[derive(Debug, Default)]
+pub struct CommittedBatch {
+    /// In the order in which they took effect.
+    pub entries: Vec<Entry>,
+    /// Frames that the entries refer to.
+    pub bytes: Vec<u8>,
+    /// Changes that the entries refer to.
+    pub changes: Vec<Change>,
+    /// Transactions in it.
+    pub txns: usize,
+    /// Transactions after which the tree's digest was not the one foreseen.
+    pub digest_mismatches: Vec<Zxid>,
+}
+
+impl Node {
+    /// Applies what is committed, at most `limit` places of the queue. The caller holds the right to write `tree`,
+    /// and lets the workers see the batch before it gives it up.
+    pub fn apply(&mut self, tree: &mut Tree, limit: usize) -> CommittedBatch {
+        let mut batch = CommittedBatch::default();
+        if self.options.faults.swap_order {
+            self.queue.swap_front();
+        }
+        for _ in 0..limit {
+            let Some(queued) = self.queue.pop_ready(self.committed) else { break };
+            match queued {
+                Queued::Txn { logged, answer } => self.apply_txn(tree, &logged, answer, &mut batch),
+                Queued::Read { conn, session, header, body, identities } => {
+                    let asker = Asker { session, identities: &identities, auth: &self.options.rules.auth };
+                    let start = batch.bytes.len();
+                    let watch = read::answer(tree, asker, &header, &body, &mut batch.bytes).map(own_watch);
+                    let frame = start..batch.bytes.len();
+                    batch.entries.push(Entry::Reply { conn, op: header.op, frame, watch });
+                }
+                Queued::Local { conn, header, body } => batch.entries.push(Entry::Local { conn, header, body }),
+                Queued::Error { conn, xid, code } => {
+                    let start = batch.bytes.len();
+                    read::reply(&mut batch.bytes, xid, tree.last_zxid(), code, |_| {});
+                    let frame = start..batch.bytes.len();
+                    batch.entries.push(Entry::Reply { conn, op: OpCode::ERROR, frame, watch: None });
+                }
+            }
+        }
+        self.processor.applied(tree, tree.last_zxid());
+        batch
+    }
+
+    fn apply_txn(&mut self, tree: &mut Tree, logged: &LoggedTxn, answer: Option<Answer>, batch: &mut CommittedBatch) {
+        let zxid = logged.header.zxid;
+        let first_change = batch.changes.len();
+        let applied = tree.apply(logged, &mut self.snapshot, &mut batch.changes);
+        if self.options.faults.apply_twice {
+            tree.apply(logged, &mut self.snapshot, &mut Vec::new());
+        }
+        batch.txns += 1;
+        if !tree.digest_matches(logged) {
+            batch.digest_mismatches.push(zxid);
+        }
+        let changes = first_change..batch.changes.len();
+        if !changes.is_empty() {
+            batch.entries.push(Entry::Changes { zxid, changes });
+        }
+        if let Some(answer) = answer {
+            let start = batch.bytes.len();
+            if answer.op == OpCode::CREATE_SESSION {
+                let Txn::CreateSession(txn) = &logged.txn else { unreachable!("creating a session cannot fail") };
+                let session = logged.header.client_id;
+                batch.bytes.extend(connect_frame(session, txn.time_out, answer.with_read_only));
+                let frame = start..batch.bytes.len();
+                let entry = Entry::Connected { conn: answer.conn, session, timeout_ms: txn.time_out, frame };
+                batch.entries.push(entry);
+            } else {
+                encode_reply(answer, zxid, &applied, &mut batch.bytes);
+                let frame = start..batch.bytes.len();
+                batch.entries.push(Entry::Reply { conn: answer.conn, op: answer.op, frame, watch: None });
+            }
+        }
+        if matches!(logged.txn, Txn::CloseSession(_))
+            && let Some(conn) = self.sessions.remove(logged.header.client_id)
+        {
+            batch.entries.push(Entry::Close { conn });
+        }
+    }
+}
+
+fn own_watch(watch: ReadWatch<'_>) -> Box<BatchWatch> {
+    let (path, on_children) = match watch {
+        ReadWatch::Data(path) => (path, false),
+        ReadWatch::Child(path) => (path, true),
+    };
+    Box::new(BatchWatch { path: path.into_owned(), on_children })
+}
+
+/// The reply to a write, from what became of its transaction.
+fn encode_reply(answer: Answer, zxid: Zxid, applied: &Applied, out: &mut Vec<u8>) {
+    // A multi that failed says so in its results.
+    let is_multi = answer.op == OpCode::MULTI && !applied.multi.is_empty();
+    let code = if is_multi { Code::OK } else { applied.code };
+    read::reply(out, answer.xid, zxid, code, |out| match answer.op {
+        OpCode::MULTI => encode_results(&applied.multi.iter().map(result_of).collect::<Vec<_>>(), out),
+        OpCode::CREATE => {
+            if let Some(path) = &applied.path {
+                path.encode(out);
+            }
+        }
+        OpCode::CREATE2 | OpCode::CREATE_CONTAINER | OpCode::CREATE_TTL => {
+            if let (Some(path), Some(stat)) = (&applied.path, &applied.stat) {
+                path.encode(out);
+                stat.encode(out);
+            }
+        }
+        OpCode::SET_DATA | OpCode::SET_ACL => {
+            if let Some(stat) = &applied.stat {
+                stat.encode(out);
+            }
+        }
+        _ => {}
+    });
+}
+
+fn result_of((txn, applied): &(Txn, Applied)) -> OpResult {
+    match (txn, &applied.path, &applied.stat) {
+        (Txn::Error(_), ..) => OpResult::Error(applied.code),
+        (Txn::Create(_), Some(path), _) => OpResult::Create(path.clone()),
+        (_, Some(path), Some(stat)) => OpResult::Create2(path.clone(), stat.clone()),
+        (Txn::SetData(_), _, Some(stat)) => OpResult::SetData(stat.clone()),
+        (Txn::Check(_), ..) => OpResult::Check,
+        (Txn::Delete(_), ..) => OpResult::Delete,
+        _ => OpResult::Error(applied.code),
+    }
+}

@@ -1,0 +1,90 @@
+//! The handshake: new sessions and renewals (`ZooKeeperServer.processConnectRequest`).
+
+use super::{Delivery, Node, Now, queue::Answer};
+use crate::{
+    auth::Identities,
+    processor::Proposal,
+    session::{ConnId, password, password_matches},
+    tree::Tree,
+};
+use bytes::Bytes;
+use oxkeeper_codec::{
+    OpCode, SessionId,
+    frame::{begin_frame, end_frame},
+    records::ConnectResponse,
+    request::{Handshake, PASSWORD_LEN, encode_connect_response},
+};
+
+/// The answer to a connect request, as a frame. A time-out of 0 says that there is no such session.
+pub(super) fn connect_frame(session: SessionId, timeout_ms: i32, with_read_only: bool) -> Vec<u8> {
+    let passwd = if timeout_ms == 0 { [0; PASSWORD_LEN] } else { password(session) };
+    let response = ConnectResponse {
+        protocol_version: 0,
+        time_out: timeout_ms,
+        session_id: if timeout_ms == 0 { SessionId(0) } else { session },
+        passwd: Some(Bytes::copy_from_slice(&passwd)),
+        read_only: false,
+    };
+    let mut frame = Vec::with_capacity(64);
+    let start = begin_frame(&mut frame);
+    encode_connect_response(&response, with_read_only, &mut frame);
+    end_frame(&mut frame, start);
+    frame
+}
+
+impl Node {
+    pub(super) fn connect(&mut self, now: Now, tree: &Tree, conn: ConnId, handshake: &Handshake) {
+        let request = &handshake.request;
+        if request.last_zxid_seen > tree.last_zxid() {
+            // It has seen more than this server: it must go to another.
+            self.delivering.push(Delivery::Close(conn));
+            return;
+        }
+        let timeout_ms = self.options.timeouts.negotiate(request.time_out);
+        if request.session_id == SessionId(0) {
+            self.open_session(now, conn, timeout_ms, handshake.has_read_only);
+        } else {
+            self.renew_session(now, conn, handshake, timeout_ms);
+        }
+    }
+
+    fn open_session(&mut self, now: Now, conn: ConnId, timeout_ms: i32, with_read_only: bool) {
+        if self.log_failed {
+            self.delivering.push(Delivery::Close(conn));
+            return;
+        }
+        let session = self.ids.next();
+        self.sessions.track(session, timeout_ms, now.elapsed_ms);
+        self.sessions.attach(session, Some(conn));
+        let identities = Identities::default();
+        let proposal = Proposal {
+            zxid: self.proposed.next(),
+            time_ms: now.wall_ms,
+            session,
+            xid: 0,
+            identities: &identities,
+            session_is_live: true,
+        };
+        let logged = self.processor.create_session(&proposal, timeout_ms);
+        let answer = Answer { conn, xid: 0, op: OpCode::CREATE_SESSION, with_read_only };
+        self.propose(logged, Some(answer));
+    }
+
+    /// The password is looked at first: who does not know it must not disturb the session's owner. (The official
+    /// server closes the owner's connection before.)
+    fn renew_session(&mut self, now: Now, conn: ConnId, handshake: &Handshake, timeout_ms: i32) {
+        let session = handshake.request.session_id;
+        let offered = handshake.request.passwd.as_deref().unwrap_or_default();
+        if !self.sessions.is_live(session) || !password_matches(session, offered) {
+            let frame = connect_frame(session, 0, handshake.has_read_only);
+            self.delivering.push(Delivery::Refuse(conn, frame));
+            return;
+        }
+        self.sessions.track(session, timeout_ms, now.elapsed_ms);
+        if let Some(left) = self.sessions.attach(session, Some(conn)) {
+            self.delivering.push(Delivery::Close(left));
+        }
+        let frame = connect_frame(session, timeout_ms, handshake.has_read_only);
+        self.delivering.push(Delivery::Connected { conn, session, timeout_ms, frame });
+    }
+}

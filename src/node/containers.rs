@@ -1,0 +1,90 @@
+//! The check for empty containers and expired TTL nodes (`ContainerManager`): at intervals, in slices, and no
+//! faster than so many a minute. Each deletion is a transaction of its own, judged again when it is prepared.
+
+use super::{Node, Now};
+use crate::{
+    auth::Identities,
+    processor::Proposal,
+    tree::{NodeRef, Owner, Tree},
+};
+use oxkeeper_codec::{ByteStr, SessionId};
+use std::collections::VecDeque;
+
+/// When they are looked for, and how fast they go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ContainerRules {
+    /// `znode.container.checkIntervalMs`.
+    pub interval_ms: i64,
+    /// `znode.container.maxPerMinute`.
+    pub max_per_minute: i64,
+    /// `znode.container.maxNeverUsedIntervalMs`: after this a container that never had a child goes; 0: never.
+    pub never_used_ms: i64,
+}
+
+#[derive(Debug)]
+pub(super) struct ContainerCheck {
+    rules: ContainerRules,
+    next_check_ms: i64,
+    next_delete_ms: i64,
+    candidates: VecDeque<ByteStr>,
+}
+
+impl ContainerCheck {
+    pub(super) const fn new(rules: ContainerRules, now_ms: i64) -> Self {
+        let next_check_ms = now_ms + rules.interval_ms;
+        Self { rules, next_check_ms, next_delete_ms: now_ms, candidates: VecDeque::new() }
+    }
+
+    /// When there is something to do, in ms of the elapsed clock.
+    pub(super) fn next_ms(&self) -> i64 {
+        if self.candidates.is_empty() { self.next_check_ms } else { self.next_delete_ms.min(self.next_check_ms) }
+    }
+
+    /// Whether a container or TTL node is due (`ContainerManager.getCandidates`).
+    fn is_due(&self, node: &NodeRef<'_>, wall_ms: i64) -> bool {
+        if node.num_children() > 0 {
+            return false;
+        }
+        let stat = node.persisted();
+        let age_ms = wall_ms - stat.mtime;
+        match node.owner() {
+            Owner::Container if stat.cversion > 0 => true,
+            Owner::Container => self.rules.never_used_ms != 0 && age_ms > self.rules.never_used_ms,
+            Owner::Ttl(ttl_ms) => ttl_ms != 0 && age_ms > ttl_ms,
+            Owner::Nobody | Owner::Session(_) => false,
+        }
+    }
+}
+
+impl Node {
+    pub(super) fn check_containers(&mut self, now: Now, tree: &Tree) {
+        let check = &mut self.containers;
+        if now.elapsed_ms >= check.next_check_ms {
+            check.next_check_ms = now.elapsed_ms + check.rules.interval_ms;
+            if check.candidates.is_empty() {
+                let due = tree.expirable().map(|id| tree.node(id)).filter(|node| check.is_due(node, now.wall_ms));
+                check.candidates = due.map(|node| ByteStr::from(node.path())).collect();
+            }
+        }
+        let pause_ms = 60_000 / self.containers.rules.max_per_minute.max(1);
+        while now.elapsed_ms >= self.containers.next_delete_ms {
+            let Some(path) = self.containers.candidates.pop_front() else { break };
+            self.containers.next_delete_ms = now.elapsed_ms + pause_ms;
+            self.delete_container(now, tree, &path);
+        }
+    }
+
+    fn delete_container(&mut self, now: Now, tree: &Tree, path: &ByteStr) {
+        let identities = Identities::default();
+        let proposal = Proposal {
+            zxid: self.proposed.next(),
+            time_ms: now.wall_ms,
+            session: SessionId(0),
+            xid: 0,
+            identities: &identities,
+            session_is_live: true,
+        };
+        let logged = self.processor.delete_container(tree, &proposal, path);
+        self.propose(logged, None);
+    }
+}

@@ -1,0 +1,307 @@
+//! The one state machine that joins what is below it: requests and completions in, actions out.
+//!
+//! Everything that clients ask and that has to wait its turn stands in one queue, in the order in which it came:
+//! writes (as transactions, with their zxids), and reads that stand behind a write of their own session. A
+//! transaction is appended to the log when it is queued, and becomes committed when the quorum has it: on a
+//! standalone server, when its own disk does. What is committed is applied from the front of the queue.
+//!
+//! Invariants: zxids in the queue follow each other without a gap; nothing is applied, and so nothing is answered,
+//! before it is durable; replies of a session leave in the order of its requests. `Node` does not own the tree: it
+//! reads the one that it is handed, and [`Node::apply`] gets it from whoever holds the right to write.
+//! No I/O, no clock, no randomness, no threads.
+
+mod batch;
+mod containers;
+mod connect;
+mod queue;
+mod requests;
+
+pub use batch::{CommittedBatch, Delivery};
+pub use containers::ContainerRules;
+pub use requests::{Request, RequestBody};
+
+use crate::{
+    processor::{Processor, Rules},
+    session::{ConnId, SessionIds, SessionTracker, TimeoutBounds},
+    tree::{Snapshotter, Tree},
+};
+use containers::ContainerCheck;
+use oxkeeper_codec::{SessionId, Zxid, txn::LoggedTxn};
+use queue::{Queue, Queued};
+use std::ops::Range;
+
+/// What a node is made with.
+#[derive(Debug, Clone)]
+pub struct NodeOptions {
+    /// Rules for requests.
+    pub rules: Rules,
+    /// `tickTime` in ms: the width of expiry buckets.
+    pub tick_ms: i32,
+    /// Bounds of session time-outs.
+    pub timeouts: TimeoutBounds,
+    /// The check for empty containers and expired TTL nodes.
+    pub containers: ContainerRules,
+    /// This server's id: the top byte of session ids.
+    pub server_id: u8,
+    /// Deliberate mistakes, for tests that must catch them. All off in a server.
+    pub faults: Faults,
+}
+
+/// Deliberately broken variants of the node: the simulator shows that each is caught.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// Commits what is appended without waiting for the disk.
+    pub reply_before_sync: bool,
+    /// Forgets sessions that were opened, when it takes a snapshot.
+    pub forget_sessions: bool,
+    /// Applies the newest of a batch first.
+    pub swap_order: bool,
+    /// Applies each write twice.
+    pub apply_twice: bool,
+}
+
+/// The time, as the shell sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// A clock that does not jump, in ms from any start: for time-outs.
+    pub elapsed_ms: i64,
+    /// The wall clock, in ms since 1970: for `ctime` and `mtime`.
+    pub wall_ms: i64,
+}
+
+/// What happens to a node.
+#[derive(Debug)]
+pub enum Event {
+    /// Clients ask. In the order in which each connection sent them.
+    Requests(Vec<Request>),
+    /// The log is durable up to here.
+    Persisted(Zxid),
+    /// A connection is gone; its session stays until it expires.
+    Disconnected(SessionId, ConnId),
+    /// Time has passed. Sessions that [`Node::due_sessions`] named, and when they were last heard of (elapsed ms).
+    Tick(Vec<(SessionId, i64)>),
+    /// The log takes no more: what is queued stays undecided.
+    LogFailed,
+    /// The log has taken everything that it was given, and takes more.
+    LogRecovered,
+}
+
+/// Entries for the log, in order.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct LogBatch {
+    bytes: Vec<u8>,
+    entries: Vec<(Zxid, Range<usize>)>,
+}
+
+impl LogBatch {
+    fn push(&mut self, logged: &LoggedTxn) {
+        let start = self.bytes.len();
+        logged.encode(&mut self.bytes);
+        self.entries.push((logged.header.zxid, start..self.bytes.len()));
+    }
+
+    /// Zxids and bodies (`LoggedTxn`), in order.
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = (Zxid, &[u8])> {
+        self.entries.iter().map(|(zxid, range)| (*zxid, &self.bytes[range.clone()]))
+    }
+
+    /// Whether there is nothing to append.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Bytes of all bodies.
+    pub fn len_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The last zxid.
+    pub fn last_zxid(&self) -> Option<Zxid> {
+        self.entries.last().map(|(zxid, _)| *zxid)
+    }
+}
+
+/// What is to be done. The order in which actions come is the order in which they must be done.
+#[derive(Debug)]
+pub enum Action {
+    /// Append these entries and make them durable, then say [`Event::Persisted`].
+    Append(LogBatch),
+    /// Hand these to their connections now: they depend on nothing that is queued.
+    Deliver(Vec<Delivery>),
+}
+
+/// The state machine.
+#[derive(Debug)]
+pub struct Node {
+    options: NodeOptions,
+    processor: Processor,
+    sessions: SessionTracker,
+    ids: SessionIds,
+    queue: Queue,
+    /// The last zxid that was given out.
+    proposed: Zxid,
+    /// The last zxid that the quorum has.
+    committed: Zxid,
+    snapshot: Option<Snapshotter>,
+    containers: ContainerCheck,
+    log_failed: bool,
+    appending: LogBatch,
+    delivering: Vec<Delivery>,
+}
+
+impl Node {
+    /// A node on recovered data: the tree, and the sessions (with time-outs in ms) that were open.
+    pub fn new(
+        options: NodeOptions,
+        tree: &Tree,
+        sessions: impl IntoIterator<Item = (SessionId, i32)>,
+        now: Now,
+    ) -> Self {
+        let mut tracker = SessionTracker::new(options.tick_ms);
+        let mut ids = SessionIds::new(options.server_id, now.wall_ms);
+        for (id, timeout_ms) in sessions {
+            tracker.track(id, timeout_ms, now.elapsed_ms);
+            ids.skip(id);
+        }
+        let last = tree.last_zxid();
+        Self {
+            processor: Processor::new(options.rules.clone(), tree),
+            sessions: tracker,
+            ids,
+            queue: Queue::default(),
+            proposed: last,
+            committed: last,
+            snapshot: None,
+            containers: ContainerCheck::new(options.containers, now.elapsed_ms),
+            log_failed: false,
+            appending: LogBatch::default(),
+            delivering: Vec::new(),
+            options,
+        }
+    }
+
+    /// Takes in one event. `tree` is the one that [`Node::apply`] changes.
+    pub fn step(&mut self, now: Now, tree: &Tree, event: Event) -> Vec<Action> {
+        match event {
+            Event::Requests(requests) => {
+                for request in requests {
+                    self.request(now, tree, request);
+                }
+            }
+            Event::Persisted(zxid) => {
+                assert!(zxid <= self.proposed, "{zxid} is durable, but the last proposed is {}", self.proposed);
+                self.committed = self.committed.max(zxid);
+            }
+            Event::Disconnected(session, conn) => {
+                if self.sessions.conn(session) == Some(conn) {
+                    self.sessions.attach(session, None);
+                }
+            }
+            Event::Tick(heard) => self.tick(now, tree, heard),
+            Event::LogFailed => self.log_failed(),
+            Event::LogRecovered => self.log_failed = false,
+        }
+        if self.options.faults.reply_before_sync {
+            self.committed = self.proposed;
+        }
+        self.actions()
+    }
+
+    fn actions(&mut self) -> Vec<Action> {
+        let mut actions = Vec::new();
+        if !self.delivering.is_empty() {
+            actions.push(Action::Deliver(std::mem::take(&mut self.delivering)));
+        }
+        if !self.appending.is_empty() {
+            actions.push(Action::Append(std::mem::take(&mut self.appending)));
+        }
+        actions
+    }
+
+    /// Sessions that expire unless they were heard of; say so with the next [`Event::Tick`].
+    pub fn due_sessions(&self, now: Now) -> Vec<SessionId> {
+        if self.log_failed { Vec::new() } else { self.sessions.due(now.elapsed_ms).collect() }
+    }
+
+    /// How many sessions one tick may end: each becomes a transaction.
+    const EXPIRED_A_TICK: usize = 1000;
+
+    fn tick(&mut self, now: Now, tree: &Tree, heard: Vec<(SessionId, i64)>) {
+        for (session, heard_ms) in heard {
+            self.sessions.touch(session, heard_ms);
+        }
+        if self.log_failed {
+            return;
+        }
+        for session in self.sessions.expire(now.elapsed_ms, Self::EXPIRED_A_TICK) {
+            self.end_session(now, tree, session, None);
+        }
+        self.check_containers(now, tree);
+    }
+
+    /// When the next [`Event::Tick`] is due, in ms of the elapsed clock.
+    pub fn next_tick_ms(&self) -> i64 {
+        let containers = self.containers.next_ms();
+        self.sessions.next_deadline_ms().map_or(containers, |sessions| sessions.min(containers))
+    }
+
+    /// The undecided requests' connections are closed: their clients have to find out what became of them.
+    fn log_failed(&mut self) {
+        self.log_failed = true;
+        let conns = self.queue.forget_replies();
+        self.delivering.extend(conns.into_iter().map(Delivery::Close));
+    }
+
+    /// Queues a transaction and appends it to the log.
+    fn propose(&mut self, logged: LoggedTxn, answer: Option<queue::Answer>) {
+        assert_eq!(logged.header.zxid, self.proposed.next(), "zxids follow each other");
+        self.proposed = logged.header.zxid;
+        self.appending.push(&logged);
+        self.queue.push(Queued::Txn { logged, answer });
+    }
+
+    /// Whether the front of the queue can be applied.
+    pub fn can_apply(&self) -> bool {
+        self.queue.front_is_ready(self.committed)
+    }
+
+    /// The sessions, for four-letter words.
+    pub const fn sessions(&self) -> &SessionTracker {
+        &self.sessions
+    }
+
+    /// The last zxid that was given out.
+    pub const fn last_proposed(&self) -> Zxid {
+        self.proposed
+    }
+
+    /// Transactions that are queued and not applied.
+    pub fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Begins a snapshot of the tree as it is now. There must be none under way.
+    pub fn begin_snapshot(&mut self, tree: &Tree) {
+        assert!(self.snapshot.is_none(), "one snapshot at a time");
+        let sessions: Vec<(SessionId, i32)> =
+            if self.options.faults.forget_sessions { Vec::new() } else { self.sessions_at(tree) };
+        self.snapshot = Some(Snapshotter::begin(tree, sessions.into_iter()));
+    }
+
+    /// Sessions whose opening is applied and whose end is not.
+    fn sessions_at(&self, tree: &Tree) -> Vec<(SessionId, i32)> {
+        let unborn = self.queue.sessions_opening();
+        debug_assert!(tree.last_zxid() <= self.proposed);
+        self.sessions.iter().filter(|(id, _)| !unborn.contains(id)).collect()
+    }
+
+    /// The snapshot under way: [`Snapshotter::advance`] it beside the traffic.
+    pub const fn snapshot(&mut self) -> Option<&mut Snapshotter> {
+        self.snapshot.as_mut()
+    }
+
+    /// Ends the snapshot under way, finished or given up.
+    pub fn end_snapshot(&mut self) {
+        self.snapshot = None;
+    }
+}

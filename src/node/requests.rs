@@ -1,0 +1,135 @@
+//! Taking in what clients ask.
+
+use super::{Delivery, Node, Now, queue::{Answer, Queued}};
+use crate::{
+    auth::Identities,
+    processor::{Proposal, Refusal, read},
+    session::ConnId,
+    tree::Tree,
+};
+use bytes::Bytes;
+use oxkeeper_codec::{
+    Code, OpCode, SessionId,
+    records::RequestHeader,
+    request::Handshake,
+};
+
+/// A request's body: what follows its header.
+pub type RequestBody = Bytes;
+
+/// What a connection hands over.
+#[derive(Debug, Clone)]
+pub enum Request {
+    /// Its first packet: a new session or one to renew.
+    Connect {
+        /// The connection.
+        conn: ConnId,
+        /// What it wants.
+        handshake: Handshake,
+    },
+    /// A request of its session that has to wait its turn: a write, or anything behind one.
+    Op {
+        /// The connection.
+        conn: ConnId,
+        /// Its session.
+        session: SessionId,
+        /// Number and op code.
+        header: RequestHeader,
+        /// The rest.
+        body: RequestBody,
+        /// The connection's identities when it asked.
+        identities: Identities,
+    },
+}
+
+/// Whether this becomes a transaction.
+pub const fn is_write(op: OpCode) -> bool {
+    matches!(
+        op,
+        OpCode::CREATE
+            | OpCode::CREATE2
+            | OpCode::CREATE_CONTAINER
+            | OpCode::CREATE_TTL
+            | OpCode::DELETE
+            | OpCode::SET_DATA
+            | OpCode::SET_ACL
+            | OpCode::MULTI
+            | OpCode::RECONFIG
+            | OpCode::CLOSE_SESSION
+    )
+}
+
+impl Node {
+    pub(super) fn request(&mut self, now: Now, tree: &Tree, request: Request) {
+        match request {
+            Request::Connect { conn, handshake } => self.connect(now, tree, conn, &handshake),
+            Request::Op { conn, session, header, body, identities } => {
+                if self.sessions.conn(session) != Some(conn) {
+                    // The client has moved on, or its session has ended: this connection is of no use.
+                    self.delivering.push(Delivery::Close(conn));
+                } else if is_write(header.op) {
+                    self.write(now, tree, conn, session, header, &body, &identities);
+                } else if read::is_read(header.op) {
+                    self.queue.push(Queued::Read { conn, session, header, body, identities });
+                } else {
+                    self.queue.push(Queued::Local { conn, header, body });
+                }
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one request, taken apart")]
+    fn write(
+        &mut self,
+        now: Now,
+        tree: &Tree,
+        conn: ConnId,
+        session: SessionId,
+        header: RequestHeader,
+        body: &Bytes,
+        identities: &Identities,
+    ) {
+        let RequestHeader { xid, op } = header;
+        if self.log_failed {
+            self.delivering.push(Delivery::error(conn, xid, tree.last_zxid(), Code::SYSTEM_ERROR));
+            return;
+        }
+        let answer = Answer { conn, xid, op, with_read_only: false };
+        if op == OpCode::CLOSE_SESSION {
+            if self.sessions.is_live(session) {
+                self.sessions.set_closing(session);
+                self.end_session(now, tree, session, Some(answer));
+            }
+            return;
+        }
+        let proposal = Proposal {
+            zxid: self.proposed.next(),
+            time_ms: now.wall_ms,
+            session,
+            xid,
+            identities,
+            session_is_live: self.sessions.is_live(session),
+        };
+        match self.processor.prepare(tree, op, body, &proposal) {
+            Ok(logged) => self.propose(logged, Some(answer)),
+            Err(Refusal::Undecodable) => {
+                self.queue.push(Queued::Error { conn, xid, code: Code::MARSHALLING_ERROR });
+            }
+        }
+    }
+
+    /// Queues the end of a session that is closing.
+    pub(super) fn end_session(&mut self, now: Now, tree: &Tree, session: SessionId, answer: Option<Answer>) {
+        let identities = Identities::default();
+        let proposal = Proposal {
+            zxid: self.proposed.next(),
+            time_ms: now.wall_ms,
+            session,
+            xid: answer.map_or(0, |answer| answer.xid),
+            identities: &identities,
+            session_is_live: false,
+        };
+        let logged = self.processor.close_session(tree, &proposal);
+        self.propose(logged, answer);
+    }
+}

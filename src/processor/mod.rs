@@ -1,0 +1,314 @@
+//! From a client's request and what is pending to a transaction or an error code: all version, ACL, quota and path
+//! rules live here, once (`PrepRequestProcessor`).
+//!
+//! Invariants: what is prepared here applies without an error, in the order in which it was prepared; a request that
+//! fails leaves no trace in what is pending; nothing is looked at but the tree, what is pending, and the request.
+
+mod create;
+mod path;
+mod pending;
+pub mod read;
+mod write;
+
+pub use path::validate as validate_path;
+
+use crate::{
+    auth::{AuthConfig, Identities},
+    tree::{Tree, quota},
+};
+use oxkeeper_codec::{
+    ByteStr, Code, Decode, OpCode, Reader, SessionId, Zxid,
+    file::DIGEST_VERSION,
+    records::{CloseSessionTxn, CreateSessionTxn, DeleteTxn, TxnDigest, TxnHeader},
+    request::{WriteOp, decode_multi},
+    txn::{LoggedTxn, Txn},
+};
+use bytes::Bytes;
+use pending::{Pending, Record, Savepoint};
+
+/// The rules that are settings.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Rules {
+    /// Authentication and ACL checks.
+    pub auth: AuthConfig,
+    /// `extendedTypesEnabled`: whether TTL nodes can be created.
+    pub extended_types: bool,
+    /// `enforceQuota`: whether hard quotas refuse.
+    pub enforce_quota: bool,
+    /// `reconfigEnabled`.
+    pub reconfig_enabled: bool,
+    /// `closeSessionTxn.enabled`: whether closing lists the ephemerals that go.
+    pub list_closed_ephemerals: bool,
+}
+
+/// Who asks, and which transaction it will be.
+#[derive(Debug)]
+pub struct Proposal<'a> {
+    /// The transaction's zxid.
+    pub zxid: Zxid,
+    /// Wall clock, in ms.
+    pub time_ms: i64,
+    /// The session, or 0 for the server itself.
+    pub session: SessionId,
+    /// The request's number.
+    pub xid: i32,
+    /// Identities of the connection.
+    pub identities: &'a Identities,
+    /// Whether the session may still ask for anything: it is known and not closing.
+    pub session_is_live: bool,
+}
+
+/// Why a request becomes no transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// Its body does not decode: answered with `MARSHALLING_ERROR`, and no zxid is used.
+    Undecodable,
+}
+
+/// The outcome of one operation: its transaction, or why not.
+type Outcome = Result<Txn, Code>;
+
+/// Judges requests.
+#[derive(Debug)]
+pub struct Processor {
+    rules: Rules,
+    pending: Pending,
+}
+
+/// One request on its way to a transaction.
+struct Preparation<'a> {
+    rules: &'a Rules,
+    pending: &'a mut Pending,
+    tree: &'a Tree,
+    proposal: &'a Proposal<'a>,
+    undo: Savepoint,
+}
+
+impl Processor {
+    /// Judges by these rules; nothing is pending on `tree`.
+    pub fn new(rules: Rules, tree: &Tree) -> Self {
+        Self { rules, pending: Pending::new(tree) }
+    }
+
+    /// The rules.
+    pub const fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Prepares a client's write. A request that is refused for a reason of its own becomes an error transaction;
+    /// only one that does not decode (a multi excepted) uses no zxid.
+    ///
+    /// # Errors
+    /// The body does not decode.
+    pub fn prepare(
+        &mut self,
+        tree: &Tree,
+        op: OpCode,
+        body: &Bytes,
+        proposal: &Proposal<'_>,
+    ) -> Result<LoggedTxn, Refusal> {
+        let mut reader = Reader::shared(body);
+        if op == OpCode::MULTI {
+            let outcome = decode_multi(&mut reader).map_err(|_| Code::MARSHALLING_ERROR);
+            let mut preparation = self.preparation(tree, proposal);
+            let txn = outcome.map(|ops| preparation.multi(&ops));
+            return Ok(self.log(proposal, txn));
+        }
+        let write = Write::decode(op, &mut reader).map_err(|_| Refusal::Undecodable)?;
+        let mut preparation = self.preparation(tree, proposal);
+        let outcome = preparation.write(&write);
+        if outcome.is_err() {
+            let undo = preparation.undo;
+            self.pending.roll_back(undo);
+        }
+        Ok(self.log(proposal, outcome))
+    }
+
+    /// Prepares the creation of a session.
+    pub fn create_session(&mut self, proposal: &Proposal<'_>, timeout_ms: i32) -> LoggedTxn {
+        self.log(proposal, Ok(Txn::CreateSession(CreateSessionTxn { time_out: timeout_ms })))
+    }
+
+    /// Prepares the end of a session: its ephemerals go with it, those of pending transactions too.
+    pub fn close_session(&mut self, tree: &Tree, proposal: &Proposal<'_>) -> LoggedTxn {
+        let paths = self.pending.ephemerals_of(tree, proposal.session);
+        let mut preparation = self.preparation(tree, proposal);
+        for path in &paths {
+            preparation.remove(path);
+        }
+        let listed = self.rules.list_closed_ephemerals.then_some(CloseSessionTxn { paths_to_delete: paths });
+        self.log(proposal, Ok(Txn::CloseSession(listed)))
+    }
+
+    /// Prepares the deletion of an empty container or an expired TTL node; everything is judged again.
+    pub fn delete_container(&mut self, tree: &Tree, proposal: &Proposal<'_>, path: &ByteStr) -> LoggedTxn {
+        let mut preparation = self.preparation(tree, proposal);
+        let outcome = preparation.delete_container(path);
+        self.log(proposal, outcome)
+    }
+
+    /// Transactions up to `zxid` are applied.
+    pub fn applied(&mut self, tree: &Tree, zxid: Zxid) {
+        self.pending.retire(zxid);
+        debug_assert!(
+            !self.pending.is_empty() || self.pending.digest() == tree.digest(),
+            "the digest was foreseen: {:x}, is {:x}",
+            self.pending.digest(),
+            tree.digest()
+        );
+    }
+
+    fn preparation<'a>(&'a mut self, tree: &'a Tree, proposal: &'a Proposal<'a>) -> Preparation<'a> {
+        let undo = self.pending.savepoint();
+        Preparation { rules: &self.rules, pending: &mut self.pending, tree, proposal, undo }
+    }
+
+    fn log(&self, proposal: &Proposal<'_>, outcome: Outcome) -> LoggedTxn {
+        let txn = outcome.unwrap_or_else(Txn::error);
+        let header = TxnHeader {
+            client_id: proposal.session,
+            cxid: proposal.xid,
+            zxid: proposal.zxid,
+            time: proposal.time_ms,
+            op: txn.op(),
+        };
+        let tree_digest = self.pending.digest().cast_signed();
+        let digest = self.pending.keeps_digest().then_some(TxnDigest { version: DIGEST_VERSION, tree_digest });
+        LoggedTxn { header, txn, digest }
+    }
+}
+
+/// A write that stands alone.
+enum Write {
+    Op(WriteOp),
+    SetAcl(oxkeeper_codec::records::SetAclRequest),
+    Reconfig,
+}
+
+impl Write {
+    fn decode(op: OpCode, reader: &mut Reader<'_>) -> oxkeeper_codec::wire::Result<Self> {
+        Ok(match op {
+            OpCode::CREATE_TTL => Self::Op(WriteOp::CreateTtl(Decode::decode(reader)?)),
+            OpCode::DELETE => Self::Op(WriteOp::Delete(Decode::decode(reader)?)),
+            OpCode::SET_DATA => Self::Op(WriteOp::SetData(Decode::decode(reader)?)),
+            OpCode::SET_ACL => Self::SetAcl(Decode::decode(reader)?),
+            OpCode::RECONFIG => {
+                oxkeeper_codec::records::ReconfigRequest::decode(reader)?;
+                Self::Reconfig
+            }
+            _ => Self::Op(WriteOp::Create(op, Decode::decode(reader)?)),
+        })
+    }
+}
+
+impl Preparation<'_> {
+    fn write(&mut self, write: &Write) -> Outcome {
+        match write {
+            Write::Op(op) => self.op(op),
+            Write::SetAcl(request) => self.set_acl(request),
+            // A standalone server has no members to change.
+            Write::Reconfig if self.rules.reconfig_enabled => {
+                self.check_session()?;
+                Err(Code::UNIMPLEMENTED)
+            }
+            Write::Reconfig => Err(Code::RECONFIG_DISABLED),
+        }
+    }
+
+    fn op(&mut self, op: &WriteOp) -> Outcome {
+        match op {
+            WriteOp::Create(op, request) => self.create(*op, request),
+            WriteOp::CreateTtl(request) => self.create_ttl(request),
+            WriteOp::Delete(request) => self.delete(request),
+            WriteOp::SetData(request) => self.set_data(request),
+            WriteOp::Check(request) => self.check_version(request),
+        }
+    }
+
+    /// All or none. The first that fails says why, and nothing of the multi stays pending.
+    fn multi(&mut self, ops: &[WriteOp]) -> Txn {
+        let mut txns = Vec::with_capacity(ops.len());
+        let mut failed = false;
+        for op in ops {
+            let outcome = if failed { Err(Code::RUNTIME_INCONSISTENCY) } else { self.op(op) };
+            if outcome.is_err() && !failed {
+                failed = true;
+                let nothing = self.pending.savepoint();
+                self.pending.roll_back(std::mem::replace(&mut self.undo, nothing));
+            }
+            txns.push(outcome.unwrap_or_else(Txn::error));
+        }
+        Txn::Multi(txns)
+    }
+
+    const fn check_session(&self) -> Result<(), Code> {
+        if self.proposal.session_is_live { Ok(()) } else { Err(Code::SESSION_EXPIRED) }
+    }
+
+    fn existing(&self, path: &str) -> Result<Record, Code> {
+        self.pending.get(self.tree, path).ok_or(Code::NO_NODE)
+    }
+
+    fn check_acl(&self, record: &Record, wanted: oxkeeper_codec::Perms) -> Result<(), Code> {
+        let allowed = crate::auth::check(&record.acl, wanted, self.proposal.identities, &self.rules.auth);
+        if allowed { Ok(()) } else { Err(Code::NO_AUTH) }
+    }
+
+    fn put(&mut self, path: &ByteStr, record: Option<Record>) {
+        self.pending.put(self.tree, self.proposal.zxid, path, record, &mut self.undo);
+    }
+
+    fn crc(&self, path: &str, data: Option<&Bytes>) -> Option<u32> {
+        let data = data.map_or(&[][..], |data| data);
+        if self.tree.options().digest { crate::tree::crc_of_content(path, data) } else { None }
+    }
+
+    /// Hard quotas, by what is applied; those of pending changes are not foreseen, as in the official server.
+    fn check_quota(&self, path: &str, count: i64, new_len: usize, old_len: usize) -> Result<(), Code> {
+        if !self.rules.enforce_quota {
+            return Ok(());
+        }
+        let Some(subtree) = self.tree.quota_for(path) else { return Ok(()) };
+        let figures = |path: String| self.tree.get(&path).map(|node| quota::Figures::parse(node.data()));
+        let (Some(limits), Some(stats)) =
+            (figures(quota::limits_path(subtree)), figures(quota::stats_path(subtree)))
+        else {
+            return Ok(());
+        };
+        let len = |len| i64::try_from(len).unwrap_or(i64::MAX);
+        match quota::check(&limits, &stats, count, len(new_len) - len(old_len)) {
+            Some(exceeded) if exceeded.hard => Err(Code::QUOTA_EXCEEDED),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// A znode and its parent's part of its removal.
+    fn remove(&mut self, path: &ByteStr) {
+        let (parent, _) = path.rsplit_once('/').unwrap_or_default();
+        let parent = parent_path(path, parent);
+        if let Some(mut record) = self.pending.get(self.tree, &parent) {
+            record.children = record.children.saturating_sub(1);
+            record.stat.pzxid = self.proposal.zxid;
+            self.put(&parent, Some(record));
+        }
+        self.put(path, None);
+    }
+
+    fn delete_container(&mut self, path: &ByteStr) -> Outcome {
+        path::deletable_parent_of(path)?;
+        let record = self.existing(path)?;
+        if record.children > 0 {
+            return Err(Code::NOT_EMPTY);
+        }
+        if matches!(self.tree.options().owners.read(record.stat.ephemeral_owner), crate::tree::Owner::Session(_)) {
+            return Err(Code::BAD_VERSION);
+        }
+        self.remove(path);
+        Ok(Txn::DeleteContainer(DeleteTxn { path: path.clone() }))
+    }
+}
+
+/// The parent's path as a slice of the child's.
+fn parent_path(path: &ByteStr, parent: &str) -> ByteStr {
+    ByteStr::from_bytes_lossy(path.as_bytes().slice(..parent.len()))
+}

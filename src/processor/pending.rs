@@ -1,0 +1,152 @@
+//! Changes that are proposed and not applied yet: what the next request has to be judged by
+//! (`ZooKeeperServer.outstandingChanges`).
+//!
+//! Invariants: a path is here exactly as long as a proposed transaction that changed it is not applied; the digest
+//! is the one that the tree will have once all of them are.
+
+use crate::tree::{self, AclRef, Tree};
+use oxkeeper_codec::{ByteStr, SessionId, Zxid, records::StatPersisted};
+use hashbrown::HashMap;
+use foldhash::fast::FixedState;
+use std::collections::VecDeque;
+
+/// A znode as it will be.
+#[derive(Debug, Clone)]
+pub(super) struct Record {
+    pub(super) stat: StatPersisted,
+    pub(super) children: usize,
+    pub(super) acl: AclRef,
+    pub(super) data_len: usize,
+    /// CRC-32 of path and data; see [`tree::node_digest`].
+    pub(super) crc: Option<u32>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// The last transaction that changed it.
+    zxid: Zxid,
+    /// `None`: it will be gone.
+    record: Option<Record>,
+}
+
+/// All of them.
+#[derive(Debug)]
+pub(super) struct Pending {
+    by_path: HashMap<ByteStr, Entry, FixedState>,
+    /// Each change, in zxid order.
+    order: VecDeque<(Zxid, ByteStr)>,
+    digest: u64,
+    keeps_digest: bool,
+}
+
+/// What a multi that fails takes back.
+#[derive(Debug)]
+pub(super) struct Savepoint {
+    order_len: usize,
+    digest: u64,
+    /// What was there before, newest first when undone.
+    replaced: Vec<(ByteStr, Option<Entry>)>,
+}
+
+/// The root is known under one name here.
+fn key(path: &ByteStr) -> ByteStr {
+    if *path == "/" { ByteStr::default() } else { path.clone() }
+}
+
+impl Pending {
+    pub(super) fn new(tree: &Tree) -> Self {
+        let by_path = HashMap::with_hasher(FixedState::with_seed(tree.options().hash_seed));
+        Self { by_path, order: VecDeque::new(), digest: tree.digest(), keeps_digest: tree.options().digest }
+    }
+
+    /// The digest of the tree once everything is applied.
+    pub(super) const fn digest(&self) -> u64 {
+        self.digest
+    }
+
+    /// Whether digests are kept at all.
+    pub(super) const fn keeps_digest(&self) -> bool {
+        self.keeps_digest
+    }
+
+    /// The znode as it will be; `None` if it is not there or will be gone.
+    pub(super) fn get(&self, tree: &Tree, path: &str) -> Option<Record> {
+        let name = if path == "/" { "" } else { path };
+        if !self.by_path.is_empty()
+            && let Some(entry) = self.by_path.get(name)
+        {
+            return entry.record.clone();
+        }
+        let node = tree.get(name)?;
+        let crc = if tree.options().digest { node.content_crc(name) } else { None };
+        Some(Record {
+            stat: node.persisted(),
+            children: node.num_children(),
+            acl: AclRef::clone(node.acl()),
+            data_len: node.data().map_or(0, <[u8]>::len),
+            crc,
+        })
+    }
+
+    /// Records what a znode will be, `None` for gone, and takes the difference of digests into account.
+    pub(super) fn put(&mut self, tree: &Tree, zxid: Zxid, path: &ByteStr, record: Option<Record>, undo: &mut Savepoint) {
+        if tree.options().digest {
+            let digest = |record: &Record| tree::node_digest(record.crc, &record.stat);
+            let old = self.get(tree, path).as_ref().map_or(0, digest);
+            let new = record.as_ref().map_or(0, digest);
+            self.digest = self.digest.wrapping_sub(old).wrapping_add(new);
+        }
+        let path = key(path);
+        let replaced = self.by_path.insert(path.clone(), Entry { zxid, record });
+        undo.replaced.push((path.clone(), replaced));
+        self.order.push_back((zxid, path));
+    }
+
+    pub(super) fn savepoint(&self) -> Savepoint {
+        Savepoint { order_len: self.order.len(), digest: self.digest, replaced: Vec::new() }
+    }
+
+    /// Takes back everything since the savepoint.
+    pub(super) fn roll_back(&mut self, undo: Savepoint) {
+        for (path, replaced) in undo.replaced.into_iter().rev() {
+            match replaced {
+                Some(entry) => self.by_path.insert(path, entry),
+                None => self.by_path.remove(&path),
+            };
+        }
+        self.order.truncate(undo.order_len);
+        self.digest = undo.digest;
+    }
+
+    /// Transactions up to `zxid` are applied.
+    pub(super) fn retire(&mut self, zxid: Zxid) {
+        while let Some((at, _)) = self.order.front()
+            && *at <= zxid
+        {
+            let (at, path) = self.order.pop_front().expect("there is a front");
+            if self.by_path.get(&path).is_some_and(|entry| entry.zxid == at) {
+                self.by_path.remove(&path);
+            }
+        }
+    }
+
+    /// A session's ephemerals once everything is applied, in a fixed order.
+    pub(super) fn ephemerals_of(&self, tree: &Tree, session: SessionId) -> Vec<ByteStr> {
+        let mut paths: Vec<ByteStr> = tree.ephemerals_of(session).map(ByteStr::from).collect();
+        if self.by_path.is_empty() {
+            return paths;
+        }
+        paths.retain(|path| !self.by_path.contains_key(path));
+        for (zxid, path) in &self.order {
+            let Some(Entry { zxid: last, record: Some(record) }) = self.by_path.get(path) else { continue };
+            if last == zxid && record.stat.ephemeral_owner == session.0 && !paths.contains(path) {
+                paths.push(path.clone());
+            }
+        }
+        paths
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+}

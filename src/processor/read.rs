@@ -1,0 +1,235 @@
+//! Answering what changes nothing (`FinalRequestProcessor`): a pure function of the tree and the request.
+//!
+//! Invariant: a reply is appended whole, header and body, or not at all; with an error there is no body.
+
+use crate::{
+    auth::{self, AuthConfig, Identities},
+    tree::{NodeRef, Tree},
+};
+use oxkeeper_codec::{
+    ByteStr, Code, Decode, Encode, OpCode, Perms, Reader, SessionId, Zxid,
+    frame::{begin_frame, end_frame},
+    records::{
+        ExistsRequest, GetAclRequest, GetAllChildrenNumberRequest, GetChildrenRequest, GetDataRequest,
+        GetEphemeralsRequest, ReplyHeader, RequestHeader, SyncRequest, WhoAmIResponse,
+    },
+    request::{OpResult, ReadOp, decode_multi_read, encode_results},
+};
+use std::borrow::Cow;
+
+/// Who asks.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker<'a> {
+    /// The session.
+    pub session: SessionId,
+    /// Identities of the connection.
+    pub identities: &'a Identities,
+    /// How ACLs are checked.
+    pub auth: &'a AuthConfig,
+}
+
+/// A watch that a read asked for: it is to be set together with the reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReadWatch<'a> {
+    /// On the data of a znode, or on its existence.
+    Data(Cow<'a, str>),
+    /// On the list of children.
+    Child(Cow<'a, str>),
+}
+
+/// Whether [`answer`] answers this.
+pub const fn is_read(op: OpCode) -> bool {
+    matches!(
+        op,
+        OpCode::EXISTS
+            | OpCode::GET_DATA
+            | OpCode::GET_ACL
+            | OpCode::GET_CHILDREN
+            | OpCode::GET_CHILDREN2
+            | OpCode::SYNC
+            | OpCode::PING
+            | OpCode::MULTI_READ
+            | OpCode::GET_EPHEMERALS
+            | OpCode::GET_ALL_CHILDREN_NUMBER
+            | OpCode::WHO_AM_I
+    )
+}
+
+/// Appends a reply: the frame around the header and what `body` appends.
+pub fn reply(out: &mut Vec<u8>, xid: i32, zxid: Zxid, err: Code, body: impl FnOnce(&mut Vec<u8>)) {
+    let start = begin_frame(out);
+    ReplyHeader { xid, zxid, err }.encode(out);
+    if err == Code::OK {
+        body(out);
+    }
+    end_frame(out, start);
+}
+
+/// Answers a read: appends the reply to `out`, and returns the watch that it leaves.
+///
+/// `body` is what follows the request's header. Bytes behind the record are ignored.
+pub fn answer<'a>(
+    tree: &Tree,
+    asker: Asker<'_>,
+    header: &RequestHeader,
+    body: &'a [u8],
+    out: &mut Vec<u8>,
+) -> Option<ReadWatch<'a>> {
+    let zxid = tree.last_zxid();
+    let start = begin_frame(out);
+    let xid = if header.op == OpCode::PING { oxkeeper_codec::codes::XID_PING } else { header.xid };
+    ReplyHeader { xid, zxid, err: Code::OK }.encode(out);
+    let body_start = out.len();
+    let mut reading = Reading { tree, asker, out, watch: None };
+    let result = reading.dispatch(header.op, Reader::new(body));
+    let watch = reading.watch;
+    if let Err(err) = result {
+        out.truncate(start + 4);
+        ReplyHeader { xid, zxid, err }.encode(out);
+        if header.op == OpCode::MULTI_READ {
+            // The one error with a body: an empty list of results.
+            encode_results(&[], out);
+        }
+    }
+    debug_assert!(out.len() >= body_start);
+    end_frame(out, start);
+    watch
+}
+
+struct Reading<'t, 'a> {
+    tree: &'t Tree,
+    asker: Asker<'t>,
+    out: &'t mut Vec<u8>,
+    watch: Option<ReadWatch<'a>>,
+}
+
+/// A request's record, or the error for one that does not decode.
+fn decode<'a, T: Decode<'a>>(mut reader: Reader<'a>) -> Result<T, Code> {
+    T::decode(&mut reader).map_err(|_| Code::MARSHALLING_ERROR)
+}
+
+impl<'t, 'a> Reading<'t, 'a> {
+    fn dispatch(&mut self, op: OpCode, reader: Reader<'a>) -> Result<(), Code> {
+        match op {
+            OpCode::GET_DATA => self.get_data(decode(reader)?),
+            OpCode::EXISTS => self.exists(decode(reader)?),
+            OpCode::GET_CHILDREN => self.get_children(decode(reader)?, false),
+            OpCode::GET_CHILDREN2 => self.get_children(decode(reader)?, true),
+            OpCode::GET_ACL => self.get_acl(&decode(reader)?),
+            OpCode::SYNC => {
+                decode::<SyncRequest<'_>>(reader)?.encode(self.out);
+                Ok(())
+            }
+            OpCode::PING => Ok(()),
+            OpCode::MULTI_READ => self.multi_read(reader),
+            OpCode::GET_EPHEMERALS => self.get_ephemerals(&decode(reader)?),
+            OpCode::GET_ALL_CHILDREN_NUMBER => self.count_descendants(&decode(reader)?),
+            OpCode::WHO_AM_I => {
+                WhoAmIResponse { client_info: auth::who_am_i(self.asker.identities) }.encode(self.out);
+                Ok(())
+            }
+            _ => Err(Code::UNIMPLEMENTED),
+        }
+    }
+
+    fn may(&self, node: &NodeRef<'_>, wanted: Perms) -> bool {
+        node.is_open() || auth::check(node.acl(), wanted, self.asker.identities, self.asker.auth)
+    }
+
+    /// The znode, if it is there and may be read; in this order.
+    fn readable(&self, path: &str) -> Result<NodeRef<'t>, Code> {
+        let node = self.tree.get(path).ok_or(Code::NO_NODE)?;
+        if self.may(&node, Perms::READ) { Ok(node) } else { Err(Code::NO_AUTH) }
+    }
+
+    fn get_data(&mut self, request: GetDataRequest<'a>) -> Result<(), Code> {
+        let node = self.readable(&request.path)?;
+        node.data().encode(self.out);
+        node.stat().encode(self.out);
+        self.watch = request.watch.then_some(ReadWatch::Data(request.path));
+        Ok(())
+    }
+
+    /// Leaves its watch also when there is no such znode.
+    fn exists(&mut self, request: ExistsRequest<'a>) -> Result<(), Code> {
+        if request.path.contains('\0') {
+            return Err(Code::BAD_ARGUMENTS);
+        }
+        let node = match self.readable(&request.path) {
+            Err(Code::NO_AUTH) => return Err(Code::NO_AUTH),
+            found => found,
+        };
+        self.watch = request.watch.then_some(ReadWatch::Data(request.path));
+        node?.stat().encode(self.out);
+        Ok(())
+    }
+
+    fn get_children(&mut self, request: GetChildrenRequest<'a>, with_stat: bool) -> Result<(), Code> {
+        let node = self.readable(&request.path)?;
+        encode_names(&node, self.out);
+        if with_stat {
+            node.stat().encode(self.out);
+        }
+        self.watch = request.watch.then_some(ReadWatch::Child(request.path));
+        Ok(())
+    }
+
+    fn get_acl(&mut self, request: &GetAclRequest<'_>) -> Result<(), Code> {
+        let node = self.tree.get(&request.path).ok_or(Code::NO_NODE)?;
+        if !self.may(&node, Perms(Perms::READ.0 | Perms::ADMIN.0)) {
+            return Err(Code::NO_AUTH);
+        }
+        if self.may(&node, Perms::ADMIN) {
+            node.acl().encode(self.out);
+        } else {
+            auth::mask_for_reader(node.acl()).encode(self.out);
+        }
+        node.stat().encode(self.out);
+        Ok(())
+    }
+
+    fn count_descendants(&mut self, request: &GetAllChildrenNumberRequest<'_>) -> Result<(), Code> {
+        let count = self.readable(&request.path)?.descendants();
+        i32::try_from(count).unwrap_or(i32::MAX).encode(self.out);
+        Ok(())
+    }
+
+    /// The prefix is plain text, not cut at slashes.
+    fn get_ephemerals(&mut self, request: &GetEphemeralsRequest<'_>) -> Result<(), Code> {
+        let prefix = request.prefix_path.as_deref().unwrap_or_default();
+        let all = matches!(prefix.trim(), "" | "/");
+        let paths = self.tree.ephemerals_of(self.asker.session).filter(|path| all || path.starts_with(prefix));
+        let paths: Vec<ByteStr> = paths.map(ByteStr::from).collect();
+        paths.encode(self.out);
+        Ok(())
+    }
+
+    /// Errors stay with their operation and do not stop the rest.
+    fn multi_read(&mut self, mut reader: Reader<'a>) -> Result<(), Code> {
+        let ops = decode_multi_read(&mut reader).map_err(|_| Code::MARSHALLING_ERROR)?;
+        for op in &ops {
+            let result = match op {
+                ReadOp::GetData(request) => self.readable(&request.path).map(|node| {
+                    OpResult::GetData(node.data().map(bytes::Bytes::copy_from_slice), node.stat())
+                }),
+                ReadOp::GetChildren(request) => {
+                    let name = |node: NodeRef<'_>| ByteStr::from_bytes_lossy(bytes::Bytes::copy_from_slice(node.name()));
+                    self.readable(&request.path).map(|node| OpResult::GetChildren(node.children().map(name).collect()))
+                }
+            };
+            let result = result.unwrap_or_else(OpResult::Error);
+            oxkeeper_codec::request::encode_result(&result, self.out);
+        }
+        encode_results(&[], self.out);
+        Ok(())
+    }
+}
+
+/// Names of children as a vector of text.
+fn encode_names(node: &NodeRef<'_>, out: &mut Vec<u8>) {
+    let children = node.children();
+    i32::try_from(children.len()).unwrap_or(i32::MAX).encode(out);
+    for child in children {
+        Some(child.name()).encode(out);
+    }
+}

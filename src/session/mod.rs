@@ -1,0 +1,260 @@
+//! Sessions: who is known, until when, and who may renew (`SessionTrackerImpl`, `ExpiryQueue`).
+//!
+//! Deadlines lie on a grid of one tick: the next multiple of `tickTime` strictly after now + time-out, so a session
+//! ends up to one tick late and never early. Touching is lazy: when a bucket is due, the caller says when its
+//! sessions were last heard of, and only those that were not go.
+//!
+//! Invariants: each session is in exactly one bucket unless it is closing; a closing session never comes back.
+//! Time comes in as an argument, in ms of a clock that does not jump.
+
+mod password;
+
+pub use password::{password, password_matches};
+
+use oxkeeper_codec::SessionId;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A client connection, as the shell numbers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(pub u64);
+
+/// Bounds of session time-outs, in ms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeoutBounds {
+    /// The shortest: `minSessionTimeout`.
+    pub min_ms: i32,
+    /// The longest: `maxSessionTimeout`.
+    pub max_ms: i32,
+}
+
+impl TimeoutBounds {
+    /// What a client gets that asks for `wanted_ms`.
+    pub fn negotiate(self, wanted_ms: i32) -> i32 {
+        wanted_ms.min(self.max_ms).max(self.min_ms)
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Session {
+    timeout_ms: i32,
+    deadline_ms: i64,
+    closing: bool,
+    conn: Option<ConnId>,
+}
+
+/// All sessions that this server answers for.
+#[derive(Debug)]
+pub struct SessionTracker {
+    tick_ms: i64,
+    sessions: BTreeMap<SessionId, Session>,
+    buckets: BTreeMap<i64, BTreeSet<SessionId>>,
+}
+
+impl SessionTracker {
+    /// No sessions yet; `tick_ms` is the width of a bucket.
+    pub fn new(tick_ms: i32) -> Self {
+        assert!(tick_ms > 0, "the configuration checks tickTime");
+        Self { tick_ms: i64::from(tick_ms), sessions: BTreeMap::new(), buckets: BTreeMap::new() }
+    }
+
+    fn deadline(&self, heard_ms: i64, timeout_ms: i32) -> i64 {
+        ((heard_ms + i64::from(timeout_ms)).div_euclid(self.tick_ms) + 1) * self.tick_ms
+    }
+
+    /// A session that was opened, or found in the data; it has its full time-out from now. One that is known
+    /// already keeps its connection.
+    pub fn track(&mut self, id: SessionId, timeout_ms: i32, now_ms: i64) {
+        let conn = self.sessions.get(&id).and_then(|session| session.conn);
+        self.unlist(id);
+        let deadline_ms = self.deadline(now_ms, timeout_ms);
+        self.sessions.insert(id, Session { timeout_ms, deadline_ms, closing: false, conn });
+        self.buckets.entry(deadline_ms).or_default().insert(id);
+    }
+
+    fn unlist(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        if let Some(bucket) = self.buckets.get_mut(&session.deadline_ms) {
+            bucket.remove(&id);
+            if bucket.is_empty() {
+                self.buckets.remove(&session.deadline_ms);
+            }
+        }
+    }
+
+    /// The session was heard of at `heard_ms`. Does nothing to one that is unknown or closing.
+    pub fn touch(&mut self, id: SessionId, heard_ms: i64) {
+        let Some(&Session { timeout_ms, deadline_ms, closing: false, .. }) = self.sessions.get(&id) else { return };
+        let later = self.deadline(heard_ms, timeout_ms);
+        if later > deadline_ms {
+            self.unlist(id);
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.deadline_ms = later;
+            }
+            self.buckets.entry(later).or_default().insert(id);
+        }
+    }
+
+    /// Sessions whose deadline has passed as far as is known; ask when they were last heard of, then
+    /// [`SessionTracker::touch`] and [`SessionTracker::expire`].
+    pub fn due(&self, now_ms: i64) -> impl Iterator<Item = SessionId> {
+        self.buckets.range(..=now_ms).flat_map(|(_, bucket)| bucket).copied()
+    }
+
+    /// Sessions that are over, at most `limit`: they are closing from now on.
+    pub fn expire(&mut self, now_ms: i64, limit: usize) -> Vec<SessionId> {
+        let over: Vec<SessionId> = self.due(now_ms).take(limit).collect();
+        for &id in &over {
+            self.set_closing(id);
+        }
+        over
+    }
+
+    /// When the next bucket is due, in ms.
+    pub fn next_deadline_ms(&self) -> Option<i64> {
+        self.buckets.keys().next().copied()
+    }
+
+    /// The session is ending: nothing is accepted from it any more.
+    pub fn set_closing(&mut self, id: SessionId) {
+        self.unlist(id);
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.closing = true;
+        }
+    }
+
+    /// The session has ended. Returns its connection.
+    pub fn remove(&mut self, id: SessionId) -> Option<ConnId> {
+        self.unlist(id);
+        self.sessions.remove(&id).and_then(|session| session.conn)
+    }
+
+    /// Whether the session is known and not closing.
+    pub fn is_live(&self, id: SessionId) -> bool {
+        self.sessions.get(&id).is_some_and(|session| !session.closing)
+    }
+
+    /// The session's time-out in ms, if it is live.
+    pub fn timeout_ms(&self, id: SessionId) -> Option<i32> {
+        self.sessions.get(&id).filter(|session| !session.closing).map(|session| session.timeout_ms)
+    }
+
+    /// The connection that owns the session now.
+    pub fn conn(&self, id: SessionId) -> Option<ConnId> {
+        self.sessions.get(&id).and_then(|session| session.conn)
+    }
+
+    /// The session has moved to `conn`, or to none. Returns the connection that it left, if another.
+    pub fn attach(&mut self, id: SessionId, conn: Option<ConnId>) -> Option<ConnId> {
+        let session = self.sessions.get_mut(&id)?;
+        let left = std::mem::replace(&mut session.conn, conn);
+        left.filter(|left| Some(*left) != conn)
+    }
+
+    /// Ids and time-outs (ms) of all sessions, in order, as a snapshot has them.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (SessionId, i32)> {
+        self.sessions.iter().map(|(&id, session)| (id, session.timeout_ms))
+    }
+
+    /// Number of sessions.
+    pub fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    /// Deadlines (ms) and the sessions that they are for, in order.
+    pub fn buckets(&self) -> impl Iterator<Item = (i64, &BTreeSet<SessionId>)> {
+        self.buckets.iter().map(|(&deadline, bucket)| (deadline, bucket))
+    }
+}
+
+/// Numbers for new sessions: server id, clock, counter.
+#[derive(Debug)]
+pub struct SessionIds(i64);
+
+impl SessionIds {
+    /// Starts at a number that no earlier start of this server has used, if its clock has moved on by 1 ms for
+    /// every 65,536 sessions since (`SessionTrackerImpl.initializeNextSessionId`). `server_id` is at most 254.
+    pub const fn new(server_id: u8, wall_ms: i64) -> Self {
+        let clock = ((wall_ms << 24).cast_unsigned() >> 8).cast_signed();
+        Self(clock | ((server_id as i64) << 56))
+    }
+
+    /// Never hands out `id` or one below it: the data holds it already.
+    pub fn skip(&mut self, id: SessionId) {
+        if id.0 >> 56 == self.0 >> 56 {
+            self.0 = self.0.max(id.0 + 1);
+        }
+    }
+
+    /// A new number.
+    pub const fn next(&mut self) -> SessionId {
+        let id = self.0;
+        self.0 += 1;
+        SessionId(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: SessionId = SessionId(1);
+
+    #[test]
+    fn behaviour_20_a_session_ends_up_to_a_tick_late_and_never_early() {
+        for now in [0, 1, 999, 1000, 1001] {
+            let mut tracker = SessionTracker::new(1000);
+            tracker.track(A, 4000, now);
+            let deadline = tracker.next_deadline_ms().expect("tracked");
+            assert!(deadline > now + 4000 && deadline <= now + 5000, "{now}: {deadline}");
+            assert!(tracker.expire(deadline - 1, 9).is_empty());
+            assert_eq!(tracker.expire(deadline, 9), [A]);
+            assert!(!tracker.is_live(A));
+        }
+    }
+
+    #[test]
+    fn touching_moves_the_deadline_and_never_back() {
+        let mut tracker = SessionTracker::new(1000);
+        tracker.track(A, 4000, 0);
+        tracker.touch(A, 3000);
+        tracker.touch(A, 100);
+        assert_eq!(tracker.next_deadline_ms(), Some(8000));
+        tracker.set_closing(A);
+        tracker.touch(A, 9000);
+        assert_eq!(tracker.next_deadline_ms(), None);
+    }
+
+    #[test]
+    fn a_session_has_one_connection() {
+        let mut tracker = SessionTracker::new(1000);
+        tracker.track(A, 4000, 0);
+        assert_eq!(tracker.attach(A, Some(ConnId(1))), None);
+        assert_eq!(tracker.attach(A, Some(ConnId(1))), None);
+        assert_eq!(tracker.attach(A, Some(ConnId(2))), Some(ConnId(1)));
+        assert_eq!(tracker.remove(A), Some(ConnId(2)));
+    }
+
+    #[test]
+    fn behaviour_14_ids_have_the_server_in_the_top_byte_and_count_up() {
+        let mut ids = SessionIds::new(1, 1_700_000_000_000);
+        let first = ids.next();
+        assert_eq!(first.0 >> 56, 1);
+        assert_eq!(first.0 & 0xffff, 0);
+        assert_eq!(ids.next().0, first.0 + 1);
+        ids.skip(SessionId(first.0 + 10));
+        assert_eq!(ids.next().0, first.0 + 11);
+    }
+
+    #[test]
+    fn behaviour_7_time_outs_are_clamped() {
+        let bounds = TimeoutBounds { min_ms: 4000, max_ms: 40_000 };
+        for (wanted, got) in [(0, 4000), (-5, 4000), (5000, 5000), (i32::MAX, 40_000)] {
+            assert_eq!(bounds.negotiate(wanted), got);
+        }
+    }
+}

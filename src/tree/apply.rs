@@ -1,0 +1,391 @@
+//! Applying transactions (`DataTree.processTxn`).
+
+use super::{AclRef, Change, ChangeKind, NodeId, Owner, Tree, node::Content, quota};
+use oxkeeper_codec::{
+    ByteStr, Code, SessionId,
+    records::{Acl, SetAclTxn, SetDataTxn, Stat, StatPersisted, TxnHeader},
+    txn::{LoggedTxn, Txn},
+};
+
+/// Is told of a znode before it changes or goes: how a snapshot under way keeps what it still has to write.
+pub trait Observer {
+    /// The znode `id`, whose path is `path`, is about to change or to go.
+    fn before_change(&mut self, tree: &Tree, id: NodeId);
+}
+
+impl Observer for () {
+    fn before_change(&mut self, _: &Tree, _: NodeId) {}
+}
+
+/// What became of a transaction: the facts that the reply is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// How it ended; also of a multi, the first error inside.
+    pub code: Code,
+    /// The created path, for transactions that create.
+    pub path: Option<ByteStr>,
+    /// The znode's `Stat` afterwards, for transactions that answer with one.
+    pub stat: Option<Stat>,
+    /// Of a multi, one for each operation.
+    pub multi: Vec<(Txn, Self)>,
+}
+
+impl Applied {
+    const fn of(code: Code) -> Self {
+        Self { code, path: None, stat: None, multi: Vec::new() }
+    }
+}
+
+/// One transaction on its way into the tree.
+struct Application<'a, O> {
+    tree: &'a mut Tree,
+    observer: &'a mut O,
+    changes: &'a mut Vec<Change>,
+    header: &'a TxnHeader,
+}
+
+/// A znode to be created.
+struct NewNode<'a> {
+    path: &'a ByteStr,
+    data: Option<&'a [u8]>,
+    acl: &'a [Acl],
+    owner: Owner,
+    parent_cversion: i32,
+}
+
+impl Tree {
+    /// Applies a transaction; its changes are appended to `changes` in the order of their events.
+    ///
+    /// A transaction that cannot be applied to this state (replay over a snapshot that has it already) changes
+    /// nothing but what must only grow, and says so in its code.
+    pub fn apply<O: Observer>(&mut self, logged: &LoggedTxn, observer: &mut O, changes: &mut Vec<Change>) -> Applied {
+        let header = &logged.header;
+        let applied = Application { tree: self, observer, changes, header }.apply(&logged.txn);
+        self.last_zxid = self.last_zxid.max(header.zxid);
+        applied
+    }
+
+    /// Whether the tree's digest is the one that came with a transaction just applied; true without one, or when
+    /// it is computed in another way.
+    pub fn digest_matches(&self, logged: &LoggedTxn) -> bool {
+        match &logged.digest {
+            Some(digest) if self.options.digest && digest.version == oxkeeper_codec::file::DIGEST_VERSION => {
+                digest.tree_digest.cast_unsigned() == self.digest
+            }
+            _ => true,
+        }
+    }
+}
+
+impl<O: Observer> Application<'_, O> {
+    fn apply(&mut self, txn: &Txn) -> Applied {
+        let result = match txn {
+            Txn::Create(t) | Txn::Create2(t) => {
+                let owner = if t.ephemeral { Owner::Session(self.header.client_id) } else { Owner::Nobody };
+                self.create(NewNode {
+                    path: &t.path,
+                    data: t.data.as_deref(),
+                    acl: &t.acl,
+                    owner,
+                    parent_cversion: t.parent_cversion,
+                })
+            }
+            Txn::CreateTtl(t) => self.create(NewNode {
+                path: &t.path,
+                data: t.data.as_deref(),
+                acl: &t.acl,
+                owner: Owner::Ttl(t.ttl),
+                parent_cversion: t.parent_cversion,
+            }),
+            Txn::CreateContainer(t) => self.create(NewNode {
+                path: &t.path,
+                data: t.data.as_deref(),
+                acl: &t.acl,
+                owner: Owner::Container,
+                parent_cversion: t.parent_cversion,
+            }),
+            Txn::Delete(t) | Txn::DeleteContainer(t) => self.delete(&t.path).map(|()| Applied::of(Code::OK)),
+            Txn::SetData(t) | Txn::Reconfig(t) => self.set_data(t),
+            Txn::SetAcl(t) => self.set_acl(t),
+            Txn::Check(_) | Txn::CreateSession(_) => Ok(Applied::of(Code::OK)),
+            Txn::CloseSession(t) => {
+                let listed = t.as_ref().map_or(&[][..], |t| &t.paths_to_delete);
+                self.close_session(self.header.client_id, listed);
+                Ok(Applied::of(Code::OK))
+            }
+            Txn::Error(t) => Err(t.err),
+            Txn::Multi(txns) => Ok(self.multi(txns)),
+        };
+        result.unwrap_or_else(Applied::of)
+    }
+
+    /// All of them or none: if one is an error, all are (`-2` for those behind it, `0` for those before).
+    fn multi(&mut self, txns: &[Txn]) -> Applied {
+        let first_error = txns.iter().position(|txn| matches!(txn, Txn::Error(_)));
+        let mut all = Applied::of(Code::OK);
+        for (i, txn) in txns.iter().enumerate() {
+            let applied = match (first_error, txn) {
+                (None, _) | (Some(_), Txn::Error(_)) => self.apply(txn),
+                (Some(first), _) if i < first => Applied::of(Code::OK),
+                (Some(_), _) => Applied::of(Code::RUNTIME_INCONSISTENCY),
+            };
+            if all.code == Code::OK {
+                all.code = applied.code;
+            }
+            let txn = if first_error.is_some() { Txn::error(applied.code) } else { txn.clone() };
+            all.multi.push((txn, applied));
+        }
+        all
+    }
+
+    fn create(&mut self, new: NewNode<'_>) -> Result<Applied, Code> {
+        let path = new.path.as_str();
+        let (parent_path, name) = path.rsplit_once('/').ok_or(Code::BAD_ARGUMENTS)?;
+        let parent = self.tree.find(parent_path).ok_or(Code::NO_NODE)?;
+        if let Some(existing) = self.tree.find(path) {
+            return Err(self.create_again(&new, parent_path, parent, existing));
+        }
+        self.observer.before_change(self.tree, parent);
+        let parent_acl = AclRef::clone(self.tree.node(parent).acl());
+        self.raise_cversion(parent_path, parent, new.parent_cversion);
+        let acl_id = self.tree.acls.acquire(new.acl);
+        let stat = self.fresh_stat(new.owner.stored());
+        let id = self.tree.insert_child(parent, path, new.data, acl_id, &stat);
+        let stat = self.tree.node(id).stat();
+        let acl = AclRef::clone(self.tree.node(id).acl());
+        self.quota_after_create(parent_path, name, path, new.data.map_or(0, <[u8]>::len));
+        self.changes.push(Change {
+            kind: ChangeKind::Created,
+            path: new.path.clone(),
+            acl,
+            parent_acl: Some(parent_acl),
+        });
+        Ok(Applied { path: Some(new.path.clone()), stat: Some(stat), ..Applied::of(Code::OK) })
+    }
+
+    const fn fresh_stat(&self, owner: i64) -> StatPersisted {
+        let (zxid, time) = (self.header.zxid, self.header.time);
+        StatPersisted {
+            czxid: zxid,
+            mzxid: zxid,
+            ctime: time,
+            mtime: time,
+            version: 0,
+            cversion: 0,
+            aversion: 0,
+            ephemeral_owner: owner,
+            pzxid: zxid,
+        }
+    }
+
+    /// Replay over a snapshot that has the znode: its ACL may be older there, and the parent's counter too.
+    fn create_again(&mut self, new: &NewNode<'_>, parent_path: &str, parent: NodeId, existing: NodeId) -> Code {
+        self.observer.before_change(self.tree, parent);
+        self.observer.before_change(self.tree, existing);
+        let acl = self.tree.acls.acquire(new.acl);
+        let old = std::mem::replace(&mut self.tree.nodes.get_mut(existing).acl, acl);
+        self.tree.acls.release(old);
+        self.raise_cversion(parent_path, parent, new.parent_cversion);
+        Code::NODE_EXISTS
+    }
+
+    /// The parent of a new znode: its counter and pzxid only ever grow.
+    fn raise_cversion(&mut self, path: &str, parent: NodeId, cversion: i32) {
+        let zxid = self.header.zxid;
+        self.tree.digest_remove(path, parent);
+        let extra = self.tree.nodes.get_mut(parent).extra_mut();
+        let cversion = if cversion == -1 { extra.cversion.wrapping_add(1) } else { cversion };
+        if cversion > extra.cversion || (cversion == i32::MIN && extra.cversion == i32::MAX) {
+            extra.cversion = cversion;
+            extra.pzxid = zxid;
+        }
+        self.tree.digest_add(path, parent);
+    }
+
+    fn delete(&mut self, path: &ByteStr) -> Result<(), Code> {
+        let (parent_path, name) = path.rsplit_once('/').ok_or(Code::BAD_ARGUMENTS)?;
+        let parent = self.tree.find(parent_path).ok_or(Code::NO_NODE)?;
+        self.observer.before_change(self.tree, parent);
+        self.tree.digest_remove(parent_path, parent);
+        let extra = self.tree.nodes.get_mut(parent).extra_mut();
+        extra.pzxid = extra.pzxid.max(self.header.zxid);
+        self.tree.digest_add(parent_path, parent);
+
+        let id = self.tree.find(path).filter(|&id| id != NodeId::ROOT).ok_or(Code::NO_NODE)?;
+        if self.tree.node(id).num_children() > 0 {
+            // Only a log that was tampered with asks for this.
+            return Err(Code::NOT_EMPTY);
+        }
+        self.observer.before_change(self.tree, id);
+        let acl = AclRef::clone(self.tree.node(id).acl());
+        let parent_acl = AclRef::clone(self.tree.node(parent).acl());
+        let data_len = self.tree.nodes.get(id).content.data_len();
+        self.tree.remove_node(path, id);
+        self.quota_after_delete(parent_path, name, path, data_len);
+        self.changes.push(Change {
+            kind: ChangeKind::Deleted,
+            path: path.clone(),
+            acl,
+            parent_acl: Some(parent_acl),
+        });
+        Ok(())
+    }
+
+    fn set_data(&mut self, txn: &SetDataTxn) -> Result<Applied, Code> {
+        let path = txn.path.as_str();
+        let id = self.tree.find(path).ok_or(Code::NO_NODE)?;
+        self.observer.before_change(self.tree, id);
+        let old_len = self.tree.nodes.get(id).content.data_len();
+        self.tree.digest_remove(path, id);
+        self.replace_data(id, txn.data.as_deref());
+        let extra = self.tree.nodes.get_mut(id).extra_mut();
+        extra.mtime = self.header.time;
+        extra.mzxid = self.header.zxid;
+        extra.version = txn.version;
+        self.tree.digest_add(path, id);
+        let new_len = txn.data.as_ref().map_or(0, bytes::Bytes::len);
+        let diff = len_diff(new_len, old_len);
+        self.tree.data_size += diff;
+        if let Some(subtree) = self.tree.quotas.covering(path).map(str::to_owned) {
+            self.update_quota(&subtree, 0, diff);
+        }
+        let node = self.tree.node(id);
+        let (stat, acl) = (node.stat(), AclRef::clone(node.acl()));
+        self.changes.push(Change {
+            kind: ChangeKind::DataChanged,
+            path: txn.path.clone(),
+            acl,
+            parent_acl: None,
+        });
+        Ok(Applied { stat: Some(stat), ..Applied::of(Code::OK) })
+    }
+
+    /// Swaps the data; digests and sizes are the caller's.
+    fn replace_data(&mut self, id: NodeId, data: Option<&[u8]>) {
+        let node = self.tree.nodes.get_mut(id);
+        let content = {
+            let name = String::from_utf8_lossy(node.content.name());
+            Content::new(&name, data)
+        };
+        node.content = content;
+        if let Some(extra) = &mut node.extra {
+            extra.crc = None;
+        }
+    }
+
+    fn set_acl(&mut self, txn: &SetAclTxn) -> Result<Applied, Code> {
+        let id = self.tree.find(&txn.path).ok_or(Code::NO_NODE)?;
+        self.observer.before_change(self.tree, id);
+        self.tree.digest_remove(&txn.path, id);
+        let acl = self.tree.acls.acquire(&txn.acl);
+        let node = self.tree.nodes.get_mut(id);
+        let old = std::mem::replace(&mut node.acl, acl);
+        node.extra_mut().aversion = txn.version;
+        self.tree.acls.release(old);
+        self.tree.digest_add(&txn.path, id);
+        Ok(Applied { stat: Some(self.tree.node(id).stat()), ..Applied::of(Code::OK) })
+    }
+
+    /// Deletes a session's ephemerals: those that the transaction lists, then what else is there.
+    fn close_session(&mut self, session: SessionId, listed: &[ByteStr]) {
+        for path in listed {
+            // One that is gone already was deleted by a transaction that the snapshot has.
+            let _ = self.delete(path);
+        }
+        let left: Vec<ByteStr> = self.tree.ephemerals_of(session).map(ByteStr::from).collect();
+        for path in &left {
+            let _ = self.delete(path);
+        }
+        self.tree.ephemerals.remove(&session);
+    }
+
+    fn quota_after_create(&mut self, parent_path: &str, name: &str, path: &str, data_len: usize) {
+        if let Some(subtree) = parent_path.strip_prefix(quota::QUOTA_ROOT) {
+            if name == quota::LIMITS_NAME {
+                self.tree.quotas.add(subtree);
+            }
+            if name == quota::STATS_NAME {
+                self.count_quota(subtree);
+            }
+        }
+        if let Some(subtree) = self.tree.quotas.covering(path).map(str::to_owned) {
+            self.update_quota(&subtree, 1, len_diff(data_len, 0));
+        }
+    }
+
+    fn quota_after_delete(&mut self, parent_path: &str, name: &str, path: &str, data_len: usize) {
+        if name == quota::LIMITS_NAME
+            && let Some(subtree) = parent_path.strip_prefix(quota::QUOTA_ROOT)
+        {
+            self.tree.quotas.remove(subtree);
+        }
+        if let Some(subtree) = self.tree.quotas.covering(path).map(str::to_owned) {
+            self.update_quota(&subtree, -1, len_diff(0, data_len));
+        }
+    }
+
+    /// Writes the figures of a subtree anew.
+    fn count_quota(&mut self, subtree: &str) {
+        let figures = self.tree.count_subtree(subtree);
+        self.write_figures(&quota::stats_path(subtree), |_| figures);
+    }
+
+    fn update_quota(&mut self, subtree: &str, count: i64, bytes: i64) {
+        self.write_figures(&quota::stats_path(subtree), |mut figures| {
+            figures.add(count, bytes);
+            figures
+        });
+    }
+
+    /// Changes the figures in place, without a trace in the znode's `Stat`.
+    fn write_figures(&mut self, stats_path: &str, change: impl FnOnce(quota::Figures) -> quota::Figures) {
+        let Some(id) = self.tree.find(stats_path) else { return };
+        self.observer.before_change(self.tree, id);
+        let text = change(quota::Figures::parse(self.tree.node(id).data())).to_text();
+        self.replace_data(id, Some(text.as_bytes()));
+    }
+}
+
+impl Tree {
+    /// Znodes and bytes of a subtree, its root included.
+    pub(super) fn count_subtree(&self, subtree: &str) -> quota::Figures {
+        let (mut count, mut bytes) = (0, 0);
+        let mut todo: Vec<NodeId> = self.find(subtree).into_iter().collect();
+        while let Some(id) = todo.pop() {
+            let node = self.nodes.get(id);
+            count += 1;
+            bytes += len_diff(node.content.data_len(), 0);
+            todo.extend(node.children());
+        }
+        quota::Figures::new(count, bytes)
+    }
+
+    /// After loading: finds the subtrees with limits and counts them anew (`DataTree.setupQuota`).
+    pub(super) fn set_up_quotas(&mut self) {
+        let mut todo: Vec<NodeId> = self.find(quota::QUOTA_ROOT).into_iter().collect();
+        let mut subtrees = Vec::new();
+        while let Some(id) = todo.pop() {
+            let node = self.node(id);
+            if node.name() == quota::LIMITS_NAME.as_bytes() && node.num_children() == 0 {
+                let path = node.path();
+                let (parent, _) = path.rsplit_once('/').unwrap_or_default();
+                subtrees.extend(parent.strip_prefix(quota::QUOTA_ROOT).map(str::to_owned));
+            }
+            todo.extend(self.nodes.get(id).children());
+        }
+        for subtree in subtrees {
+            let text = self.count_subtree(&subtree).to_text();
+            if let Some(id) = self.find(&quota::stats_path(&subtree)) {
+                let name = String::from_utf8_lossy(self.nodes.get(id).content.name()).into_owned();
+                self.nodes.get_mut(id).content = Content::new(&name, Some(text.as_bytes()));
+            }
+            self.quotas.add(&subtree);
+        }
+    }
+}
+
+/// The difference of two lengths.
+fn len_diff(new: usize, old: usize) -> i64 {
+    i64::try_from(new).unwrap_or(i64::MAX) - i64::try_from(old).unwrap_or(i64::MAX)
+}
+

@@ -1,0 +1,135 @@
+//! Writing the tree out in slices, beside the traffic, as it was at one moment.
+//!
+//! A [`Snapshotter`] walks the slab; in between, transactions go on. A znode that is about to change or to go is
+//! written first, as it was ([`Observer`]); one that came later is not written. So the result is the tree at the
+//! zxid at which the snapshot began, exactly, and every parent stands before its children.
+//!
+//! Invariant: each znode of the beginning is written once.
+
+use super::{AclRef, NodeId, Observer, Tree};
+use oxkeeper_codec::{Encode, SessionId, Zxid};
+
+/// The path that ends the list of znodes in a snapshot.
+const END_PATH: &str = "/";
+
+/// A snapshot under way.
+#[derive(Debug)]
+pub struct Snapshotter {
+    zxid: Zxid,
+    digest: u64,
+    /// One bit a slot: written, or not there at the beginning.
+    done: Vec<u64>,
+    bound: u32,
+    next: u32,
+    ended: bool,
+    /// What was written and not taken yet.
+    out: Vec<u8>,
+}
+
+impl Snapshotter {
+    /// Begins: sessions (with time-outs in ms) and the ACL table are written as they are now.
+    pub fn begin(tree: &Tree, sessions: impl ExactSizeIterator<Item = (SessionId, i32)>) -> Self {
+        let bound = tree.nodes.bound();
+        let mut out = Vec::new();
+        encode_count(sessions.len(), &mut out);
+        for (session, timeout_ms) in sessions {
+            session.encode(&mut out);
+            timeout_ms.encode(&mut out);
+        }
+        let acls: Vec<(_, &AclRef)> = tree.acls.iter().collect();
+        encode_count(acls.len(), &mut out);
+        for (id, acl) in acls {
+            id.to_file().encode(&mut out);
+            acl.encode(&mut out);
+        }
+        let words = usize::try_from(bound.div_ceil(64)).unwrap_or(usize::MAX);
+        let done = vec![0; words];
+        Self { zxid: tree.last_zxid(), digest: tree.digest(), done, bound, next: 0, ended: false, out }
+    }
+
+    /// The moment that the snapshot shows.
+    pub const fn zxid(&self) -> Zxid {
+        self.zxid
+    }
+
+    /// The tree's digest at that moment.
+    pub const fn digest(&self) -> u64 {
+        self.digest
+    }
+
+    /// Writes znodes until about `budget` bytes are waiting to be taken, or all are written.
+    /// Returns whether all are.
+    pub fn advance(&mut self, tree: &Tree, budget: usize) -> bool {
+        while self.next < self.bound && self.out.len() < budget {
+            self.write(tree, NodeId(self.next));
+            self.next += 1;
+        }
+        if self.next == self.bound && !self.ended {
+            self.ended = true;
+            END_PATH.encode(&mut self.out);
+        }
+        self.ended
+    }
+
+    /// What was written since the last call.
+    pub fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.out)
+    }
+
+    /// Bytes that wait to be taken.
+    pub const fn waiting(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Marks a slot; whether it was not marked before.
+    fn mark(&mut self, id: NodeId) -> bool {
+        let (word, bit) = (id.index() / 64, 1 << (id.index() % 64));
+        let new = self.done[word] & bit == 0;
+        self.done[word] |= bit;
+        new
+    }
+
+    /// Writes a znode of the beginning, its ancestors first, unless it is written already.
+    fn write(&mut self, tree: &Tree, id: NodeId) {
+        let mut lineage = Vec::new();
+        let mut at = id;
+        while at.0 < self.bound && !tree.nodes.get(at).is_vacant() && self.mark(at) {
+            if tree.nodes.get(at).czxid <= self.zxid {
+                lineage.push(at);
+            }
+            at = tree.nodes.get(at).parent;
+        }
+        for &id in lineage.iter().rev() {
+            self.write_one(tree, id);
+        }
+    }
+
+    fn write_one(&mut self, tree: &Tree, id: NodeId) {
+        let node = tree.nodes.get(id);
+        let path = tree.node(id).path();
+        if id == NodeId::ROOT { "" } else { path.as_str() }.encode(&mut self.out);
+        node.content.data().encode(&mut self.out);
+        node.acl.to_file().encode(&mut self.out);
+        node.stat().encode(&mut self.out);
+    }
+}
+
+impl Observer for Snapshotter {
+    fn before_change(&mut self, tree: &Tree, id: NodeId) {
+        if !self.ended {
+            self.write(tree, id);
+        }
+    }
+}
+
+impl Observer for Option<Snapshotter> {
+    fn before_change(&mut self, tree: &Tree, id: NodeId) {
+        if let Some(snapshotter) = self {
+            snapshotter.before_change(tree, id);
+        }
+    }
+}
+
+fn encode_count(count: usize, out: &mut Vec<u8>) {
+    i32::try_from(count).expect("fewer than 2^31 sessions or lists").encode(out);
+}
