@@ -143,7 +143,10 @@ mod tests {
     fn servers() {
         check_server("", Server::default());
         check_server("server", Server::default());
-        check_server("server zoo.cfg", Server { source: ConfigSource::File("zoo.cfg".into()), ..Server::default() });
+        check_server(
+            "server zoo.cfg",
+            Server { source: ConfigSource::File("zoo.cfg".into()), ..Server::default() },
+        );
         for line in ["2181 /d", "2181 /d 2000", "2181 /d 2000 10"] {
             let source = ConfigSource::Arguments(words(line));
             check_server(&format!("server {line}"), Server { source, ..Server::default() });
@@ -183,6 +186,9 @@ mod tests {
             panic!("that is a server");
         };
         let config = server.config().expect("good settings");
-        assert_eq!((config.client.port, config.session.tick_time_ms, config.storage.snap_count), (2182, 2000, 7));
+        assert_eq!(
+            (config.client.port, config.session.tick_time_ms, config.storage.snap_count),
+            (2182, 2000, 7)
+        );
     }
 }

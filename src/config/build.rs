@@ -3,13 +3,13 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use super::Config;
 use super::error::ConfigError;
 use super::members::{self, ClientAddress};
 use super::model::*;
 use super::settings::Settings;
-use super::table::*;
+use super::table::{auth::*, client::*, ensemble::READ_ONLY_MODE, storage::*, throttle::*};
 use super::types::{EnforcedScheme, FourLetterWord, FourLetterWords};
-use super::Config;
 
 /// Builds the configuration. `my_id` is the number in `dataDir/myid`, if there is such a file.
 pub(super) fn build(mut settings: Settings, my_id: Option<i64>) -> Result<Config, ConfigError> {
@@ -53,12 +53,17 @@ fn client(settings: &Settings, own_line: Option<ClientAddress>) -> Result<Client
 
 /// The client port comes from `clientPort`, or from the server's own line; both must agree (`setupClientPort` in
 /// `QuorumPeerConfig`). Names are compared only as far as that needs no look-up.
-fn client_address(settings: &Settings, own_line: Option<ClientAddress>) -> Result<ClientAddress, ConfigError> {
+fn client_address(
+    settings: &Settings,
+    own_line: Option<ClientAddress>,
+) -> Result<ClientAddress, ConfigError> {
     let port = settings.given(&CLIENT_PORT)?;
     let host = settings.given(&CLIENT_PORT_ADDRESS)?.flatten();
     let Some(port) = port else {
         if host.is_some() {
-            return Err(settings.find_or_default(&CLIENT_PORT_ADDRESS).conflict("set, but clientPort is not"));
+            return Err(settings
+                .find_or_default(&CLIENT_PORT_ADDRESS)
+                .conflict("set, but clientPort is not"));
         }
         let reason = "without it there is no port for clients (a server.N line counts when myid names it)";
         return own_line.ok_or(ConfigError::Missing { key: "clientPort", reason });
@@ -90,9 +95,12 @@ fn session(settings: &Settings) -> Result<Session, ConfigError> {
     let min_timeout_ms = settings.get(&MIN_SESSION_TIMEOUT)?.unwrap_or_else(|| ticks(2));
     let max_timeout_ms = settings.get(&MAX_SESSION_TIMEOUT)?.unwrap_or_else(|| ticks(20));
     if min_timeout_ms > max_timeout_ms {
-        let blamed = settings.find(MIN_SESSION_TIMEOUT.spec.name).or_else(|| settings.find("maxSessionTimeout"));
+        let blamed =
+            settings.find(MIN_SESSION_TIMEOUT.spec.name).or_else(|| settings.find("maxSessionTimeout"));
         let blamed = blamed.cloned().unwrap_or_else(|| settings.find_or_default(&MIN_SESSION_TIMEOUT));
-        let problem = format!("minSessionTimeout ({min_timeout_ms} ms) is above maxSessionTimeout ({max_timeout_ms} ms)");
+        let problem = format!(
+            "minSessionTimeout ({min_timeout_ms} ms) is above maxSessionTimeout ({max_timeout_ms} ms)"
+        );
         return Err(blamed.conflict(problem));
     }
     Ok(Session { tick_time_ms, min_timeout_ms, max_timeout_ms })
@@ -110,7 +118,10 @@ fn storage(settings: &mut Settings) -> Result<Storage, ConfigError> {
     let data_dir = data_dir(settings)?;
     let bytes = |kib: Option<u64>| kib.map(|kib| kib.saturating_mul(1024));
     Ok(Storage {
-        data_log_dir: settings.given(&DATA_LOG_DIR)?.flatten().map_or_else(|| data_dir.clone(), PathBuf::from),
+        data_log_dir: settings
+            .given(&DATA_LOG_DIR)?
+            .flatten()
+            .map_or_else(|| data_dir.clone(), PathBuf::from),
         data_dir,
         create_dirs: settings.get(&DATA_DIR_AUTOCREATE)?,
         create_database: settings.get(&DB_AUTOCREATE)?,
@@ -136,7 +147,8 @@ fn warn_relative(settings: &mut Settings) {
     let unsure = |path: &str| !path.is_empty() && Path::new(path).is_relative() && !path.starts_with("./");
     let names = [DATA_DIR.spec.name, DATA_LOG_DIR.spec.name];
     let given = names.iter().filter_map(|name| settings.find(name)).filter(|given| unsure(&given.value));
-    let warnings: Vec<_> = given.map(|g| g.warning("relative path; write ./ in front if it is meant")).collect();
+    let warnings: Vec<_> =
+        given.map(|g| g.warning("relative path; write ./ in front if it is meant")).collect();
     settings.warnings.extend(warnings);
 }
 
@@ -196,7 +208,9 @@ fn limits(settings: &Settings) -> Result<Limits, ConfigError> {
     let max_packet_bytes: u32 = settings.get(&JUTE_MAX_BUFFER)?;
     Ok(Limits {
         max_packet_bytes,
-        max_packet_extra_bytes: settings.given(&JUTE_EXTRA_SIZE)?.unwrap_or(max_packet_bytes.max(1024)),
+        max_packet_extra_bytes: settings
+            .given(&JUTE_EXTRA_SIZE)?
+            .unwrap_or_else(|| max_packet_bytes.max(1024)),
         data_cache_entries: settings.get(&RESPONSE_CACHE)?,
         children_cache_entries: settings.get(&CHILDREN_CACHE)?,
         reply_buffer_start_bytes: settings.get(&REPLY_BUFFER)?,

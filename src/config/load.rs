@@ -12,9 +12,12 @@ pub(super) fn load(path: &Path, overrides: &[(String, String)]) -> Result<Config
     let mut settings = Settings::default();
     settings.add_file(&path.display().to_string(), &read(path, "configuration file")?)?;
     settings.add_all(overrides.iter().map(|(key, value)| (&**key, &**value)), &Origin::CommandLine)?;
-    if let Some(dynamic) = settings.given(&table::DYNAMIC_CONFIG_FILE)?.flatten() {
+    if let Some(dynamic) = settings.given(&table::ensemble::DYNAMIC_CONFIG_FILE)?.flatten() {
         let dynamic = PathBuf::from(dynamic);
-        settings.add_dynamic_file(&dynamic.display().to_string(), &read(&dynamic, "dynamic configuration file")?)?;
+        settings.add_dynamic_file(
+            &dynamic.display().to_string(),
+            &read(&dynamic, "dynamic configuration file")?,
+        )?;
     }
     let my_id = my_id(&build::data_dir(&settings)?.join("myid"))?;
     build::build(settings, my_id)
@@ -30,7 +33,9 @@ fn my_id(path: &Path) -> Result<Option<i64>, ConfigError> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(ConfigError::Unreadable { what: "myid file", path: path.to_owned(), source }),
+        Err(source) => {
+            return Err(ConfigError::Unreadable { what: "myid file", path: path.to_owned(), source });
+        }
     };
     let first = text.lines().next().unwrap_or_default().trim();
     match first.parse() {
@@ -74,11 +79,14 @@ mod tests {
     fn the_port_of_the_own_line() {
         let text = "dataDir=DIR\nserver.1=h:2888:3888;2181";
         check(&[("zoo.cfg", text), ("myid", "1\n")], Ok(2181));
-        assert!(load_from(&[("zoo.cfg", text)]).is_err_and(|error| error.starts_with("clientPort is not set")));
+        assert!(
+            load_from(&[("zoo.cfg", text)]).is_err_and(|error| error.starts_with("clientPort is not set"))
+        );
         assert!(load_from(&[("zoo.cfg", text), ("myid", "2")]).is_err());
         let both = format!("{text}\nclientPort=");
         check(&[("zoo.cfg", &format!("{both}2181")), ("myid", "1")], Ok(2181));
-        let differs = "DIR/zoo.cfg:3: clientPort: differs from the client address in this server's server.N line";
+        let differs =
+            "DIR/zoo.cfg:3: clientPort: differs from the client address in this server's server.N line";
         check(&[("zoo.cfg", &format!("{both}2182")), ("myid", "1")], Err(differs));
         check(&[("zoo.cfg", &format!("{both}2182"))], Ok(2182));
     }

@@ -5,7 +5,7 @@
 
 use super::error::ConfigError;
 use super::settings::{Given, Settings};
-use super::table;
+use super::table::ensemble::STANDALONE_ENABLED;
 
 /// One `server.N` line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,8 @@ pub(super) struct ClientAddress {
 
 const FORM: &str = "host:port:electionPort[:participant or :observer][;[clientHost:]clientPort], where several \
                     server addresses are parted by |";
-const STANDALONE_ONLY: &str = "this build serves standalone only: at most one server.N line, and standaloneEnabled=true";
+const STANDALONE_ONLY: &str =
+    "this build serves standalone only: at most one server.N line, and standaloneEnabled=true";
 
 /// Reads all lines of servers and groups, and refuses what would need an ensemble.
 pub(super) fn standalone_members(settings: &mut Settings) -> Result<Vec<(Member, Given)>, ConfigError> {
@@ -46,8 +47,8 @@ pub(super) fn standalone_members(settings: &mut Settings) -> Result<Vec<(Member,
         ([_], Some((_, given))) => return Err(given.conflict("observers beside a single participant")),
         _ => {}
     }
-    if !settings.get(&table::STANDALONE_ENABLED)? {
-        return Err(settings.find_or_default(&table::STANDALONE_ENABLED).not_supported(STANDALONE_ONLY));
+    if !settings.get(&STANDALONE_ENABLED)? {
+        return Err(settings.find_or_default(&STANDALONE_ENABLED).not_supported(STANDALONE_ONLY));
     }
     if let [(_, given)] = members.as_slice() {
         settings.warnings.push(given.warning("only one server is listed: running standalone"));

@@ -26,10 +26,12 @@ use std::path::Path;
 
 pub use self::error::{ConfigError, Origin, Warning};
 pub use self::model::{
-    Auth, Batching, Client, ConnectionThrottle, ConnectionWeights, Containers, Limits, Operator, Session, Storage,
-    Throttle, Tree,
+    Auth, Batching, Client, ConnectionThrottle, ConnectionWeights, Containers, Limits, Operator, Session,
+    Storage, Throttle, Tree,
 };
-pub use self::types::{DigestAlgorithm, EnforcedScheme, FourLetterWord, FourLetterWords, SnapshotCompression};
+pub use self::types::{
+    DigestAlgorithm, EnforcedScheme, FourLetterWord, FourLetterWords, SnapshotCompression,
+};
 
 use self::settings::Settings;
 

@@ -274,8 +274,20 @@ mod tests {
         for (text, expected) in [("0", 0), ("+7", 7), ("0x10", 16), ("#ff", 255), ("010", 8), ("00", 0)] {
             check(&rule, text, Some(expected));
         }
-        for text in ["", "x", "1.0", "1 2", "0x", "08", "-1", "2147483648", "--1", "0x-1", "-", "9".repeat(40).as_str()]
-        {
+        for text in [
+            "",
+            "x",
+            "1.0",
+            "1 2",
+            "0x",
+            "08",
+            "-1",
+            "2147483648",
+            "--1",
+            "0x-1",
+            "-",
+            "9".repeat(40).as_str(),
+        ] {
             check(&rule, text, None);
         }
         check(&number::<i64>(i64::MIN, i64::MAX), "-0x10", Some(-16));
@@ -335,7 +347,9 @@ mod tests {
 
     #[test]
     fn intervals() {
-        for (text, ms) in [("2", 7_200_000), ("5m", 300_000), ("2H", 7_200_000), ("1d", 86_400_000), ("7ms", 7)] {
+        for (text, ms) in
+            [("2", 7_200_000), ("5m", 300_000), ("2H", 7_200_000), ("1d", 86_400_000), ("7ms", 7)]
+        {
             check(&Hours, text, Some(Some(ms)));
         }
         check(&Hours, "0", Some(None));

@@ -78,7 +78,8 @@ impl Settings {
         for given in entries(file, text)? {
             match table::find(&given.key).map(|row| row.spec().name) {
                 Some(name) if !MEMBERS.contains(&name) => {
-                    return Err(given.conflict("a dynamic configuration file has server, group and weight lines only"));
+                    return Err(given
+                        .conflict("a dynamic configuration file has server, group and weight lines only"));
                 }
                 _ => self.add(given)?,
             }
@@ -151,7 +152,10 @@ impl Settings {
 
     /// What was written of a family (its name in the table), each with the part of its name behind the prefix.
     pub(super) fn family<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (&'a str, &'a Given)> {
-        self.families.iter().filter(move |((family, _), _)| *family == name).map(|((_, n), given)| (&**n, given))
+        self.families
+            .iter()
+            .filter(move |((family, _), _)| *family == name)
+            .map(|((_, n), given)| (&**n, given))
     }
 }
 

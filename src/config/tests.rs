@@ -38,15 +38,18 @@ fn pairs(text: &str) -> Vec<(String, String)> {
 
 #[test]
 fn every_listed_key_is_known() {
-    let unknown: Vec<&str> = include_str!("keys.txt").lines().filter(|key| table::find(key).is_none()).collect();
+    let unknown: Vec<&str> =
+        include_str!("keys.txt").lines().filter(|key| table::find(key).is_none()).collect();
     assert_eq!(unknown, [""; 0]);
-    let unknown = include_str!("keys.txt").lines().filter(|key| table::find(&format!("zookeeper.{key}")).is_none());
+    let unknown =
+        include_str!("keys.txt").lines().filter(|key| table::find(&format!("zookeeper.{key}")).is_none());
     assert_eq!(unknown.filter(|key| !key.starts_with("zookeeper.")).count(), 0);
 }
 
 #[test]
 fn names_are_unique() {
-    let mut names: Vec<&str> = table::rows().flat_map(|r| [&[r.spec().name], r.spec().aliases].concat()).collect();
+    let mut names: Vec<&str> =
+        table::rows().flat_map(|r| [&[r.spec().name], r.spec().aliases].concat()).collect();
     let all = names.len();
     names.sort_unstable();
     names.dedup();
@@ -93,7 +96,7 @@ fn defaults() {
 
 #[test]
 fn client_port() {
-    check("clientPort=0", |c| c.client.port, 0);
+    check("", |c| c.client.port, 2181);
     check("clientPortAddress=10.0.0.1", |c| c.client.address.clone(), Some("10.0.0.1".to_owned()));
     check("clientPortAddress=0.0.0.0", |c| c.client.address.clone(), None);
     check("clientPortListenBacklog=-1", |c| c.client.listen_backlog, None);
@@ -109,7 +112,10 @@ fn session_limits() {
     check("tickTime=2000", limits, (4000, 40_000));
     check("tickTime=2000\nminSessionTimeout=0\nmaxSessionTimeout=100", limits, (0, 100));
     check("tickTime=2000000000", limits, (i32::MAX.unsigned_abs(), i32::MAX.unsigned_abs()));
-    refused("tickTime=0", "zoo.cfg:3: tickTime: bad value \"0\"; allowed: a whole number from 1 to 2147483647");
+    refused(
+        "tickTime=0",
+        "zoo.cfg:3: tickTime: bad value \"0\"; allowed: a whole number from 1 to 2147483647",
+    );
     let problem = "minSessionTimeout (6000 ms) is above maxSessionTimeout (5000 ms)";
     refused("maxSessionTimeout=5000", &format!("zoo.cfg:3: maxSessionTimeout: {problem}"));
 }
@@ -130,7 +136,10 @@ fn storage_settings() {
     refused("forceSync=false", "zoo.cfg:3: forceSync: bad value \"false\"; allowed: yes, no");
     let methods = "\"\" (none), gz, snappy";
     let bad = "bad value \"zip\"; allowed:";
-    refused("snapshot.compression.method=zip", &format!("zoo.cfg:3: snapshot.compression.method: {bad} {methods}"));
+    refused(
+        "snapshot.compression.method=zip",
+        &format!("zoo.cfg:3: snapshot.compression.method: {bad} {methods}"),
+    );
 }
 
 #[test]
@@ -145,7 +154,9 @@ fn low_values_are_raised() {
 
 #[test]
 fn both_names_and_the_prefix() {
-    for key in ["requestThrottleLimit", "request_throttle_max_requests", "zookeeper.request_throttle_max_requests"] {
+    for key in
+        ["requestThrottleLimit", "request_throttle_max_requests", "zookeeper.request_throttle_max_requests"]
+    {
         check(&format!("{key}=5"), |c| c.throttle.max_requests, Some(5));
     }
     check("jute.maxbuffer=0x400000", |c| c.limits.max_packet_bytes, 4 << 20);
@@ -166,8 +177,10 @@ fn connection_throttle_weights() {
 
 #[test]
 fn four_letter_words() {
-    let has = |c: &Config| [FourLetterWord::Srvr, FourLetterWord::Ruok, FourLetterWord::Isro]
-        .map(|word| c.operator.four_letter_words.contains(word));
+    let has = |c: &Config| {
+        [FourLetterWord::Srvr, FourLetterWord::Ruok, FourLetterWord::Isro]
+            .map(|word| c.operator.four_letter_words.contains(word))
+    };
     check("4lw.commands.whitelist=", has, [true, false, false]);
     check("4lw.commands.whitelist= ruok , mntr", has, [true, true, false]);
     check("4lw.commands.whitelist=*", has, [true, true, true]);
@@ -179,7 +192,11 @@ fn four_letter_words() {
 #[test]
 fn authentication() {
     check("skipACL=yes", |c| c.auth.skip_acl, true);
-    check("DigestAuthenticationProvider.digestAlg=sha-256", |c| c.auth.digest_algorithm, DigestAlgorithm::Sha256);
+    check(
+        "DigestAuthenticationProvider.digestAlg=sha-256",
+        |c| c.auth.digest_algorithm,
+        DigestAlgorithm::Sha256,
+    );
     check(
         "DigestAuthenticationProvider.superDigest=super:xQJmxLMiHGwaqBvst5y6rkB6HQs=",
         |c| c.auth.super_digest.clone(),
@@ -240,7 +257,17 @@ fn one_server_line_is_standalone() {
     for line in ["h:2888:3888", "h:2888:3888:participant;2181", "[::1]:2888:3888;[::]:2181", "a:1:2|b:3:4"] {
         warned(&format!("server.1={line}"), told);
     }
-    for line in ["", "h", "h:1", "h:1:1", "h:1:2:leader", "h:1:2;x", "h:1:2;1;2", ":1:2", "a:1:2:observer|b:1:2:participant"] {
+    for line in [
+        "",
+        "h",
+        "h:1",
+        "h:1:1",
+        "h:1:2:leader",
+        "h:1:2;x",
+        "h:1:2;1;2",
+        ":1:2",
+        "a:1:2:observer|b:1:2:participant",
+    ] {
         assert!(matches!(parse(&format!("server.1={line}")), Err(ConfigError::BadValue { .. })), "{line}");
     }
     refused("server.x=h:1:2", "zoo.cfg:3: server.x: the name must be server.N with a number N");
@@ -251,7 +278,10 @@ fn an_ensemble_is_refused() {
     let only = "not supported yet: this build serves standalone only: at most one server.N line, and \
                 standaloneEnabled=true";
     refused("server.1=a:1:2\nserver.2=b:1:2", &format!("zoo.cfg:4: server.2=b:1:2: {only}"));
-    refused("server.1=a:1:2\nstandaloneEnabled=false", &format!("zoo.cfg:4: standaloneEnabled=false: {only}"));
+    refused(
+        "server.1=a:1:2\nstandaloneEnabled=false",
+        &format!("zoo.cfg:4: standaloneEnabled=false: {only}"),
+    );
     refused("standaloneEnabled=false", &format!("zoo.cfg:3: standaloneEnabled=false: {only}"));
     refused("server.1=a:1:2:observer", "zoo.cfg:3: server.1: observers without a participant");
     let beside = "zoo.cfg:4: server.2: observers beside a single participant";
@@ -275,7 +305,8 @@ fn remarks() {
     warned("colour=blue", "colour: unknown key, ignored (zoo.cfg:3)");
     warned("dataLogDir=logs", "dataLogDir: relative path; write ./ in front if it is meant (zoo.cfg:3)");
     check("dataLogDir=./logs", |_| (), ());
-    let config = warned("tickTime=5\ntickTime=6", "tickTime: \"6\" is used instead, from zoo.cfg:4 (zoo.cfg:3)");
+    let config =
+        warned("tickTime=5\ntickTime=6", "tickTime: \"6\" is used instead, from zoo.cfg:4 (zoo.cfg:3)");
     assert_eq!(config.session.tick_time_ms, 6);
 }
 

@@ -35,7 +35,7 @@ accepted! {
     "quorumListenOnAllIPs", Flag, "false", "<=3.4", "bind quorum and election ports on every address";
     "leaderServes", exactly(&[("yes", ()), ("no", ())]), "yes", "<=3.4", "whether the leader serves clients";
     "reconfigEnabled", Flag, "false", "3.5.3", "allow the reconfig operation";
-    "syncEnabled", | "observer.syncEnabled", Flag, "true", "3.4.6", "observers write log and snapshots";
+    "syncEnabled" => "observer.syncEnabled", Flag, "true", "3.4.6", "observers write log and snapshots";
     "observerMasterPort", decimal::<i32>(-INT_MAX, 65535), "0", "3.6.x", "port on which followers serve observers";
     "observerMaster.sizeLimit", number::<i32>(-INT_MAX, INT_MAX), "33554432", "3.6.x", "bytes kept for observers";
     "observer.reconnectDelayMs", number::<u64>(0, i64::MAX), "0", "3.6.x", "ms before an observer reconnects";

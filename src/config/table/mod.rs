@@ -8,18 +8,15 @@
 //! Names are written without the prefix `zookeeper.`, which every key may carry. A name that ends in `.*` is a
 //! family: `server.1`, `authProvider.sasl`.
 
-mod auth;
-mod client;
-mod ensemble;
+pub(super) mod auth;
+pub(super) mod client;
+pub(super) mod ensemble;
 mod java;
 mod operator;
-mod storage;
-mod throttle;
+pub(super) mod storage;
+pub(super) mod throttle;
 mod tls;
 
-pub(super) use self::{auth::*, client::*, storage::*, throttle::*};
-
-pub(super) use self::ensemble::{DYNAMIC_CONFIG_FILE, READ_ONLY_MODE, STANDALONE_ENABLED};
 use super::rules::Rule;
 
 /// What this build does with a setting.
@@ -146,7 +143,9 @@ pub(super) fn bare(key: &str) -> &str {
 pub(super) fn find(key: &str) -> Option<&'static dyn Row> {
     let key = bare(key);
     let exact = |row: &&dyn Row| row.spec().name == key || row.spec().aliases.contains(&key);
-    let member = |row: &&dyn Row| row.spec().family_prefix().is_some_and(|p| key.len() > p.len() && key.starts_with(p));
+    let member = |row: &&dyn Row| {
+        row.spec().family_prefix().is_some_and(|p| key.len() > p.len() && key.starts_with(p))
+    };
     rows().find(exact).or_else(|| rows().find(member))
 }
 
@@ -203,7 +202,7 @@ macro_rules! keys {
 
 /// Declares rows that are checked and not read, all of one status, as the list `$list`.
 macro_rules! accepted {
-    ($list:ident, $status:expr; $($name:expr $(, | $alias:literal)*, $build:expr, $default:literal, $since:literal,
+    ($list:ident, $status:expr; $($name:expr $(=> $alias:literal)*, $build:expr, $default:literal, $since:literal,
        $meaning:literal;)*) => {
         /// Rows of one status.
         pub(super) static $list: &[&dyn $crate::config::table::Row] = &[$(&$crate::config::table::Key {
