@@ -12,8 +12,8 @@ pub enum LogFormat {
     Json,
 }
 
-/// Sets up logging for the process. `RUST_LOG` sets the levels; unset or unreadable, it is `info`. A second call
-/// changes nothing.
+/// Sets up logging for the process. `RUST_LOG` sets the levels; unset or unreadable, it is `info`. A second
+/// call changes nothing.
 pub fn init_logging(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);

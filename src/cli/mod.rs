@@ -1,8 +1,9 @@
 //! The command line of the one binary `oxkeeper`: arguments, logging set-up, exit codes.
 //!
-//! Promise: [`parse`] turns arguments into a [`Command`] and touches nothing; what a command does is in `main`.
-//! A server is started as the official scripts start theirs: with a file, with `port dataDir [tickTime
-//! [maxClientCnxns]]`, or (ours) with nothing at all; settings may be added as `-Dzookeeper.KEY=VALUE`.
+//! Promise: [`parse`] turns arguments into a [`Command`] and touches nothing; what a command does is in
+//! `main`. A server is started as the official scripts start theirs: with a file, with `port dataDir
+//! [tickTime [maxClientCnxns]]`, or (ours) with nothing at all; settings may be added as
+//! `-Dzookeeper.KEY=VALUE`.
 
 mod arguments;
 mod logging;

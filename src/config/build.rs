@@ -51,8 +51,8 @@ fn client(settings: &Settings, own_line: Option<ClientAddress>) -> Result<Client
     })
 }
 
-/// The client port comes from `clientPort`, or from the server's own line; both must agree (`setupClientPort` in
-/// `QuorumPeerConfig`). Names are compared only as far as that needs no look-up.
+/// The client port comes from `clientPort`, or from the server's own line; both must agree (`setupClientPort`
+/// in `QuorumPeerConfig`). Names are compared only as far as that needs no look-up.
 fn client_address(
     settings: &Settings,
     own_line: Option<ClientAddress>,

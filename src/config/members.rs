@@ -1,7 +1,7 @@
 //! The list of servers: whether it makes a standalone server, and which client port it gives that server.
 //!
-//! The official server starts standalone when at most one voting server is listed and `standaloneEnabled` is not
-//! false; this build knows only that. The lines are checked in full all the same.
+//! The official server starts standalone when at most one voting server is listed and `standaloneEnabled` is
+//! not false; this build knows only that. The lines are checked in full all the same.
 
 use super::error::ConfigError;
 use super::settings::{Given, Settings};

@@ -1,11 +1,12 @@
 //! From the text of `zoo.cfg` and the command line to one typed [`Config`] that is checked once.
 //!
-//! Promise: nothing else in this program reads a property, and whoever holds a `Config` need not check it again.
-//! All keys of the official server are known, with and without the prefix `zookeeper.`; what this build cannot
-//! honour is refused or named in [`Config::warnings`], never dropped in silence. Unknown keys are warnings.
+//! Promise: nothing else in this program reads a property, and whoever holds a `Config` need not check it
+//! again. All keys of the official server are known, with and without the prefix `zookeeper.`; what this
+//! build cannot honour is refused or named in [`Config::warnings`], never dropped in silence. Unknown keys
+//! are warnings.
 //!
-//! Where to look: `table` has one row for each setting and drives everything else; `rules` are the kinds of values;
-//! `properties` is the file syntax; `settings` resolves what was written; `build` makes the `Config`.
+//! Where to look: `table` has one row for each setting and drives everything else; `rules` are the kinds of
+//! values; `properties` is the file syntax; `settings` resolves what was written; `build` makes the `Config`.
 //!
 //! Invariants: no I/O outside `load`; no log line (the caller logs the warnings); no environment variable.
 
@@ -68,8 +69,8 @@ pub struct Config {
 const ARGUMENTS: [&str; 4] = ["clientPort", "dataDir", "tickTime", "maxClientCnxns"];
 
 impl Config {
-    /// Reads a configuration file and what belongs to it. `overrides` are `-D` settings of the command line as
-    /// key and value; they win over the file.
+    /// Reads a configuration file and what belongs to it. `overrides` are `-D` settings of the command line
+    /// as key and value; they win over the file.
     pub fn load(path: &Path, overrides: &[(String, String)]) -> Result<Self, ConfigError> {
         load::load(path, overrides)
     }
@@ -88,8 +89,8 @@ impl Config {
         Self::finish(settings, overrides)
     }
 
-    /// The server for `port dataDir [tickTime [maxClientCnxns]]`. As in `ServerConfig`, connections of one address
-    /// are unlimited unless the fourth argument limits them: only a file has the default of 60.
+    /// The server for `port dataDir [tickTime [maxClientCnxns]]`. As in `ServerConfig`, connections of one
+    /// address are unlimited unless the fourth argument limits them: only a file has the default of 60.
     ///
     /// # Panics
     /// With more than four arguments.

@@ -1,7 +1,7 @@
 //! The parts of a [`Config`](super::Config): plain values, checked, in the units that their names end in.
 //!
-//! `None` means what its field says: unlimited, off, or left to the server. The key of each field is the first
-//! word of its comment.
+//! `None` means what its field says: unlimited, off, or left to the server. The key of each field is the
+//! first word of its comment.
 
 use std::path::PathBuf;
 
@@ -22,7 +22,8 @@ pub struct Client {
     pub max_connections_per_address: Option<u32>,
     /// `maxCnxns`: open connections in total; `None` for unlimited.
     pub max_connections: Option<u32>,
-    /// `nio.sessionlessCnxnTimeout`: a connection without a session is closed at this age, at most twice this.
+    /// `nio.sessionlessCnxnTimeout`: a connection without a session is closed at this age, at most twice
+    /// this.
     pub sessionless_timeout_ms: u32,
     /// `nio.numWorkerThreads`: I/O workers; `None` lets the server choose by cores.
     pub io_workers: Option<u32>,

@@ -1,7 +1,7 @@
 //! The syntax of `java.util.Properties` files, which is the syntax of `zoo.cfg`.
 //!
-//! Promise: the same keys and values that Java's own reader finds, each with the number of the line on which its
-//! key starts. Not done here: trimming values, joining repeated keys, or knowing what a key means.
+//! Promise: the same keys and values that Java's own reader finds, each with the number of the line on which
+//! its key starts. Not done here: trimming values, joining repeated keys, or knowing what a key means.
 
 /// One `key = value` of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,11 +40,13 @@ pub(super) fn parse(text: &str) -> Result<Vec<Property>, BadEscape> {
 /// Lines without comments and blank ones, continuations joined; each with the number of its first line.
 fn logical_lines(text: &str) -> Vec<(usize, String)> {
     let text = text.replace("\r\n", "\n");
+    let text = text.strip_suffix(['\n', '\r']).unwrap_or(&text);
     let mut lines = Vec::new();
     let mut open: Option<(usize, String)> = None;
     for (index, natural) in text.split(['\n', '\r']).enumerate() {
         let natural = natural.trim_start_matches(is_blank);
-        let (line, mut joined) = match open.take() {
+        // A lone backslash continues into nothing: what follows is a line of its own.
+        let (line, mut joined) = match open.take().filter(|(_, joined)| !joined.is_empty()) {
             Some(started) => started,
             None if natural.is_empty() || natural.starts_with(['#', '!']) => continue,
             None => (index + 1, String::new()),
@@ -58,7 +60,6 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
         }
     }
     lines.extend(open);
-    lines.retain(|(_, line)| !line.is_empty());
     lines
 }
 
@@ -169,6 +170,8 @@ mod tests {
         check("a=1\\", "1:a=1");
         check("ke\\\n  y=1", "1:key=1");
         check("\\\n\nb=2", "3:b=2");
+        check("\\\n# a comment\nb=2", "3:b=2");
+        check("a=1\n\\", "1:a=1;2:=");
     }
 
     #[test]

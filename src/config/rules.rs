@@ -1,8 +1,8 @@
 //! The kinds of values: how the text of a setting becomes a number, a flag, a choice, and what is allowed.
 //!
-//! A [`Rule`] reads and describes; both sides come from the same fields, so what an error message allows is what
-//! the parser takes. Numbers of settings that Java reads with `Integer.getInteger` may also be written in
-//! hexadecimal (`0x10`, `#10`) or octal (`010`), as there.
+//! A [`Rule`] reads and describes; both sides come from the same fields, so what an error message allows is
+//! what the parser takes. Numbers of settings that Java reads with `Integer.getInteger` may also be written
+//! in hexadecimal (`0x10`, `#10`) or octal (`010`), as there.
 
 use std::marker::PhantomData;
 

@@ -1,8 +1,9 @@
 //! What was written, resolved against the table: each setting at most once, each value checked.
 //!
-//! Precedence, highest first: the command line, the file, the default. (The official server puts the file above
-//! `-D` properties; there an operator's override is lost without a word. Where the two differ a warning says so.)
-//! Within one place the later line wins. Not done here: what settings mean together; that is `build`'s.
+//! Precedence, highest first: the command line, the file, the default. (The official server puts the file
+//! above `-D` properties; there an operator's override is lost without a word. Where the two differ a warning
+//! says so.) Within one place the later line wins. Not done here: what settings mean together; that is
+//! `build`'s.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -150,7 +151,8 @@ impl Settings {
         self.find(key.spec.name).cloned().unwrap_or_else(|| default_of(key))
     }
 
-    /// What was written of a family (its name in the table), each with the part of its name behind the prefix.
+    /// What was written of a family (its name in the table), each with the part of its name behind the
+    /// prefix.
     pub(super) fn family<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (&'a str, &'a Given)> {
         self.families
             .iter()
@@ -190,10 +192,11 @@ fn check(row: &dyn Row, given: &Given) -> Result<(), ConfigError> {
     }
 }
 
-/// The remark on a value that another one replaces, unless nobody would miss it.
+/// The remark on a value that another one replaces, unless nobody would miss it. It shows neither: it could
+/// be a password.
 fn overruled(older: &Given, newer: &Given) -> Option<Warning> {
     let missed = newer.value != older.value && older.origin != Origin::Default;
-    missed.then(|| older.warning(format!("\"{}\" is used instead, from {}", newer.value, newer.origin)))
+    missed.then(|| older.warning(format!("another value is used instead, from {}", newer.origin)))
 }
 
 /// As Java's `String.trim`: control characters and blanks off both ends.

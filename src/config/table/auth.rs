@@ -31,8 +31,10 @@ accepted! {
 
 accepted! {
     ABSENT, Status::Missing(When::Never);
-    "X509AuthenticationProvider.superUser", Text, "unset", "3.5.x", "certificate subject that may do everything";
-    "SASLAuthenticationProvider.superPassword", Text, "unset", "<=3.4", "DIGEST-MD5 password of the user super";
+    "X509AuthenticationProvider.superUser", Text, "unset", "3.5.x",
+        "certificate subject that may do everything";
+    "SASLAuthenticationProvider.superPassword", Text, "unset", "<=3.4",
+        "DIGEST-MD5 password of the user super";
     "superUser", Text, "unset", "<=3.4", "SASL id that may do everything";
     "superUser.*", Text, "unset", "<=3.4", "further such SASL ids";
     "letAnySaslUserDoX", Text, "unset", "3.5.x", "ACL id that every SASL user matches";
@@ -58,5 +60,6 @@ accepted! {
     "quorum.auth.learner.saslLoginContext", Text, "QuorumLearner", "<=3.4", "JAAS section for outgoing ones";
     "quorum.auth.server.saslLoginContext", Text, "QuorumServer", "<=3.4", "JAAS section for incoming ones";
     "quorum.auth.kerberos.servicePrincipal", Text, "zkquorum/localhost", "<=3.4", "service principal";
-    "quorum.cnxn.threads.size", decimal::<i32>(-INT_MAX, INT_MAX), "20", "<=3.4", "threads of that authentication";
+    "quorum.cnxn.threads.size", decimal::<i32>(-INT_MAX, INT_MAX), "20", "<=3.4",
+        "threads of that authentication";
 }

@@ -1,12 +1,13 @@
 //! The table of settings: one row for each key, and nothing about a key anywhere else.
 //!
 //! A row holds the name, other names, what values it takes, the default, the version that brought it, what it
-//! means, and what this build does with it ([`Status`]). Parsing, the check for unknown keys, the range in an error
-//! message and the listing of `oxkeeper settings` all come from it. Rows that become a field of `Config` have a
-//! name of their own ([`Key`] constants) which the builder reads them by; the others are anonymous.
+//! means, and what this build does with it ([`Status`]). Parsing, the check for unknown keys, the range in an
+//! error message and the listing of `oxkeeper settings` all come from it. Rows that become a field of
+//! `Config` have a name of their own ([`Key`] constants) which the builder reads them by; the others are
+//! anonymous.
 //!
-//! Names are written without the prefix `zookeeper.`, which every key may carry. A name that ends in `.*` is a
-//! family: `server.1`, `authProvider.sasl`.
+//! Names are written without the prefix `zookeeper.`, which every key may carry. A name that ends in `.*` is
+//! a family: `server.1`, `authProvider.sasl`.
 
 pub(super) mod auth;
 pub(super) mod client;

@@ -28,7 +28,8 @@ accepted! {
     ACCEPTED, Status::Missing(When::Never);
     "admin.serverAddress", Text, "0.0.0.0", "3.5.x", "address of the admin server";
     "admin.serverPort", number::<u16>(0, 65535), "8080", "3.5.x", "its port";
-    "admin.idleTimeout", number::<i32>(-INT_MAX, INT_MAX), "30000", "3.5.x", "ms a connection to it may be idle";
+    "admin.idleTimeout", number::<i32>(-INT_MAX, INT_MAX), "30000", "3.5.x",
+        "ms a connection to it may be idle";
     "admin.commandURL", Text, "/commands", "3.5.x", "root of its commands";
     "admin.httpVersion", number::<u32>(0, INT_MAX), "11", "3.6.x", "protocol version with TLS";
     "admin.portUnification", Flag, "false", "3.6.x", "HTTP and HTTPS on its port";
@@ -43,10 +44,12 @@ accepted! {
     "metricsProvider.exportJvmInfo", Flag, "true", "3.6.x", "figures of the runtime too";
     "metricsProvider.numWorkerThreads", number::<i32>(-INT_MAX, INT_MAX), "1", "3.7.1", "its workers";
     "metricsProvider.maxQueueSize", number::<u32>(0, INT_MAX), "1000000", "3.7.1", "its queue";
-    "metricsProvider.workerShutdownTimeoutMs", number::<u64>(0, i64::MAX), "1000", "3.7.1", "ms its workers may end in";
+    "metricsProvider.workerShutdownTimeoutMs", number::<u64>(0, i64::MAX), "1000", "3.7.1",
+        "ms its workers may end in";
     "metricsProvider.*", Text, "unset", "3.6.x", "further settings of the exporter, ssl.* among them";
     "audit.impl.class", Text, "Slf4jAuditLogger", "3.6.x", "where the audit log goes";
-    "jvm.pause.warn-threshold.ms", decimal::<u64>(0, i64::MAX), "10000", "3.5.x", "ms of a pause that is a warning";
+    "jvm.pause.warn-threshold.ms", decimal::<u64>(0, i64::MAX), "10000", "3.5.x",
+        "ms of a pause that is a warning";
     "jvm.pause.info-threshold.ms", decimal::<u64>(0, i64::MAX), "1000", "3.5.x", "ms of a pause that is told";
     "jvm.pause.sleep.time.ms", decimal::<u64>(0, i64::MAX), "500", "3.5.x", "ms between probes";
     "messageTracker.BufferSize", number::<u32>(0, INT_MAX), "10", "3.6.x", "messages kept";

@@ -7,7 +7,8 @@ use crate::config::types::SnapshotCompression;
 keys! {
     DATA_DIR: Text = "dataDir", Text, "required", "<=3.4", "folder of snapshots (in version-2) and myid";
     DATA_LOG_DIR: Text = "dataLogDir", Text, "dataDir", "<=3.4", "folder of transaction logs (in version-2)";
-    DATA_DIR_AUTOCREATE: Flag = "datadir.autocreate", Flag, "true", "3.5.x", "create missing folders at the start";
+    DATA_DIR_AUTOCREATE: Flag = "datadir.autocreate", Flag, "true", "3.5.x",
+        "create missing folders at the start";
     DB_AUTOCREATE: Flag = "db.autocreate", Flag, "true", "3.6.x",
         "start with an empty database without being told to by an \"initialize\" file";
     TRUST_EMPTY: Flag = "snapshot.trust.empty", Flag, "false", "3.5.6",
@@ -32,7 +33,8 @@ keys! {
         "snapshots that purging keeps";
     PURGE_INTERVAL: Hours = "autopurge.purgeInterval", Hours, "0", "3.4.0",
         "time between purges of old snapshots and logs";
-    COMPRESSION: OneOf<SnapshotCompression> = "snapshot.compression.method", one_of(SnapshotCompression::WORDS), "",
+    COMPRESSION: OneOf<SnapshotCompression> = "snapshot.compression.method", one_of(SnapshotCompression::WORDS),
+        "",
         "3.6.x", "compression of snapshot files";
     LAST_ZXID: Flag = "serializeLastProcessedZxid.enabled", Flag, "true", "3.9.x",
         "end snapshots with the last processed zxid";

@@ -13,11 +13,13 @@ macro_rules! twice {
             $(concat!("ssl.", $name), $build, $default, $since, $meaning;)*
             $(concat!("ssl.quorum.", $name), $build, $default, $since, $meaning;)*
             "ssl.authProvider", Text, "x509", "3.5.x", "scheme of client certificates";
-            "ssl.sslProvider", one_of(&[("JDK", ()), ("OPENSSL", ()), ("OPENSSL_REFCNT", ())]), "JDK", "3.9.x",
+            "ssl.sslProvider", one_of(&[("JDK", ()), ("OPENSSL", ()), ("OPENSSL_REFCNT", ())]), "JDK",
+        "3.9.x",
                 "TLS engine";
             "fips-mode", Flag, "true", "3.8.2", "leave host name checks to the runtime";
             "portUnification", Flag, "false", "3.5.x", "plain and TLS on the quorum ports";
-            "sslQuorumReloadCertFiles", Flag, "false", "3.5.x", "reload quorum certificates when files change";
+            "sslQuorumReloadCertFiles", Flag, "false", "3.5.x",
+        "reload quorum certificates when files change";
             "client.certReload", Flag, "false", "3.7.2", "reload client-port certificates when files change";
         }
     };
@@ -54,5 +56,6 @@ twice! {
     "crl", Flag, "false", "3.5.x", "revocation lists";
     "ocsp", Flag, "false", "3.5.x", "OCSP";
     "clientAuth", one_of(&[("NONE", ()), ("WANT", ()), ("NEED", ())]), "NEED", "3.5.x", "client certificates";
-    "handshakeDetectionTimeoutMillis", decimal::<u32>(0, INT_MAX), "5000", "3.5.x", "ms to tell TLS from plain";
+    "handshakeDetectionTimeoutMillis", decimal::<u32>(0, INT_MAX), "5000", "3.5.x",
+        "ms to tell TLS from plain";
 }
