@@ -6,7 +6,11 @@
 //! `ARCHITECTURE.md` is the map.
 
 pub mod auth;
+pub mod cli;
+pub mod config;
 pub mod node;
 pub mod processor;
+pub mod server;
 pub mod session;
 pub mod tree;
+pub mod watch;

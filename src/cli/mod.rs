@@ -1,0 +1,60 @@
+//! The command line of the one binary `oxkeeper`: arguments, logging set-up, exit codes.
+//!
+//! Promise: [`parse`] turns arguments into a [`Command`] and touches nothing; what a command does is in
+//! `main`. A server is started as the official scripts start theirs: with a file, with `port dataDir
+//! [tickTime [maxClientCnxns]]`, or (ours) with nothing at all; settings may be added as
+//! `-Dzookeeper.KEY=VALUE`.
+
+mod arguments;
+mod logging;
+
+pub use self::arguments::{Command, ConfigSource, Server, UsageError, parse};
+pub use self::logging::{LogFormat, init_logging};
+
+/// What `--help` prints, and what wrong usage shows.
+pub const USAGE: &str = "\
+oxkeeper: a ZooKeeper server
+
+Usage:
+  oxkeeper [server] [OPTIONS]                         port 2181, data in ./data
+  oxkeeper server [OPTIONS] FILE                      settings from a zoo.cfg
+  oxkeeper server [OPTIONS] PORT DATADIR [TICKTIME [MAXCLIENTCNXNS]]
+  oxkeeper settings                                   list all settings
+  oxkeeper --version | --help
+
+Options:
+  -DKEY=VALUE   set KEY, with or without the prefix zookeeper. ; wins over the file
+  --log-json    logs as JSON lines
+
+Logs go to stderr; RUST_LOG sets their level (default: info).
+";
+
+/// How the process ends; the numbers are those of the official server (`ExitCode.java`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExitCode {
+    /// The server was told to stop and did.
+    Finished,
+    /// Anything that has no code of its own.
+    UnexpectedError,
+    /// Wrong arguments, or a configuration that is refused.
+    InvalidInvocation,
+    /// The data directory cannot be used.
+    DataDirUnavailable,
+    /// The admin server could not start.
+    AdminServerFailed,
+    /// A snapshot could not be written.
+    SnapshotFailed,
+}
+
+impl From<ExitCode> for std::process::ExitCode {
+    fn from(code: ExitCode) -> Self {
+        Self::from(match code {
+            ExitCode::Finished => 0,
+            ExitCode::UnexpectedError => 1,
+            ExitCode::InvalidInvocation => 2,
+            ExitCode::DataDirUnavailable => 3,
+            ExitCode::AdminServerFailed => 4,
+            ExitCode::SnapshotFailed => 10,
+        })
+    }
+}

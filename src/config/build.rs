@@ -1,0 +1,299 @@
+//! From checked settings to a [`Config`]: units, defaults that depend on each other, and contradictions.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use super::Config;
+use super::error::ConfigError;
+use super::members::{self, ClientAddress};
+use super::model::*;
+use super::settings::Settings;
+use super::table::{auth::*, client::*, ensemble::READ_ONLY_MODE, storage::*, throttle::*};
+use super::types::{EnforcedScheme, FourLetterWord, FourLetterWords};
+
+/// Builds the configuration. `my_id` is the number in `dataDir/myid`, if there is such a file.
+pub(super) fn build(mut settings: Settings, my_id: Option<i64>) -> Result<Config, ConfigError> {
+    let own_line = members::standalone_members(&mut settings)?
+        .into_iter()
+        .find(|(member, _)| Some(member.id) == my_id)
+        .and_then(|(member, _)| member.client);
+    check_providers(&settings)?;
+    let config = Config {
+        client: client(&settings, own_line)?,
+        session: session(&settings)?,
+        storage: storage(&mut settings)?,
+        batching: batching(&settings)?,
+        throttle: throttle(&settings)?,
+        connection_throttle: connection_throttle(&settings)?,
+        limits: limits(&settings)?,
+        tree: tree(&settings)?,
+        containers: containers(&settings)?,
+        auth: auth(&settings)?,
+        operator: operator(&mut settings)?,
+        warnings: settings.warnings,
+    };
+    assert!(config.session.min_timeout_ms <= config.session.max_timeout_ms);
+    assert!(config.auth.enforced_schemes.as_ref().is_none_or(|schemes| !schemes.is_empty()));
+    Ok(config)
+}
+
+fn client(settings: &Settings, own_line: Option<ClientAddress>) -> Result<Client, ConfigError> {
+    let ClientAddress { host, port } = client_address(settings, own_line)?;
+    Ok(Client {
+        port,
+        address: host,
+        listen_backlog: settings.get(&LISTEN_BACKLOG)?,
+        tcp_keep_alive: settings.get(&TCP_KEEP_ALIVE)?,
+        max_connections_per_address: settings.get(&MAX_CLIENT_CNXNS)?,
+        max_connections: settings.get(&MAX_CNXNS)?,
+        sessionless_timeout_ms: settings.get(&SESSIONLESS_TIMEOUT)?,
+        io_workers: settings.given(&IO_WORKERS)?.flatten(),
+    })
+}
+
+/// The client port comes from `clientPort`, or from the server's own line; both must agree (`setupClientPort`
+/// in `QuorumPeerConfig`). Names are compared only as far as that needs no look-up.
+fn client_address(
+    settings: &Settings,
+    own_line: Option<ClientAddress>,
+) -> Result<ClientAddress, ConfigError> {
+    let port = settings.given(&CLIENT_PORT)?;
+    let host = settings.given(&CLIENT_PORT_ADDRESS)?.flatten();
+    let Some(port) = port else {
+        if host.is_some() {
+            return Err(settings
+                .find_or_default(&CLIENT_PORT_ADDRESS)
+                .conflict("set, but clientPort is not"));
+        }
+        let reason = "without it there is no port for clients (a server.N line counts when myid names it)";
+        return own_line.ok_or(ConfigError::Missing { key: "clientPort", reason });
+    };
+    let address = |host: &Option<String>| host.as_ref().and_then(|host| host.parse::<IpAddr>().ok());
+    let from_file = ClientAddress { host: host.filter(|host| !is_everywhere(host)), port };
+    match own_line {
+        Some(own) => {
+            let both = address(&own.host).zip(address(&from_file.host));
+            let differs = own.port != port || both.is_some_and(|(a, b)| a != b);
+            let differs = differs || (own.host.is_none() && from_file.host.is_some());
+            if differs {
+                let problem = "differs from the client address in this server's server.N line";
+                return Err(settings.find_or_default(&CLIENT_PORT).conflict(problem));
+            }
+            Ok(own)
+        }
+        None => Ok(from_file),
+    }
+}
+
+fn is_everywhere(host: &str) -> bool {
+    host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified())
+}
+
+fn session(settings: &Settings) -> Result<Session, ConfigError> {
+    let tick_time_ms: u32 = settings.get(&TICK_TIME)?;
+    let ticks = |count: u32| tick_time_ms.saturating_mul(count).min(i32::MAX.unsigned_abs());
+    let min_timeout_ms = settings.get(&MIN_SESSION_TIMEOUT)?.unwrap_or_else(|| ticks(2));
+    let max_timeout_ms = settings.get(&MAX_SESSION_TIMEOUT)?.unwrap_or_else(|| ticks(20));
+    if min_timeout_ms > max_timeout_ms {
+        let blamed =
+            settings.find(MIN_SESSION_TIMEOUT.spec.name).or_else(|| settings.find("maxSessionTimeout"));
+        let blamed = blamed.cloned().unwrap_or_else(|| settings.find_or_default(&MIN_SESSION_TIMEOUT));
+        let problem = format!(
+            "minSessionTimeout ({min_timeout_ms} ms) is above maxSessionTimeout ({max_timeout_ms} ms)"
+        );
+        return Err(blamed.conflict(problem));
+    }
+    Ok(Session { tick_time_ms, min_timeout_ms, max_timeout_ms })
+}
+
+/// The data directory alone; what reads `myid` needs it before everything else.
+pub(super) fn data_dir(settings: &Settings) -> Result<PathBuf, ConfigError> {
+    let reason = "the folder of snapshots and transaction logs";
+    let path = settings.given(&DATA_DIR)?.flatten();
+    path.map(PathBuf::from).ok_or(ConfigError::Missing { key: "dataDir", reason })
+}
+
+fn storage(settings: &mut Settings) -> Result<Storage, ConfigError> {
+    warn_relative(settings);
+    let data_dir = data_dir(settings)?;
+    let bytes = |kib: Option<u64>| kib.map(|kib| kib.saturating_mul(1024));
+    Ok(Storage {
+        data_log_dir: settings
+            .given(&DATA_LOG_DIR)?
+            .flatten()
+            .map_or_else(|| data_dir.clone(), PathBuf::from),
+        data_dir,
+        create_dirs: settings.get(&DATA_DIR_AUTOCREATE)?,
+        create_database: settings.get(&DB_AUTOCREATE)?,
+        trust_empty_snapshot: settings.get(&TRUST_EMPTY)?,
+        pre_alloc_size_bytes: bytes(settings.get(&PRE_ALLOC_SIZE)?),
+        snap_count: settings.get(&SNAP_COUNT)?,
+        snap_size_limit_bytes: bytes(settings.get(&SNAP_SIZE_LIMIT)?),
+        txn_log_size_limit_bytes: bytes(settings.get(&TXN_LOG_SIZE_LIMIT)?),
+        commit_log_count: settings.get(&COMMIT_LOG_COUNT)?,
+        snapshot_size_factor: settings.get(&SNAPSHOT_SIZE_FACTOR)?,
+        force_sync: settings.get(&FORCE_SYNC)?,
+        fsync_warning_threshold_ms: settings.get(&FSYNC_WARNING)?,
+        purge_retain_count: settings.get(&SNAP_RETAIN_COUNT)?,
+        purge_interval_ms: settings.get(&PURGE_INTERVAL)?,
+        snapshot_compression: settings.get(&COMPRESSION)?,
+        serialize_last_processed_zxid: settings.get(&LAST_ZXID)?,
+        initial_zxid: settings.given(&INITIAL_ZXID)?,
+    })
+}
+
+/// A relative path that does not start with `./` may be an oversight (`VerifyingFileFactory` warns, too).
+fn warn_relative(settings: &mut Settings) {
+    let unsure = |path: &str| !path.is_empty() && Path::new(path).is_relative() && !path.starts_with("./");
+    let names = [DATA_DIR.spec.name, DATA_LOG_DIR.spec.name];
+    let given = names.iter().filter_map(|name| settings.find(name)).filter(|given| unsure(&given.value));
+    let warnings: Vec<_> =
+        given.map(|g| g.warning("relative path; write ./ in front if it is meant")).collect();
+    settings.warnings.extend(warnings);
+}
+
+fn batching(settings: &Settings) -> Result<Batching, ConfigError> {
+    let flush_delay_ms = settings.get(&FLUSH_DELAY)?.unwrap_or(0);
+    Ok(Batching {
+        flush_delay_ms,
+        max_poll_ms: settings.given(&MAX_WRITE_QUEUE_POLL)?.unwrap_or(flush_delay_ms / 3),
+        max_batch_size: settings.get(&MAX_BATCH_SIZE)?,
+    })
+}
+
+fn throttle(settings: &Settings) -> Result<Throttle, ConfigError> {
+    Ok(Throttle {
+        global_outstanding_limit: settings.get(&GLOBAL_OUTSTANDING)?,
+        max_requests: settings.get(&THROTTLE_LIMIT)?,
+        stall_time_ms: settings.get(&THROTTLE_STALL)?,
+        drop_stale: settings.get(&THROTTLE_DROP_STALE)?,
+        stale_latency_check: settings.get(&STALE_LATENCY)?,
+        stale_connection_check: settings.get(&STALE_CONNECTION)?,
+        shutdown_timeout_ms: settings.get(&THROTTLE_SHUTDOWN)?,
+        op_wait_time_ms: settings.get(&THROTTLED_OP_WAIT)?,
+        large_request_threshold_bytes: settings.get(&LARGE_THRESHOLD)?,
+        large_request_max_bytes: settings.get(&LARGE_MAX_BYTES)?,
+    })
+}
+
+/// With weights, the figures of the bucket count new global sessions and are multiplied (`BlueThrottle`).
+fn connection_throttle(settings: &Settings) -> Result<ConnectionThrottle, ConfigError> {
+    let weights = connection_weights(settings)?;
+    let weighted = |count: u32| weights.map_or(count, |weights| count.saturating_mul(weights.global_session));
+    Ok(ConnectionThrottle {
+        tokens: settings.get(&CNXN_TOKENS)?.map(weighted),
+        fill_time_ms: settings.get(&CNXN_FILL_TIME)?,
+        fill_count: weighted(settings.get(&CNXN_FILL_COUNT)?),
+        freeze_time_ms: settings.get(&CNXN_FREEZE_TIME)?,
+        drop_increase: settings.get(&CNXN_DROP_INCREASE)?,
+        drop_decrease: settings.get(&CNXN_DROP_DECREASE)?,
+        decrease_ratio: settings.get(&CNXN_DECREASE_RATIO)?,
+        weights,
+    })
+}
+
+fn connection_weights(settings: &Settings) -> Result<Option<ConnectionWeights>, ConfigError> {
+    if !settings.get(&CNXN_WEIGHTS)? {
+        return Ok(None);
+    }
+    let local_session: u32 = settings.get(&CNXN_WEIGHT_LOCAL)?;
+    Ok(Some(ConnectionWeights {
+        global_session: settings.get(&CNXN_WEIGHT_GLOBAL)?.max(local_session),
+        local_session,
+        renewed_session: settings.get(&CNXN_WEIGHT_RENEW)?.max(local_session),
+    }))
+}
+
+fn limits(settings: &Settings) -> Result<Limits, ConfigError> {
+    let max_packet_bytes: u32 = settings.get(&JUTE_MAX_BUFFER)?;
+    Ok(Limits {
+        max_packet_bytes,
+        max_packet_extra_bytes: settings
+            .given(&JUTE_EXTRA_SIZE)?
+            .unwrap_or_else(|| max_packet_bytes.max(1024)),
+        data_cache_entries: settings.get(&RESPONSE_CACHE)?,
+        children_cache_entries: settings.get(&CHILDREN_CACHE)?,
+        reply_buffer_start_bytes: settings.get(&REPLY_BUFFER)?,
+    })
+}
+
+fn tree(settings: &Settings) -> Result<Tree, ConfigError> {
+    Ok(Tree {
+        digest_enabled: settings.get(&DIGEST_ENABLED)?,
+        close_session_txn_enabled: settings.get(&CLOSE_SESSION_TXN)?,
+        extended_types_enabled: settings.get(&EXTENDED_TYPES)?,
+        emulate_353_ttl_nodes: settings.get(&EMULATE_353_TTL)?,
+        enforce_quota: settings.get(&ENFORCE_QUOTA)?,
+    })
+}
+
+fn containers(settings: &Settings) -> Result<Containers, ConfigError> {
+    Ok(Containers {
+        check_interval_ms: settings.get(&CONTAINER_CHECK_INTERVAL)?,
+        max_per_minute: settings.get(&CONTAINER_MAX_PER_MINUTE)?,
+        max_never_used_ms: settings.get(&CONTAINER_NEVER_USED)?,
+    })
+}
+
+fn auth(settings: &Settings) -> Result<Auth, ConfigError> {
+    let digest_scheme_enabled = settings.get(&DIGEST_SCHEME)?;
+    Ok(Auth {
+        skip_acl: settings.get(&SKIP_ACL)?,
+        eager_acl_check: settings.get(&EAGER_ACL_CHECK)?,
+        digest_scheme_enabled,
+        super_digest: settings.given(&SUPER_DIGEST)?.flatten(),
+        digest_algorithm: settings.get(&DIGEST_ALGORITHM)?,
+        use_x_forwarded_for: settings.get(&FORWARDED_FOR)?,
+        enforced_schemes: enforced_schemes(settings, digest_scheme_enabled)?,
+    })
+}
+
+/// Enforcing without a scheme, or with one that no client can pass here, is refused.
+fn enforced_schemes(settings: &Settings, digest: bool) -> Result<Option<Vec<EnforcedScheme>>, ConfigError> {
+    if !settings.get(&ENFORCE_AUTH)? {
+        return Ok(None);
+    }
+    let names = settings.given(&ENFORCE_AUTH_SCHEMES)?.unwrap_or_default();
+    let given = settings.find_or_default(&ENFORCE_AUTH_SCHEMES);
+    if names.is_empty() {
+        return Err(given.conflict("enforce.auth.enabled needs the schemes to enforce: digest, ip"));
+    }
+    let scheme = |name: &String| match name.as_str() {
+        "digest" if digest => Ok(EnforcedScheme::Digest),
+        "digest" => Err(given.conflict("the digest scheme is switched off")),
+        "ip" => Ok(EnforcedScheme::Ip),
+        other => Err(given.not_supported(format!("scheme {other} is not available in this version"))),
+    };
+    names.iter().map(scheme).collect::<Result<_, _>>().map(Some)
+}
+
+/// An unknown provider is refused: ACLs would mean something else without it.
+fn check_providers(settings: &Settings) -> Result<(), ConfigError> {
+    const BUILT_IN: &[&str] = &["DigestAuthenticationProvider", "IPAuthenticationProvider"];
+    for (_, given) in settings.family(AUTH_PROVIDER.spec.name) {
+        let class = given.value.strip_prefix("org.apache.zookeeper.server.auth.");
+        if !class.is_some_and(|class| BUILT_IN.contains(&class)) {
+            return Err(given.not_supported("only the digest and ip providers are available in this version"));
+        }
+    }
+    Ok(())
+}
+
+fn operator(settings: &mut Settings) -> Result<Operator, ConfigError> {
+    let read_only_mode = settings.get(&READ_ONLY_MODE)?;
+    let mut words = FourLetterWords::LEAST;
+    if read_only_mode {
+        words = words.with(FourLetterWord::Isro);
+    }
+    for name in settings.given(&FOUR_LETTER_WORDS)?.unwrap_or_default() {
+        match FourLetterWord::from_name(&name) {
+            _ if name == "*" => words = FourLetterWords::all(),
+            Some(word) => words = words.with(word),
+            None => {
+                let given = settings.find_or_default(&FOUR_LETTER_WORDS);
+                settings.warnings.push(given.warning(format!("unknown four-letter word {name}, ignored")));
+            }
+        }
+    }
+    Ok(Operator { four_letter_words: words, read_only_mode })
+}

@@ -1,0 +1,115 @@
+//! The one place of this module that reads files: `zoo.cfg`, the dynamic file it names, and `myid`.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::error::{ConfigError, Origin};
+use super::settings::Settings;
+use super::{Config, build, properties, table};
+
+/// Reads a configuration. `overrides` are keys and values from the command line, which win over the file.
+pub(super) fn load(path: &Path, overrides: &[(String, String)]) -> Result<Config, ConfigError> {
+    let mut settings = Settings::default();
+    settings.add_file(&path.display().to_string(), &read(path, "configuration file")?)?;
+    settings.add_all(overrides.iter().map(|(key, value)| (&**key, &**value)), &Origin::CommandLine)?;
+    if let Some(dynamic) = settings.given(&table::ensemble::DYNAMIC_CONFIG_FILE)?.flatten() {
+        let dynamic = PathBuf::from(dynamic);
+        settings.add_dynamic_file(
+            &dynamic.display().to_string(),
+            &read(&dynamic, "dynamic configuration file")?,
+        )?;
+    }
+    let my_id = my_id(&build::data_dir(&settings)?.join("myid"))?;
+    build::build(settings, my_id)
+}
+
+fn read(path: &Path, what: &'static str) -> Result<String, ConfigError> {
+    let unreadable = |source| ConfigError::Unreadable { what, path: path.to_owned(), source };
+    std::fs::read(path).map(|bytes| properties::decode_latin1(&bytes)).map_err(unreadable)
+}
+
+/// The server's own number. A standalone server needs none, but one that is there must be a number.
+fn my_id(path: &Path) -> Result<Option<i64>, ConfigError> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => {
+            return Err(ConfigError::Unreadable { what: "myid file", path: path.to_owned(), source });
+        }
+    };
+    let first = text.lines().next().unwrap_or_default().trim();
+    match first.parse() {
+        Ok(id) => Ok(Some(id)),
+        Err(_) => Err(ConfigError::BadValue {
+            key: "myid".to_owned(),
+            origin: Origin::File { file: path.display().to_string().into(), line: 1 },
+            value: first.to_owned(),
+            allowed: "a whole number".to_owned(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Loads `zoo.cfg` from a folder with these files; `DIR` in a text stands for the folder.
+    fn load_from(files: &[(&str, &str)]) -> Result<Config, String> {
+        let dir = tempfile::tempdir().expect("a scratch folder");
+        let path = dir.path().display().to_string();
+        for (name, text) in files {
+            std::fs::write(dir.path().join(name), text.replace("DIR", &path)).expect("a scratch file");
+        }
+        load(&dir.path().join("zoo.cfg"), &[]).map_err(|error| error.to_string().replace(&path, "DIR"))
+    }
+
+    fn check(files: &[(&str, &str)], expected: Result<u16, &str>) {
+        let port = load_from(files).map(|config| config.client.port);
+        assert_eq!(port.as_ref().map(|&port| port).map_err(String::as_str), expected, "for {files:?}");
+    }
+
+    #[test]
+    fn a_plain_file() {
+        check(&[("zoo.cfg", "dataDir=DIR\nclientPort=21")], Ok(21));
+        check(&[], Err("cannot read configuration file DIR/zoo.cfg: No such file or directory (os error 2)"));
+    }
+
+    /// The container image of Apache writes its client port only into the server's own line.
+    #[test]
+    fn the_port_of_the_own_line() {
+        let text = "dataDir=DIR\nserver.1=h:2888:3888;2181";
+        check(&[("zoo.cfg", text), ("myid", "1\n")], Ok(2181));
+        assert!(
+            load_from(&[("zoo.cfg", text)]).is_err_and(|error| error.starts_with("clientPort is not set"))
+        );
+        assert!(load_from(&[("zoo.cfg", text), ("myid", "2")]).is_err());
+        let both = format!("{text}\nclientPort=");
+        check(&[("zoo.cfg", &format!("{both}2181")), ("myid", "1")], Ok(2181));
+        let differs =
+            "DIR/zoo.cfg:3: clientPort: differs from the client address in this server's server.N line";
+        check(&[("zoo.cfg", &format!("{both}2182")), ("myid", "1")], Err(differs));
+        check(&[("zoo.cfg", &format!("{both}2182"))], Ok(2182));
+    }
+
+    #[test]
+    fn myid_is_a_number() {
+        let bad = "DIR/myid:1: myid: bad value \"one\"; allowed: a whole number";
+        check(&[("zoo.cfg", "dataDir=DIR\nclientPort=21"), ("myid", "one")], Err(bad));
+    }
+
+    #[test]
+    fn a_dynamic_file() {
+        let zoo = ("zoo.cfg", "dataDir=DIR\ndynamicConfigFile=DIR/zoo.cfg.dynamic.100");
+        let name = "zoo.cfg.dynamic.100";
+        check(&[zoo, (name, "server.1=h:1:2;3"), ("myid", "1")], Ok(3));
+        let only = "DIR/zoo.cfg.dynamic.100:1: clientPort: a dynamic configuration file has server, group and \
+                    weight lines only";
+        check(&[zoo, (name, "clientPort=3")], Err(only));
+        let static_member = ("zoo.cfg", "dataDir=DIR\ndynamicConfigFile=DIR/d\nserver.1=h:1:2;3");
+        let moved = "DIR/zoo.cfg:3: server.1: must be in the dynamic configuration file, since there is one";
+        check(&[static_member, ("d", "")], Err(moved));
+        let missing = "cannot read dynamic configuration file DIR/zoo.cfg.dynamic.100: No such file or directory \
+                       (os error 2)";
+        check(&[zoo], Err(missing));
+    }
+}

@@ -1,0 +1,115 @@
+//! From the text of `zoo.cfg` and the command line to one typed [`Config`] that is checked once.
+//!
+//! Promise: nothing else in this program reads a property, and whoever holds a `Config` need not check it
+//! again. All keys of the official server are known, with and without the prefix `zookeeper.`; what this
+//! build cannot honour is refused or named in [`Config::warnings`], never dropped in silence. Unknown keys
+//! are warnings.
+//!
+//! Where to look: `table` has one row for each setting and drives everything else; `rules` are the kinds of
+//! values; `properties` is the file syntax; `settings` resolves what was written; `build` makes the `Config`.
+//!
+//! Invariants: no I/O outside `load`; no log line (the caller logs the warnings); no environment variable.
+
+mod build;
+mod error;
+mod load;
+mod members;
+mod model;
+mod properties;
+mod rules;
+mod settings;
+mod table;
+#[cfg(test)]
+mod tests;
+mod types;
+
+use std::path::Path;
+
+pub use self::error::{ConfigError, Origin, Warning};
+pub use self::model::{
+    Auth, Batching, Client, ConnectionThrottle, ConnectionWeights, Containers, Limits, Operator, Session,
+    Storage, Throttle, Tree,
+};
+pub use self::types::{
+    DigestAlgorithm, EnforcedScheme, FourLetterWord, FourLetterWords, SnapshotCompression,
+};
+
+use self::settings::Settings;
+
+/// Everything that a standalone server can be told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// The client port and its connections.
+    pub client: Client,
+    /// Session timeouts.
+    pub session: Session,
+    /// Logs and snapshots.
+    pub storage: Storage,
+    /// How writes share a sync.
+    pub batching: Batching,
+    /// Limits on requests in work.
+    pub throttle: Throttle,
+    /// The token bucket for new connections.
+    pub connection_throttle: ConnectionThrottle,
+    /// Sizes of packets, caches and buffers.
+    pub limits: Limits,
+    /// Rules of the tree.
+    pub tree: Tree,
+    /// The scan for containers and expired TTL nodes.
+    pub containers: Containers,
+    /// Who may do what.
+    pub auth: Auth,
+    /// What operators see.
+    pub operator: Operator,
+    /// What the operator should be told; the caller logs it.
+    pub warnings: Vec<Warning>,
+}
+
+/// The positional arguments `port dataDir [tickTime [maxClientCnxns]]`, by the keys they stand for.
+const ARGUMENTS: [&str; 4] = ["clientPort", "dataDir", "tickTime", "maxClientCnxns"];
+
+impl Config {
+    /// Reads a configuration file and what belongs to it. `overrides` are `-D` settings of the command line
+    /// as key and value; they win over the file.
+    pub fn load(path: &Path, overrides: &[(String, String)]) -> Result<Self, ConfigError> {
+        load::load(path, overrides)
+    }
+
+    /// The configuration in `text`, as if it were in a file named `name` with no other files around.
+    pub fn parse(name: &str, text: &str, overrides: &[(String, String)]) -> Result<Self, ConfigError> {
+        let mut settings = Settings::default();
+        settings.add_file(name, text)?;
+        Self::finish(settings, overrides)
+    }
+
+    /// The server that `oxkeeper` alone starts: port 2181, data in `./data`, defaults for all else.
+    pub fn default_server(overrides: &[(String, String)]) -> Result<Self, ConfigError> {
+        let mut settings = Settings::default();
+        settings.add_all([("clientPort", "2181"), ("dataDir", "./data")], &Origin::Default)?;
+        Self::finish(settings, overrides)
+    }
+
+    /// The server for `port dataDir [tickTime [maxClientCnxns]]`. As in `ServerConfig`, connections of one
+    /// address are unlimited unless the fourth argument limits them: only a file has the default of 60.
+    ///
+    /// # Panics
+    /// With more than four arguments.
+    pub fn from_arguments(arguments: &[String], overrides: &[(String, String)]) -> Result<Self, ConfigError> {
+        assert!(arguments.len() <= ARGUMENTS.len(), "the command line has counted them");
+        let mut settings = Settings::default();
+        settings.add_all([("maxClientCnxns", "0")], &Origin::Default)?;
+        let pairs = ARGUMENTS.into_iter().zip(arguments.iter().map(String::as_str));
+        settings.add_all(pairs, &Origin::CommandLine)?;
+        Self::finish(settings, overrides)
+    }
+
+    /// All settings with their values, defaults and meanings, for people.
+    pub fn describe() -> String {
+        table::describe()
+    }
+
+    fn finish(mut settings: Settings, overrides: &[(String, String)]) -> Result<Self, ConfigError> {
+        settings.add_all(overrides.iter().map(|(key, value)| (&**key, &**value)), &Origin::CommandLine)?;
+        build::build(settings, None)
+    }
+}

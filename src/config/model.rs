@@ -1,0 +1,220 @@
+//! The parts of a [`Config`](super::Config): plain values, checked, in the units that their names end in.
+//!
+//! `None` means what its field says: unlimited, off, or left to the server. The key of each field is the
+//! first word of its comment.
+
+use std::path::PathBuf;
+
+use super::types::{DigestAlgorithm, EnforcedScheme, FourLetterWords, SnapshotCompression};
+
+/// The client port and its connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Client {
+    /// `clientPort`, or the client port of the server's own `server.N` line. 0 takes any free port.
+    pub port: u16,
+    /// `clientPortAddress`: host or IP address to listen on; `None` for all interfaces.
+    pub address: Option<String>,
+    /// `clientPortListenBacklog`: connections waiting to be accepted; `None` for a large number of them.
+    pub listen_backlog: Option<u32>,
+    /// `clientTcpKeepAlive`: SO_KEEPALIVE on accepted connections.
+    pub tcp_keep_alive: bool,
+    /// `maxClientCnxns`: open connections of one client address; `None` for unlimited.
+    pub max_connections_per_address: Option<u32>,
+    /// `maxCnxns`: open connections in total; `None` for unlimited.
+    pub max_connections: Option<u32>,
+    /// `nio.sessionlessCnxnTimeout`: a connection without a session is closed at this age, at most twice
+    /// this.
+    pub sessionless_timeout_ms: u32,
+    /// `nio.numWorkerThreads`: I/O workers; `None` lets the server choose by cores.
+    pub io_workers: Option<u32>,
+}
+
+/// Session timeouts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// `tickTime`: at least 1.
+    pub tick_time_ms: u32,
+    /// `minSessionTimeout`: never above the maximum.
+    pub min_timeout_ms: u32,
+    /// `maxSessionTimeout`.
+    pub max_timeout_ms: u32,
+}
+
+/// The data directory: transaction logs and snapshots.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Storage {
+    /// `dataDir`: snapshots are in its `version-2`.
+    pub data_dir: PathBuf,
+    /// `dataLogDir`: logs are in its `version-2`; the same as `data_dir` unless set.
+    pub data_log_dir: PathBuf,
+    /// `datadir.autocreate`: create both folders with their `version-2` when missing.
+    pub create_dirs: bool,
+    /// `db.autocreate`: an empty database needs no `initialize` file.
+    pub create_database: bool,
+    /// `snapshot.trust.empty`: logs without any snapshot are accepted.
+    pub trust_empty_snapshot: bool,
+    /// `preAllocSize`: step by which the log file grows; `None` for no preallocation.
+    pub pre_alloc_size_bytes: Option<u64>,
+    /// `snapCount`: at least 2.
+    pub snap_count: u32,
+    /// `snapSizeLimitInKb`: log bytes after which a snapshot follows; `None` for no such rule.
+    pub snap_size_limit_bytes: Option<u64>,
+    /// `txnLogSizeLimitInKb`: log bytes after which a new file begins; `None` for no such rule.
+    pub txn_log_size_limit_bytes: Option<u64>,
+    /// `commitLogCount`: transactions kept in memory for followers, at least 500.
+    pub commit_log_count: u32,
+    /// `snapshotSizeFactor`: from 0 to 1; `None` for off.
+    pub snapshot_size_factor: Option<f64>,
+    /// `forceSync`: sync before acknowledging.
+    pub force_sync: bool,
+    /// `fsync.warningthresholdms`: longer syncs are logged and counted.
+    pub fsync_warning_threshold_ms: u64,
+    /// `autopurge.snapRetainCount`: at least 3.
+    pub purge_retain_count: u32,
+    /// `autopurge.purgeInterval`: `None` for no purging.
+    pub purge_interval_ms: Option<u64>,
+    /// `snapshot.compression.method`.
+    pub snapshot_compression: SnapshotCompression,
+    /// `serializeLastProcessedZxid.enabled`: end snapshots with the last processed zxid.
+    pub serialize_last_processed_zxid: bool,
+    /// `testingonly.initialZxid`: the counter to start with, in tests.
+    pub initial_zxid: Option<u64>,
+}
+
+/// How writes share a sync of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batching {
+    /// `flushDelay`: wait for more writes; 0 for at once.
+    pub flush_delay_ms: u64,
+    /// `maxWriteQueuePollTime`: wait for a write when there is none; a third of the delay unless set.
+    pub max_poll_ms: u64,
+    /// `maxBatchSize`: writes in one sync; `None` for unlimited.
+    pub max_batch_size: Option<u32>,
+}
+
+/// Limits on requests in work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Throttle {
+    /// `globalOutstandingLimit`: above this many, busy connections are not read from.
+    pub global_outstanding_limit: u32,
+    /// `request_throttle_max_requests`: `None` for no throttle.
+    pub max_requests: Option<u32>,
+    /// `request_throttle_stall_time`: longest single wait.
+    pub stall_time_ms: u32,
+    /// `request_throttle_drop_stale`: drop stale requests and their connection.
+    pub drop_stale: bool,
+    /// `request_stale_latency_check`: older than the session timeout is stale.
+    pub stale_latency_check: bool,
+    /// `request_stale_connection_check`: a closed connection makes stale.
+    pub stale_connection_check: bool,
+    /// `request_throttler.shutdownTimeout`: wait for the rest at shutdown.
+    pub shutdown_timeout_ms: u32,
+    /// `throttled_op_wait_time`: longer waits are answered THROTTLEDOP; `None` for off.
+    pub op_wait_time_ms: Option<u32>,
+    /// `largeRequestThreshold`: `None` for off.
+    pub large_request_threshold_bytes: Option<u32>,
+    /// `largeRequestMaxBytes`: all large requests in work together.
+    pub large_request_max_bytes: u32,
+}
+
+/// The token bucket for new connections.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConnectionThrottle {
+    /// `connection_throttle_tokens`: size of the bucket, weights already applied; `None` for no throttle.
+    pub tokens: Option<u32>,
+    /// `connection_throttle_fill_time`.
+    pub fill_time_ms: u32,
+    /// `connection_throttle_fill_count`, weights already applied.
+    pub fill_count: u32,
+    /// `connection_throttle_freeze_time`: `None` for no chance of a drop.
+    pub freeze_time_ms: Option<u32>,
+    /// `connection_throttle_drop_increase`: 0 to 1.
+    pub drop_increase: f64,
+    /// `connection_throttle_drop_decrease`: 0 to 1.
+    pub drop_decrease: f64,
+    /// `connection_throttle_decrease_ratio`: 0 to 1.
+    pub decrease_ratio: f64,
+    /// Tokens that a connection takes, by kind; `None` without `connection_throttle_weight_enabled`: 1 each.
+    pub weights: Option<ConnectionWeights>,
+}
+
+/// Tokens that a new connection takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConnectionWeights {
+    /// `connection_throttle_global_session_weight`, at least the local one.
+    pub global_session: u32,
+    /// `connection_throttle_local_session_weight`.
+    pub local_session: u32,
+    /// `connection_throttle_renew_session_weight`, at least the local one.
+    pub renewed_session: u32,
+}
+
+/// Sizes of packets, caches and buffers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// `jute.maxbuffer`.
+    pub max_packet_bytes: u32,
+    /// `jute.maxbuffer.extrasize`: added when reading from disk or peers.
+    pub max_packet_extra_bytes: u32,
+    /// `maxResponseCacheSize`: `None` for off.
+    pub data_cache_entries: Option<u32>,
+    /// `maxGetChildrenResponseCacheSize`: `None` for off.
+    pub children_cache_entries: Option<u32>,
+    /// `intBufferStartingSizeBytes`: at least 32.
+    pub reply_buffer_start_bytes: u32,
+}
+
+/// Rules of the tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tree {
+    /// `digest.enabled`: keep and compare tree digests.
+    pub digest_enabled: bool,
+    /// `closeSessionTxn.enabled`: list deleted ephemeral nodes in closeSession transactions.
+    pub close_session_txn_enabled: bool,
+    /// `extendedTypesEnabled`: TTL nodes.
+    pub extended_types_enabled: bool,
+    /// `emulate353TTLNodes`: read TTL owners in the layout of 3.5.3.
+    pub emulate_353_ttl_nodes: bool,
+    /// `enforceQuota`: refuse writes over a hard quota.
+    pub enforce_quota: bool,
+}
+
+/// The scan for containers and expired TTL nodes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Containers {
+    /// `znode.container.checkIntervalMs`.
+    pub check_interval_ms: u32,
+    /// `znode.container.maxPerMinute`.
+    pub max_per_minute: u32,
+    /// `znode.container.maxNeverUsedIntervalMs`: `None` keeps containers that never had a child.
+    pub max_never_used_ms: Option<u64>,
+}
+
+/// Who may do what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Auth {
+    /// `skipACL`: check no ACLs.
+    pub skip_acl: bool,
+    /// `enableEagerACLCheck`: check ACLs on the receiving server too.
+    pub eager_acl_check: bool,
+    /// `DigestAuthenticationProvider.enabled`: the digest scheme.
+    pub digest_scheme_enabled: bool,
+    /// `DigestAuthenticationProvider.superDigest`: `super:` and a digest in base64.
+    pub super_digest: Option<String>,
+    /// `DigestAuthenticationProvider.digestAlg`.
+    pub digest_algorithm: DigestAlgorithm,
+    /// `IPAuthenticationProvider.usexforwardedfor`: for commands over HTTP.
+    pub use_x_forwarded_for: bool,
+    /// `enforce.auth.enabled` with `enforce.auth.schemes`: one of these must have been passed, never an empty
+    /// list; `None` serves everybody.
+    pub enforced_schemes: Option<Vec<EnforcedScheme>>,
+}
+
+/// What operators see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operator {
+    /// `4lw.commands.whitelist`, with `srvr` and, when `readonlymode.enabled`, `isro`.
+    pub four_letter_words: FourLetterWords,
+    /// `readonlymode.enabled`: no further effect on a standalone server.
+    pub read_only_mode: bool,
+}

@@ -1,0 +1,65 @@
+//! Rows about who may do what: the digest and ip schemes, and what of SASL and x509 is refused or idle.
+
+use super::{Status, When, accepted, keys};
+use crate::config::rules::*;
+use crate::config::types::DigestAlgorithm;
+
+keys! {
+    SKIP_ACL: OneOf<bool> = "skipACL", exactly(&[("yes", true), ("no", false)]), "no", "<=3.4",
+        "check no ACLs at all";
+    EAGER_ACL_CHECK: Flag = "enableEagerACLCheck", Flag, "false", "3.6.x",
+        "check ACLs on the server that receives the request";
+    DIGEST_SCHEME: Flag = "DigestAuthenticationProvider.enabled", Flag, "true", "3.7.x", "the digest scheme";
+    SUPER_DIGEST: Text = "DigestAuthenticationProvider.superDigest", Text, "unset", "3.2",
+        "super:base64; digest of the user who may do everything";
+    DIGEST_ALGORITHM: OneOf<DigestAlgorithm> = "DigestAuthenticationProvider.digestAlg",
+        one_of(DigestAlgorithm::WORDS), "SHA1", "3.7.x", "hash of user:password in the digest scheme";
+    FORWARDED_FOR: Flag = "IPAuthenticationProvider.usexforwardedfor", Flag, "false", "3.9.3",
+        "HTTP commands take the client's address from X-Forwarded-For";
+    ENFORCE_AUTH: Flag = "enforce.auth.enabled", Flag, "false", "3.7.x",
+        "serve only connections that passed one of enforce.auth.schemes";
+    ENFORCE_AUTH_SCHEMES: List = "enforce.auth.schemes", List, "unset", "3.7.x",
+        "schemes that enforcing accepts: digest, ip";
+    AUTH_PROVIDER: Text = "authProvider.*", Text, "unset", "<=3.4",
+        "class of an authentication provider; only the built-in digest and ip ones are known";
+}
+
+accepted! {
+    REFUSED, Status::Refused(When::Is("true"), "SASL is not available in this version");
+    "sessionRequireClientSASLAuth", Flag, "false", "3.5.x", "serve only clients that passed SASL";
+}
+
+accepted! {
+    ABSENT, Status::Missing(When::Never);
+    "X509AuthenticationProvider.superUser", Text, "unset", "3.5.x",
+        "certificate subject that may do everything";
+    "SASLAuthenticationProvider.superPassword", Text, "unset", "<=3.4",
+        "DIGEST-MD5 password of the user super";
+    "superUser", Text, "unset", "<=3.4", "SASL id that may do everything";
+    "superUser.*", Text, "unset", "<=3.4", "further such SASL ids";
+    "letAnySaslUserDoX", Text, "unset", "3.5.x", "ACL id that every SASL user matches";
+    "allowSaslFailedClients", Flag, "false", "<=3.4", "keep connections that failed SASL";
+    "ensembleAuthName", Text, "unset", "3.6.x", "names that the ensemble scheme accepts, parted by commas";
+    "kerberos.removeHostFromPrincipal", Flag, "false", "<=3.4", "drop the host of a principal";
+    "kerberos.removeRealmFromPrincipal", Flag, "false", "<=3.4", "drop the realm of a principal";
+    "kerberos.minReLoginTimeMs", number::<u64>(0, i64::MAX), "60000", "3.5.x", "ms between logins";
+    "security.auth_to_local", Text, "DEFAULT", "<=3.4", "rules that map principals to names";
+    "requireKerberosConfig", Flag, "false", "<=3.4", "do not start without a Kerberos configuration";
+    "kinit", Text, "/usr/bin/kinit", "<=3.4", "command that renews tickets";
+    "server.realm", Text, "unset", "<=3.4", "realm of the server's principal";
+    "sasl.serverconfig", Text, "Server", "<=3.4", "JAAS section of the server";
+    "java.security.auth.login.config", Text, "unset", "<=3.4", "JAAS file";
+}
+
+accepted! {
+    ENSEMBLE, Status::Ensemble;
+    "kerberos.canonicalizeHostNames", Flag, "false", "3.7.x", "canonical host names in SASL between servers";
+    "quorum.auth.enableSasl", Flag, "false", "<=3.4", "SASL between servers";
+    "quorum.auth.learnerRequireSasl", Flag, "false", "<=3.4", "outgoing connections must pass it";
+    "quorum.auth.serverRequireSasl", Flag, "false", "<=3.4", "incoming connections must pass it";
+    "quorum.auth.learner.saslLoginContext", Text, "QuorumLearner", "<=3.4", "JAAS section for outgoing ones";
+    "quorum.auth.server.saslLoginContext", Text, "QuorumServer", "<=3.4", "JAAS section for incoming ones";
+    "quorum.auth.kerberos.servicePrincipal", Text, "zkquorum/localhost", "<=3.4", "service principal";
+    "quorum.cnxn.threads.size", decimal::<i32>(-INT_MAX, INT_MAX), "20", "<=3.4",
+        "threads of that authentication";
+}

@@ -1,0 +1,222 @@
+//! The table of settings: one row for each key, and nothing about a key anywhere else.
+//!
+//! A row holds the name, other names, what values it takes, the default, the version that brought it, what it
+//! means, and what this build does with it ([`Status`]). Parsing, the check for unknown keys, the range in an
+//! error message and the listing of `oxkeeper settings` all come from it. Rows that become a field of
+//! `Config` have a name of their own ([`Key`] constants) which the builder reads them by; the others are
+//! anonymous.
+//!
+//! Names are written without the prefix `zookeeper.`, which every key may carry. A name that ends in `.*` is
+//! a family: `server.1`, `authProvider.sasl`.
+
+pub(super) mod auth;
+pub(super) mod client;
+pub(super) mod ensemble;
+mod java;
+mod operator;
+pub(super) mod storage;
+pub(super) mod throttle;
+mod tls;
+
+use super::rules::Rule;
+
+/// What this build does with a setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Status {
+    /// It does what the row says.
+    Used,
+    /// Checked and accepted; means something only among several servers.
+    Ensemble,
+    /// Checked and accepted; concerns the Java runtime or a library that is not part of this server.
+    Java,
+    /// Checked and accepted, but what it concerns is not there yet: said so when the operator asks for it.
+    Missing(When),
+    /// Refused with this reason when the operator asks for it: ignoring it would be unsafe.
+    Refused(When, &'static str),
+}
+
+/// When a setting asks for a feature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum When {
+    /// Not by itself.
+    Never,
+    /// When it is written at all.
+    Given,
+    /// When it has this value (in any case).
+    Is(&'static str),
+}
+
+impl When {
+    /// Whether `value`, written by the operator, asks for the feature.
+    pub(super) fn applies(self, value: &str) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Given => !value.is_empty(),
+            Self::Is(word) => value.eq_ignore_ascii_case(word),
+        }
+    }
+}
+
+/// A row without its rule.
+pub(super) struct Spec {
+    /// The name in Apache's administrator guide.
+    pub(super) name: &'static str,
+    /// Other names of the same setting.
+    pub(super) aliases: &'static [&'static str],
+    /// The default, spelled as a value; or words when it depends on something else.
+    pub(super) default: &'static str,
+    /// The release that brought it.
+    pub(super) since: &'static str,
+    /// What this build does with it.
+    pub(super) status: Status,
+    /// What it means, in a phrase.
+    pub(super) meaning: &'static str,
+}
+
+impl Spec {
+    /// What all members of a family start with.
+    pub(super) fn family_prefix(&self) -> Option<&'static str> {
+        self.name.strip_suffix('*')
+    }
+}
+
+/// A row: a setting that reads as `R` says.
+pub(super) struct Key<R> {
+    /// Everything but the rule.
+    pub(super) spec: Spec,
+    /// How values are read.
+    pub(super) rule: R,
+}
+
+/// A row whose kind of value does not matter.
+pub(super) trait Row: Sync {
+    /// Everything but the rule.
+    fn spec(&self) -> &Spec;
+    /// Whether the text is a value of this setting.
+    fn takes(&self, text: &str) -> bool;
+    /// The allowed values, for people.
+    fn allowed(&self) -> String;
+    /// What to tell about a value that is taken, but not as written.
+    fn adjusted(&self, text: &str) -> Option<String>;
+}
+
+impl<R: Rule> Row for Key<R> {
+    fn spec(&self) -> &Spec {
+        &self.spec
+    }
+    fn takes(&self, text: &str) -> bool {
+        self.rule.parse(text).is_some()
+    }
+    fn allowed(&self) -> String {
+        self.rule.allowed()
+    }
+    fn adjusted(&self, text: &str) -> Option<String> {
+        self.rule.adjusted(text)
+    }
+}
+
+/// A part of the table under one heading.
+type Part = &'static [&'static dyn Row];
+
+/// The whole table, in the order of the listing.
+pub(super) const SECTIONS: &[(&str, &[Part])] = &[
+    ("clients and sessions", &[client::ROWS]),
+    ("storage", &[storage::ROWS]),
+    ("write batching and throttling", &[throttle::ROWS]),
+    ("authentication and access", &[auth::ROWS, auth::ABSENT, auth::REFUSED, auth::ENSEMBLE]),
+    ("TLS", &[tls::REFUSED, tls::SWITCHES, tls::ABSENT]),
+    ("ensemble", &[ensemble::ROWS, ensemble::MEMBERS, ensemble::ACCEPTED]),
+    ("operators", &[operator::ADMIN, operator::SWITCHES, operator::ACCEPTED]),
+    ("accepted, of no concern here", &[java::ACCEPTED]),
+];
+
+/// All rows.
+pub(super) fn rows() -> impl Iterator<Item = &'static dyn Row> {
+    SECTIONS.iter().flat_map(|(_, parts)| parts.iter().copied().flatten().copied())
+}
+
+/// A key without the prefix that it may carry.
+pub(super) fn bare(key: &str) -> &str {
+    key.strip_prefix("zookeeper.").unwrap_or(key)
+}
+
+/// The row of a key as written in a file or on the command line.
+pub(super) fn find(key: &str) -> Option<&'static dyn Row> {
+    let key = bare(key);
+    let exact = |row: &&dyn Row| row.spec().name == key || row.spec().aliases.contains(&key);
+    let member = |row: &&dyn Row| {
+        row.spec().family_prefix().is_some_and(|p| key.len() > p.len() && key.starts_with(p))
+    };
+    rows().find(exact).or_else(|| rows().find(member))
+}
+
+/// The table for people: `oxkeeper settings`.
+pub(super) fn describe() -> String {
+    let mut out = String::from(
+        "Settings of zoo.cfg, and of the command line as -Dzookeeper.KEY=VALUE (which wins over the file).\n\
+         Every name may carry the prefix \"zookeeper.\".\n",
+    );
+    for (title, parts) in SECTIONS {
+        out.push_str(&format!("\n{title}\n"));
+        for row in parts.iter().copied().flatten() {
+            let spec = row.spec();
+            let names = [&[spec.name], spec.aliases].concat().join(" | ");
+            let note = note(spec.status);
+            out.push_str(&format!("  {names} = {}\n", spec.default));
+            out.push_str(&format!("      {}{note}\n", spec.meaning));
+            out.push_str(&format!("      takes: {} (since {})\n", row.allowed(), spec.since));
+        }
+    }
+    out
+}
+
+/// What the listing adds about the status of a setting.
+fn note(status: Status) -> String {
+    match status {
+        Status::Used => String::new(),
+        Status::Ensemble => " [ensembles only: accepted, no effect]".to_owned(),
+        Status::Java => " [Java only: accepted, no effect]".to_owned(),
+        Status::Missing(_) => " [not available in this version: accepted, no effect]".to_owned(),
+        Status::Refused(_, reason) => format!(" [refused when used: {reason}]"),
+    }
+}
+
+/// Declares rows that the builder reads, each as a constant, and the list `ROWS` of them.
+macro_rules! keys {
+    ($($id:ident: $rule:ty = $name:literal $(| $alias:literal)*, $build:expr, $default:literal, $since:literal,
+       $meaning:literal;)*) => {
+        $(pub(in crate::config) static $id: $crate::config::table::Key<$rule> = $crate::config::table::Key {
+            spec: $crate::config::table::Spec {
+                name: $name,
+                aliases: &[$($alias),*],
+                default: $default,
+                since: $since,
+                status: $crate::config::table::Status::Used,
+                meaning: $meaning,
+            },
+            rule: $build,
+        };)*
+        /// The rows above.
+        pub(super) static ROWS: &[&dyn $crate::config::table::Row] = &[$(&$id),*];
+    };
+}
+
+/// Declares rows that are checked and not read, all of one status, as the list `$list`.
+macro_rules! accepted {
+    ($list:ident, $status:expr; $($name:expr $(=> $alias:literal)*, $build:expr, $default:literal, $since:literal,
+       $meaning:literal;)*) => {
+        /// Rows of one status.
+        pub(super) static $list: &[&dyn $crate::config::table::Row] = &[$(&$crate::config::table::Key {
+            spec: $crate::config::table::Spec {
+                name: $name,
+                aliases: &[$($alias),*],
+                default: $default,
+                since: $since,
+                status: $status,
+                meaning: $meaning,
+            },
+            rule: $build,
+        }),*];
+    };
+}
+use {accepted, keys};

@@ -1,0 +1,63 @@
+//! Rows about what operators look at: admin server, metrics exporter, audit log, pause monitor.
+
+use super::{Status, When, accepted};
+use crate::config::rules::*;
+
+const PROMETHEUS: &str = "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider";
+const PROVIDERS: &[(&str, ())] = &[
+    ("org.apache.zookeeper.metrics.impl.DefaultMetricsProvider", ()),
+    ("org.apache.zookeeper.metrics.impl.NullMetricsProvider", ()),
+    (PROMETHEUS, ()),
+];
+
+accepted! {
+    ADMIN, Status::Missing(When::Is(PROMETHEUS));
+    "metricsProvider.className", exactly(PROVIDERS), "DefaultMetricsProvider", "3.6.x", "where metrics go";
+}
+
+accepted! {
+    SWITCHES, Status::Missing(When::Is("true"));
+    "admin.enableServer", Flag, "true", "3.5.x", "HTTP admin server";
+    "audit.enable", Flag, "false", "3.6.x", "audit log";
+    "jvm.pause.monitor", Flag, "false", "3.5.x", "log pauses of the process";
+    "messageTracker.Enabled", Flag, "false", "3.6.x", "keep the last quorum messages for the log";
+    "pathStats.enabled", Flag, "false", "3.6.x", "statistics of paths in the log";
+}
+
+accepted! {
+    ACCEPTED, Status::Missing(When::Never);
+    "admin.serverAddress", Text, "0.0.0.0", "3.5.x", "address of the admin server";
+    "admin.serverPort", number::<u16>(0, 65535), "8080", "3.5.x", "its port";
+    "admin.idleTimeout", number::<i32>(-INT_MAX, INT_MAX), "30000", "3.5.x",
+        "ms a connection to it may be idle";
+    "admin.commandURL", Text, "/commands", "3.5.x", "root of its commands";
+    "admin.httpVersion", number::<u32>(0, INT_MAX), "11", "3.6.x", "protocol version with TLS";
+    "admin.portUnification", Flag, "false", "3.6.x", "HTTP and HTTPS on its port";
+    "admin.forceHttps", Flag, "false", "3.6.x", "HTTPS only";
+    "admin.needClientAuth", Flag, "false", "3.9.x", "demand client certificates";
+    "admin.rateLimiterIntervalInMS", decimal::<u32>(0, INT_MAX), "300000", "3.9.x", "ms between restores";
+    "admin.snapshot.enabled", Flag, "true", "3.9.x", "its snapshot command";
+    "admin.restore.enabled", Flag, "true", "3.9.x", "its restore command";
+    "metricsProvider.httpHost", Text, "0.0.0.0", "3.8.0", "address of the exporter";
+    "metricsProvider.httpPort", number::<u16>(0, 65535), "7000", "3.6.x", "its port";
+    "metricsProvider.httpsPort", number::<u16>(0, 65535), "unset", "3.10", "its TLS port";
+    "metricsProvider.exportJvmInfo", Flag, "true", "3.6.x", "figures of the runtime too";
+    "metricsProvider.numWorkerThreads", number::<i32>(-INT_MAX, INT_MAX), "1", "3.7.1", "its workers";
+    "metricsProvider.maxQueueSize", number::<u32>(0, INT_MAX), "1000000", "3.7.1", "its queue";
+    "metricsProvider.workerShutdownTimeoutMs", number::<u64>(0, i64::MAX), "1000", "3.7.1",
+        "ms its workers may end in";
+    "metricsProvider.*", Text, "unset", "3.6.x", "further settings of the exporter, ssl.* among them";
+    "audit.impl.class", Text, "Slf4jAuditLogger", "3.6.x", "where the audit log goes";
+    "jvm.pause.warn-threshold.ms", decimal::<u64>(0, i64::MAX), "10000", "3.5.x",
+        "ms of a pause that is a warning";
+    "jvm.pause.info-threshold.ms", decimal::<u64>(0, i64::MAX), "1000", "3.5.x", "ms of a pause that is told";
+    "jvm.pause.sleep.time.ms", decimal::<u64>(0, i64::MAX), "500", "3.5.x", "ms between probes";
+    "messageTracker.BufferSize", number::<u32>(0, INT_MAX), "10", "3.6.x", "messages kept";
+    "pathStats.slotCapacity", number::<u32>(0, INT_MAX), "60", "3.6.x", "slots";
+    "pathStats.slotDuration", number::<u32>(0, INT_MAX), "15", "3.6.x", "seconds of a slot";
+    "pathStats.maxDepth", number::<u32>(0, INT_MAX), "6", "3.6.x", "depth of paths";
+    "pathStats.sampleRate", Share, "0.1", "3.6.x", "share of requests sampled";
+    "pathStats.initialDelay", number::<u64>(0, i64::MAX), "5", "3.6.x", "minutes to the first report";
+    "pathStats.delay", number::<u64>(0, i64::MAX), "5", "3.6.x", "minutes between reports";
+    "pathStats.topPathMax", number::<u32>(0, INT_MAX), "20", "3.6.x", "paths in a report";
+}

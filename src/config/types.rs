@@ -1,0 +1,180 @@
+//! The words of the configuration as types: compression, digest algorithms, schemes, four-letter words.
+
+/// How snapshot files are compressed (`snapshot.compression.method`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SnapshotCompression {
+    /// Plain files.
+    None,
+    /// `snapshot.<zxid>.gz`.
+    Gzip,
+    /// `snapshot.<zxid>.snappy`.
+    Snappy,
+}
+
+impl SnapshotCompression {
+    pub(super) const WORDS: &'static [(&'static str, Self)] =
+        &[("", Self::None), ("gz", Self::Gzip), ("snappy", Self::Snappy)];
+}
+
+/// The hash of `user:password` in the digest scheme (`DigestAuthenticationProvider.digestAlg`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say all there is to say")]
+pub enum DigestAlgorithm {
+    Md5,
+    Sha1,
+    Sha224,
+    Sha256,
+    Sha384,
+    Sha512,
+    Sha512_224,
+    Sha512_256,
+    Sha3_224,
+    Sha3_256,
+    Sha3_384,
+    Sha3_512,
+}
+
+impl DigestAlgorithm {
+    /// The names that Java knows these by.
+    pub(super) const WORDS: &'static [(&'static str, Self)] = &[
+        ("SHA1", Self::Sha1),
+        ("SHA-1", Self::Sha1),
+        ("SHA", Self::Sha1),
+        ("SHA-224", Self::Sha224),
+        ("SHA-256", Self::Sha256),
+        ("SHA-384", Self::Sha384),
+        ("SHA-512", Self::Sha512),
+        ("SHA-512/224", Self::Sha512_224),
+        ("SHA-512/256", Self::Sha512_256),
+        ("SHA3-224", Self::Sha3_224),
+        ("SHA3-256", Self::Sha3_256),
+        ("SHA3-384", Self::Sha3_384),
+        ("SHA3-512", Self::Sha3_512),
+        ("MD5", Self::Md5),
+    ];
+}
+
+/// An authentication scheme that every connection has to pass (`enforce.auth.schemes`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EnforcedScheme {
+    /// User and password.
+    Digest,
+    /// The address of the client, which every connection has.
+    Ip,
+}
+
+/// Declares the four-letter words once: the type, the list of all, the names.
+macro_rules! four_letter_words {
+    ($($(#[$doc:meta])* $word:ident = $name:literal,)*) => {
+        /// A command of four letters on the client port.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[repr(u8)]
+        pub enum FourLetterWord {
+            $($(#[$doc])* $word,)*
+        }
+
+        impl FourLetterWord {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$word),*];
+
+            /// The four letters.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$word => $name,)*
+                }
+            }
+        }
+    };
+}
+
+four_letter_words! {
+    /// The settings in use.
+    Conf = "conf",
+    /// Connections and sessions in full.
+    Cons = "cons",
+    /// Resets the connections' statistics.
+    Crst = "crst",
+    /// Sizes of snapshots and logs.
+    Dirs = "dirs",
+    /// Sessions and their ephemeral nodes.
+    Dump = "dump",
+    /// The environment.
+    Envi = "envi",
+    /// Reads the trace mask.
+    Gtmk = "gtmk",
+    /// Digests of the last transactions.
+    Hash = "hash",
+    /// Whether the server is read-only.
+    Isro = "isro",
+    /// Figures for monitoring.
+    Mntr = "mntr",
+    /// Are you OK?
+    Ruok = "ruok",
+    /// Resets the server's statistics.
+    Srst = "srst",
+    /// The server in short.
+    Srvr = "srvr",
+    /// The server in short, with connections.
+    Stat = "stat",
+    /// Sets the trace mask.
+    Stmk = "stmk",
+    /// Watches by session.
+    Wchc = "wchc",
+    /// Watches by path.
+    Wchp = "wchp",
+    /// Watches in figures.
+    Wchs = "wchs",
+}
+
+impl FourLetterWord {
+    /// The word of that name, in lower case as on the wire.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|word| word.name() == name)
+    }
+
+    const fn bit(self) -> u32 {
+        1 << self as u32
+    }
+}
+
+/// The four-letter words that are enabled (`4lw.commands.whitelist`). `srvr` always is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FourLetterWords(u32);
+
+impl FourLetterWords {
+    /// Only `srvr`, which Apache's own scripts depend on.
+    pub const LEAST: Self = Self(FourLetterWord::Srvr.bit());
+
+    /// Every word: `*`.
+    pub fn all() -> Self {
+        FourLetterWord::ALL.iter().fold(Self::LEAST, |set, &word| set.with(word))
+    }
+
+    /// The same set with `word` in it.
+    #[must_use]
+    pub const fn with(self, word: FourLetterWord) -> Self {
+        Self(self.0 | word.bit())
+    }
+
+    /// Whether `word` is enabled.
+    pub const fn contains(self, word: FourLetterWord) -> bool {
+        self.0 & word.bit() != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_have_four_letters_and_a_bit_each() {
+        const { assert!(FourLetterWord::ALL.len() <= 32) };
+        for &word in FourLetterWord::ALL {
+            assert_eq!(word.name().len(), 4);
+            assert_eq!(FourLetterWord::from_name(word.name()), Some(word));
+            assert!(FourLetterWords::all().contains(word));
+            assert_eq!(FourLetterWords::LEAST.contains(word), word == FourLetterWord::Srvr);
+        }
+        assert_eq!(FourLetterWord::from_name("SRVR"), None);
+    }
+}
