@@ -56,7 +56,7 @@ impl Node {
         let session = self.ids.next();
         self.sessions.track(session, timeout_ms, now.elapsed_ms);
         self.sessions.attach(session, Some(conn));
-        let identities = Identities::default();
+        let identities = Identities::none();
         let proposal = Proposal {
             zxid: self.proposed.next(),
             time_ms: now.wall_ms,

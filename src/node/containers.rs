@@ -75,7 +75,7 @@ impl Node {
     }
 
     fn delete_container(&mut self, now: Now, tree: &Tree, path: &ByteStr) {
-        let identities = Identities::default();
+        let identities = Identities::none();
         let proposal = Proposal {
             zxid: self.proposed.next(),
             time_ms: now.wall_ms,

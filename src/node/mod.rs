@@ -16,9 +16,9 @@ mod connect;
 mod queue;
 mod requests;
 
-pub use batch::{CommittedBatch, Delivery};
+pub use batch::{BatchWatch, CommittedBatch, Delivery, Entry};
 pub use containers::ContainerRules;
-pub use requests::{Request, RequestBody};
+pub use requests::{Request, RequestBody, is_write};
 
 use crate::{
     processor::{Processor, Rules},

@@ -120,7 +120,7 @@ impl Node {
 
     /// Queues the end of a session that is closing.
     pub(super) fn end_session(&mut self, now: Now, tree: &Tree, session: SessionId, answer: Option<Answer>) {
-        let identities = Identities::default();
+        let identities = Identities::none();
         let proposal = Proposal {
             zxid: self.proposed.next(),
             time_ms: now.wall_ms,

@@ -7,7 +7,7 @@ use oxkeeper_codec::Code;
 ///
 /// # Errors
 /// `BAD_ARGUMENTS`.
-pub fn parent_of(path: &str) -> Result<&str, Code> {
+pub(super) fn parent_of(path: &str) -> Result<&str, Code> {
     match path.rsplit_once('/') {
         Some((parent, _)) if !path.contains('\0') => Ok(parent),
         Some(_) | None => Err(Code::BAD_ARGUMENTS),
@@ -18,7 +18,7 @@ pub fn parent_of(path: &str) -> Result<&str, Code> {
 ///
 /// # Errors
 /// `BAD_ARGUMENTS`.
-pub fn deletable_parent_of(path: &str) -> Result<&str, Code> {
+pub(super) fn deletable_parent_of(path: &str) -> Result<&str, Code> {
     if SPECIAL_PATHS.contains(&path) {
         return Err(Code::BAD_ARGUMENTS);
     }
