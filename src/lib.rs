@@ -1,3 +1,5 @@
 //! oxkeeper.
 
+pub mod auth;
 pub mod tree;
+pub mod watch;
