@@ -1,0 +1,92 @@
+//! Scheme `digest`: a user is known by the hash of name and password (`DigestAuthenticationProvider`).
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use sha1::Digest;
+
+/// The hash of the digest scheme (`zookeeper.DigestAuthenticationProvider.digestAlg`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum DigestAlgorithm {
+    /// MD5.
+    Md5,
+    /// SHA-1, unless set otherwise.
+    #[default]
+    Sha1,
+    /// SHA-224.
+    Sha224,
+    /// SHA-256.
+    Sha256,
+    /// SHA-384.
+    Sha384,
+    /// SHA-512.
+    Sha512,
+    /// SHA-512/224.
+    Sha512_224,
+    /// SHA-512/256.
+    Sha512_256,
+    /// SHA3-224.
+    Sha3_224,
+    /// SHA3-256.
+    Sha3_256,
+    /// SHA3-384.
+    Sha3_384,
+    /// SHA3-512.
+    Sha3_512,
+}
+
+/// The names a Java runtime knows without further providers, in any case of letters (MD2 left out).
+const NAMES: &[(&str, DigestAlgorithm)] = &[
+    ("SHA1", DigestAlgorithm::Sha1),
+    ("SHA-1", DigestAlgorithm::Sha1),
+    ("SHA", DigestAlgorithm::Sha1),
+    ("MD5", DigestAlgorithm::Md5),
+    ("SHA-224", DigestAlgorithm::Sha224),
+    ("SHA-256", DigestAlgorithm::Sha256),
+    ("SHA-384", DigestAlgorithm::Sha384),
+    ("SHA-512", DigestAlgorithm::Sha512),
+    ("SHA-512/224", DigestAlgorithm::Sha512_224),
+    ("SHA-512/256", DigestAlgorithm::Sha512_256),
+    ("SHA3-224", DigestAlgorithm::Sha3_224),
+    ("SHA3-256", DigestAlgorithm::Sha3_256),
+    ("SHA3-384", DigestAlgorithm::Sha3_384),
+    ("SHA3-512", DigestAlgorithm::Sha3_512),
+];
+
+impl DigestAlgorithm {
+    /// The algorithm of a name in the configuration; a server does not start with an unknown one.
+    pub fn from_name(name: &str) -> Option<Self> {
+        NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, algorithm)| *algorithm)
+    }
+
+    /// The hash in base64.
+    fn hash(self, input: &[u8]) -> String {
+        fn base64<D: Digest>(input: &[u8]) -> String {
+            STANDARD.encode(D::digest(input))
+        }
+        match self {
+            Self::Md5 => base64::<md5::Md5>(input),
+            Self::Sha1 => base64::<sha1::Sha1>(input),
+            Self::Sha224 => base64::<sha2::Sha224>(input),
+            Self::Sha256 => base64::<sha2::Sha256>(input),
+            Self::Sha384 => base64::<sha2::Sha384>(input),
+            Self::Sha512 => base64::<sha2::Sha512>(input),
+            Self::Sha512_224 => base64::<sha2::Sha512_224>(input),
+            Self::Sha512_256 => base64::<sha2::Sha512_256>(input),
+            Self::Sha3_224 => base64::<sha3::Sha3_224>(input),
+            Self::Sha3_256 => base64::<sha3::Sha3_256>(input),
+            Self::Sha3_384 => base64::<sha3::Sha3_384>(input),
+            Self::Sha3_512 => base64::<sha3::Sha3_512>(input),
+        }
+    }
+}
+
+/// The id of a user: the name, and the hash of name and password together. Without a colon all of it is the name.
+pub fn generate_digest(algorithm: DigestAlgorithm, user_and_password: &str) -> String {
+    let user = user_and_password.split(':').next().unwrap_or_default();
+    format!("{user}:{}", algorithm.hash(user_and_password.as_bytes()))
+}
+
+/// Whether an ACL may name the id: two parts around one colon. Colons at the end do not count, for Java's
+/// `String.split` drops empty parts there.
+pub(super) fn is_valid(id: &str) -> bool {
+    id.trim_end_matches(':').split(':').count() == 2
+}

@@ -1,0 +1,105 @@
+//! The identities of one connection.
+//!
+//! Invariants: no identity is there twice; the order is the order of arrival (the official server keeps a set, whose
+//! order is unspecified).
+
+use super::{ip, provider::Provider};
+use oxkeeper_codec::{
+    ByteStr,
+    records::{ClientInfo, Id},
+};
+use std::{net::IpAddr, sync::Arc};
+
+/// What a connection has proven to be. Clones share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identities(Arc<[Id]>);
+
+impl Identities {
+    /// A connection from an address: it has that identity from the start.
+    pub fn new(remote: IpAddr) -> Self {
+        Self(Arc::new([ip::identity(remote)]))
+    }
+
+    /// Nobody: a request that no client has made.
+    pub fn none() -> Self {
+        Self(Arc::new([]))
+    }
+
+    /// The one identity that every ACL lets pass.
+    pub const fn super_user() -> Id {
+        Id { scheme: ByteStr::from_static("super"), id: ByteStr::from_static("") }
+    }
+
+    /// Adds an identity; false if it is there already.
+    pub fn add(&mut self, id: Id) -> bool {
+        if self.0.contains(&id) {
+            return false;
+        }
+        self.0 = self.0.iter().cloned().chain([id]).collect();
+        true
+    }
+
+    /// All of them, oldest first.
+    pub fn as_slice(&self) -> &[Id] {
+        &self.0
+    }
+
+    /// Whether one of them is of a scheme.
+    pub fn has_scheme(&self, scheme: &str) -> bool {
+        self.0.iter().any(|id| id.scheme == *scheme)
+    }
+
+    /// Whether every ACL lets this connection pass.
+    pub fn is_super(&self) -> bool {
+        self.has_scheme("super")
+    }
+}
+
+/// The answer of whoAmI: a digest identity shows its user only, one without a provider (`super`) shows nothing
+/// (`AuthUtil.getClientInfos`).
+pub fn who_am_i(ids: &Identities) -> Vec<ClientInfo> {
+    let shown = |id: &Id| match Provider::of_scheme(&id.scheme) {
+        Some(Provider::Digest) => ByteStr::from(id.id.split(':').next().unwrap_or_default()),
+        Some(Provider::Ip) => id.id.clone(),
+        None => ByteStr::default(),
+    };
+    ids.0.iter().map(|id| ClientInfo { auth_scheme: id.scheme.clone(), user: shown(id) }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(scheme: &'static str, id: &'static str) -> Id {
+        Id { scheme: scheme.into(), id: id.into() }
+    }
+
+    #[test]
+    fn b126_every_connection_has_its_address_from_the_start() {
+        let ids = Identities::new([10, 0, 0, 7].into());
+        assert_eq!(ids.as_slice(), [id("ip", "10.0.0.7")]);
+        assert!(!ids.is_super());
+    }
+
+    #[test]
+    fn b127_identities_add_up_in_order_without_duplicates() {
+        let mut ids = Identities::new([10, 0, 0, 7].into());
+        let before = ids.clone();
+        assert!(ids.add(id("digest", "b:1")));
+        assert!(ids.add(id("digest", "a:1")));
+        assert!(!ids.add(id("digest", "b:1")));
+        assert_eq!(ids.as_slice(), [id("ip", "10.0.0.7"), id("digest", "b:1"), id("digest", "a:1")]);
+        assert_eq!(before.as_slice().len(), 1, "what others hold does not change");
+        assert_eq!(Identities::none().as_slice(), []);
+    }
+
+    #[test]
+    fn b097_who_am_i_shows_users_without_digests() {
+        let mut ids = Identities::new([10, 0, 0, 7].into());
+        ids.add(Identities::super_user());
+        ids.add(id("digest", "bob:x:y"));
+        let shown: Vec<_> =
+            who_am_i(&ids).into_iter().map(|i| format!("{}={}", i.auth_scheme, i.user)).collect();
+        assert_eq!(shown, ["ip=10.0.0.7", "super=", "digest=bob"]);
+    }
+}

@@ -1,0 +1,132 @@
+//! The providers: which schemes there are, and how a client proves an identity of theirs (`ProviderRegistry`).
+//!
+//! Invariant: `world`, `auth` and `super` have no provider, so no client can claim them.
+
+use super::{
+    digest::{self, DigestAlgorithm},
+    identities::Identities,
+    ip,
+};
+use oxkeeper_codec::{ByteStr, records::Id};
+use std::net::IpAddr;
+
+/// What the configuration says about authentication and ACLs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthConfig {
+    /// The digest id that makes a connection the super user (`zookeeper.DigestAuthenticationProvider.superDigest`).
+    pub super_digest: Option<String>,
+    /// Whether there is a scheme `digest` (`zookeeper.DigestAuthenticationProvider.enabled`).
+    pub digest_enabled: bool,
+    /// The hash of that scheme (`zookeeper.DigestAuthenticationProvider.digestAlg`).
+    pub digest_algorithm: DigestAlgorithm,
+    /// Whether ACLs are not looked at (`zookeeper.skipACL`).
+    pub skip_acl: bool,
+    /// A connection needs an identity of one of these schemes (`zookeeper.enforce.auth.schemes`); `None` if not
+    /// enforced.
+    pub enforced_schemes: Option<Vec<String>>,
+}
+
+impl Default for AuthConfig {
+    fn default() -> Self {
+        Self {
+            super_digest: None,
+            digest_enabled: true,
+            digest_algorithm: DigestAlgorithm::default(),
+            skip_acl: false,
+            enforced_schemes: None,
+        }
+    }
+}
+
+/// Why an identity was not accepted. The client is answered AUTH_FAILED either way, then the connection is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AuthError {
+    /// No provider for the scheme.
+    #[error("there is no provider for the authentication scheme")]
+    UnknownScheme,
+    /// The scheme wants data, and there is none.
+    #[error("the authentication data is missing")]
+    MissingData,
+}
+
+/// A scheme with a provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Provider {
+    /// User and password.
+    Digest,
+    /// The client's address.
+    Ip,
+}
+
+impl Provider {
+    /// The provider of a scheme, whether it is switched on or not.
+    pub(super) fn of_scheme(scheme: &str) -> Option<Self> {
+        match scheme {
+            "digest" => Some(Self::Digest),
+            "ip" => Some(Self::Ip),
+            _ => None,
+        }
+    }
+
+    /// The provider of a scheme on this server.
+    pub(super) fn configured(config: &AuthConfig, scheme: &str) -> Option<Self> {
+        Self::of_scheme(scheme).filter(|provider| *provider != Self::Digest || config.digest_enabled)
+    }
+
+    /// Whether its identities tell who created something: an address does not.
+    pub(super) const fn identifies(self) -> bool {
+        matches!(self, Self::Digest)
+    }
+
+    /// Whether an ACL may name the id.
+    pub(super) fn is_valid(self, id: &str) -> bool {
+        match self {
+            Self::Digest => digest::is_valid(id),
+            Self::Ip => ip::is_valid(id),
+        }
+    }
+
+    /// Whether the identity is one that the ACL names.
+    pub(super) fn matches(self, id: &str, expression: &str) -> bool {
+        match self {
+            Self::Digest => id == expression,
+            Self::Ip => ip::matches(id, expression),
+        }
+    }
+}
+
+/// Adds the identity that an auth packet proves (`ZooKeeperServer.processPacket`).
+pub fn authenticate(
+    config: &AuthConfig,
+    scheme: &str,
+    data: Option<&[u8]>,
+    remote: IpAddr,
+    ids: &mut Identities,
+) -> Result<(), AuthError> {
+    match Provider::configured(config, scheme).ok_or(AuthError::UnknownScheme)? {
+        Provider::Ip => {
+            ids.add(ip::identity(remote));
+        }
+        Provider::Digest => {
+            let user_and_password = String::from_utf8_lossy(data.ok_or(AuthError::MissingData)?);
+            let digest = digest::generate_digest(config.digest_algorithm, &user_and_password);
+            if config.super_digest.as_ref() == Some(&digest) {
+                ids.add(Identities::super_user());
+            }
+            ids.add(Id { scheme: ByteStr::from_static("digest"), id: ByteStr::from(digest) });
+        }
+    }
+    Ok(())
+}
+
+/// Whether the connection has an identity of an enforced scheme, if any is; without one every request but connect,
+/// auth and sasl is refused (`AuthenticationHelper.enforceAuthentication`).
+pub fn enforcement_met(config: &AuthConfig, ids: &Identities) -> bool {
+    let Some(schemes) = &config.enforced_schemes else { return true };
+    schemes.iter().any(|scheme| ids.has_scheme(scheme))
+}
+
+/// Whether an ACL may name an id of a scheme with a provider on this server.
+pub fn is_valid_id(config: &AuthConfig, scheme: &str, id: &str) -> bool {
+    Provider::configured(config, scheme).is_some_and(|provider| provider.is_valid(id))
+}
