@@ -1,0 +1,185 @@
+//! One client connection, as its worker sees it.
+
+use crate::{auth::Identities, session::ConnId, watch::ConnKey};
+use oxkeeper_codec::{OpCode, SessionId, Zxid};
+use std::{
+    collections::VecDeque,
+    net::SocketAddr,
+    rc::Rc,
+    task::Waker,
+};
+use tokio::net::TcpStream;
+
+/// Where a connection is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Nothing is known yet: a four-letter word or a handshake comes first.
+    Fresh,
+    /// The handshake is with the sequencer; what the client sends meanwhile waits.
+    Connecting,
+    /// It has a session.
+    Open(SessionId),
+    /// Nothing more is read: it ends once everything is sent.
+    Closing,
+}
+
+/// A request whose reply is not sent yet.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Waiting {
+    /// When it came, in ms of the elapsed clock.
+    pub(super) since_ms: i64,
+    /// Its number.
+    pub(super) xid: i32,
+    /// Its size in bytes.
+    pub(super) len: u32,
+}
+
+/// What four-letter words tell about a connection.
+#[derive(Debug, Clone)]
+pub(super) struct ConnStats {
+    pub(super) established_ms: i64,
+    pub(super) received: u64,
+    pub(super) sent: u64,
+    pub(super) last_op: OpCode,
+    pub(super) last_xid: i64,
+    pub(super) last_zxid: Zxid,
+    pub(super) last_response_ms: i64,
+    pub(super) last_latency_ms: i64,
+    pub(super) min_latency_ms: i64,
+    pub(super) max_latency_ms: i64,
+    pub(super) total_latency_ms: i64,
+    pub(super) latencies: i64,
+}
+
+impl ConnStats {
+    pub(super) const fn new(established_ms: i64) -> Self {
+        Self {
+            established_ms,
+            received: 0,
+            sent: 0,
+            last_op: OpCode::NOTIFICATION,
+            last_xid: -1,
+            last_zxid: Zxid(-1),
+            last_response_ms: 0,
+            last_latency_ms: 0,
+            min_latency_ms: i64::MAX,
+            max_latency_ms: 0,
+            total_latency_ms: 0,
+            latencies: 0,
+        }
+    }
+
+    /// A reply was made.
+    pub(super) fn replied(&mut self, op: OpCode, xid: i32, zxid: Zxid, now_ms: i64, latency_ms: i64) {
+        self.last_op = op;
+        // The official server shows the xids of requests only, not those below 0.
+        if xid >= 0 {
+            self.last_xid = i64::from(xid);
+        }
+        self.last_zxid = zxid;
+        self.last_response_ms = now_ms;
+        self.last_latency_ms = latency_ms;
+        self.min_latency_ms = self.min_latency_ms.min(latency_ms);
+        self.max_latency_ms = self.max_latency_ms.max(latency_ms);
+        self.total_latency_ms += latency_ms;
+        self.latencies += 1;
+    }
+
+    /// Back to the beginning (`crst`).
+    pub(super) const fn reset(&mut self) {
+        *self = Self { established_ms: self.established_ms, ..Self::new(0) };
+    }
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Conn {
+    pub(super) id: ConnId,
+    pub(super) stream: Rc<TcpStream>,
+    pub(super) peer: SocketAddr,
+    pub(super) phase: Phase,
+    pub(super) timeout_ms: i32,
+    pub(super) identities: Identities,
+    /// Bytes that are not a whole frame yet, or that wait until the connection may go on.
+    pub(super) input: Vec<u8>,
+    /// Bytes to be sent, from `sent_to` on.
+    pub(super) output: Vec<u8>,
+    pub(super) sent_to: usize,
+    /// Requests that the sequencer has, oldest first.
+    pub(super) waiting: VecDeque<Waiting>,
+    /// Whether it stands in the list of connections to be flushed.
+    pub(super) dirty: bool,
+    /// When it was last heard of, in ms of the elapsed clock.
+    pub(super) heard_ms: i64,
+    /// Wakes its task.
+    pub(super) waker: Option<Waker>,
+    pub(super) stats: ConnStats,
+}
+
+impl Conn {
+    pub(super) fn new(id: ConnId, stream: TcpStream, peer: SocketAddr, now_ms: i64) -> Self {
+        Self {
+            id,
+            stream: Rc::new(stream),
+            peer,
+            phase: Phase::Fresh,
+            timeout_ms: 0,
+            identities: Identities::new(peer.ip()),
+            input: Vec::new(),
+            output: Vec::new(),
+            sent_to: 0,
+            waiting: VecDeque::new(),
+            dirty: false,
+            heard_ms: now_ms,
+            waker: None,
+            stats: ConnStats::new(now_ms),
+        }
+    }
+
+    /// Its session, if it has one.
+    pub(super) const fn session(&self) -> Option<SessionId> {
+        match self.phase {
+            Phase::Open(session) => Some(session),
+            Phase::Fresh | Phase::Connecting | Phase::Closing => None,
+        }
+    }
+
+    /// Bytes that wait to be sent.
+    pub(super) const fn unsent(&self) -> usize {
+        self.output.len() - self.sent_to
+    }
+
+    /// Lets its task look again.
+    pub(super) fn wake(&self) {
+        if let Some(waker) = &self.waker {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+/// The parts of a [`ConnId`]: worker (8 bits), generation (24), slot (32).
+pub(super) const fn conn_id(worker: usize, generation: u32, slot: ConnKey) -> ConnId {
+    ConnId(((worker as u64) << 56) | (((generation & 0x00ff_ffff) as u64) << 32) | slot.0 as u64)
+}
+
+/// Which worker has it.
+pub(super) const fn worker_of(conn: ConnId) -> usize {
+    (conn.0 >> 56) as usize
+}
+
+/// Its slot there.
+pub(super) const fn slot_of(conn: ConnId) -> ConnKey {
+    ConnKey((conn.0 & 0xffff_ffff) as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connection_ids_come_apart_again() {
+        let id = conn_id(3, 0x0102_0304, ConnKey(7));
+        assert_eq!((worker_of(id), slot_of(id)), (3, ConnKey(7)));
+        assert_ne!(id, conn_id(3, 0x0002_0305, ConnKey(7)));
+    }
+}

@@ -1,0 +1,255 @@
+//! From bytes to answers: frames in the order in which they came.
+//!
+//! Invariants: a frame over the limit, or one that is no request, costs its sender the connection and nobody else
+//! anything; a connection holds at most one frame and one read's worth of input; one that does not take its replies
+//! is not answered further.
+
+use super::{
+    conn::{Conn, Phase, Waiting},
+    hub::{Hub, Shard},
+    local,
+    token::ReadGuard,
+    words,
+    worker::{State, Worker},
+};
+use crate::{
+    auth,
+    node::{Request, is_write},
+    processor::read::{self, Asker, ReadWatch},
+    session::ConnId,
+    tree::Tree,
+};
+use bytes::Bytes;
+use oxkeeper_codec::{
+    Code, Decode, OpCode, SessionId,
+    frame::{PREFIX_LEN, next_frame},
+    records::RequestHeader,
+    request::Handshake,
+};
+
+/// Above this many bytes of unsent replies a connection is not answered until some are sent.
+const UNSENT_HIGH_BYTES: usize = 1 << 20;
+/// Above this many bytes of requests in work, connections with requests in work are not read.
+const IN_WORK_HIGH_BYTES: u64 = 64 << 20;
+/// Length of a request header, in bytes.
+const HEADER_LEN: usize = 8;
+/// Lists of at least this many children are kept encoded.
+const LIST_WORTH_KEEPING: usize = 64;
+
+/// What a connection may do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// Read and answer.
+    Read,
+    /// Wait until something is sent or answered.
+    Wait,
+    /// End.
+    Close,
+}
+
+/// What a connection may do next, from what it holds (`ServerCnxn.incrOutstandingAndCheckThrottle`).
+pub(super) fn pace(hub: &Hub, conn: &Conn) -> Pace {
+    match conn.phase {
+        Phase::Closing => return if conn.unsent() > 0 { Pace::Wait } else { Pace::Close },
+        Phase::Connecting => return Pace::Wait,
+        Phase::Fresh | Phase::Open(_) => {}
+    }
+    if conn.unsent() >= UNSENT_HIGH_BYTES {
+        return Pace::Wait;
+    }
+    if !conn.waiting.is_empty() {
+        let limit = u64::from(hub.config.throttle.global_outstanding_limit);
+        if hub.outstanding() > limit || hub.bytes_in_work() > IN_WORK_HIGH_BYTES {
+            return Pace::Wait;
+        }
+    }
+    Pace::Read
+}
+
+/// Whether a whole frame (or a bad one) waits in the input.
+pub(super) fn has_frame(hub: &Hub, conn: &Conn) -> bool {
+    !matches!(next_frame(&conn.input, 0, max_len(hub)), Ok(None))
+}
+
+/// The longest frame: a length equal to `jute.maxbuffer` is still taken.
+fn max_len(hub: &Hub) -> usize {
+    usize::try_from(hub.config.limits.max_packet_bytes).unwrap_or(usize::MAX)
+}
+
+type Guard<'a> = ReadGuard<'a, Tree, Shard>;
+
+/// Answers what is whole of a connection's input; keeps the rest.
+pub(super) fn take_in(worker: &Worker, state: &mut State, guard: &mut Guard<'_>, id: ConnId, input: &[u8]) -> Pace {
+    let Some(conn) = state.conn_by_id(id) else { return Pace::Close };
+    conn.heard_ms = worker.hub.clock.elapsed_ms();
+    let mut kept = std::mem::take(&mut conn.input);
+    let whole = if kept.is_empty() {
+        input
+    } else {
+        kept.extend_from_slice(input);
+        &kept
+    };
+    let (used, pace) = frames(worker, state, guard, id, whole);
+    let Some(conn) = state.conn_by_id(id) else { return Pace::Close };
+    if pace == Pace::Close {
+        return pace;
+    }
+    if used < whole.len() {
+        conn.input = if kept.is_empty() {
+            input[used..].to_vec()
+        } else {
+            kept.drain(..used);
+            kept
+        };
+    }
+    pace
+}
+
+/// Answers frames until one is not whole or the connection has to wait. Returns the bytes used.
+fn frames(worker: &Worker, state: &mut State, guard: &mut Guard<'_>, id: ConnId, input: &[u8]) -> (usize, Pace) {
+    let max_len = max_len(&worker.hub);
+    let mut at = 0;
+    loop {
+        let Some(conn) = state.conn_by_id(id) else { return (at, Pace::Close) };
+        let pace = pace(&worker.hub, conn);
+        if pace != Pace::Read {
+            return (at, if pace == Pace::Close { Pace::Close } else { Pace::Wait });
+        }
+        if conn.phase == Phase::Fresh
+            && let Some(word) = input[at..].first_chunk::<PREFIX_LEN>()
+            && let Some(word) = words::Word::from_bytes(*word)
+        {
+            return (input.len(), words::run(worker, state, guard, id, word, &input[at + PREFIX_LEN..]));
+        }
+        let body = match next_frame(input, at, max_len) {
+            Ok(Some(body)) => body,
+            Ok(None) => return (at, Pace::Read),
+            Err(bad) => {
+                tracing::debug!(peer = %conn.peer, length = bad.0, "closing the connection: bad packet length");
+                return (at, Pace::Close);
+            }
+        };
+        at = body.end;
+        if !frame(worker, state, guard, id, &input[body]) {
+            return (at, Pace::Close);
+        }
+    }
+}
+
+/// Takes in one frame. False: the connection is cut off.
+fn frame(worker: &Worker, state: &mut State, guard: &mut Guard<'_>, id: ConnId, body: &[u8]) -> bool {
+    worker.stats().received.add(1);
+    let Some(conn) = state.conn_by_id(id) else { return false };
+    conn.stats.received += 1;
+    match conn.phase {
+        Phase::Open(session) => request(worker, state, guard, id, session, body),
+        Phase::Fresh => {
+            let Ok(handshake) = Handshake::from_slice(body) else { return false };
+            conn.phase = Phase::Connecting;
+            state.requests.push(Request::Connect { conn: id, handshake });
+            true
+        }
+        Phase::Connecting | Phase::Closing => true,
+    }
+}
+
+fn request(
+    worker: &Worker,
+    state: &mut State,
+    guard: &mut Guard<'_>,
+    id: ConnId,
+    session: SessionId,
+    body: &[u8],
+) -> bool {
+    let Ok(header) = RequestHeader::from_slice(body) else { return false };
+    let Some(conn) = state.conn_by_id(id) else { return false };
+    let over_budget = worker.hub.refuses_large(body.len());
+    if over_budget {
+        worker.hub.stats.large_requests_rejected.add_shared(1);
+        tracing::warn!(peer = %conn.peer, bytes = body.len(), "closing the connection: over the budget for large requests");
+        return false;
+    }
+    let payload = &body[HEADER_LEN..];
+    if !auth::enforcement_met(&worker.hub.auth, &conn.identities)
+        && !matches!(header.op, OpCode::AUTH | OpCode::SASL)
+    {
+        return local::refuse(worker, state, guard, id, &header, Code::SESSION_CLOSED_REQUIRE_SASL_AUTH);
+    }
+    if conn.waiting.is_empty() && !is_write(header.op) && header.op != OpCode::SYNC {
+        if read::is_read(header.op) {
+            answer_read(worker, state, guard, id, session, &header, payload);
+        } else {
+            local::answer(worker, state, guard, id, &header, payload);
+        }
+        return true;
+    }
+    forward(worker, state, id, session, header, body);
+    true
+}
+
+/// Answers a read from the tree as it is now.
+fn answer_read(
+    worker: &Worker,
+    state: &mut State,
+    guard: &mut Guard<'_>,
+    id: ConnId,
+    session: SessionId,
+    header: &RequestHeader,
+    payload: &[u8],
+) {
+    let mut output = take_output(state, id);
+    let Some(conn) = state.conn_by_id(id) else { return };
+    let identities = conn.identities.clone();
+    let asker = Asker { session, identities: &identities, auth: &worker.hub.auth };
+    let (tree, shard) = guard.parts();
+    let lists = &mut state.lists;
+    let watch = match lists.answer(tree, asker, header, payload, &mut output, LIST_WORTH_KEEPING) {
+        Some(watch) => watch,
+        None => read::answer(tree, asker, header, payload, &mut output),
+    };
+    let slot = super::conn::slot_of(id);
+    match watch {
+        Some(ReadWatch::Data(path)) => shard.watches.add_data(&path, slot),
+        Some(ReadWatch::Child(path)) => shard.watches.add_child(&path, slot),
+        None => {}
+    }
+    let zxid = tree.last_zxid();
+    let now_ms = state.now_ms;
+    let Some(conn) = state.conn_by_id(id) else { return };
+    conn.output = output;
+    conn.stats.sent += 1;
+    conn.stats.replied(header.op, header.xid, zxid, now_ms, 0);
+    let stats = worker.stats();
+    stats.sent.add(1);
+    stats.latency.record(0);
+    state.mark_dirty(slot);
+}
+
+/// The connection's output buffer, one from the pool if it has none. To be given back.
+pub(super) fn take_output(state: &mut State, id: ConnId) -> Vec<u8> {
+    let output = state.conn_by_id(id).map(|conn| std::mem::take(&mut conn.output)).unwrap_or_default();
+    if output.capacity() == 0 { state.buffers.pop().unwrap_or_default() } else { output }
+}
+
+/// Hands a request to the sequencer: a write, or what stands behind one.
+fn forward(
+    worker: &Worker,
+    state: &mut State,
+    id: ConnId,
+    session: SessionId,
+    header: RequestHeader,
+    body: &[u8],
+) {
+    let now_ms = state.now_ms;
+    let Some(conn) = state.conn_by_id(id) else { return };
+    let len = u32::try_from(body.len()).unwrap_or(u32::MAX);
+    conn.waiting.push_back(Waiting { since_ms: now_ms, xid: header.xid, len });
+    if header.op == OpCode::CLOSE_SESSION {
+        // Whatever follows is not looked at.
+        conn.input = Vec::new();
+    }
+    let identities = conn.identities.clone();
+    worker.stats().began(len, worker.hub.config.throttle.large_request_threshold_bytes);
+    let body = Bytes::copy_from_slice(&body[HEADER_LEN..]);
+    state.requests.push(Request::Op { conn: id, session, header, body, identities });
+}

@@ -1,0 +1,206 @@
+//! What a worker answers by itself: authentication, and the watches of its connections
+//! (`FinalRequestProcessor`, `ZooKeeperServer.processPacket`).
+
+use super::{
+    conn::{Conn, Phase, slot_of},
+    drain,
+    frames::take_output,
+    hub::Shard,
+    token::ReadGuard,
+    worker::{State, Worker},
+};
+use crate::{
+    auth,
+    processor::read,
+    session::ConnId,
+    tree::Tree,
+    watch::{ConnKey, WatcherKind},
+};
+use oxkeeper_codec::{
+    ByteStr, Code, Decode, Encode, EventType, OpCode, Zxid,
+    records::{
+        AddWatchRequest, AuthPacket, CheckWatchesRequest, ErrorResponse, GetSaslRequest, RequestHeader,
+        SetSaslResponse, SetWatches, SetWatches2,
+    },
+};
+
+type Guard<'a> = ReadGuard<'a, Tree, Shard>;
+
+/// An answer: its zxid and body, or an error; and whether the connection is closed after it.
+struct Answer {
+    zxid: Zxid,
+    result: Result<Vec<u8>, Code>,
+    closes: bool,
+}
+
+impl Answer {
+    const fn new(zxid: Zxid, result: Result<Vec<u8>, Code>) -> Self {
+        Self { zxid, result, closes: false }
+    }
+}
+
+/// Answers a request that is neither a write nor a read of the tree.
+pub(super) fn answer(
+    worker: &Worker,
+    state: &mut State,
+    guard: &mut Guard<'_>,
+    id: ConnId,
+    header: &RequestHeader,
+    body: &[u8],
+) {
+    let zxid = guard.tree().last_zxid();
+    let answer = match header.op {
+        OpCode::AUTH => authenticate(worker, state, id, body),
+        // There is no SASL set-up here: the client is told so by a null token.
+        OpCode::SASL => {
+            let result = GetSaslRequest::from_slice(body).map(|_| SetSaslResponse { token: None }.to_vec());
+            Answer::new(Zxid::ZERO, result.map_err(|_| Code::MARSHALLING_ERROR))
+        }
+        OpCode::ADD_WATCH => Answer::new(zxid, add_watch(&mut guard.shard, id, body)),
+        OpCode::CHECK_WATCHES | OpCode::REMOVE_WATCHES => {
+            Answer::new(zxid, check_or_remove(&mut guard.shard, id, header.op, body))
+        }
+        OpCode::SET_WATCHES => Answer::new(zxid, decode_set_watches(body).map(|request| {
+            set_watches(worker, state, guard, id, &request);
+            Vec::new()
+        })),
+        OpCode::SET_WATCHES2 => Answer::new(zxid, decode::<SetWatches2>(body).map(|request| {
+            set_watches(worker, state, guard, id, &request);
+            Vec::new()
+        })),
+        _ => Answer { zxid: Zxid(-1), result: Err(Code::UNIMPLEMENTED), closes: true },
+    };
+    send(worker, state, id, header, answer);
+}
+
+/// Answers with an error, then closes the connection. Always true: the answer is still to be sent.
+pub(super) fn refuse(
+    worker: &Worker,
+    state: &mut State,
+    guard: &Guard<'_>,
+    id: ConnId,
+    header: &RequestHeader,
+    code: Code,
+) -> bool {
+    let zxid = guard.tree().last_zxid();
+    send(worker, state, id, header, Answer { zxid, result: Err(code), closes: true });
+    true
+}
+
+fn send(worker: &Worker, state: &mut State, id: ConnId, header: &RequestHeader, answer: Answer) {
+    let mut output = take_output(state, id);
+    let (code, body) = match answer.result {
+        Ok(body) => (Code::OK, body),
+        Err(code) => (code, Vec::new()),
+    };
+    read::reply(&mut output, header.xid, answer.zxid, code, |out| out.extend_from_slice(&body));
+    let now_ms = state.now_ms;
+    let Some(conn) = state.conn_by_id(id) else { return };
+    conn.output = output;
+    conn.stats.sent += 1;
+    conn.stats.replied(header.op, header.xid, answer.zxid, now_ms, 0);
+    if answer.closes {
+        conn.phase = Phase::Closing;
+    }
+    worker.stats().sent.add(1);
+    worker.stats().latency.record(0);
+    state.mark_dirty(slot_of(id));
+}
+
+fn decode<'a, T: Decode<'a>>(body: &'a [u8]) -> Result<T, Code> {
+    T::from_slice(body).map_err(|_| Code::MARSHALLING_ERROR)
+}
+
+fn authenticate(worker: &Worker, state: &mut State, id: ConnId, body: &[u8]) -> Answer {
+    let refused = |code| Answer { zxid: Zxid::ZERO, result: Err(code), closes: true };
+    let Ok(packet) = AuthPacket::from_slice(body) else { return refused(Code::MARSHALLING_ERROR) };
+    let Some(conn) = state.conn_by_id(id) else { return refused(Code::AUTH_FAILED) };
+    let Conn { identities, peer, .. } = conn;
+    match auth::authenticate(&worker.hub.auth, &packet.scheme, packet.auth.as_deref(), peer.ip(), identities) {
+        Ok(()) => Answer::new(Zxid::ZERO, Ok(Vec::new())),
+        Err(error) => {
+            tracing::warn!(%peer, scheme = %packet.scheme, %error, "authentication failed");
+            refused(Code::AUTH_FAILED)
+        }
+    }
+}
+
+fn add_watch(shard: &mut Shard, id: ConnId, body: &[u8]) -> Result<Vec<u8>, Code> {
+    let request: AddWatchRequest<'_> = decode(body)?;
+    match request.mode {
+        0 => shard.watches.add_persistent(&request.path, slot_of(id)),
+        1 => shard.watches.add_recursive(&request.path, slot_of(id)),
+        _ => return Err(Code::MARSHALLING_ERROR),
+    }
+    Ok(ErrorResponse { err: Code::OK }.to_vec())
+}
+
+fn check_or_remove(shard: &mut Shard, id: ConnId, op: OpCode, body: &[u8]) -> Result<Vec<u8>, Code> {
+    // Both requests have the same form.
+    let request: CheckWatchesRequest<'_> = decode(body)?;
+    let kind = WatcherKind::from_wire(request.kind).ok_or(Code::MARSHALLING_ERROR)?;
+    let slot = slot_of(id);
+    let found = if op == OpCode::CHECK_WATCHES {
+        shard.watches.contains(&request.path, kind, slot)
+    } else {
+        shard.watches.remove(&request.path, kind, slot)
+    };
+    if found { Ok(Vec::new()) } else { Err(Code::NO_WATCHER) }
+}
+
+/// The older form, without persistent watches.
+fn decode_set_watches(body: &[u8]) -> Result<SetWatches2, Code> {
+    let SetWatches { relative_zxid, data_watches, exist_watches, child_watches } = decode(body)?;
+    Ok(SetWatches2 {
+        relative_zxid,
+        data_watches,
+        exist_watches,
+        child_watches,
+        persistent_watches: Vec::new(),
+        persistent_recursive_watches: Vec::new(),
+    })
+}
+
+/// Brings watches back; what has happened since is told at once (`DataTree.setWatches`). Neither paths nor ACLs are
+/// looked at.
+fn set_watches(worker: &Worker, state: &mut State, guard: &mut Guard<'_>, id: ConnId, request: &SetWatches2) {
+    let (tree, shard) = guard.parts();
+    let slot = slot_of(id);
+    let since = request.relative_zxid;
+    for path in &request.data_watches {
+        match tree.get(path) {
+            None => tell(worker, state, slot, EventType::NODE_DELETED, path),
+            Some(node) if node.persisted().mzxid > since => {
+                tell(worker, state, slot, EventType::NODE_DATA_CHANGED, path);
+            }
+            Some(_) => shard.watches.add_data(path, slot),
+        }
+    }
+    for path in &request.exist_watches {
+        match tree.get(path) {
+            Some(_) => tell(worker, state, slot, EventType::NODE_CREATED, path),
+            None => shard.watches.add_data(path, slot),
+        }
+    }
+    for path in &request.child_watches {
+        match tree.get(path) {
+            None => tell(worker, state, slot, EventType::NODE_DELETED, path),
+            Some(node) if node.persisted().pzxid > since => {
+                tell(worker, state, slot, EventType::NODE_CHILDREN_CHANGED, path);
+            }
+            Some(_) => shard.watches.add_child(path, slot),
+        }
+    }
+    for path in &request.persistent_watches {
+        shard.watches.add_persistent(path, slot);
+    }
+    for path in &request.persistent_recursive_watches {
+        shard.watches.add_recursive(path, slot);
+    }
+}
+
+fn tell(worker: &Worker, state: &mut State, slot: ConnKey, event: EventType, path: &ByteStr) {
+    let mut frame = Vec::new();
+    drain::encode_event(event, Zxid(-1), path, &mut frame);
+    drain::event(worker, state, slot, &frame, |_| true);
+}

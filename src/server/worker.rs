@@ -1,0 +1,354 @@
+//! An I/O worker: one thread with a runtime of its own, and the connections that live and die on it.
+//!
+//! A wake-up of a connection reads what has arrived, answers every whole frame that it can while it holds the
+//! worker's lock, and writes all replies with one system call. Writes, and what stands behind them, are collected
+//! and handed to the sequencer once a poll round.
+//!
+//! Invariants: the inbox is empty before anything is read from the tree, under the same lock; so each output buffer
+//! is in zxid order. A connection's requests are answered here only while the sequencer has none of them.
+
+use super::{
+    conn::{Conn, Phase, conn_id},
+    drain, flush,
+    frames::{self, Pace},
+    hub::{Hub, Item, Shard, TreeReader},
+    mailbox::Message,
+};
+use crate::{node::Request, session::ConnId, watch::ConnKey};
+use std::{
+    cell::{Cell, RefCell},
+    future::poll_fn,
+    io,
+    net::SocketAddr,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tokio::{
+    io::Interest,
+    net::TcpStream,
+    sync::Notify,
+    task::{LocalSet, spawn_local},
+};
+
+/// Bytes read from a socket at once.
+const READ_BUFFER_BYTES: usize = 64 * 1024;
+
+/// What the tasks of a worker share.
+pub(super) struct Worker {
+    pub(super) index: usize,
+    pub(super) hub: Arc<Hub>,
+    pub(super) reader: TreeReader,
+    pub(super) state: RefCell<State>,
+    /// Wakes the task that hands requests over; it runs once every task that is ready now has run.
+    handover: Notify,
+    stopped: Notify,
+    stopping: Cell<bool>,
+}
+
+/// The connections of a worker.
+pub(super) struct State {
+    slots: Vec<Slot>,
+    free: Vec<ConnKey>,
+    read_buffer: Vec<u8>,
+    /// Requests of this poll round.
+    pub(super) requests: Vec<Request>,
+    /// Connections with something to send.
+    pub(super) dirty: Vec<ConnKey>,
+    /// Output buffers that are empty.
+    pub(super) buffers: Vec<Vec<u8>>,
+    /// Encoded lists of children.
+    pub(super) lists: super::lists::ListCache,
+    /// When this wake-up began, in ms of the elapsed clock.
+    pub(super) now_ms: i64,
+}
+
+struct Slot {
+    generation: u32,
+    conn: Option<Box<Conn>>,
+}
+
+impl State {
+    fn new(lists: super::lists::ListCache) -> Self {
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            read_buffer: vec![0; READ_BUFFER_BYTES],
+            requests: Vec::new(),
+            dirty: Vec::new(),
+            buffers: Vec::new(),
+            lists,
+            now_ms: 0,
+        }
+    }
+
+    /// The connection in a slot.
+    pub(super) fn conn(&mut self, slot: ConnKey) -> Option<&mut Conn> {
+        self.slots.get_mut(slot.0 as usize)?.conn.as_deref_mut()
+    }
+
+    /// The connection with this id, unless it is gone (its slot may have another by now).
+    pub(super) fn conn_by_id(&mut self, id: ConnId) -> Option<&mut Conn> {
+        self.conn(super::conn::slot_of(id)).filter(|conn| conn.id == id)
+    }
+
+    /// Connections that are open.
+    pub(super) fn conns(&mut self) -> impl Iterator<Item = &mut Conn> {
+        self.slots.iter_mut().filter_map(|slot| slot.conn.as_deref_mut())
+    }
+
+    fn insert(&mut self, worker: usize, stream: TcpStream, peer: SocketAddr, now_ms: i64) -> ConnId {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot { generation: 0, conn: None });
+            ConnKey(u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 connections"))
+        });
+        let place = &mut self.slots[slot.0 as usize];
+        place.generation = place.generation.wrapping_add(1);
+        let id = conn_id(worker, place.generation, slot);
+        place.conn = Some(Box::new(Conn::new(id, stream, peer, now_ms)));
+        id
+    }
+
+    fn remove(&mut self, slot: ConnKey) -> Option<Box<Conn>> {
+        let conn = self.slots.get_mut(slot.0 as usize)?.conn.take()?;
+        self.free.push(slot);
+        Some(conn)
+    }
+
+    /// Has a connection flushed before the wake-up ends.
+    pub(super) fn mark_dirty(&mut self, slot: ConnKey) {
+        if let Some(conn) = self.conn(slot)
+            && !conn.dirty
+        {
+            conn.dirty = true;
+            self.dirty.push(slot);
+        }
+    }
+}
+
+impl Worker {
+    /// Runs a worker until it is told to stop. `listener` is for the one that accepts.
+    pub(super) fn run(
+        index: usize,
+        hub: Arc<Hub>,
+        reader: TreeReader,
+        listener: Option<std::net::TcpListener>,
+    ) -> io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().event_interval(512).build()?;
+        let lists = super::lists::ListCache::new(hub.config.limits.children_cache_entries);
+        let worker = Rc::new(Self {
+            index,
+            hub,
+            reader,
+            state: RefCell::new(State::new(lists)),
+            handover: Notify::new(),
+            stopped: Notify::new(),
+            stopping: Cell::new(false),
+        });
+        let local = LocalSet::new();
+        local.block_on(&runtime, async {
+            let inbox = spawn_local(Self::watch_inbox(Rc::clone(&worker)));
+            spawn_local(Self::hand_over(Rc::clone(&worker)));
+            spawn_local(Self::reap(Rc::clone(&worker)));
+            if let Some(listener) = listener {
+                spawn_local(super::accept::accept(Rc::clone(&worker), listener));
+            }
+            worker.stopped.notified().await;
+            inbox.abort();
+        });
+        Ok(())
+    }
+
+    /// Takes in what the sequencer and the other workers leave.
+    async fn watch_inbox(worker: Rc<Self>) {
+        loop {
+            worker.hub.workers[worker.index].notify.notified().await;
+            worker.wake_up(|_, _, _| {});
+        }
+    }
+
+    /// Hands over the requests of a poll round.
+    async fn hand_over(worker: Rc<Self>) {
+        loop {
+            worker.handover.notified().await;
+            let requests = std::mem::take(&mut worker.state.borrow_mut().requests);
+            if !requests.is_empty() {
+                worker.hub.mailbox.send(Message::Requests(requests));
+            }
+        }
+    }
+
+    /// Closes connections that never set up a session.
+    async fn reap(worker: Rc<Self>) {
+        let limit_ms = i64::from(worker.hub.config.client.sessionless_timeout_ms).max(1);
+        let mut interval = tokio::time::interval(std::time::Duration::from_millis(limit_ms.cast_unsigned().max(10) / 2));
+        loop {
+            interval.tick().await;
+            let now_ms = worker.hub.clock.elapsed_ms();
+            for conn in worker.state.borrow_mut().conns() {
+                if conn.phase == Phase::Fresh && now_ms - conn.stats.established_ms > limit_ms {
+                    conn.phase = Phase::Closing;
+                    conn.wake();
+                }
+            }
+        }
+    }
+
+    /// Takes in a new connection.
+    pub(super) fn adopt(self: &Rc<Self>, state: &mut State, stream: std::net::TcpStream, peer: SocketAddr) {
+        let stream = match TcpStream::from_std(stream) {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::warn!(%peer, %error, "cannot take in the connection");
+                self.hub.limits.close(peer.ip());
+                return;
+            }
+        };
+        let id = state.insert(self.index, stream, peer, self.hub.clock.elapsed_ms());
+        self.stats().connections.add(1);
+        spawn_local(Self::serve(Rc::clone(self), id));
+    }
+
+    /// The life of a connection.
+    async fn serve(worker: Rc<Self>, id: ConnId) {
+        poll_fn(|cx| worker.poll_conn(id, cx)).await;
+        let slot = super::conn::slot_of(id);
+        let Some(conn) = worker.state.borrow_mut().remove(slot) else { return };
+        worker.reader.lock().shard.watches.remove_conn(slot);
+        worker.stats().connections.add(u64::MAX);
+        for waiting in &conn.waiting {
+            worker.stats().finished(waiting);
+        }
+        worker.hub.limits.close(conn.peer.ip());
+        if conn.timeout_ms > 0
+            && let Some(session) = conn.stats_session()
+        {
+            worker.hub.mailbox.send(Message::Disconnected(session, id));
+        }
+    }
+
+    pub(super) fn stats(&self) -> &super::stats::WorkerStats {
+        &self.hub.workers[self.index].stats
+    }
+
+    /// One wake-up of a connection: sends what is left, reads what has arrived, answers it.
+    fn poll_conn(self: &Rc<Self>, id: ConnId, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let stream = {
+                let mut state = self.state.borrow_mut();
+                let Some(conn) = state.conn_by_id(id) else { return Poll::Ready(()) };
+                if !conn.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                    conn.waker = Some(cx.waker().clone());
+                }
+                if conn.unsent() > 0 && !flush::flush(&mut state, id) {
+                    return Poll::Ready(());
+                }
+                let Some(conn) = state.conn_by_id(id) else { return Poll::Ready(()) };
+                if conn.phase == Phase::Closing && conn.unsent() == 0 {
+                    return Poll::Ready(());
+                }
+                Rc::clone(&conn.stream)
+            };
+            let pace = self.go_on(id);
+            match pace {
+                Pace::Close => return Poll::Ready(()),
+                Pace::Wait => {
+                    // Something else wakes it; a client that goes away meanwhile is noticed when it is written to.
+                    return self.poll_writable(id, &stream, cx);
+                }
+                Pace::Read => {}
+            }
+            match stream.poll_read_ready(cx) {
+                Poll::Pending => return self.poll_writable(id, &stream, cx),
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Ready(Ok(())) => {
+                    if !self.read(id, &stream) {
+                        return Poll::Ready(());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits until there is room to send, if something is to be sent.
+    fn poll_writable(&self, id: ConnId, stream: &TcpStream, cx: &mut Context<'_>) -> Poll<()> {
+        let unsent = self.state.borrow_mut().conn_by_id(id).map_or(0, |conn| conn.unsent());
+        if unsent > 0 && stream.poll_write_ready(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    /// Reads once and answers what is whole. False: the connection ends.
+    fn read(self: &Rc<Self>, id: ConnId, stream: &TcpStream) -> bool {
+        let mut buffer = std::mem::take(&mut self.state.borrow_mut().read_buffer);
+        let mut got = 0;
+        let result = stream.try_io(Interest::READABLE, || {
+            got = rustix::io::read(stream, &mut buffer[..])?;
+            // A read that does not fill the buffer has emptied the socket: the next one would only find that out.
+            if got > 0 && got < buffer.len() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        });
+        let alive = match result {
+            Ok(()) => got > 0,
+            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+        };
+        let goes_on = alive && (got == 0 || self.take_in(id, &buffer[..got]) != Pace::Close);
+        self.state.borrow_mut().read_buffer = buffer;
+        goes_on
+    }
+
+    fn take_in(self: &Rc<Self>, id: ConnId, input: &[u8]) -> Pace {
+        let mut pace = Pace::Close;
+        self.wake_up(|worker, state, guard| pace = frames::take_in(worker, state, guard, id, input));
+        pace
+    }
+
+    /// Whether a connection may read on; first answers what it has read already, if it was held back.
+    fn go_on(self: &Rc<Self>, id: ConnId) -> Pace {
+        let held_back = {
+            let mut state = self.state.borrow_mut();
+            let Some(conn) = state.conn_by_id(id) else { return Pace::Close };
+            let pace = frames::pace(&self.hub, conn);
+            if pace != Pace::Read || conn.input.is_empty() || !frames::has_frame(&self.hub, conn) {
+                return pace;
+            }
+            true
+        };
+        debug_assert!(held_back);
+        self.take_in(id, &[])
+    }
+
+    /// Takes the lock, empties the inbox, does `work`, lets go, and sends what there is to send.
+    pub(super) fn wake_up(
+        self: &Rc<Self>,
+        work: impl FnOnce(&Self, &mut State, &mut super::token::ReadGuard<'_, crate::tree::Tree, Shard>),
+    ) {
+        let mut state = self.state.borrow_mut();
+        state.now_ms = self.hub.clock.elapsed_ms();
+        let mut accepted = Vec::new();
+        {
+            let mut guard = self.reader.lock();
+            if !guard.shard.inbox.is_empty() {
+                let items = std::mem::take(&mut guard.shard.inbox);
+                for item in items {
+                    match item {
+                        Item::Accepted(stream, peer) => accepted.push((stream, peer)),
+                        Item::Stop => self.stopping.set(true),
+                        item => drain::item(self, &mut state, &mut guard, item),
+                    }
+                }
+            }
+            work(self, &mut state, &mut guard);
+        }
+        for (stream, peer) in accepted {
+            self.adopt(&mut state, stream, peer);
+        }
+        if !state.requests.is_empty() {
+            self.handover.notify_one();
+        }
+        flush::flush_dirty(&mut state);
+        if self.stopping.get() {
+            self.stopped.notify_one();
+        }
+    }
+}
