@@ -1,1 +1,3 @@
 //! oxkeeper.
+
+pub mod storage;
