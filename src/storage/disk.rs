@@ -1,0 +1,149 @@
+//! What storage needs of a disk: one instance per directory.
+//!
+//! Invariants: a name is a plain file name without a path; nothing here is durable before the sync that covers it
+//! has returned; after an error of a [`LogFile`] its unsynced content is unknown.
+
+use super::error::StoreError;
+use bytes::Bytes;
+use std::{fmt, io, path::Path, path::PathBuf, time::Duration};
+
+/// A file of a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileEntry {
+    /// Its name, without the directory.
+    pub name: String,
+    /// Its length, in bytes.
+    pub len: u64,
+}
+
+/// One directory of a disk.
+pub trait Disk: Send + Sync + fmt::Debug {
+    /// The directory, for messages, and to tell whether two disks are one.
+    fn dir(&self) -> &Path;
+
+    /// Its plain files, in no particular order.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    fn list(&self) -> io::Result<Vec<FileEntry>>;
+
+    /// The whole content of a file. It may be a mapping: let go of it before the file is truncated, and copy what
+    /// is to be kept.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    fn read(&self, name: &str) -> io::Result<Bytes>;
+
+    /// Up to `len` bytes from `offset` on; fewer at the end of the file.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    fn read_range(&self, name: &str, offset: u64, len: usize) -> io::Result<Vec<u8>>;
+
+    /// Creates a log, which must not exist, for one writer.
+    ///
+    /// # Errors
+    /// The file exists or cannot be created.
+    fn create_log(&self, name: &str) -> io::Result<Box<dyn LogFile>>;
+
+    /// Creates a file for one stream of bytes; an older one of that name is emptied.
+    ///
+    /// # Errors
+    /// The file cannot be created.
+    fn create_stream(&self, name: &str) -> io::Result<Box<dyn StreamFile>>;
+
+    /// Shortens a file durably.
+    ///
+    /// # Errors
+    /// It is not known whether the file is shorter now.
+    fn truncate(&self, name: &str, len: u64) -> io::Result<()>;
+
+    /// Gives a file another name, replacing what has that name; durable once [`Disk::sync_dir`] returns.
+    ///
+    /// # Errors
+    /// The names are as they were.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Removes a file; durable once [`Disk::sync_dir`] returns.
+    ///
+    /// # Errors
+    /// The file is still there, or never was (`NotFound`).
+    fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// Makes all creations, renames and removals so far durable.
+    ///
+    /// # Errors
+    /// It is not known which of them are.
+    fn sync_dir(&self) -> io::Result<()>;
+
+    /// The full path of a file, for messages.
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir().join(name)
+    }
+}
+
+/// A log that is being written. There is only one writer, and nothing else changes the file meanwhile.
+pub trait LogFile: Send + fmt::Debug {
+    /// Makes room up to `new_len` bytes, really taken from the disk and read as zeros. Never shortens.
+    ///
+    /// # Errors
+    /// There is no room (`StorageFull`), or the disk fails; what was there before is still there.
+    fn allocate(&mut self, new_len: u64) -> io::Result<()>;
+
+    /// Writes inside of what was allocated.
+    ///
+    /// # Errors
+    /// Any part of it may have been written.
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+
+    /// Makes everything written so far durable, and says how long that took.
+    ///
+    /// # Errors
+    /// What was written since the last successful sync may or may not be on the disk, now or ever.
+    fn sync(&mut self) -> io::Result<Duration>;
+
+    /// Shortens the file durably. Only reading it by name is allowed afterwards.
+    ///
+    /// # Errors
+    /// It is not known whether the file is shorter now.
+    fn truncate(&mut self, len: u64) -> io::Result<()>;
+
+    /// Gives unused room back; nothing is written afterwards.
+    ///
+    /// # Errors
+    /// The room is not given back; nothing else is wrong.
+    fn trim(&mut self, len: u64) -> io::Result<()>;
+}
+
+/// A file that is written from front to back.
+pub trait StreamFile: Send + fmt::Debug {
+    /// Appends all of `bytes`.
+    ///
+    /// # Errors
+    /// Any part of it may have been written.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Makes everything written so far durable.
+    ///
+    /// # Errors
+    /// It is not known what is on the disk.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+/// Writes a small file so that a crash leaves the old content or the new: temporary name, sync, rename, sync of
+/// the directory. Used for `currentEpoch` and `acceptedEpoch`.
+///
+/// # Errors
+/// The old content is still there, unless the last step failed: then it is one of the two.
+pub fn replace_file(disk: &dyn Disk, name: &str, content: &[u8]) -> Result<(), StoreError> {
+    let temporary = super::names::temporary_name(name);
+    let steps = || {
+        let mut file = disk.create_stream(&temporary)?;
+        file.write(content)?;
+        file.sync()?;
+        drop(file);
+        disk.rename(&temporary, name)?;
+        disk.sync_dir()
+    };
+    steps().map_err(|source| StoreError::io("write", disk.path(name), source))
+}

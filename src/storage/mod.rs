@@ -1,0 +1,44 @@
+//! Transaction logs and snapshots in Apache's formats: writing, recovery, retention.
+//!
+//! Everything here works on one small [`Disk`] trait, so that the simulator runs the very same code on a
+//! seeded disk ([`memory`]) as the server on a real one ([`real`]).
+//!
+//! Invariants:
+//! - what [`TxnLog::commit`] reported is found again by [`recover`], after any crash of the fault model that
+//!   `tail` writes down;
+//! - nothing is skipped in silence: what recovery leaves out is a torn, never acknowledged tail and is reported;
+//!   all other damage is a [`StoreError`] that names file, offset and reason;
+//! - no clock, no thread and no `unsafe` outside of [`real`] and what it is made of (`map`, `prefill`).
+
+mod disk;
+mod error;
+mod log;
+mod log_reader;
+mod map;
+pub mod memory;
+mod names;
+mod prefill;
+mod purge;
+pub mod real;
+mod recovery;
+mod schedule;
+mod snappy;
+mod snapshot_reader;
+mod snapshot_source;
+mod snapshot_writer;
+mod tail;
+
+pub use disk::{Disk, FileEntry, LogFile, StreamFile, replace_file};
+pub use error::{Damage, DamageKind, StoreError};
+pub use log::{Committed, LogOptions, LogRepair, TxnLog};
+pub use log_reader::{Entry, LogEnd, LogReader, OpenError};
+pub use memory::MemoryDisk;
+pub use names::{Compression, SnapshotName, log_name, parse_log_name};
+pub use purge::{PurgePlan, purge};
+pub use real::RealDisk;
+pub use recovery::{
+    Recovered, RecoveryOptions, RecoverySink, RejectedSnapshot, Repairs, SnapshotUsed, recover, repair,
+};
+pub use schedule::{ScheduleOptions, SnapshotSchedule};
+pub use snapshot_reader::{SnapshotError, SnapshotVisitor, read_snapshot};
+pub use snapshot_writer::{SnapshotTail, SnapshotWriter, SnapshotWritten, ZxidDigest};

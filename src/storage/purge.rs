@@ -1,0 +1,98 @@
+//! Autopurge (`PurgeTxnLog`): keeps the newest snapshots and every log needed to replay from the oldest of them.
+//!
+//! Invariants: fewer than three snapshots are never kept; a snapshot that visibly is not whole does not count and
+//! stays, so that damage never makes an older, whole one go.
+
+use super::{
+    disk::{Disk, FileEntry},
+    error::StoreError,
+    names::{self, Compression, SnapshotName},
+};
+use oxkeeper_codec::{
+    Decode, Zxid,
+    file::{FILE_HEADER_LEN, SNAPSHOT_MAGIC},
+};
+use std::io;
+
+/// Fewer snapshots are never kept.
+const KEEP_MIN: usize = 3;
+/// The path "/", with which every snapshot ends.
+const END_PATH: &[u8] = b"\0\0\0\x01/";
+
+/// What may go.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PurgePlan {
+    /// In the snapshot directory.
+    pub snapshots: Vec<String>,
+    /// In the log directory.
+    pub logs: Vec<String>,
+}
+
+impl PurgePlan {
+    /// Plans from names alone: `snapshots` are those that count.
+    pub fn new(snapshots: &[SnapshotName], logs: &[Zxid], keep: usize) -> Self {
+        let mut newest_first = snapshots.to_vec();
+        newest_first.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.zxid));
+        let Some(oldest) = newest_first.iter().take(keep.max(KEEP_MIN)).next_back().map(|kept| kept.zxid)
+        else {
+            return Self::default();
+        };
+        // The last log that begins at or before the snapshot may go on behind it.
+        let first_log = logs.iter().copied().filter(|&first| first <= oldest).max();
+        let mut plan = Self::default();
+        for snapshot in newest_first.iter().rev().filter(|snapshot| snapshot.zxid < oldest) {
+            plan.snapshots.push(snapshot.file_name());
+        }
+        let mut old: Vec<_> = logs.iter().copied().filter(|&first| Some(first) < first_log).collect();
+        old.sort();
+        plan.logs = old.into_iter().map(names::log_name).collect();
+        plan
+    }
+}
+
+/// Removes what is no longer needed, the oldest first. Returns what was removed.
+///
+/// # Errors
+/// The disk fails; what is left may be removed at the next time.
+pub fn purge(snap_disk: &dyn Disk, log_disk: &dyn Disk, keep: usize) -> Result<PurgePlan, StoreError> {
+    let mut snapshots = Vec::new();
+    for file in list(snap_disk)? {
+        let Some(name) = SnapshotName::parse(&file.name) else { continue };
+        let whole = looks_whole(snap_disk, &file, name.compression);
+        if whole.map_err(|source| StoreError::io("read", snap_disk.path(&file.name), source))? {
+            snapshots.push(name);
+        }
+    }
+    let logs: Vec<_> = list(log_disk)?.iter().filter_map(|file| names::parse_log_name(&file.name)).collect();
+    let plan = PurgePlan::new(&snapshots, &logs, keep);
+    // Logs first: a snapshot without its logs is only slower to start from, never wrong.
+    for (disk, names) in [(log_disk, &plan.logs), (snap_disk, &plan.snapshots)] {
+        for name in names {
+            disk.remove(name).map_err(|source| StoreError::io("remove", disk.path(name), source))?;
+        }
+    }
+    Ok(plan)
+}
+
+fn list(disk: &dyn Disk) -> Result<Vec<FileEntry>, StoreError> {
+    disk.list().map_err(|source| StoreError::io("list", disk.dir().to_path_buf(), source))
+}
+
+/// A cheap look at start and end, as the official server takes it (`SnapStream.isValidSnapshot`).
+fn looks_whole(disk: &dyn Disk, file: &FileEntry, compression: Compression) -> io::Result<bool> {
+    let head = disk.read_range(&file.name, 0, FILE_HEADER_LEN)?;
+    if head.len() < FILE_HEADER_LEN {
+        return Ok(false);
+    }
+    Ok(match compression {
+        Compression::None => {
+            let end = disk.read_range(&file.name, file.len.saturating_sub(5), END_PATH.len())?;
+            i32::from_slice(&head) == Ok(SNAPSHOT_MAGIC) && end == END_PATH
+        }
+        Compression::Gzip => head.starts_with(&[0x1f, 0x8b]),
+        Compression::Snappy => head.starts_with(b"\x82SNAPPY\0"),
+    })
+}
+
+#[cfg(test)]
+mod tests;

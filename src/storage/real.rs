@@ -1,0 +1,248 @@
+//! The real disk: logs through a sliding memory map, syncs with `fdatasync`.
+//!
+//! Invariants:
+//! - a directory is locked while a [`RealDisk`] of it exists, so a second server does not start on it. The lock
+//!   is on the directory itself: no file is left behind that another program could stumble over;
+//! - space is allocated with `fallocate` before it is written, so a full disk is an error of `allocate`;
+//! - of a log, at most one window of 4 MiB is mapped; nothing is mapped while its length changes.
+
+use super::{
+    disk::{Disk, FileEntry, LogFile, StreamFile},
+    error::StoreError,
+    map::{self, Window},
+    prefill::{Prefill, Zone},
+};
+use bytes::Bytes;
+use rustix::{
+    fs::{FallocateFlags, FlockOperation, fallocate, fdatasync, flock, fsync},
+    io::Errno,
+};
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// So much of a log is mapped at once.
+const WINDOW_LEN: u64 = 4 << 20;
+/// Zeros that stand in for an allocation are written in pieces of this length.
+const ZEROS: &[u8] = &[0; 64 << 10];
+
+/// A directory of the file system. Where `dataDir` and `dataLogDir` are the same, share one.
+#[derive(Debug)]
+pub struct RealDisk {
+    dir: PathBuf,
+    /// Holds the lock.
+    handle: File,
+    prefill: Prefill,
+}
+
+impl RealDisk {
+    /// Opens a directory, which is created if it is not there, and locks it.
+    ///
+    /// # Errors
+    /// It cannot be created or opened, or is [in use](StoreError::InUse).
+    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        let failed = |source| StoreError::io("open", dir.to_path_buf(), source);
+        if !dir.is_dir() {
+            fs::create_dir_all(dir).map_err(failed)?;
+            if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+                File::open(parent).and_then(|parent| parent.sync_all()).map_err(failed)?;
+            }
+        }
+        let handle = File::open(dir).map_err(failed)?;
+        match flock(&handle, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => return Err(StoreError::InUse { dir: dir.to_path_buf() }),
+            Err(error) => {
+                // Some network file systems lock no directories.
+                tracing::warn!(dir = %dir.display(), %error, "cannot lock: make sure that no other server uses it");
+            }
+        }
+        let prefill = Prefill::start().map_err(failed)?;
+        Ok(Self { dir: dir.to_path_buf(), handle, prefill })
+    }
+}
+
+impl Disk for RealDisk {
+    fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    fn list(&self) -> io::Result<Vec<FileEntry>> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(&self.dir)? {
+            let entry = entry?;
+            let metadata = match fs::metadata(entry.path()) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                result => result?,
+            };
+            if let (true, Ok(name)) = (metadata.is_file(), entry.file_name().into_string()) {
+                entries.push(FileEntry { name, len: metadata.len() });
+            }
+        }
+        Ok(entries)
+    }
+
+    fn read(&self, name: &str) -> io::Result<Bytes> {
+        map::read_whole(&File::open(self.path(name))?)
+    }
+
+    fn read_range(&self, name: &str, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        let file = File::open(self.path(name))?;
+        let left = file.metadata()?.len().saturating_sub(offset);
+        let mut bytes = vec![0; usize::try_from(left).unwrap_or(len).min(len)];
+        file.read_exact_at(&mut bytes, offset)?;
+        Ok(bytes)
+    }
+
+    fn create_log(&self, name: &str) -> io::Result<Box<dyn LogFile>> {
+        let path = self.path(name);
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
+        let zone = Arc::new(Zone::new(OpenOptions::new().write(true).open(&path)?));
+        let prefill = self.prefill.clone();
+        Ok(Box::new(RealLogFile { file, zone, prefill, window: None, allocated_len: 0 }))
+    }
+
+    fn create_stream(&self, name: &str) -> io::Result<Box<dyn StreamFile>> {
+        Ok(Box::new(RealStream { file: File::create(self.path(name))? }))
+    }
+
+    fn truncate(&self, name: &str, len: u64) -> io::Result<()> {
+        let file = OpenOptions::new().write(true).open(self.path(name))?;
+        file.set_len(len)?;
+        Ok(fsync(&file)?)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.path(from), self.path(to))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.path(name))
+    }
+
+    fn sync_dir(&self) -> io::Result<()> {
+        Ok(fsync(&self.handle)?)
+    }
+}
+
+/// A log of a [`RealDisk`].
+#[derive(Debug)]
+struct RealLogFile {
+    file: File,
+    zone: Arc<Zone>,
+    prefill: Prefill,
+    window: Option<Window>,
+    allocated_len: u64,
+}
+
+impl RealLogFile {
+    /// Stores what fits into the window around `offset`; returns how much that was.
+    fn store(&mut self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
+        if !self.window.as_ref().is_some_and(|window| window.covers(offset)) {
+            self.window = None;
+            let start = offset / WINDOW_LEN * WINDOW_LEN;
+            let len =
+                usize::try_from((self.allocated_len - start).min(WINDOW_LEN)).map_err(io::Error::other)?;
+            self.window = Some(Window::open(&self.file, start, len)?);
+        }
+        let window = self.window.as_mut().expect("opened above");
+        let fits = usize::try_from(window.end() - offset).unwrap_or(usize::MAX).min(bytes.len());
+        window.store(offset, &bytes[..fits])?;
+        Ok(fits)
+    }
+
+    fn set_len(&mut self, len: u64) -> io::Result<()> {
+        self.zone.close();
+        self.window = None;
+        self.file.set_len(len)
+    }
+}
+
+impl LogFile for RealLogFile {
+    fn allocate(&mut self, new_len: u64) -> io::Result<()> {
+        if new_len <= self.allocated_len {
+            return Ok(());
+        }
+        match fallocate(&self.file, FallocateFlags::empty(), self.allocated_len, new_len - self.allocated_len)
+        {
+            Ok(()) => {}
+            Err(Errno::OPNOTSUPP) => write_zeros(&self.file, self.allocated_len, new_len)?,
+            Err(error) => return Err(error.into()),
+        }
+        self.allocated_len = new_len;
+        self.zone.allocated(new_len);
+        Ok(())
+    }
+
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let end = offset + u64::try_from(bytes.len()).map_err(io::Error::other)?;
+        assert!(end <= self.allocated_len, "nothing is written where no room was taken");
+        self.prefill.claim(&self.zone, end);
+        let (mut at, mut rest) = (offset, bytes);
+        while !rest.is_empty() {
+            let Ok(stored) = self.store(at, rest) else {
+                // Either the kernel is too old to populate, or the disk refuses: writing tells which, and why.
+                return self.file.write_all_at(rest, at);
+            };
+            at += u64::try_from(stored).map_err(io::Error::other)?;
+            rest = &rest[stored..];
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<Duration> {
+        let start = Instant::now();
+        fdatasync(&self.file)?;
+        Ok(start.elapsed())
+    }
+
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        self.set_len(len)?;
+        Ok(fsync(&self.file)?)
+    }
+
+    fn trim(&mut self, len: u64) -> io::Result<()> {
+        self.set_len(len)
+    }
+}
+
+impl Drop for RealLogFile {
+    fn drop(&mut self) {
+        self.zone.close();
+    }
+}
+
+/// Where space cannot be allocated, it is written.
+fn write_zeros(file: &File, from: u64, to: u64) -> io::Result<()> {
+    let mut at = from;
+    while at < to {
+        let len = usize::try_from(to - at).unwrap_or(ZEROS.len()).min(ZEROS.len());
+        file.write_all_at(&ZEROS[..len], at)?;
+        at += u64::try_from(len).map_err(io::Error::other)?;
+    }
+    Ok(())
+}
+
+/// A file of a [`RealDisk`] that is written from front to back.
+#[derive(Debug)]
+struct RealStream {
+    file: File,
+}
+
+impl StreamFile for RealStream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,344 @@
+//! What a start makes of the files: the newest whole snapshot, and every transaction since.
+//!
+//! Nothing is written here. What has to be cut off or removed before new logs are begun is returned as
+//! [`Repairs`], so that a server can also start on a disk that is read-only for the moment.
+//!
+//! Which files are needed: the newest snapshot that is whole, `snapshot.S`; of the logs the last one whose name is
+//! at most S + 1, and all behind it. Their transactions must continue without a hole: each is one more than the
+//! one before, or the first of a later epoch (`E << 32 | 1`: the log of a former ensemble). Older files may be damaged or
+//! missing. A torn tail is accepted in every log, as long as the next one continues without a hole: the official
+//! server begins a new log after each crash and leaves the torn one as it is.
+//!
+//! What the official server leaves behind in the course of its life, and is accepted: an error transaction that repeats
+//! an earlier zxid (`PrepRequestProcessor` gives a request that cannot be decoded the last zxid again); logs
+//! that end before the snapshot begins (a member that fetched its snapshot from the leader).
+//!
+//! Invariants: the sink hears of each transaction behind the snapshot exactly once, in order; on `Ok`, nothing that
+//! was acknowledged is missing; on `Err`, nothing was changed.
+
+use super::{
+    disk::{Disk, FileEntry},
+    error::{Damage, DamageKind, StoreError},
+    log::LogRepair,
+    log_reader::{Entry, LogEnd, LogReader, OpenError},
+    names::{self, SnapshotName},
+    snapshot_reader::{SnapshotError, SnapshotVisitor, read_snapshot},
+    snapshot_writer::SnapshotTail,
+};
+use oxkeeper_codec::{OpCode, Zxid, txn::LoggedTxn};
+
+/// How to recover.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RecoveryOptions {
+    /// `snapshot.trust.empty`: logs without any snapshot are replayed from the first transaction on.
+    pub trust_empty_snapshot: bool,
+}
+
+/// Who rebuilds the state.
+pub trait RecoverySink: SnapshotVisitor {
+    /// Another snapshot is tried, or none: forget everything. Also called before the first.
+    fn restart(&mut self);
+
+    /// The snapshot was whole.
+    fn snapshot_end(&mut self, snapshot_zxid: Zxid, tail: SnapshotTail);
+
+    /// A transaction behind the snapshot. The snapshot may contain it already, in whole or in part.
+    ///
+    /// # Errors
+    /// It cannot be applied: recovery ends.
+    fn txn(&mut self, txn: LoggedTxn) -> Result<(), String>;
+}
+
+/// The snapshot that recovery began with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotUsed {
+    /// Its file name.
+    pub name: String,
+    /// The last transaction applied when it began.
+    pub zxid: Zxid,
+    /// Its length on the disk, in bytes.
+    pub file_len: u64,
+}
+
+/// A newer snapshot that was damaged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RejectedSnapshot {
+    /// Its file name.
+    pub name: String,
+    /// What is wrong with it.
+    pub damage: Damage,
+}
+
+/// What has to be done before new files are written.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Repairs {
+    /// Torn tails and logs without an entry; for [`super::TxnLog::new`] or [`repair`].
+    pub logs: Vec<LogRepair>,
+    /// Half-written files in the snapshot directory, which nobody reads.
+    pub leftovers: Vec<String>,
+}
+
+/// What recovery found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Recovered {
+    /// `None` when there was no snapshot: the directory was empty, or [trusted](RecoveryOptions).
+    pub snapshot: Option<SnapshotUsed>,
+    /// Newer ones that are damaged. They should be reported, and may be kept for whoever investigates.
+    pub rejected: Vec<RejectedSnapshot>,
+    /// The last transaction of snapshot and logs; zero for an empty directory.
+    pub last_zxid: Zxid,
+    /// How many transactions were replayed.
+    pub txns: u64,
+    /// How many bytes of log that was; with `txns` it feeds the snapshot schedule.
+    pub txn_bytes: u64,
+    /// Error transactions that repeat a zxid, and were passed over.
+    pub repeated_errors: u64,
+    /// What has to be done before new files are written.
+    pub repairs: Repairs,
+}
+
+impl Recovered {
+    /// Whether there was nothing at all: the caller writes `snapshot.0`.
+    pub const fn is_empty(&self) -> bool {
+        self.snapshot.is_none() && self.txns == 0
+    }
+}
+
+/// Rebuilds the state from the files of these two directories, which may be one.
+///
+/// # Errors
+/// The state cannot be rebuilt without loss, or the disk cannot be read.
+pub fn recover(
+    snap_disk: &dyn Disk,
+    log_disk: &dyn Disk,
+    options: RecoveryOptions,
+    sink: &mut dyn RecoverySink,
+) -> Result<Recovered, StoreError> {
+    let snap_files = list(snap_disk)?;
+    let log_files = list(log_disk)?;
+    check_places(snap_disk, &snap_files, log_disk, &log_files)?;
+    let mut recovered = Recovered::default();
+    recovered.repairs.leftovers = names_where(&snap_files, names::is_temporary);
+    let logs = sorted_logs(&log_files);
+    load_snapshot(snap_disk, &snap_files, sink, &mut recovered)?;
+    let snapshot_zxid = recovered.snapshot.as_ref().map(|snapshot| snapshot.zxid);
+    recovered.last_zxid = snapshot_zxid.unwrap_or(Zxid::ZERO);
+    let needed = needed_logs(&logs, recovered.last_zxid);
+    let mut replay =
+        Replay { disk: log_disk, sink, recovered, start: snapshot_zxid.unwrap_or(Zxid::ZERO), reached: None };
+    for (first, name) in needed {
+        replay.log(*first, name, snapshot_zxid.is_some() || options.trust_empty_snapshot, snap_disk)?;
+    }
+    let recovered = replay.recovered;
+    check_reach(snap_disk, &recovered)?;
+    assert!(recovered.last_zxid >= snapshot_zxid.unwrap_or(Zxid::ZERO), "replay goes forward");
+    Ok(recovered)
+}
+
+/// Does what recovery asks for: for callers that write no log, and for the leftovers of snapshots.
+///
+/// # Errors
+/// The disk fails. It may be tried again.
+pub fn repair(snap_disk: &dyn Disk, log_disk: &dyn Disk, repairs: &Repairs) -> Result<(), StoreError> {
+    for log in &repairs.logs {
+        log.run(log_disk)?;
+    }
+    for name in &repairs.leftovers {
+        LogRepair::Remove { name: name.clone() }.run(snap_disk)?;
+    }
+    log_disk.sync_dir().map_err(|source| StoreError::io("sync", log_disk.dir().to_path_buf(), source))
+}
+
+fn list(disk: &dyn Disk) -> Result<Vec<FileEntry>, StoreError> {
+    disk.list().map_err(|source| StoreError::io("list", disk.dir().to_path_buf(), source))
+}
+
+fn names_where(files: &[FileEntry], wanted: impl Fn(&str) -> bool) -> Vec<String> {
+    let mut found: Vec<_> =
+        files.iter().filter(|file| wanted(&file.name)).map(|file| file.name.clone()).collect();
+    found.sort();
+    found
+}
+
+/// Logs among the snapshots or the other way round are a mistake in the configuration (`FileTxnSnapLog`).
+fn check_places(
+    snap_disk: &dyn Disk,
+    snap_files: &[FileEntry],
+    log_disk: &dyn Disk,
+    log_files: &[FileEntry],
+) -> Result<(), StoreError> {
+    if snap_disk.dir() == log_disk.dir() {
+        return Ok(());
+    }
+    if log_files.iter().any(|file| file.name.starts_with("snapshot.")) {
+        return Err(StoreError::WrongPlace {
+            dir: log_disk.dir().to_path_buf(),
+            found: "snapshots, and should hold logs",
+        });
+    }
+    if snap_files.iter().any(|file| file.name.starts_with("log.")) {
+        return Err(StoreError::WrongPlace {
+            dir: snap_disk.dir().to_path_buf(),
+            found: "logs, and should hold snapshots",
+        });
+    }
+    Ok(())
+}
+
+/// The logs by the first transaction that their names tell.
+fn sorted_logs(files: &[FileEntry]) -> Vec<(Zxid, String)> {
+    let named = |file: &FileEntry| Some((names::parse_log_name(&file.name)?, file.name.clone()));
+    let mut logs: Vec<_> = files.iter().filter_map(named).collect();
+    logs.sort();
+    logs
+}
+
+/// The last log that may hold the transaction behind the snapshot, and all behind that.
+fn needed_logs(logs: &[(Zxid, String)], snapshot: Zxid) -> &[(Zxid, String)] {
+    let behind = logs.partition_point(|&(first, _)| first <= snapshot.next());
+    &logs[behind.saturating_sub(1)..]
+}
+
+/// Reads the newest snapshot that is whole.
+fn load_snapshot(
+    disk: &dyn Disk,
+    files: &[FileEntry],
+    sink: &mut dyn RecoverySink,
+    recovered: &mut Recovered,
+) -> Result<(), StoreError> {
+    let mut snapshots: Vec<_> =
+        files.iter().filter_map(|file| Some((SnapshotName::parse(&file.name)?, file))).collect();
+    snapshots.sort_by(|(a, a_file), (b, b_file)| (b.zxid, &b_file.name).cmp(&(a.zxid, &a_file.name)));
+    sink.restart();
+    for (name, file) in &snapshots {
+        let path = disk.path(&file.name);
+        let data = disk.read(&file.name).map_err(|source| StoreError::io("read", path.clone(), source))?;
+        match read_snapshot(&data, name.compression, sink) {
+            Ok(tail) => {
+                sink.snapshot_end(name.zxid, tail);
+                recovered.snapshot =
+                    Some(SnapshotUsed { name: file.name.clone(), zxid: name.zxid, file_len: file.len });
+                return Ok(());
+            }
+            Err(SnapshotError::Version(found)) => return Err(StoreError::WrongVersion { path, found }),
+            Err(SnapshotError::Damage(damage)) => {
+                recovered.rejected.push(RejectedSnapshot { name: file.name.clone(), damage });
+                sink.restart();
+            }
+        }
+    }
+    if recovered.rejected.is_empty() { Ok(()) } else { Err(no_valid_snapshot(disk, &recovered.rejected, "")) }
+}
+
+fn no_valid_snapshot(disk: &dyn Disk, rejected: &[RejectedSnapshot], more: &str) -> StoreError {
+    let tried: Vec<_> =
+        rejected.iter().map(|rejected| format!("{} {}", rejected.name, rejected.damage)).collect();
+    StoreError::NoValidSnapshot { dir: disk.dir().to_path_buf(), tried: tried.join("; ") + more }
+}
+
+/// An older snapshot will do only if the logs lead from it to where the damaged one was. One that was never whole
+/// proves nothing: the server fell while it fetched it from the leader, before it vouched for it.
+fn check_reach(disk: &dyn Disk, recovered: &Recovered) -> Result<(), StoreError> {
+    let reached = recovered.last_zxid;
+    let is_beyond = |rejected: &&RejectedSnapshot| {
+        let was_never_whole = matches!(rejected.damage.kind, DamageKind::SnapshotCut(_));
+        let zxid = SnapshotName::parse(&rejected.name).map_or(Zxid::ZERO, |name| name.zxid);
+        // A leader's first snapshot in an epoch has the counter 0, and no transaction has that.
+        let is_reached = zxid <= reached || zxid.counter() == 0 && zxid.epoch() > reached.epoch();
+        !is_reached && !was_never_whole
+    };
+    if recovered.rejected.iter().any(|rejected| is_beyond(&rejected)) {
+        let more = format!("; and from the snapshot before, the logs lead only to transaction {reached}");
+        return Err(no_valid_snapshot(disk, &recovered.rejected, &more));
+    }
+    Ok(())
+}
+
+/// A replay under way.
+struct Replay<'a> {
+    disk: &'a dyn Disk,
+    sink: &'a mut dyn RecoverySink,
+    recovered: Recovered,
+    /// The snapshot's transaction.
+    start: Zxid,
+    /// The last transaction that was seen in a log, also before the snapshot.
+    reached: Option<Zxid>,
+}
+
+impl Replay<'_> {
+    /// Replays one log. Entries are refused when there is no snapshot to build on.
+    fn log(
+        &mut self,
+        first: Zxid,
+        name: &str,
+        has_base: bool,
+        snap_disk: &dyn Disk,
+    ) -> Result<(), StoreError> {
+        let path = self.disk.path(name);
+        let data = self.disk.read(name).map_err(|source| StoreError::io("read", path.clone(), source))?;
+        let damaged = |damage| StoreError::damaged(path.clone(), damage);
+        let mut reader = LogReader::new(&data).map_err(|error| match error {
+            OpenError::Damage(damage) => damaged(damage),
+            OpenError::Version(found) => StoreError::WrongVersion { path: path.clone(), found },
+        })?;
+        while let Some(entry) = reader.next_entry().map_err(damaged)? {
+            if !has_base {
+                return Err(StoreError::NoSnapshot { dir: snap_disk.dir().to_path_buf() });
+            }
+            self.entry(name, &entry)?;
+        }
+        let end = reader.end().expect("the reader has come to its end");
+        if !has_base && first.counter() > 1 {
+            // An empty log, but many transactions came before it.
+            return Err(StoreError::NoSnapshot { dir: snap_disk.dir().to_path_buf() });
+        }
+        self.note_repair(name, end);
+        Ok(())
+    }
+
+    fn note_repair(&mut self, name: &str, end: LogEnd) {
+        let repair = match end {
+            LogEnd { entries: 0, .. } => LogRepair::Remove { name: name.to_owned() },
+            LogEnd { torn: true, offset, .. } => LogRepair::Truncate { name: name.to_owned(), len: offset },
+            LogEnd { .. } => return,
+        };
+        self.recovered.repairs.logs.push(repair);
+    }
+
+    fn entry(&mut self, name: &str, entry: &Entry<'_>) -> Result<(), StoreError> {
+        let last = self.recovered.last_zxid;
+        let Entry { offset, zxid: found, .. } = *entry;
+        let is_repeated = self.reached.unwrap_or(self.start) >= found;
+        if found > self.start && is_repeated || found <= self.start && self.recovered.txns > 0 {
+            if entry.op == OpCode::ERROR {
+                self.recovered.repeated_errors += 1;
+                return Ok(());
+            }
+            return Err(StoreError::OutOfOrder { path: self.disk.path(name), offset, last, found });
+        }
+        self.reached = self.reached.max(Some(found));
+        if found <= self.start {
+            return Ok(());
+        }
+        if !follows(last, found) {
+            return Err(StoreError::Hole { path: self.disk.path(name), offset, last, found });
+        }
+        let damaged = |damage| StoreError::damaged(self.disk.path(name), damage);
+        let txn = entry.decode().map_err(damaged)?;
+        self.sink
+            .txn(txn)
+            .map_err(|reason| damaged(Damage { offset, kind: DamageKind::Rejected(reason) }))?;
+        self.recovered.last_zxid = found;
+        self.recovered.txns += 1;
+        self.recovered.txn_bytes += u64::try_from(entry.body.len()).unwrap_or(u64::MAX);
+        Ok(())
+    }
+}
+
+/// Whether a transaction can be the next: one more, or the first of a later epoch.
+fn follows(last: Zxid, found: Zxid) -> bool {
+    found == last.next() || found.epoch() > last.epoch() && found.counter() == 1
+}
+
+#[cfg(test)]
+mod tests;
