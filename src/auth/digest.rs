@@ -33,28 +33,31 @@ pub enum DigestAlgorithm {
     Sha3_512,
 }
 
-/// The names a Java runtime knows without further providers, in any case of letters (MD2 left out).
-const NAMES: &[(&str, DigestAlgorithm)] = &[
-    ("SHA1", DigestAlgorithm::Sha1),
-    ("SHA-1", DigestAlgorithm::Sha1),
-    ("SHA", DigestAlgorithm::Sha1),
-    ("MD5", DigestAlgorithm::Md5),
-    ("SHA-224", DigestAlgorithm::Sha224),
-    ("SHA-256", DigestAlgorithm::Sha256),
-    ("SHA-384", DigestAlgorithm::Sha384),
-    ("SHA-512", DigestAlgorithm::Sha512),
-    ("SHA-512/224", DigestAlgorithm::Sha512_224),
-    ("SHA-512/256", DigestAlgorithm::Sha512_256),
-    ("SHA3-224", DigestAlgorithm::Sha3_224),
-    ("SHA3-256", DigestAlgorithm::Sha3_256),
-    ("SHA3-384", DigestAlgorithm::Sha3_384),
-    ("SHA3-512", DigestAlgorithm::Sha3_512),
-];
-
 impl DigestAlgorithm {
+    /// The names a Java runtime knows without further providers, in any case of letters (MD2 left out).
+    pub const NAMES: &'static [(&'static str, Self)] = &[
+        ("SHA1", Self::Sha1),
+        ("SHA-1", Self::Sha1),
+        ("SHA", Self::Sha1),
+        ("MD5", Self::Md5),
+        ("SHA-224", Self::Sha224),
+        ("SHA-256", Self::Sha256),
+        ("SHA-384", Self::Sha384),
+        ("SHA-512", Self::Sha512),
+        ("SHA-512/224", Self::Sha512_224),
+        ("SHA-512/256", Self::Sha512_256),
+        ("SHA3-224", Self::Sha3_224),
+        ("SHA3-256", Self::Sha3_256),
+        ("SHA3-384", Self::Sha3_384),
+        ("SHA3-512", Self::Sha3_512),
+    ];
+
     /// The algorithm of a name in the configuration; a server does not start with an unknown one.
     pub fn from_name(name: &str) -> Option<Self> {
-        NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, algorithm)| *algorithm)
+        Self::NAMES
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, algorithm)| *algorithm)
     }
 
     /// The hash in base64.

@@ -30,9 +30,7 @@ pub use self::model::{
     Auth, Batching, Client, ConnectionThrottle, ConnectionWeights, Containers, Limits, Operator, Session,
     Storage, Throttle, Tree,
 };
-pub use self::types::{
-    DigestAlgorithm, EnforcedScheme, FourLetterWord, FourLetterWords, SnapshotCompression,
-};
+pub use self::types::{EnforcedScheme, FourLetterWord, FourLetterWords, SnapshotCompression};
 
 use self::settings::Settings;
 

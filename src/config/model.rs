@@ -5,7 +5,8 @@
 
 use std::path::PathBuf;
 
-use super::types::{DigestAlgorithm, EnforcedScheme, FourLetterWords, SnapshotCompression};
+use super::types::{EnforcedScheme, FourLetterWords, SnapshotCompression};
+use crate::auth::DigestAlgorithm;
 
 /// The client port and its connections.
 #[derive(Debug, Clone, PartialEq, Eq)]

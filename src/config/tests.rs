@@ -88,7 +88,7 @@ fn defaults() {
     assert!(config.storage.force_sync);
     assert_eq!((config.limits.max_packet_bytes, config.limits.max_packet_extra_bytes), (0xfffff, 0xfffff));
     assert_eq!(config.batching, Batching { flush_delay_ms: 0, max_poll_ms: 0, max_batch_size: Some(1000) });
-    assert_eq!(config.auth.digest_algorithm, DigestAlgorithm::Sha1);
+    assert_eq!(config.auth.digest_algorithm, crate::auth::DigestAlgorithm::Sha1);
     assert_eq!(config.auth.enforced_schemes, None);
     assert_eq!(config.operator.four_letter_words, FourLetterWords::LEAST);
     assert_eq!(config.warnings, []);
@@ -195,7 +195,7 @@ fn authentication() {
     check(
         "DigestAuthenticationProvider.digestAlg=sha-256",
         |c| c.auth.digest_algorithm,
-        DigestAlgorithm::Sha256,
+        crate::auth::DigestAlgorithm::Sha256,
     );
     check(
         "DigestAuthenticationProvider.superDigest=super:xQJmxLMiHGwaqBvst5y6rkB6HQs=",

@@ -16,44 +16,6 @@ impl SnapshotCompression {
         &[("", Self::None), ("gz", Self::Gzip), ("snappy", Self::Snappy)];
 }
 
-/// The hash of `user:password` in the digest scheme (`DigestAuthenticationProvider.digestAlg`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names say all there is to say")]
-pub enum DigestAlgorithm {
-    Md5,
-    Sha1,
-    Sha224,
-    Sha256,
-    Sha384,
-    Sha512,
-    Sha512_224,
-    Sha512_256,
-    Sha3_224,
-    Sha3_256,
-    Sha3_384,
-    Sha3_512,
-}
-
-impl DigestAlgorithm {
-    /// The names that Java knows these by.
-    pub(super) const WORDS: &'static [(&'static str, Self)] = &[
-        ("SHA1", Self::Sha1),
-        ("SHA-1", Self::Sha1),
-        ("SHA", Self::Sha1),
-        ("SHA-224", Self::Sha224),
-        ("SHA-256", Self::Sha256),
-        ("SHA-384", Self::Sha384),
-        ("SHA-512", Self::Sha512),
-        ("SHA-512/224", Self::Sha512_224),
-        ("SHA-512/256", Self::Sha512_256),
-        ("SHA3-224", Self::Sha3_224),
-        ("SHA3-256", Self::Sha3_256),
-        ("SHA3-384", Self::Sha3_384),
-        ("SHA3-512", Self::Sha3_512),
-        ("MD5", Self::Md5),
-    ];
-}
-
 /// An authentication scheme that every connection has to pass (`enforce.auth.schemes`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EnforcedScheme {

@@ -56,7 +56,10 @@ impl Delivery {
     /// Whom it is for.
     pub const fn conn(&self) -> ConnId {
         match self {
-            Self::Reply(conn, _) | Self::Connected { conn, .. } | Self::Refuse(conn, _) | Self::Close(conn) => *conn,
+            Self::Reply(conn, _)
+            | Self::Connected { conn, .. }
+            | Self::Refuse(conn, _)
+            | Self::Close(conn) => *conn,
         }
     }
 }
@@ -165,7 +168,9 @@ impl Node {
                     let frame = start..batch.bytes.len();
                     batch.entries.push(Entry::Reply { conn, op: header.op, frame, watch });
                 }
-                Queued::Local { conn, header, body } => batch.entries.push(Entry::Local { conn, header, body }),
+                Queued::Local { conn, header, body } => {
+                    batch.entries.push(Entry::Local { conn, header, body })
+                }
                 Queued::Error { conn, xid, code } => {
                     let start = batch.bytes.len();
                     read::reply(&mut batch.bytes, xid, tree.last_zxid(), code, |_| {});
@@ -178,7 +183,13 @@ impl Node {
         batch
     }
 
-    fn apply_txn(&mut self, tree: &mut Tree, logged: &LoggedTxn, answer: Option<Answer>, batch: &mut CommittedBatch) {
+    fn apply_txn(
+        &mut self,
+        tree: &mut Tree,
+        logged: &LoggedTxn,
+        answer: Option<Answer>,
+        batch: &mut CommittedBatch,
+    ) {
         let zxid = logged.header.zxid;
         let first_change = batch.changes.len();
         let applied = tree.apply(logged, &mut self.snapshot, &mut batch.changes);
@@ -196,7 +207,9 @@ impl Node {
         if let Some(answer) = answer {
             let start = batch.bytes.len();
             if answer.op == OpCode::CREATE_SESSION {
-                let Txn::CreateSession(txn) = &logged.txn else { unreachable!("creating a session cannot fail") };
+                let Txn::CreateSession(txn) = &logged.txn else {
+                    unreachable!("creating a session cannot fail")
+                };
                 let session = logged.header.client_id;
                 batch.bytes.extend(connect_frame(session, txn.time_out, answer.with_read_only));
                 let frame = start..batch.bytes.len();

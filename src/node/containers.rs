@@ -37,7 +37,11 @@ impl ContainerCheck {
 
     /// When there is something to do, in ms of the elapsed clock.
     pub(super) fn next_ms(&self) -> i64 {
-        if self.candidates.is_empty() { self.next_check_ms } else { self.next_delete_ms.min(self.next_check_ms) }
+        if self.candidates.is_empty() {
+            self.next_check_ms
+        } else {
+            self.next_delete_ms.min(self.next_check_ms)
+        }
     }
 
     /// Whether a container or TTL node is due (`ContainerManager.getCandidates`).
@@ -62,7 +66,8 @@ impl Node {
         if now.elapsed_ms >= check.next_check_ms {
             check.next_check_ms = now.elapsed_ms + check.rules.interval_ms;
             if check.candidates.is_empty() {
-                let due = tree.expirable().map(|id| tree.node(id)).filter(|node| check.is_due(node, now.wall_ms));
+                let due =
+                    tree.expirable().map(|id| tree.node(id)).filter(|node| check.is_due(node, now.wall_ms));
                 check.candidates = due.map(|node| ByteStr::from(node.path())).collect();
             }
         }

@@ -11,8 +11,8 @@
 //! No I/O, no clock, no randomness, no threads.
 
 mod batch;
-mod containers;
 mod connect;
+mod containers;
 mod queue;
 mod requests;
 
@@ -77,7 +77,14 @@ pub enum Event {
     /// The log is durable up to here.
     Persisted(Zxid),
     /// A connection is gone; its session stays until it expires.
-    Disconnected(SessionId, ConnId),
+    Disconnected {
+        /// Its session.
+        session: SessionId,
+        /// The connection.
+        conn: ConnId,
+        /// When it was last heard of, in ms of the elapsed clock.
+        heard_ms: i64,
+    },
     /// Time has passed. Sessions that [`Node::due_sessions`] named, and when they were last heard of (elapsed ms).
     Tick(Vec<(SessionId, i64)>),
     /// The log takes no more: what is queued stays undecided.
@@ -105,6 +112,11 @@ impl LogBatch {
         self.entries.iter().map(|(zxid, range)| (*zxid, &self.bytes[range.clone()]))
     }
 
+    /// Number of entries.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Whether there is nothing to append.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
@@ -113,11 +125,6 @@ impl LogBatch {
     /// Bytes of all bodies.
     pub fn len_bytes(&self) -> usize {
         self.bytes.len()
-    }
-
-    /// The last zxid.
-    pub fn last_zxid(&self) -> Option<Zxid> {
-        self.entries.last().map(|(zxid, _)| *zxid)
     }
 }
 
@@ -189,10 +196,15 @@ impl Node {
                 }
             }
             Event::Persisted(zxid) => {
-                assert!(zxid <= self.proposed, "{zxid} is durable, but the last proposed is {}", self.proposed);
+                assert!(
+                    zxid <= self.proposed,
+                    "{zxid} is durable, but the last proposed is {}",
+                    self.proposed
+                );
                 self.committed = self.committed.max(zxid);
             }
-            Event::Disconnected(session, conn) => {
+            Event::Disconnected { session, conn, heard_ms } => {
+                self.sessions.touch(session, heard_ms);
                 if self.sessions.conn(session) == Some(conn) {
                     self.sessions.attach(session, None);
                 }

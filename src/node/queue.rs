@@ -1,7 +1,11 @@
 //! What waits for its turn.
 
 use crate::session::ConnId;
-use oxkeeper_codec::{Code, OpCode, SessionId, Zxid, records::RequestHeader, txn::{LoggedTxn, Txn}};
+use oxkeeper_codec::{
+    Code, OpCode, SessionId, Zxid,
+    records::RequestHeader,
+    txn::{LoggedTxn, Txn},
+};
 use std::collections::{BTreeSet, VecDeque};
 
 use super::requests::RequestBody;
@@ -24,7 +28,13 @@ pub(super) enum Queued {
     /// A transaction, and who waits for it.
     Txn { logged: LoggedTxn, answer: Option<Answer> },
     /// A read behind a write of its own session: answered from the tree as it is then.
-    Read { conn: ConnId, session: SessionId, header: RequestHeader, body: RequestBody, identities: Identities },
+    Read {
+        conn: ConnId,
+        session: SessionId,
+        header: RequestHeader,
+        body: RequestBody,
+        identities: Identities,
+    },
     /// What the connection's worker answers, when its turn has come.
     Local { conn: ConnId, header: RequestHeader, body: RequestBody },
     /// An error that uses no zxid.

@@ -1,6 +1,9 @@
 //! Taking in what clients ask.
 
-use super::{Delivery, Node, Now, queue::{Answer, Queued}};
+use super::{
+    Delivery, Node, Now,
+    queue::{Answer, Queued},
+};
 use crate::{
     auth::Identities,
     processor::{Proposal, Refusal, read},
@@ -8,11 +11,7 @@ use crate::{
     tree::Tree,
 };
 use bytes::Bytes;
-use oxkeeper_codec::{
-    Code, OpCode, SessionId,
-    records::RequestHeader,
-    request::Handshake,
-};
+use oxkeeper_codec::{Code, OpCode, SessionId, records::RequestHeader, request::Handshake};
 
 /// A request's body: what follows its header.
 pub type RequestBody = Bytes;

@@ -2,13 +2,16 @@
 
 use super::{Outcome, Preparation, parent_path, path, pending::Record};
 use crate::tree::{AclRef, MAX_TTL_MS, Owner};
+use bytes::Bytes;
 use oxkeeper_codec::{
     ByteStr, Code, OpCode, Perms,
-    records::{Acl, AclList, CreateContainerTxn, CreateRequest, CreateTtlRequest, CreateTtlTxn, CreateTxn, StatPersisted},
+    records::{
+        Acl, AclList, CreateContainerTxn, CreateRequest, CreateTtlRequest, CreateTtlTxn, CreateTxn,
+        StatPersisted,
+    },
     request::CREATE_FLAGS,
     txn::Txn,
 };
-use bytes::Bytes;
 
 /// The bits of `CreateMode`'s flags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,6 +16,7 @@ use crate::{
     auth::{AuthConfig, Identities},
     tree::{Tree, quota},
 };
+use bytes::Bytes;
 use oxkeeper_codec::{
     ByteStr, Code, Decode, OpCode, Reader, SessionId, Zxid,
     file::DIGEST_VERSION,
@@ -23,7 +24,6 @@ use oxkeeper_codec::{
     request::{WriteOp, decode_multi},
     txn::{LoggedTxn, Txn},
 };
-use bytes::Bytes;
 use pending::{Pending, Record, Savepoint};
 
 /// The rules that are settings.
@@ -173,7 +173,8 @@ impl Processor {
             op: txn.op(),
         };
         let tree_digest = self.pending.digest().cast_signed();
-        let digest = self.pending.keeps_digest().then_some(TxnDigest { version: DIGEST_VERSION, tree_digest });
+        let digest =
+            self.pending.keeps_digest().then_some(TxnDigest { version: DIGEST_VERSION, tree_digest });
         LoggedTxn { header, txn, digest }
     }
 }
@@ -300,7 +301,10 @@ impl Preparation<'_> {
         if record.children > 0 {
             return Err(Code::NOT_EMPTY);
         }
-        if matches!(self.tree.options().owners.read(record.stat.ephemeral_owner), crate::tree::Owner::Session(_)) {
+        if matches!(
+            self.tree.options().owners.read(record.stat.ephemeral_owner),
+            crate::tree::Owner::Session(_)
+        ) {
             return Err(Code::BAD_VERSION);
         }
         self.remove(path);

@@ -58,8 +58,24 @@ mod tests {
             assert_eq!(validate(good), Ok(()), "{good:?}");
         }
         for bad in [
-            "", "a", "a/b", "/a/", "//", "/a//b", "/.", "/..", "/a/./b", "/a/../b", "/\0", "/\u{1f}", "/\u{7f}",
-            "/\u{9f}", "/\u{f8ff}", "/\u{e000}", "/\u{fff0}", "/\u{1f600}",
+            "",
+            "a",
+            "a/b",
+            "/a/",
+            "//",
+            "/a//b",
+            "/.",
+            "/..",
+            "/a/./b",
+            "/a/../b",
+            "/\0",
+            "/\u{1f}",
+            "/\u{7f}",
+            "/\u{9f}",
+            "/\u{f8ff}",
+            "/\u{e000}",
+            "/\u{fff0}",
+            "/\u{1f600}",
         ] {
             assert_eq!(validate(bad), Err(Code::BAD_ARGUMENTS), "{bad:?}");
         }

@@ -5,9 +5,9 @@
 //! is the one that the tree will have once all of them are.
 
 use crate::tree::{self, AclRef, Tree};
-use oxkeeper_codec::{ByteStr, SessionId, Zxid, records::StatPersisted};
-use hashbrown::HashMap;
 use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use oxkeeper_codec::{ByteStr, SessionId, Zxid, records::StatPersisted};
 use std::collections::VecDeque;
 
 /// A znode as it will be.
@@ -89,7 +89,14 @@ impl Pending {
     }
 
     /// Records what a znode will be, `None` for gone, and takes the difference of digests into account.
-    pub(super) fn put(&mut self, tree: &Tree, zxid: Zxid, path: &ByteStr, record: Option<Record>, undo: &mut Savepoint) {
+    pub(super) fn put(
+        &mut self,
+        tree: &Tree,
+        zxid: Zxid,
+        path: &ByteStr,
+        record: Option<Record>,
+        undo: &mut Savepoint,
+    ) {
         if tree.options().digest {
             let digest = |record: &Record| tree::node_digest(record.crc, &record.stat);
             let old = self.get(tree, path).as_ref().map_or(0, digest);

@@ -198,7 +198,8 @@ impl<'t, 'a> Reading<'t, 'a> {
     fn get_ephemerals(&mut self, request: &GetEphemeralsRequest<'_>) -> Result<(), Code> {
         let prefix = request.prefix_path.as_deref().unwrap_or_default();
         let all = matches!(prefix.trim(), "" | "/");
-        let paths = self.tree.ephemerals_of(self.asker.session).filter(|path| all || path.starts_with(prefix));
+        let paths =
+            self.tree.ephemerals_of(self.asker.session).filter(|path| all || path.starts_with(prefix));
         let paths: Vec<ByteStr> = paths.map(ByteStr::from).collect();
         paths.encode(self.out);
         Ok(())
@@ -213,8 +214,11 @@ impl<'t, 'a> Reading<'t, 'a> {
                     OpResult::GetData(node.data().map(bytes::Bytes::copy_from_slice), node.stat())
                 }),
                 ReadOp::GetChildren(request) => {
-                    let name = |node: NodeRef<'_>| ByteStr::from_bytes_lossy(bytes::Bytes::copy_from_slice(node.name()));
-                    self.readable(&request.path).map(|node| OpResult::GetChildren(node.children().map(name).collect()))
+                    let name = |node: NodeRef<'_>| {
+                        ByteStr::from_bytes_lossy(bytes::Bytes::copy_from_slice(node.name()))
+                    };
+                    self.readable(&request.path)
+                        .map(|node| OpResult::GetChildren(node.children().map(name).collect()))
                 }
             };
             let result = result.unwrap_or_else(OpResult::Error);

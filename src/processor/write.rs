@@ -6,8 +6,8 @@ use bytes::Bytes;
 use oxkeeper_codec::{
     Code, Perms,
     records::{
-        CheckVersionRequest, CheckVersionTxn, DeleteRequest, DeleteTxn, SetAclRequest, SetAclTxn, SetDataRequest,
-        SetDataTxn,
+        CheckVersionRequest, CheckVersionTxn, DeleteRequest, DeleteTxn, SetAclRequest, SetAclTxn,
+        SetDataRequest, SetDataTxn,
     },
     txn::Txn,
 };

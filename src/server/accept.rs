@@ -1,20 +1,15 @@
 //! Taking in connections: one task on the first worker, which gives each to the worker with the fewest.
 
-use super::{hub::Item, worker::Worker};
-use std::{
-    io,
-    net::{SocketAddr, TcpListener, TcpStream},
-    rc::Rc,
-    time::Duration,
-};
-use tokio::io::unix::AsyncFd;
+use super::{hub::Mail, worker::Worker};
+use std::{io, net::SocketAddr, rc::Rc, time::Duration};
+use tokio::net::{TcpListener, TcpStream};
 
 /// How long to wait when the system has no more descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Accepts connections for as long as the server runs.
-pub(super) async fn accept(worker: Rc<Worker>, listener: TcpListener) {
-    let listener = match AsyncFd::new(listener) {
+pub(super) async fn accept(worker: Rc<Worker>, listener: std::net::TcpListener) {
+    let listener = match TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => {
             tracing::error!(%error, "cannot listen: the runtime does not take the listener");
@@ -22,19 +17,13 @@ pub(super) async fn accept(worker: Rc<Worker>, listener: TcpListener) {
         }
     };
     loop {
-        let Ok(mut ready) = listener.readable().await else { return };
-        loop {
-            match listener.get_ref().accept() {
-                Ok((stream, peer)) => place(&worker, stream, peer),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(PAUSE).await;
-                    break;
-                }
+        match listener.accept().await {
+            Ok((stream, peer)) => place(&worker, stream, peer),
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(PAUSE).await;
             }
         }
-        ready.clear_ready();
     }
 }
 
@@ -46,23 +35,23 @@ fn place(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
         tracing::warn!(%peer, ?refused, "closing the connection: too many");
         return;
     }
-    if let Err(error) = prepare(&stream, hub.config.client.tcp_keep_alive) {
-        tracing::debug!(%peer, %error, "cannot set up the connection");
-        hub.limits.close(peer.ip());
-        return;
-    }
     let fewest = hub.workers.iter().enumerate().min_by_key(|(_, port)| port.stats.connections.get());
     let target = fewest.map_or(0, |(index, _)| index);
-    if target == worker.index {
-        worker.adopt(&mut worker.state.borrow_mut(), stream, peer);
-    } else {
-        // The inbox belongs to that worker's lock.
-        hub.pass_on(target, Item::Accepted(stream, peer));
+    let placed = prepare(&stream, hub.config.client.tcp_keep_alive).and_then(|()| {
+        if target == worker.index {
+            worker.adopt(stream, peer);
+        } else {
+            hub.post(target, Mail::Accepted(stream.into_std()?, peer));
+        }
+        Ok(())
+    });
+    if let Err(error) = placed {
+        tracing::debug!(%peer, %error, "cannot set up the connection");
+        hub.limits.close(peer.ip());
     }
 }
 
 fn prepare(stream: &TcpStream, keep_alive: bool) -> io::Result<()> {
-    stream.set_nonblocking(true)?;
     stream.set_nodelay(true)?;
-    socket2::SockRef::from(stream).set_keepalive(keep_alive)
+    if keep_alive { socket2::SockRef::from(stream).set_keepalive(true) } else { Ok(()) }
 }

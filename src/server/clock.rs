@@ -32,6 +32,11 @@ impl Clock {
     }
 }
 
+/// Now, for waits.
+pub fn now() -> Instant {
+    Instant::now()
+}
+
 /// Milliseconds since 1970.
 pub fn wall_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -2,12 +2,7 @@
 
 use crate::{auth::Identities, session::ConnId, watch::ConnKey};
 use oxkeeper_codec::{OpCode, SessionId, Zxid};
-use std::{
-    collections::VecDeque,
-    net::SocketAddr,
-    rc::Rc,
-    task::Waker,
-};
+use std::{collections::VecDeque, net::SocketAddr, rc::Rc, task::Waker};
 use tokio::net::TcpStream;
 
 /// Where a connection is in its life.
@@ -32,6 +27,8 @@ pub(super) struct Waiting {
     pub(super) xid: i32,
     /// Its size in bytes.
     pub(super) len: u32,
+    /// Whether it counts as a large one.
+    pub(super) large: bool,
 }
 
 /// What four-letter words tell about a connection.
@@ -98,6 +95,8 @@ pub(super) struct Conn {
     pub(super) stream: Rc<TcpStream>,
     pub(super) peer: SocketAddr,
     pub(super) phase: Phase,
+    /// Its session, also while it is closing.
+    pub(super) session: Option<SessionId>,
     pub(super) timeout_ms: i32,
     pub(super) identities: Identities,
     /// Bytes that are not a whole frame yet, or that wait until the connection may go on.
@@ -107,6 +106,8 @@ pub(super) struct Conn {
     pub(super) sent_to: usize,
     /// Requests that the sequencer has, oldest first.
     pub(super) waiting: VecDeque<Waiting>,
+    /// Whether it waits for requests in work before it reads on.
+    pub(super) held_back: bool,
     /// Whether it stands in the list of connections to be flushed.
     pub(super) dirty: bool,
     /// When it was last heard of, in ms of the elapsed clock.
@@ -123,12 +124,14 @@ impl Conn {
             stream: Rc::new(stream),
             peer,
             phase: Phase::Fresh,
+            session: None,
             timeout_ms: 0,
             identities: Identities::new(peer.ip()),
             input: Vec::new(),
             output: Vec::new(),
             sent_to: 0,
             waiting: VecDeque::new(),
+            held_back: false,
             dirty: false,
             heard_ms: now_ms,
             waker: None,
@@ -136,17 +139,16 @@ impl Conn {
         }
     }
 
-    /// Its session, if it has one.
-    pub(super) const fn session(&self) -> Option<SessionId> {
-        match self.phase {
-            Phase::Open(session) => Some(session),
-            Phase::Fresh | Phase::Connecting | Phase::Closing => None,
-        }
-    }
-
     /// Bytes that wait to be sent.
     pub(super) const fn unsent(&self) -> usize {
         self.output.len() - self.sent_to
+    }
+
+    /// Lets its task look again if it has input that it was not allowed to answer.
+    pub(super) fn wake_if_held_back(&self) {
+        if !self.input.is_empty() || self.held_back {
+            self.wake();
+        }
     }
 
     /// Lets its task look again.

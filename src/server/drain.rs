@@ -30,8 +30,6 @@ pub(super) fn item(worker: &Worker, state: &mut State, guard: &mut Guard<'_>, it
     match item {
         Item::Batch(batch) => self::batch(worker, state, guard, &batch),
         Item::Deliver(delivery) => deliver(worker, state, delivery),
-        Item::Query(query) => query(state, &mut guard.shard),
-        Item::Accepted(..) | Item::Stop => unreachable!("the worker takes these itself"),
     }
 }
 
@@ -98,7 +96,7 @@ fn finish_waiting(worker: &Worker, state: &mut State, id: ConnId) -> Option<(i64
     }
     let latency_ms = now_ms - waiting.since_ms;
     let stats = worker.stats();
-    stats.finished(&waiting);
+    stats.finished(waiting.len, waiting.large);
     Some((latency_ms, waiting.xid))
 }
 
@@ -130,7 +128,14 @@ fn send(state: &mut State, id: ConnId, frame: &[u8]) {
     state.mark_dirty(slot_of(id));
 }
 
-fn connected(worker: &Worker, state: &mut State, id: ConnId, session: SessionId, timeout_ms: i32, frame: &[u8]) {
+fn connected(
+    worker: &Worker,
+    state: &mut State,
+    id: ConnId,
+    session: SessionId,
+    timeout_ms: i32,
+    frame: &[u8],
+) {
     send(state, id, frame);
     let now_ms = state.now_ms;
     let Some(conn) = state.conn_by_id(id) else { return };

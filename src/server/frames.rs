@@ -79,9 +79,17 @@ fn max_len(hub: &Hub) -> usize {
 type Guard<'a> = ReadGuard<'a, Tree, Shard>;
 
 /// Answers what is whole of a connection's input; keeps the rest.
-pub(super) fn take_in(worker: &Worker, state: &mut State, guard: &mut Guard<'_>, id: ConnId, input: &[u8]) -> Pace {
+pub(super) fn take_in(
+    worker: &Worker,
+    state: &mut State,
+    guard: &mut Guard<'_>,
+    id: ConnId,
+    input: &[u8],
+) -> Pace {
+    let now_ms = state.now_ms;
     let Some(conn) = state.conn_by_id(id) else { return Pace::Close };
-    conn.heard_ms = worker.hub.clock.elapsed_ms();
+    conn.heard_ms = now_ms;
+    guard.shard.note_heard(id, now_ms);
     let mut kept = std::mem::take(&mut conn.input);
     let whole = if kept.is_empty() {
         input
@@ -106,7 +114,13 @@ pub(super) fn take_in(worker: &Worker, state: &mut State, guard: &mut Guard<'_>,
 }
 
 /// Answers frames until one is not whole or the connection has to wait. Returns the bytes used.
-fn frames(worker: &Worker, state: &mut State, guard: &mut Guard<'_>, id: ConnId, input: &[u8]) -> (usize, Pace) {
+fn frames(
+    worker: &Worker,
+    state: &mut State,
+    guard: &mut Guard<'_>,
+    id: ConnId,
+    input: &[u8],
+) -> (usize, Pace) {
     let max_len = max_len(&worker.hub);
     let mut at = 0;
     loop {
@@ -243,13 +257,15 @@ fn forward(
     let now_ms = state.now_ms;
     let Some(conn) = state.conn_by_id(id) else { return };
     let len = u32::try_from(body.len()).unwrap_or(u32::MAX);
-    conn.waiting.push_back(Waiting { since_ms: now_ms, xid: header.xid, len });
+    let threshold = worker.hub.config.throttle.large_request_threshold_bytes;
+    let large = threshold.is_some_and(|threshold| len > threshold);
+    conn.waiting.push_back(Waiting { since_ms: now_ms, xid: header.xid, len, large });
     if header.op == OpCode::CLOSE_SESSION {
         // Whatever follows is not looked at.
         conn.input = Vec::new();
     }
     let identities = conn.identities.clone();
-    worker.stats().began(len, worker.hub.config.throttle.large_request_threshold_bytes);
+    worker.stats().began(len, large);
     let body = Bytes::copy_from_slice(&body[HEADER_LEN..]);
     state.requests.push(Request::Op { conn: id, session, header, body, identities });
 }

@@ -1,13 +1,22 @@
 //! What all threads of a server share.
 
-use super::{clock::Clock, limits::Limits, mailbox::Mailbox, stats::{ServerStats, WorkerStats}, token};
+use super::{
+    clock::Clock,
+    conn::slot_of,
+    limits::Limits,
+    mailbox::Mailbox,
+    stats::{ServerStats, WorkerStats},
+    token,
+};
 use crate::{
     auth::AuthConfig,
     config::Config,
     node::{CommittedBatch, Delivery},
+    session::ConnId,
     tree::Tree,
     watch::WatchTable,
 };
+use parking_lot::Mutex;
 use std::{
     net::{SocketAddr, TcpStream},
     sync::{Arc, atomic::AtomicBool},
@@ -26,17 +35,44 @@ pub(super) struct Shard {
     pub(super) inbox: Vec<Item>,
     /// The watches of its connections.
     pub(super) watches: WatchTable,
+    /// By slot: the connection, and when it was last heard of (ms of the elapsed clock).
+    pub(super) heard: Vec<(ConnId, i64)>,
+}
+
+impl Shard {
+    pub(super) const fn new(hash_seed: u64) -> Self {
+        Self { inbox: Vec::new(), watches: WatchTable::new(hash_seed), heard: Vec::new() }
+    }
+
+    /// The connection was heard of.
+    pub(super) fn note_heard(&mut self, conn: ConnId, now_ms: i64) {
+        let slot = slot_of(conn).0 as usize;
+        if slot >= self.heard.len() {
+            self.heard.resize(slot + 1, (ConnId(0), 0));
+        }
+        self.heard[slot] = (conn, now_ms);
+    }
+
+    /// When the connection was last heard of, in ms; `None` if its slot has another by now.
+    pub(super) fn last_heard(&self, conn: ConnId) -> Option<i64> {
+        self.heard.get(slot_of(conn).0 as usize).filter(|(id, _)| *id == conn).map(|(_, heard_ms)| *heard_ms)
+    }
 }
 
 /// A question that a worker answers from its own state.
 pub(super) type WorkerQuery = Box<dyn FnOnce(&mut super::worker::State, &mut Shard) + Send>;
 
 /// One thing in an inbox.
+#[derive(Debug)]
 pub(super) enum Item {
     /// Transactions took effect. Enters while all locks are held.
     Batch(Arc<CommittedBatch>),
     /// For one connection; depends on no transaction that is not applied.
     Deliver(Delivery),
+}
+
+/// What a worker is told that has nothing to do with the tree.
+pub(super) enum Mail {
     /// A new connection.
     Accepted(TcpStream, SocketAddr),
     /// A question.
@@ -45,11 +81,9 @@ pub(super) enum Item {
     Stop,
 }
 
-impl std::fmt::Debug for Item {
+impl std::fmt::Debug for Mail {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Batch(_) => "Batch",
-            Self::Deliver(_) => "Deliver",
             Self::Accepted(..) => "Accepted",
             Self::Query(_) => "Query",
             Self::Stop => "Stop",
@@ -64,6 +98,8 @@ pub(super) struct WorkerPort {
     pub(super) notify: Notify,
     /// Its figures.
     pub(super) stats: WorkerStats,
+    /// Mail, in no order with the inbox.
+    pub(super) mail: Mutex<Vec<Mail>>,
 }
 
 /// Shared by all threads of one server.
@@ -83,6 +119,26 @@ impl Hub {
     /// Requests in work on all workers.
     pub(super) fn outstanding(&self) -> u64 {
         self.workers.iter().map(|worker| worker.stats.outstanding.get()).sum()
+    }
+
+    /// Bytes of requests in work on all workers.
+    pub(super) fn bytes_in_work(&self) -> u64 {
+        self.workers.iter().map(|worker| worker.stats.bytes_in_work.get()).sum()
+    }
+
+    /// Whether a request of so many bytes goes over the budget of large ones.
+    pub(super) fn refuses_large(&self, len: usize) -> bool {
+        let throttle = &self.config.throttle;
+        let Some(threshold) = throttle.large_request_threshold_bytes else { return false };
+        let len = u64::try_from(len).unwrap_or(u64::MAX);
+        let in_work: u64 = self.workers.iter().map(|worker| worker.stats.large_bytes.get()).sum();
+        len > u64::from(threshold) && in_work + len > u64::from(throttle.large_request_max_bytes)
+    }
+
+    /// Leaves mail for a worker.
+    pub(super) fn post(&self, worker: usize, mail: Mail) {
+        self.workers[worker].mail.lock().push(mail);
+        self.workers[worker].notify.notify_one();
     }
 
     /// Connections open on all workers.

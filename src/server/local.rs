@@ -60,14 +60,20 @@ pub(super) fn answer(
         OpCode::CHECK_WATCHES | OpCode::REMOVE_WATCHES => {
             Answer::new(zxid, check_or_remove(&mut guard.shard, id, header.op, body))
         }
-        OpCode::SET_WATCHES => Answer::new(zxid, decode_set_watches(body).map(|request| {
-            set_watches(worker, state, guard, id, &request);
-            Vec::new()
-        })),
-        OpCode::SET_WATCHES2 => Answer::new(zxid, decode::<SetWatches2>(body).map(|request| {
-            set_watches(worker, state, guard, id, &request);
-            Vec::new()
-        })),
+        OpCode::SET_WATCHES => Answer::new(
+            zxid,
+            decode_set_watches(body).map(|request| {
+                set_watches(worker, state, guard, id, &request);
+                Vec::new()
+            }),
+        ),
+        OpCode::SET_WATCHES2 => Answer::new(
+            zxid,
+            decode::<SetWatches2>(body).map(|request| {
+                set_watches(worker, state, guard, id, &request);
+                Vec::new()
+            }),
+        ),
         _ => Answer { zxid: Zxid(-1), result: Err(Code::UNIMPLEMENTED), closes: true },
     };
     send(worker, state, id, header, answer);
@@ -116,7 +122,8 @@ fn authenticate(worker: &Worker, state: &mut State, id: ConnId, body: &[u8]) -> 
     let Ok(packet) = AuthPacket::from_slice(body) else { return refused(Code::MARSHALLING_ERROR) };
     let Some(conn) = state.conn_by_id(id) else { return refused(Code::AUTH_FAILED) };
     let Conn { identities, peer, .. } = conn;
-    match auth::authenticate(&worker.hub.auth, &packet.scheme, packet.auth.as_deref(), peer.ip(), identities) {
+    match auth::authenticate(&worker.hub.auth, &packet.scheme, packet.auth.as_deref(), peer.ip(), identities)
+    {
         Ok(()) => Answer::new(Zxid::ZERO, Ok(Vec::new())),
         Err(error) => {
             tracing::warn!(%peer, scheme = %packet.scheme, %error, "authentication failed");

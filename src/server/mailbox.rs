@@ -17,16 +17,23 @@ pub enum Message {
     /// Requests of one poll round of one worker.
     Requests(Vec<Request>),
     /// A connection is gone.
-    Disconnected(SessionId, ConnId),
+    Disconnected {
+        /// Its session.
+        session: SessionId,
+        /// The connection.
+        conn: ConnId,
+        /// When it was last heard of, in ms of the elapsed clock.
+        heard_ms: i64,
+    },
     /// The log is durable up to here.
     Persisted(Zxid),
     /// The log takes no more for now.
     LogFailed,
     /// The log has taken all that it was given.
     LogRecovered,
-    /// The snapshot writer has room for more, or is done (true), or has failed (false).
+    /// The snapshot writer has room for more.
     SnapshotRoom,
-    /// The snapshot is written, or could not be.
+    /// The snapshot is written, or given up.
     SnapshotEnded,
     /// A question.
     Query(Query),

@@ -12,6 +12,11 @@ impl Counter {
         self.0.store(self.0.load(Relaxed).wrapping_add(n), Relaxed);
     }
 
+    /// Takes from the figure. Only one thread may call this.
+    pub fn subtract(&self, n: u64) {
+        self.0.store(self.0.load(Relaxed).wrapping_sub(n), Relaxed);
+    }
+
     /// Adds to the figure, from any thread.
     pub fn add_shared(&self, n: u64) {
         self.0.fetch_add(n, Relaxed);
@@ -39,7 +44,12 @@ pub struct Latency {
 
 impl Default for Latency {
     fn default() -> Self {
-        Self { count: Counter::default(), sum: Counter::default(), min: AtomicI64::new(i64::MAX), max: AtomicI64::new(0) }
+        Self {
+            count: Counter::default(),
+            sum: Counter::default(),
+            min: AtomicI64::new(i64::MAX),
+            max: AtomicI64::new(0),
+        }
     }
 }
 
@@ -116,8 +126,30 @@ pub struct WorkerStats {
     pub connections: Counter,
     /// Requests in work now.
     pub outstanding: Counter,
+    /// Bytes of requests in work now.
+    pub bytes_in_work: Counter,
     /// Bytes of large requests in work now.
     pub large_bytes: Counter,
+}
+
+impl WorkerStats {
+    /// A request of `len` bytes is handed to the sequencer; `large`: it counts as large.
+    pub(super) fn began(&self, len: u32, large: bool) {
+        self.outstanding.add(1);
+        self.bytes_in_work.add(u64::from(len));
+        if large {
+            self.large_bytes.add(u64::from(len));
+        }
+    }
+
+    /// It is answered, or nobody waits for it any more.
+    pub(super) fn finished(&self, len: u32, large: bool) {
+        self.outstanding.subtract(1);
+        self.bytes_in_work.subtract(u64::from(len));
+        if large {
+            self.large_bytes.subtract(u64::from(len));
+        }
+    }
 }
 
 /// Figures of the whole server.
@@ -127,6 +159,8 @@ pub struct ServerStats {
     pub fsync_threshold_exceeded: Counter,
     /// Transactions after which the tree's digest was not the one foreseen.
     pub digest_mismatches: Counter,
+    /// Syncs of the log.
+    pub syncs: Counter,
     /// Snapshots written.
     pub snapshots: Counter,
     /// Connections refused over a limit.

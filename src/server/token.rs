@@ -40,7 +40,8 @@ pub struct Writer<T, S> {
 pub fn share<T, S>(tree: T, shards: impl IntoIterator<Item = S>) -> (Writer<T, S>, Vec<Reader<T, S>>) {
     let locks = shards.into_iter().map(|shard| Lock(Mutex::new(shard))).collect();
     let shared = Arc::new(Shared { tree: UnsafeCell::new(tree), locks });
-    let readers = (0..shared.locks.len()).map(|index| Reader { shared: Arc::clone(&shared), index }).collect();
+    let readers =
+        (0..shared.locks.len()).map(|index| Reader { shared: Arc::clone(&shared), index }).collect();
     (Writer { shared }, readers)
 }
 

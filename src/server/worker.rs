@@ -11,12 +11,12 @@ use super::{
     conn::{Conn, Phase, conn_id},
     drain, flush,
     frames::{self, Pace},
-    hub::{Hub, Item, Shard, TreeReader},
+    hub::{Hub, Mail, Shard, TreeReader},
     mailbox::Message,
 };
 use crate::{node::Request, session::ConnId, watch::ConnKey};
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     future::poll_fn,
     io,
     net::SocketAddr,
@@ -43,7 +43,6 @@ pub(super) struct Worker {
     /// Wakes the task that hands requests over; it runs once every task that is ready now has run.
     handover: Notify,
     stopped: Notify,
-    stopping: Cell<bool>,
 }
 
 /// The connections of a worker.
@@ -134,7 +133,8 @@ impl Worker {
         reader: TreeReader,
         listener: Option<std::net::TcpListener>,
     ) -> io::Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().event_interval(512).build()?;
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().event_interval(512).build()?;
         let lists = super::lists::ListCache::new(hub.config.limits.children_cache_entries);
         let worker = Rc::new(Self {
             index,
@@ -143,7 +143,6 @@ impl Worker {
             state: RefCell::new(State::new(lists)),
             handover: Notify::new(),
             stopped: Notify::new(),
-            stopping: Cell::new(false),
         });
         let local = LocalSet::new();
         local.block_on(&runtime, async {
@@ -163,6 +162,10 @@ impl Worker {
     async fn watch_inbox(worker: Rc<Self>) {
         loop {
             worker.hub.workers[worker.index].notify.notified().await;
+            let mail = std::mem::take(&mut *worker.hub.workers[worker.index].mail.lock());
+            for mail in mail {
+                worker.mail(mail);
+            }
             worker.wake_up(|_, _, _| {});
         }
     }
@@ -181,7 +184,8 @@ impl Worker {
     /// Closes connections that never set up a session.
     async fn reap(worker: Rc<Self>) {
         let limit_ms = i64::from(worker.hub.config.client.sessionless_timeout_ms).max(1);
-        let mut interval = tokio::time::interval(std::time::Duration::from_millis(limit_ms.cast_unsigned().max(10) / 2));
+        let mut interval =
+            tokio::time::interval(std::time::Duration::from_millis(limit_ms.cast_unsigned().max(10) / 2));
         loop {
             interval.tick().await;
             let now_ms = worker.hub.clock.elapsed_ms();
@@ -194,17 +198,24 @@ impl Worker {
         }
     }
 
+    fn mail(self: &Rc<Self>, mail: Mail) {
+        match mail {
+            Mail::Accepted(stream, peer) => match TcpStream::from_std(stream) {
+                Ok(stream) => self.adopt(stream, peer),
+                Err(error) => {
+                    tracing::warn!(%peer, %error, "cannot take in the connection");
+                    self.hub.limits.close(peer.ip());
+                }
+            },
+            Mail::Query(query) => query(&mut self.state.borrow_mut(), &mut self.reader.lock().shard),
+            Mail::Stop => self.stopped.notify_one(),
+        }
+    }
+
     /// Takes in a new connection.
-    pub(super) fn adopt(self: &Rc<Self>, state: &mut State, stream: std::net::TcpStream, peer: SocketAddr) {
-        let stream = match TcpStream::from_std(stream) {
-            Ok(stream) => stream,
-            Err(error) => {
-                tracing::warn!(%peer, %error, "cannot take in the connection");
-                self.hub.limits.close(peer.ip());
-                return;
-            }
-        };
-        let id = state.insert(self.index, stream, peer, self.hub.clock.elapsed_ms());
+    pub(super) fn adopt(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr) {
+        let now_ms = self.hub.clock.elapsed_ms();
+        let id = self.state.borrow_mut().insert(self.index, stream, peer, now_ms);
         self.stats().connections.add(1);
         spawn_local(Self::serve(Rc::clone(self), id));
     }
@@ -215,15 +226,13 @@ impl Worker {
         let slot = super::conn::slot_of(id);
         let Some(conn) = worker.state.borrow_mut().remove(slot) else { return };
         worker.reader.lock().shard.watches.remove_conn(slot);
-        worker.stats().connections.add(u64::MAX);
+        worker.stats().connections.subtract(1);
         for waiting in &conn.waiting {
-            worker.stats().finished(waiting);
+            worker.stats().finished(waiting.len, waiting.large);
         }
         worker.hub.limits.close(conn.peer.ip());
-        if conn.timeout_ms > 0
-            && let Some(session) = conn.stats_session()
-        {
-            worker.hub.mailbox.send(Message::Disconnected(session, id));
+        if let Some(session) = conn.session {
+            worker.hub.mailbox.send(Message::Disconnected { session, conn: id, heard_ms: conn.heard_ms });
         }
     }
 
@@ -325,30 +334,19 @@ impl Worker {
     ) {
         let mut state = self.state.borrow_mut();
         state.now_ms = self.hub.clock.elapsed_ms();
-        let mut accepted = Vec::new();
         {
             let mut guard = self.reader.lock();
             if !guard.shard.inbox.is_empty() {
                 let items = std::mem::take(&mut guard.shard.inbox);
                 for item in items {
-                    match item {
-                        Item::Accepted(stream, peer) => accepted.push((stream, peer)),
-                        Item::Stop => self.stopping.set(true),
-                        item => drain::item(self, &mut state, &mut guard, item),
-                    }
+                    drain::item(self, &mut state, &mut guard, item);
                 }
             }
             work(self, &mut state, &mut guard);
-        }
-        for (stream, peer) in accepted {
-            self.adopt(&mut state, stream, peer);
         }
         if !state.requests.is_empty() {
             self.handover.notify_one();
         }
         flush::flush_dirty(&mut state);
-        if self.stopping.get() {
-            self.stopped.notify_one();
-        }
     }
 }

@@ -83,7 +83,9 @@ impl SessionTracker {
 
     /// The session was heard of at `heard_ms`. Does nothing to one that is unknown or closing.
     pub fn touch(&mut self, id: SessionId, heard_ms: i64) {
-        let Some(&Session { timeout_ms, deadline_ms, closing: false, .. }) = self.sessions.get(&id) else { return };
+        let Some(&Session { timeout_ms, deadline_ms, closing: false, .. }) = self.sessions.get(&id) else {
+            return;
+        };
         let later = self.deadline(heard_ms, timeout_ms);
         if later > deadline_ms {
             self.unlist(id);

@@ -58,7 +58,12 @@ impl Tree {
     ///
     /// A transaction that cannot be applied to this state (replay over a snapshot that has it already) changes
     /// nothing but what must only grow, and says so in its code.
-    pub fn apply<O: Observer>(&mut self, logged: &LoggedTxn, observer: &mut O, changes: &mut Vec<Change>) -> Applied {
+    pub fn apply<O: Observer>(
+        &mut self,
+        logged: &LoggedTxn,
+        observer: &mut O,
+        changes: &mut Vec<Change>,
+    ) -> Applied {
         let header = &logged.header;
         let applied = Application { tree: self, observer, changes, header }.apply(&logged.txn);
         self.last_zxid = self.last_zxid.max(header.zxid);
@@ -179,7 +184,13 @@ impl<O: Observer> Application<'_, O> {
     }
 
     /// Replay over a snapshot that has the znode: its ACL may be older there, and the parent's counter too.
-    fn create_again(&mut self, new: &NewNode<'_>, parent_path: &str, parent: NodeId, existing: NodeId) -> Code {
+    fn create_again(
+        &mut self,
+        new: &NewNode<'_>,
+        parent_path: &str,
+        parent: NodeId,
+        existing: NodeId,
+    ) -> Code {
         self.observer.before_change(self.tree, parent);
         self.observer.before_change(self.tree, existing);
         let acl = self.tree.acls.acquire(new.acl);
@@ -347,6 +358,20 @@ impl<O: Observer> Application<'_, O> {
 }
 
 impl Tree {
+    /// Deletes what an unknown session left, with no transaction: every member does so while it loads.
+    pub fn forget_session(&mut self, session: SessionId) {
+        let header = TxnHeader {
+            client_id: session,
+            cxid: 0,
+            zxid: self.last_zxid,
+            time: 0,
+            op: oxkeeper_codec::OpCode::CLOSE_SESSION,
+        };
+        let mut changes = Vec::new();
+        Application { tree: self, observer: &mut (), changes: &mut changes, header: &header }
+            .close_session(session, &[]);
+    }
+
     /// Znodes and bytes of a subtree, its root included.
     pub(super) fn count_subtree(&self, subtree: &str) -> quota::Figures {
         let (mut count, mut bytes) = (0, 0);
@@ -388,4 +413,3 @@ impl Tree {
 fn len_diff(new: usize, old: usize) -> i64 {
     i64::try_from(new).unwrap_or(i64::MAX) - i64::try_from(old).unwrap_or(i64::MAX)
 }
-

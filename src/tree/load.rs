@@ -81,7 +81,8 @@ impl Loader {
             let list = super::AclRef::clone(self.tree.acls.get(id));
             return Ok(self.tree.acls.acquire(&list));
         }
-        let acl = self.acls.get(&number).ok_or_else(|| LoadError::NoAcl { path: path.to_owned(), acl: number })?;
+        let acl =
+            self.acls.get(&number).ok_or_else(|| LoadError::NoAcl { path: path.to_owned(), acl: number })?;
         let id = self.tree.acls.acquire(acl);
         self.ids.insert(number, id);
         Ok(id)

@@ -182,7 +182,9 @@ impl Tree {
 
     /// Sessions that have or had ephemerals, in order, with their paths.
     pub fn ephemerals(&self) -> impl Iterator<Item = (SessionId, Vec<String>)> {
-        self.ephemerals.iter().map(|(&session, ids)| (session, ids.iter().map(|&id| self.node(id).path()).collect()))
+        self.ephemerals
+            .iter()
+            .map(|(&session, ids)| (session, ids.iter().map(|&id| self.node(id).path()).collect()))
     }
 
     /// Containers and TTL nodes, which the container check looks at.
@@ -207,7 +209,14 @@ impl Tree {
     }
 
     /// Adds a znode below `parent`. `acl` is already counted.
-    fn insert_child(&mut self, parent: NodeId, path: &str, data: Option<&[u8]>, acl: AclId, stat: &StatPersisted) -> NodeId {
+    fn insert_child(
+        &mut self,
+        parent: NodeId,
+        path: &str,
+        data: Option<&[u8]>,
+        acl: AclId,
+        stat: &StatPersisted,
+    ) -> NodeId {
         let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
         let slot = u32::try_from(self.nodes.get(parent).children().len()).expect("fewer than 2^32 znodes");
         let id = self.insert_node(parent, slot, name, path, data, acl, stat);

@@ -1,8 +1,8 @@
 //! Rows about who may do what: the digest and ip schemes, and what of SASL and x509 is refused or idle.
 
 use super::{Status, When, accepted, keys};
+use crate::auth::DigestAlgorithm;
 use crate::config::rules::*;
-use crate::config::types::DigestAlgorithm;
 
 keys! {
     SKIP_ACL: OneOf<bool> = "skipACL", exactly(&[("yes", true), ("no", false)]), "no", "<=3.4",
@@ -13,7 +13,7 @@ keys! {
     SUPER_DIGEST: Text = "DigestAuthenticationProvider.superDigest", Text, "unset", "3.2",
         "super:base64; digest of the user who may do everything";
     DIGEST_ALGORITHM: OneOf<DigestAlgorithm> = "DigestAuthenticationProvider.digestAlg",
-        one_of(DigestAlgorithm::WORDS), "SHA1", "3.7.x", "hash of user:password in the digest scheme";
+        one_of(DigestAlgorithm::NAMES), "SHA1", "3.7.x", "hash of user:password in the digest scheme";
     FORWARDED_FOR: Flag = "IPAuthenticationProvider.usexforwardedfor", Flag, "false", "3.9.3",
         "HTTP commands take the client's address from X-Forwarded-For";
     ENFORCE_AUTH: Flag = "enforce.auth.enabled", Flag, "false", "3.7.x",

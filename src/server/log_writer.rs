@@ -1,0 +1,181 @@
+//! The log writer: one thread that appends whole batches, syncs once for all that waits, and says what is durable.
+//!
+//! Invariant: `Persisted` is said only of what a sync that has returned covers. After a failure nothing is said
+//! until everything that was given is durable in a fresh file.
+
+use super::{hub::Hub, mailbox::Message};
+use crate::{
+    node::LogBatch,
+    storage::{Committed, StoreError, TxnLog},
+};
+use parking_lot::{Condvar, Mutex};
+use std::{sync::Arc, time::Duration};
+
+/// Between two attempts to write to a disk that refuses.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Work for the log writer.
+#[derive(Debug)]
+enum Work {
+    Append(LogBatch),
+    Roll,
+    Stop,
+}
+
+/// The log writer's queue.
+#[derive(Debug, Default)]
+pub(super) struct LogQueue {
+    work: Mutex<Vec<Work>>,
+    arrived: Condvar,
+}
+
+impl LogQueue {
+    fn send(&self, work: Work) {
+        self.work.lock().push(work);
+        self.arrived.notify_one();
+    }
+
+    /// Appends entries and makes them durable.
+    pub(super) fn append(&self, batch: LogBatch) {
+        self.send(Work::Append(batch));
+    }
+
+    /// Begins a new file with the next entry: a snapshot begins.
+    pub(super) fn roll(&self) {
+        self.send(Work::Roll);
+    }
+
+    /// Ends once everything before is durable.
+    pub(super) fn stop(&self) {
+        self.send(Work::Stop);
+    }
+
+    fn take(&self) -> Vec<Work> {
+        let mut work = self.work.lock();
+        while work.is_empty() {
+            self.arrived.wait(&mut work);
+        }
+        std::mem::take(&mut work)
+    }
+
+    /// Takes what arrives within `delay`, up to `max_batch` batches in all.
+    fn take_more(&self, taken: &mut Vec<Work>, delay: Duration, max_batch: usize) {
+        let deadline = super::clock::now() + delay;
+        loop {
+            let entries: usize =
+                taken.iter().map(|work| if let Work::Append(b) = work { b.len() } else { 0 }).sum();
+            if entries >= max_batch || matches!(taken.last(), Some(Work::Stop)) {
+                return;
+            }
+            let mut work = self.work.lock();
+            if work.is_empty() && self.arrived.wait_until(&mut work, deadline).timed_out() {
+                return;
+            }
+            taken.append(&mut work);
+        }
+    }
+}
+
+/// The thread's state.
+pub(super) struct LogWriter {
+    hub: Arc<Hub>,
+    queue: Arc<LogQueue>,
+    log: TxnLog,
+    warn_after: Duration,
+}
+
+impl LogWriter {
+    pub(super) fn new(hub: Arc<Hub>, queue: Arc<LogQueue>, log: TxnLog) -> Self {
+        let warn_after = Duration::from_millis(hub.config.storage.fsync_warning_threshold_ms);
+        Self { hub, queue, log, warn_after }
+    }
+
+    /// Runs until it is told to stop.
+    pub(super) fn run(mut self) {
+        let batching = self.hub.config.batching.clone();
+        let max_batch =
+            batching.max_batch_size.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
+        loop {
+            let mut work = self.queue.take();
+            if batching.flush_delay_ms > 0 {
+                self.queue.take_more(&mut work, Duration::from_millis(batching.flush_delay_ms), max_batch);
+            }
+            let mut stop = false;
+            for item in work {
+                match item {
+                    Work::Append(batch) => self.append(&batch),
+                    Work::Roll => self.log.roll(),
+                    Work::Stop => stop = true,
+                }
+            }
+            self.commit(stop);
+            if stop {
+                break;
+            }
+        }
+        if let Err(error) = self.log.close() {
+            tracing::error!(%error, "the log could not be closed");
+        }
+    }
+
+    fn append(&mut self, batch: &LogBatch) {
+        for (zxid, body) in batch.entries() {
+            if let Err(error) = self.log.append(zxid, body) {
+                // The largest packet is far below the largest entry.
+                panic!("the transaction {zxid} cannot be logged: {error}");
+            }
+        }
+    }
+
+    fn commit(&mut self, stopping: bool) {
+        let result = self.log.commit();
+        match result {
+            Ok(committed) => self.committed(committed),
+            Err(error) => self.recover(&error, stopping),
+        }
+    }
+
+    fn committed(&self, committed: Committed) {
+        if committed.sync_time >= self.warn_after {
+            self.hub.stats.fsync_threshold_exceeded.add_shared(1);
+            tracing::warn!(
+                sync_ms = u64::try_from(committed.sync_time.as_millis()).unwrap_or(u64::MAX),
+                entries = committed.entries,
+                bytes = committed.bytes,
+                "syncing the transaction log took long; this holds up every write"
+            );
+        }
+        if committed.entries > 0 {
+            self.hub.stats.syncs.add_shared(1);
+        }
+        if let Some(zxid) = committed.through {
+            self.hub.mailbox.send(Message::Persisted(zxid));
+        }
+    }
+
+    /// Tries again until the disk takes what it was given.
+    fn recover(&mut self, error: &StoreError, stopping: bool) {
+        tracing::error!(%error, pending = self.log.pending(), "the transaction log cannot be written: writes are refused, reads go on");
+        self.hub.mailbox.send(Message::LogFailed);
+        loop {
+            let stop = self.hub.stopping.load(std::sync::atomic::Ordering::Relaxed);
+            if stopping || stop {
+                tracing::error!(
+                    pending = self.log.pending(),
+                    "stopping with entries that the disk did not take; none of them was acknowledged"
+                );
+                return;
+            }
+            std::thread::sleep(RETRY);
+            match self.log.retry() {
+                Ok(committed) => {
+                    tracing::info!("the transaction log takes writes again");
+                    self.committed(committed);
+                    self.hub.mailbox.send(Message::LogRecovered);
+                    return;
+                }
+                Err(error) => tracing::debug!(%error, "the transaction log still cannot be written"),
+            }
+        }
+    }
+}

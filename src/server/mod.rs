@@ -1,0 +1,29 @@
+//! The shell: threads, sockets, files and clocks. It executes actions and takes no decision of the protocol.
+//!
+//! Threads: I/O workers ([`worker`]), each with its connections; the sequencer, which owns the node; the log writer;
+//! the snapshot writer. `ARCHITECTURE.md` draws them.
+
+mod accept;
+mod clock;
+mod conn;
+mod drain;
+mod error;
+mod flush;
+mod frames;
+mod hub;
+mod limits;
+mod lists;
+mod local;
+mod log_writer;
+mod mailbox;
+mod recover;
+mod sequencer;
+mod snapshots;
+mod start;
+mod stats;
+mod token;
+mod words;
+mod worker;
+
+pub use error::ServerError;
+pub use start::run;

@@ -1,0 +1,256 @@
+//! The sequencer: the one thread that owns the node. It takes requests, completions and the time, steps the state
+//! machine, and carries out its actions. It never waits for a disk or a socket.
+//!
+//! Invariant: a batch enters the inboxes while all locks are held, in the same hold in which it was applied.
+
+use super::{
+    conn::worker_of,
+    hub::{Hub, Item, TreeWriter},
+    log_writer::LogQueue,
+    mailbox::Message,
+    snapshots::{SnapshotQueue, Step},
+};
+use crate::{
+    node::{Action, CommittedBatch, Delivery, Event, Node},
+    session::ConnId,
+    storage::{SnapshotSchedule, SnapshotTail, ZxidDigest},
+};
+use oxkeeper_codec::{SessionId, file::DIGEST_VERSION};
+use std::{
+    collections::BTreeMap,
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+    time::Duration,
+};
+
+/// Places of the queue that are applied under one hold of all locks.
+const APPLY_AT_ONCE: usize = 128;
+/// A piece of a snapshot, in bytes: a slice of work between two looks at the mailbox.
+const SNAPSHOT_PIECE_BYTES: usize = 32 * 1024;
+/// Between two slices of a snapshot, for the other threads' sake.
+const SNAPSHOT_PAUSE: Duration = Duration::from_micros(200);
+/// What a snapshot may have waiting in memory before it is given up: the disk does not keep up with the changes.
+const SNAPSHOT_BACKLOG_BYTES: usize = 256 << 20;
+/// An inbox that nobody had a reason to look at is looked at when it holds so many batches.
+const INBOX_LONG: usize = 64;
+
+/// The thread's state.
+pub(super) struct Sequencer {
+    hub: Arc<Hub>,
+    node: Node,
+    tree: TreeWriter,
+    log: Arc<LogQueue>,
+    snapshots: Arc<SnapshotQueue>,
+    schedule: SnapshotSchedule,
+    snapshot: Snapshot,
+    stopping: bool,
+}
+
+/// Where the snapshot under way stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Snapshot {
+    /// There is none.
+    None,
+    /// Znodes are being written.
+    Body,
+    /// The disk has to finish it.
+    Ending,
+}
+
+impl Sequencer {
+    pub(super) const fn new(
+        hub: Arc<Hub>,
+        node: Node,
+        tree: TreeWriter,
+        log: Arc<LogQueue>,
+        snapshots: Arc<SnapshotQueue>,
+        schedule: SnapshotSchedule,
+    ) -> Self {
+        Self { hub, node, tree, log, snapshots, schedule, snapshot: Snapshot::None, stopping: false }
+    }
+
+    /// Runs until it is told to stop.
+    pub(super) fn run(mut self) {
+        let mut messages = Vec::new();
+        while !self.stopping {
+            self.hub.mailbox.take(&mut messages, self.deadline());
+            for message in messages.drain(..) {
+                self.message(message);
+            }
+            self.tick();
+            while self.node.can_apply() {
+                self.apply();
+            }
+            self.advance_snapshot();
+        }
+        self.log.stop();
+        self.snapshots.send(Step::Stop);
+    }
+
+    fn deadline(&self) -> std::time::Instant {
+        let tick = self.hub.clock.instant_at(self.node.next_tick_ms());
+        match self.snapshot {
+            Snapshot::Body if self.snapshots.has_room() => tick.min(super::clock::now() + SNAPSHOT_PAUSE),
+            _ => tick,
+        }
+    }
+
+    fn message(&mut self, message: Message) {
+        let event = match message {
+            Message::Requests(requests) => Event::Requests(requests),
+            Message::Disconnected { session, conn, heard_ms } => {
+                Event::Disconnected { session, conn, heard_ms }
+            }
+            Message::Persisted(zxid) => Event::Persisted(zxid),
+            Message::LogFailed => Event::LogFailed,
+            Message::LogRecovered => Event::LogRecovered,
+            Message::SnapshotRoom => return,
+            Message::SnapshotEnded => {
+                self.snapshot = Snapshot::None;
+                return;
+            }
+            Message::Query(query) => {
+                query(&self.node, self.tree.tree());
+                return;
+            }
+            Message::Stop => {
+                self.stopping = true;
+                return;
+            }
+        };
+        self.step(event);
+    }
+
+    fn step(&mut self, event: Event) {
+        let actions = self.node.step(self.hub.clock.now(), self.tree.tree(), event);
+        for action in actions {
+            match action {
+                Action::Append(batch) => {
+                    let (entries, bytes) = (batch.len(), batch.len_bytes());
+                    self.log.append(batch);
+                    let count = |n| u64::try_from(n).unwrap_or(u64::MAX);
+                    if self.schedule.logged(count(entries), count(bytes)) && self.snapshot == Snapshot::None {
+                        self.begin_snapshot();
+                    }
+                }
+                Action::Deliver(deliveries) => self.deliver(deliveries),
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        let now = self.hub.clock.now();
+        if now.elapsed_ms < self.node.next_tick_ms() {
+            return;
+        }
+        let due = self.node.due_sessions(now);
+        let heard = self.last_heard(&due);
+        self.step(Event::Tick(heard));
+    }
+
+    /// Asks the workers when these sessions were last heard of. Sessions without a connection are left out.
+    fn last_heard(&self, sessions: &[SessionId]) -> Vec<(SessionId, i64)> {
+        let mut heard = Vec::new();
+        let mut by_worker: BTreeMap<usize, Vec<(SessionId, ConnId)>> = BTreeMap::new();
+        for &session in sessions {
+            if let Some(conn) = self.node.sessions().conn(session) {
+                by_worker.entry(worker_of(conn)).or_default().push((session, conn));
+            }
+        }
+        for (worker, conns) in by_worker {
+            let shard = self.tree.shard(worker);
+            heard.extend(
+                conns.into_iter().filter_map(|(session, conn)| Some((session, shard.last_heard(conn)?))),
+            );
+        }
+        heard
+    }
+
+    /// Hands these to their workers.
+    fn deliver(&self, deliveries: Vec<Delivery>) {
+        for delivery in deliveries {
+            let worker = worker_of(delivery.conn());
+            self.tree.shard(worker).inbox.push(Item::Deliver(delivery));
+            self.hub.workers[worker].notify.notify_one();
+        }
+    }
+
+    /// Applies a bounded batch under one hold of all locks, and leaves it in the inboxes of those it concerns.
+    fn apply(&mut self) {
+        let mut guard = self.tree.write();
+        let batch = Arc::new(self.node.apply(guard.tree(), APPLY_AT_ONCE));
+        let addressed = addressed(&batch, self.hub.workers.len());
+        let mut wake = Vec::new();
+        for (index, shard) in guard.shards.iter_mut().enumerate() {
+            let concerned = addressed[index];
+            if concerned || !shard.watches.is_empty() {
+                shard.inbox.push(Item::Batch(Arc::clone(&batch)));
+                if concerned || !batch.changes.is_empty() || shard.inbox.len() > INBOX_LONG {
+                    wake.push(index);
+                }
+            }
+        }
+        drop(guard);
+        for index in wake {
+            self.hub.workers[index].notify.notify_one();
+        }
+        for zxid in &batch.digest_mismatches {
+            self.hub.stats.digest_mismatches.add_shared(1);
+            tracing::error!(%zxid, "the tree's digest is not the one that was foreseen: the data of this server may differ from that of others");
+        }
+    }
+
+    fn begin_snapshot(&mut self) {
+        self.schedule.reset([random(), random()]);
+        self.node.begin_snapshot(self.tree.tree());
+        self.log.roll();
+        self.snapshot = Snapshot::Body;
+        self.snapshots.send(Step::Begin(self.tree.tree().last_zxid()));
+    }
+
+    /// Writes a slice of the snapshot under way.
+    fn advance_snapshot(&mut self) {
+        if self.snapshot != Snapshot::Body {
+            return;
+        }
+        let Some(snapshotter) = self.node.snapshot() else { return };
+        if !self.snapshots.has_room() {
+            if snapshotter.waiting() > SNAPSHOT_BACKLOG_BYTES {
+                tracing::error!("the snapshot is given up: the disk does not keep up with the changes");
+                self.node.end_snapshot();
+                self.snapshot = Snapshot::Ending;
+                self.snapshots.send(Step::Abandon);
+            }
+            return;
+        }
+        let done = snapshotter.advance(self.tree.tree(), SNAPSHOT_PIECE_BYTES);
+        let piece = snapshotter.take();
+        let (zxid, digest) = (snapshotter.zxid(), snapshotter.digest());
+        self.snapshots.send(Step::Piece(piece));
+        if done {
+            let config = &self.hub.config;
+            let digest = ZxidDigest { zxid, version: DIGEST_VERSION, digest: digest.cast_signed() };
+            let tail = SnapshotTail {
+                digest: config.tree.digest_enabled.then_some(digest),
+                last_zxid: config.storage.serialize_last_processed_zxid.then_some(zxid),
+            };
+            self.node.end_snapshot();
+            self.snapshot = Snapshot::Ending;
+            self.snapshots.send(Step::End(tail));
+        }
+    }
+}
+
+/// Which workers have a connection that a batch is for.
+fn addressed(batch: &CommittedBatch, workers: usize) -> Vec<bool> {
+    let mut addressed = vec![false; workers];
+    for conn in batch.entries.iter().filter_map(crate::node::Entry::conn) {
+        addressed[worker_of(conn)] = true;
+    }
+    addressed
+}
+
+/// A random number, from the seeds that the standard library draws for its maps.
+pub(super) fn random() -> u64 {
+    RandomState::new().hash_one(0u8)
+}
