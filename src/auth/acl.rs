@@ -250,7 +250,7 @@ mod tests {
                 prop_assert!(stored.iter().all(|entry| entry.id.scheme != "auth"));
                 let mut merged = stored.clone();
                 merged.dedup();
-                let again = fixup_acl(&config, Some(&stored), &ids("")).unwrap();
+                let again = fixup_acl(&config, Some(&stored), &ids("")).expect("it was accepted before");
                 prop_assert!(again.iter().all(|entry| merged.contains(entry)));
                 prop_assert!(merged.iter().all(|entry| again.contains(entry)));
             }
