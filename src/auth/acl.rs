@@ -76,3 +76,194 @@ pub fn mask_for_reader(acl: &[Acl]) -> Vec<Acl> {
     };
     acl.iter().map(mask).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// ACLs in short: `31 world:anyone, 1 digest:bob:h`.
+    fn acl(text: &str) -> Vec<Acl> {
+        let entry = |text: &str| {
+            let (perms, id) = text.trim().split_once(' ').expect("perms and id");
+            let (scheme, id) = id.split_once(':').expect("scheme and id");
+            Acl {
+                perms: Perms(perms.parse().expect("a number")),
+                id: Id { scheme: scheme.into(), id: id.into() },
+            }
+        };
+        text.split(',').filter(|text| !text.is_empty()).map(entry).collect()
+    }
+
+    fn short(acl: &[Acl]) -> String {
+        let entries: Vec<_> =
+            acl.iter().map(|a| format!("{} {}:{}", a.perms.0, a.id.scheme, a.id.id)).collect();
+        entries.join(", ")
+    }
+
+    /// A connection from 10.0.0.7 with the identities of an ACL.
+    fn ids(text: &str) -> Identities {
+        let mut ids = Identities::new([10, 0, 0, 7].into());
+        for entry in acl(text) {
+            ids.add(entry.id);
+        }
+        ids
+    }
+
+    const BOB_AND_EVE: &str = "0 digest:bob:h, 0 digest:eve:h";
+
+    fn fixed(text: &str, who: &str) -> Result<String, Code> {
+        fixup_acl(&AuthConfig::default(), Some(&acl(text)), &ids(who)).map(|acl| short(&acl))
+    }
+
+    #[test]
+    fn b118_null_and_empty_are_invalid() {
+        let config = AuthConfig::default();
+        assert_eq!(fixup_acl(&config, None, &ids("")), Err(Code::INVALID_ACL));
+        assert_eq!(fixup_acl(&config, Some(&[]), &ids(BOB_AND_EVE)), Err(Code::INVALID_ACL));
+    }
+
+    #[test]
+    fn b119_equal_entries_are_merged_in_order() {
+        let cases = [
+            ("1 ip:1.2.3.4, 31 world:anyone, 1 ip:1.2.3.4", "1 ip:1.2.3.4, 31 world:anyone"),
+            ("1 world:anyone, 2 world:anyone", "1 world:anyone, 2 world:anyone"),
+            ("1 auth:a, 1 auth:b", "1 digest:bob:h, 1 digest:eve:h, 1 digest:bob:h, 1 digest:eve:h"),
+            ("1 digest:bob:h, 1 auth:", "1 digest:bob:h, 1 digest:bob:h, 1 digest:eve:h"),
+        ];
+        for (sent, stored) in cases {
+            assert_eq!(fixed(sent, BOB_AND_EVE).as_deref(), Ok(stored), "{sent}");
+        }
+    }
+
+    #[test]
+    fn b120_world_is_anyone_and_auth_is_who_has_authenticated() {
+        assert_eq!(fixed("31 world:anyone", "").as_deref(), Ok("31 world:anyone"));
+        assert_eq!(fixed("31 auth:ignored", "0 digest:bob:h").as_deref(), Ok("31 digest:bob:h"));
+        for (sent, who) in [("31 world:else", BOB_AND_EVE), ("31 auth:", ""), ("31 auth:", "0 super:")] {
+            assert_eq!(fixed(sent, who), Err(Code::INVALID_ACL), "{sent}");
+        }
+    }
+
+    #[test]
+    fn b121_ids_are_checked_by_their_scheme() {
+        for sent in ["1 digest:bob:h", "1 ip:10.0.0.0/8", "1 ip:::1", "1 ip:2001:db8::/32"] {
+            assert_eq!(fixed(sent, "").as_deref(), Ok(sent));
+        }
+        for sent in ["1 digest:bob", "1 digest:b:o:b", "1 ip:bob", "1 ip:10.0.0.0/33", "1 ip:"] {
+            assert_eq!(fixed(sent, ""), Err(Code::INVALID_ACL), "{sent}");
+        }
+    }
+
+    #[test]
+    fn b122_one_entry_without_provider_spoils_all() {
+        for scheme in ["super", "sasl", "x509", "", "World", "IP"] {
+            let sent = format!("31 world:anyone, 31 {scheme}:anyone");
+            assert_eq!(fixed(&sent, BOB_AND_EVE), Err(Code::INVALID_ACL), "{sent}");
+        }
+        let config = AuthConfig { digest_enabled: false, ..AuthConfig::default() };
+        for sent in ["1 digest:bob:h", "1 auth:"] {
+            assert_eq!(fixup_acl(&config, Some(&acl(sent)), &ids(BOB_AND_EVE)), Err(Code::INVALID_ACL));
+        }
+    }
+
+    #[test]
+    fn b123_permission_bits_are_stored_as_given() {
+        for sent in ["0 world:anyone", "-1 world:anyone", "1024 world:anyone"] {
+            assert_eq!(fixed(sent, "").as_deref(), Ok(sent));
+        }
+    }
+
+    fn granted(stored: &str, wanted: Perms, who: &str) -> bool {
+        check(&acl(stored), wanted, &ids(who), &AuthConfig::default())
+    }
+
+    #[test]
+    fn b124_an_entry_grants_what_shares_a_bit() {
+        let bob = "0 digest:bob:h";
+        let cases = [
+            ("1 world:anyone", 1, "", true),
+            ("1 world:anyone", 2, "", false),
+            ("1 world:anyone", 1 | 16, "", true),
+            ("16 world:anyone", 1 | 16, "", true),
+            ("14 world:anyone", 1 | 16, "", false),
+            ("0 world:anyone", 31, "", false),
+            ("31 digest:bob:h", 1, bob, true),
+            ("31 digest:bob:h", 1, "", false),
+            ("31 digest:bob:other", 1, bob, false),
+            ("31 digest:eve:h, 2 digest:bob:h, 1 world:anyone", 2, bob, true),
+            ("2 world:anyone, 1 digest:bob:h", 1, bob, true),
+            ("2 world:anyone, 1 digest:bob:h", 1, "", false),
+            ("31 ip:10.0.0.0/8", 1, "", true),
+            ("31 ip:11.0.0.0/8", 1, "", false),
+            ("31 world:else, 31 auth:, 31 super:, 31 sasl:bob", 1, bob, false),
+            ("31 sasl:bob", 1, "0 sasl:bob", false),
+        ];
+        for (stored, wanted, who, expected) in cases {
+            assert_eq!(granted(stored, Perms(wanted), who), expected, "{stored} {wanted} {who}");
+        }
+    }
+
+    #[test]
+    fn b125_an_empty_acl_super_and_skip_acl_let_all_pass() {
+        assert!(granted("", Perms::ALL, ""));
+        assert!(granted("0 digest:bob:h", Perms::READ, "0 super:"));
+        let (skips, nobody) = (AuthConfig { skip_acl: true, ..AuthConfig::default() }, Identities::none());
+        assert!(check(&acl("0 digest:bob:h"), Perms::READ, &nobody, &skips));
+        assert!(!granted("1 digest:bob:h", Perms::READ, ""));
+    }
+
+    #[test]
+    fn b125_a_scheme_that_is_switched_off_grants_nothing() {
+        let config = AuthConfig { digest_enabled: false, ..AuthConfig::default() };
+        assert!(!check(&acl("31 digest:bob:h"), Perms::READ, &ids(BOB_AND_EVE), &config));
+    }
+
+    #[test]
+    fn b133_readers_do_not_see_digests() {
+        let stored = acl("31 digest:bob:h, 1 digest:a:b:c, 2 digest:plain, 4 ip:::1, 8 world:anyone");
+        let shown = "31 digest:bob:x, 1 digest:a:x, 2 digest:plain, 4 ip:::1, 8 world:anyone";
+        assert_eq!(short(&mask_for_reader(&stored)), shown);
+        assert_eq!(short(&mask_for_reader(&acl("1 digest:a:b\nc:d"))), "1 digest:a:x");
+    }
+
+    fn entry() -> impl Strategy<Value = Acl> {
+        let id = prop::sample::select(vec![
+            "world:anyone",
+            "world:x",
+            "auth:",
+            "digest:bob:h",
+            "digest:eve:h",
+            "digest:odd",
+            "ip:10.0.0.0/8",
+            "ip:::/0",
+            "super:",
+        ]);
+        (prop_oneof![0..4i32, Just(31)], id).prop_map(|(perms, id)| acl(&format!("{perms} {id}")).remove(0))
+    }
+
+    proptest! {
+        #[test]
+        fn b119_what_is_stored_is_stored_again_unchanged(sent in prop::collection::vec(entry(), 0..6)) {
+            let config = AuthConfig::default();
+            if let Ok(stored) = fixup_acl(&config, Some(&sent), &ids(BOB_AND_EVE)) {
+                prop_assert!(stored.iter().all(|entry| entry.id.scheme != "auth"));
+                let mut merged = stored.clone();
+                merged.dedup();
+                let again = fixup_acl(&config, Some(&stored), &ids("")).expect("it was accepted before");
+                prop_assert!(again.iter().all(|entry| merged.contains(entry)));
+                prop_assert!(merged.iter().all(|entry| again.contains(entry)));
+            }
+        }
+
+        #[test]
+        fn b124_the_order_of_entries_does_not_matter(stored in prop::collection::vec(entry(), 1..6), wanted in 1..32i32) {
+            let reversed: Vec<_> = stored.iter().rev().cloned().collect();
+            for who in ["", "0 digest:bob:h", "0 super:"] {
+                let grants = |acl: &[Acl]| check(acl, Perms(wanted), &ids(who), &AuthConfig::default());
+                prop_assert_eq!(grants(&stored), grants(&reversed));
+                prop_assert_eq!(grants(&stored), stored.iter().any(|entry| grants(std::slice::from_ref(entry))));
+            }
+        }
+    }
+}

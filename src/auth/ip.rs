@@ -109,3 +109,88 @@ fn parse_groups(text: &str) -> Option<Vec<u16>> {
     let groups: Vec<u16> = text.split(':').take(9).map(group).collect::<Option<_>>()?;
     (groups.len() <= 8).then_some(groups)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    #[test]
+    fn b121_an_id_is_an_address_or_a_network() {
+        let valid = "1.2.3.4 0.0.0.0/0 1.2.3.4/32 +1.02.003.4/+8 1.2.3.4/-0 ::/0 ::1 1::/128 1:2:3:4:5:6:7:8 \
+                     1:2:3:4:5:6:7:: a::F fe80::00ab/64 1::-1 +1::+fff";
+        for text in valid.split_whitespace() {
+            assert!(is_valid(text), "{text}");
+        }
+        let invalid = "localhost 1.2.3 1.2.3.4.5 1.2.3. .1.2.3 256.1.1.1 -1.1.1.1 1.2.3.4/33 1.2.3.4/-1 1.2.3.4/ \
+                       1.2.3.4/8/8 1.2.3.4/x / ::/129 :: / 1:2 1:2:3:4:5:6:7 1:2:3:4:5:6:7:8:9 1::2::3 ::: :1::2 \
+                       1:2:3:4:5:6:7::8 12345:: g:: ::ffff:1.2.3.4 fe80::1%2 [::1]";
+        for text in invalid.split(' ').filter(|text| !["", "::"].contains(text)) {
+            assert!(!is_valid(text), "{text}");
+        }
+        assert!(!is_valid("") && is_valid("::"));
+    }
+
+    #[test]
+    fn b124_networks_match_by_their_leading_bits() {
+        let cases = [
+            ("10.1.2.3", "10.1.2.3", true),
+            ("10.1.2.3", "10.1.2.4", false),
+            ("10.1.2.3", "10.1.2.4/29", true),
+            ("10.1.2.3", "10.1.2.255/24", true),
+            ("10.1.2.3", "10.1.3.0/23", true),
+            ("10.1.2.3", "10.1.4.0/23", false),
+            ("10.1.2.3", "200.0.0.0/0", true),
+            ("10.1.2.3", "10.1.2.3/33", false),
+            ("10.1.2.3", "::/0", false),
+            ("0:0:0:0:0:0:0:1", "::1", true),
+            ("0:0:0:0:0:0:0:1", "0.0.0.0/0", false),
+            ("2001:db8:0:0:0:0:0:7", "2001:db8::/32", true),
+            ("2001:db9:0:0:0:0:0:7", "2001:db8::/32", false),
+            ("2001:db9:0:0:0:0:0:7", "2001:db8::/31", true),
+            ("2001:db9:0:0:0:0:0:7", "::/0", true),
+            ("no address", "0.0.0.0/0", false),
+        ];
+        for (address, expression, expected) in cases {
+            assert_eq!(matches(address, expression), expected, "{address} {expression}");
+        }
+    }
+
+    #[test]
+    fn b126_addresses_are_written_as_java_writes_them() {
+        let cases = [
+            (IpAddr::V4(Ipv4Addr::LOCALHOST), "127.0.0.1"),
+            (IpAddr::V6(Ipv6Addr::LOCALHOST), "0:0:0:0:0:0:0:1"),
+            (IpAddr::V6(Ipv4Addr::new(1, 2, 3, 4).to_ipv6_mapped()), "1.2.3.4"),
+            (IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0xab, 0xc)), "2001:db8:0:0:0:0:ab:c"),
+        ];
+        for (remote, text) in cases {
+            assert_eq!(identity(remote), Id { scheme: "ip".into(), id: text.into() });
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn b121_every_address_is_valid_and_matches_itself(v4: u32, v6: u128, bits in 0..=32u8) {
+            for address in [IpAddr::V4(v4.into()), IpAddr::V6(v6.into())] {
+                let id = identity(address).id;
+                let network = format!("{id}/{bits}");
+                prop_assert!(matches(&id, &id) && matches(&id, &network));
+            }
+        }
+
+        #[test]
+        fn b124_a_network_is_a_comparison_of_bits(a: u32, b: u32, bits in 0..=32u32) {
+            let same = (0..bits).all(|bit| a << bit >> 31 == b << bit >> 31);
+            let (a, b) = (Ipv4Addr::from(a), Ipv4Addr::from(b));
+            prop_assert_eq!(matches(&a.to_string(), &format!("{b}/{bits}")), same);
+        }
+
+        #[test]
+        fn b121_no_text_makes_it_panic(text in "[0-9a-f:./+-]{0,24}|.{0,20}") {
+            prop_assert!(is_valid(&text) || !matches(&text, &text));
+            prop_assert!(text.contains('/') || is_valid(&text) == matches(&text, &text));
+        }
+    }
+}

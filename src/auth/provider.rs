@@ -130,3 +130,97 @@ pub fn enforcement_met(config: &AuthConfig, ids: &Identities) -> bool {
 pub fn is_valid_id(config: &AuthConfig, scheme: &str, id: &str) -> bool {
     Provider::configured(config, scheme).is_some_and(|provider| provider.is_valid(id))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    const REMOTE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
+    const BOB: &str = "digest=bob:fyVmFCwVbTJYrznoSu1koqYEYF0=";
+
+    /// The identities after packets that are all accepted.
+    fn accepted(config: &AuthConfig, packets: &[(&str, &[u8])]) -> Vec<String> {
+        shown(config, packets).expect("accepted")
+    }
+
+    /// Authenticates one packet after the other and shows the identities.
+    fn shown(config: &AuthConfig, packets: &[(&str, &[u8])]) -> Result<Vec<String>, AuthError> {
+        let mut ids = Identities::new(REMOTE);
+        for (scheme, data) in packets {
+            authenticate(config, scheme, Some(data), REMOTE, &mut ids)?;
+        }
+        Ok(ids.as_slice().iter().map(|id| format!("{}={}", id.scheme, id.id)).collect())
+    }
+
+    #[test]
+    fn b127_digest_ids_add_up() {
+        let config = AuthConfig::default();
+        let packets: &[(&str, &[u8])] =
+            &[("digest", b"bob:secret"), ("digest", b"nobody"), ("digest", b"bob:secret")];
+        let expected = ["ip=10.0.0.7", BOB, "digest=nobody:Nl7BemdfMnO8FsdHYa2D8s8HxZo="];
+        assert_eq!(accepted(&config, packets), expected);
+    }
+
+    #[test]
+    fn b127_bytes_that_are_no_text_are_hashed_as_java_decodes_them() {
+        let ids = accepted(&AuthConfig::default(), &[("digest", b"u:\xff")]);
+        assert_eq!(ids[1], "digest=u:NP+S9gihaPOxs49p+sWDO0/R0ac=");
+    }
+
+    #[test]
+    fn b128_the_super_digest_gives_two_ids() {
+        let digest = "super:D/InIHSb7yEEbrWz8b9l71RjZJU=";
+        let config = AuthConfig { super_digest: Some(digest.into()), ..AuthConfig::default() };
+        let ids = accepted(&config, &[("digest", b"super:test")]);
+        assert_eq!(ids, ["ip=10.0.0.7", "super=", &format!("digest={digest}")]);
+        assert_eq!(accepted(&config, &[("digest", b"bob:secret")]).len(), 2);
+        assert_eq!(accepted(&AuthConfig::default(), &[("digest", b"super:test")]).len(), 2);
+    }
+
+    #[test]
+    fn b128_the_super_digest_is_of_the_configured_algorithm() {
+        let algorithm = DigestAlgorithm::Sha256;
+        let digest = digest::generate_digest(algorithm, "super:test");
+        let config =
+            AuthConfig { super_digest: Some(digest), digest_algorithm: algorithm, ..AuthConfig::default() };
+        assert_eq!(accepted(&config, &[("digest", b"super:test")]).len(), 3);
+    }
+
+    #[test]
+    fn b129_schemes_without_provider_are_refused() {
+        for scheme in ["world", "auth", "super", "sasl", "x509", "", "Digest"] {
+            assert_eq!(shown(&AuthConfig::default(), &[(scheme, b"a:b")]), Err(AuthError::UnknownScheme));
+        }
+        let config = AuthConfig { digest_enabled: false, ..AuthConfig::default() };
+        assert_eq!(shown(&config, &[("digest", b"a:b")]), Err(AuthError::UnknownScheme));
+    }
+
+    #[test]
+    fn b129_scheme_ip_changes_nothing() {
+        let mut ids = Identities::new(REMOTE);
+        assert_eq!(authenticate(&AuthConfig::default(), "ip", None, REMOTE, &mut ids), Ok(()));
+        assert_eq!(ids, Identities::new(REMOTE));
+    }
+
+    #[test]
+    fn b129_digest_without_data_is_refused() {
+        let mut ids = Identities::none();
+        let refused = authenticate(&AuthConfig::default(), "digest", None, REMOTE, &mut ids);
+        assert_eq!(refused, Err(AuthError::MissingData));
+    }
+
+    #[test]
+    fn b132_one_of_the_enforced_schemes_is_enough() {
+        let mut ids = Identities::new(REMOTE);
+        let enforced = |schemes: &[&str]| AuthConfig {
+            enforced_schemes: Some(schemes.iter().map(|s| (*s).to_owned()).collect()),
+            ..AuthConfig::default()
+        };
+        assert!(enforcement_met(&AuthConfig::default(), &ids));
+        assert!(!enforcement_met(&enforced(&["sasl", "digest"]), &ids));
+        assert!(enforcement_met(&enforced(&["sasl", "ip"]), &ids));
+        assert_eq!(authenticate(&AuthConfig::default(), "digest", Some(b"a:b"), REMOTE, &mut ids), Ok(()));
+        assert!(enforcement_met(&enforced(&["sasl", "digest"]), &ids));
+    }
+}

@@ -5,13 +5,14 @@
 //! An event comes with all its connections at once, so that it is encoded once. Who may not READ the znode is told
 //! nothing, but that is the caller's decision: one-shot watches are used up either way.
 //!
-//! Costs: a watch is set, taken back or fired in constant time; a connection leaves in time proportional to its own
-//! watches; ancestors of a changed path are looked up only while somebody watches recursively.
+//! Costs: a watch is set, taken back or fired in constant time, growing included; a connection leaves in time
+//! proportional to its own watches, in steps of any size; ancestors of a changed path are looked up only while somebody watches recursively.
 //!
 //! Invariants: a path's list and a connection's slots mirror each other; a path is stored once, and only while it
 //! is watched; recursive watches are in the data table alone. No I/O, no clock, no chance: the seed is handed in.
 
 mod conns;
+mod parted;
 mod paths;
 mod slab;
 #[cfg(test)]
@@ -195,13 +196,25 @@ impl WatchTable {
 
     /// Forgets a connection that has closed.
     pub fn remove_conn(&mut self, conn: ConnKey) {
-        let Some(gone) = self.conns.take(conn) else { return };
+        while !self.remove_some(conn, 1024) {}
+    }
+
+    /// The same in small steps: takes at most so many watches away, and says whether none is left. Until then the
+    /// connection's number must not be used again.
+    pub fn remove_some(&mut self, conn: ConnKey, at_most: usize) -> bool {
+        assert!(at_most > 0, "a step of nothing leads nowhere");
+        let mut left = at_most;
+        let mut done = true;
         for table in Table::BOTH {
-            for Slot { path, at } in gone.table(table).iter() {
+            for Slot { path, at } in self.conns.some(table, conn, left) {
                 assert_eq!(self.watcher(table, path, at).conn, conn, "lists and slots mirror each other");
+                self.conns.forget(table, conn, path);
                 self.unlink(table, path, at);
+                left -= 1;
             }
+            done &= self.conns.unlist_idle(table, conn);
         }
+        done
     }
 
     /// Tells the events of a change, in order, and uses up the one-shot watches they met.

@@ -3,9 +3,8 @@
 //! Invariants: the index has exactly the paths of the slab; a path is there as long as it has a watcher in either
 //! table (the caller releases it with its last one).
 
-use super::{Table, slab::Slab, watchers::Watchers};
+use super::{Table, parted::Parted, slab::Slab, watchers::Watchers};
 use foldhash::fast::FixedState;
-use hashbrown::HashTable;
 use std::hash::BuildHasher;
 
 /// The number of a watched path.
@@ -36,7 +35,7 @@ struct Known {
 #[derive(Debug)]
 pub(super) struct Paths {
     hasher: FixedState,
-    index: HashTable<Known>,
+    index: Parted<Known>,
     slab: Slab<WatchedPath>,
 }
 
@@ -47,7 +46,7 @@ const fn widen(hash: u32) -> u64 {
 
 impl Paths {
     pub(super) const fn new(seed: u64) -> Self {
-        Self { hasher: FixedState::with_seed(seed), index: HashTable::new(), slab: Slab::new() }
+        Self { hasher: FixedState::with_seed(seed), index: Parted::new(), slab: Slab::new() }
     }
 
     fn hash(&self, path: &str) -> u32 {
@@ -70,7 +69,7 @@ impl Paths {
             return id;
         }
         let id = PathId(self.slab.insert(WatchedPath { text: path.into(), lists: Default::default() }));
-        self.index.insert_unique(widen(hash), Known { hash, id }, |known| widen(known.hash));
+        self.index.insert(widen(hash), Known { hash, id }, |known| widen(known.hash));
         id
     }
 
@@ -88,14 +87,9 @@ impl Paths {
             return;
         }
         let hash = self.hash(&self.at(id).text);
-        match self.index.find_entry(widen(hash), |known| known.id == id) {
-            Ok(entry) => drop(entry.remove()),
-            Err(_) => unreachable!("the index has every path of the slab"),
-        }
+        let known = self.index.remove(widen(hash), |known| known.id == id, |known| widen(known.hash));
+        assert!(known.is_some(), "the index has every path of the slab");
         self.slab.remove(id.0);
-        if self.index.capacity() / 16 > self.index.len() {
-            self.index.shrink_to(self.index.len() * 2, |known| widen(known.hash));
-        }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (PathId, &WatchedPath)> {
@@ -105,6 +99,7 @@ impl Paths {
     #[cfg(test)]
     pub(super) fn check_consistent(&self) {
         self.slab.check_consistent();
+        self.index.check_consistent(|known| widen(known.hash));
         assert_eq!(self.index.len(), self.iter().count());
         for (id, path) in self.iter() {
             assert_eq!(self.find(&path.text), Some(id));

@@ -42,6 +42,18 @@ fn b030_watches_vanish_with_their_connection() {
 }
 
 #[test]
+fn b030_a_connection_can_leave_in_small_steps() {
+    let mut table = table(&[("/a", "dcpr", A), ("/b", "d", A), ("/c", "c", A), ("/a", "dr", B)]);
+    let mut steps = 1;
+    while !table.remove_some(A, 1) {
+        table.check_consistent();
+        steps += 1;
+    }
+    assert_eq!((steps, table.watch_count()), (4, 1));
+    assert!(table.remove_some(A, 1), "nothing is left to do");
+}
+
+#[test]
 fn b137_data_and_exists_are_one_table_children_another() {
     let mut table = table(&[("/a", "ddc", A)]);
     assert_eq!(table.watch_count(), 2);
