@@ -10,10 +10,10 @@ use parking_lot::{Condvar, Mutex};
 use std::time::Instant;
 
 /// A question that the sequencer answers from its own state.
-pub type Query = Box<dyn FnOnce(&Node, &Tree) + Send>;
+pub(super) type Query = Box<dyn FnOnce(&Node, &Tree) + Send>;
 
 /// One message.
-pub enum Message {
+pub(super) enum Message {
     /// Requests of one poll round of one worker.
     Requests(Vec<Request>),
     /// A connection is gone.
@@ -43,7 +43,7 @@ pub enum Message {
 
 /// The sequencer's mailbox.
 #[derive(Default)]
-pub struct Mailbox {
+pub(super) struct Mailbox {
     state: Mutex<State>,
     arrived: Condvar,
 }
@@ -56,7 +56,7 @@ struct State {
 
 impl Mailbox {
     /// Leaves a message.
-    pub fn send(&self, message: Message) {
+    pub(super) fn send(&self, message: Message) {
         let mut state = self.state.lock();
         state.messages.push(message);
         if state.waiting {
@@ -65,7 +65,7 @@ impl Mailbox {
     }
 
     /// Takes all messages; waits for the first until `deadline`. `taken` must be empty, and gives back its capacity.
-    pub fn take(&self, taken: &mut Vec<Message>, deadline: Instant) {
+    pub(super) fn take(&self, taken: &mut Vec<Message>, deadline: Instant) {
         debug_assert!(taken.is_empty());
         let mut state = self.state.lock();
         if state.messages.is_empty() {

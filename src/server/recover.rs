@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Takes in a snapshot, then transactions.
 #[derive(Debug)]
-pub struct Rebuild {
+pub(super) struct Rebuild {
     options: TreeOptions,
     stage: Stage,
     sessions: BTreeMap<SessionId, i32>,
@@ -31,14 +31,14 @@ enum Stage {
 
 impl Rebuild {
     /// Nothing is known yet.
-    pub fn new(options: TreeOptions) -> Self {
+    pub(super) fn new(options: TreeOptions) -> Self {
         let stage = Stage::Replaying(Box::new(Tree::new(options)));
         Self { options, stage, sessions: BTreeMap::new(), digest_mismatches: Vec::new() }
     }
 
     /// The tree and the sessions (time-outs in ms), once recovery is done. Ephemerals of sessions that are not
     /// known any more are deleted, as the official server does while it loads.
-    pub fn finish(self) -> (Tree, BTreeMap<SessionId, i32>) {
+    pub(super) fn finish(self) -> (Tree, BTreeMap<SessionId, i32>) {
         let mut tree = match self.stage {
             Stage::Replaying(tree) => *tree,
             Stage::Loading(_) | Stage::Failed => Tree::new(self.options),

@@ -4,38 +4,38 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
 /// A figure that one thread writes and any may read.
 #[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
+pub(super) struct Counter(AtomicU64);
 
 impl Counter {
     /// Adds to the figure. Only one thread may call this.
-    pub fn add(&self, n: u64) {
+    pub(super) fn add(&self, n: u64) {
         self.0.store(self.0.load(Relaxed).wrapping_add(n), Relaxed);
     }
 
     /// Takes from the figure. Only one thread may call this.
-    pub fn subtract(&self, n: u64) {
+    pub(super) fn subtract(&self, n: u64) {
         self.0.store(self.0.load(Relaxed).wrapping_sub(n), Relaxed);
     }
 
     /// Adds to the figure, from any thread.
-    pub fn add_shared(&self, n: u64) {
+    pub(super) fn add_shared(&self, n: u64) {
         self.0.fetch_add(n, Relaxed);
     }
 
     /// The figure.
-    pub fn get(&self) -> u64 {
+    pub(super) fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
 
     /// Back to zero.
-    pub fn reset(&self) {
+    pub(super) fn reset(&self) {
         self.0.store(0, Relaxed);
     }
 }
 
 /// Latencies in ms: number, sum, shortest and longest (`AvgMinMaxCounter`).
 #[derive(Debug)]
-pub struct Latency {
+pub(super) struct Latency {
     count: Counter,
     sum: Counter,
     min: AtomicI64,
@@ -55,7 +55,7 @@ impl Default for Latency {
 
 /// What a [`Latency`] has seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LatencySummary {
+pub(super) struct LatencySummary {
     /// How many.
     pub count: u64,
     /// All together, in ms.
@@ -68,7 +68,7 @@ pub struct LatencySummary {
 
 impl Latency {
     /// Counts one. Only one thread may call this.
-    pub fn record(&self, ms: i64) {
+    pub(super) fn record(&self, ms: i64) {
         self.count.add(1);
         self.sum.add(u64::try_from(ms).unwrap_or(0));
         if ms < self.min.load(Relaxed) {
@@ -80,7 +80,7 @@ impl Latency {
     }
 
     /// Forgets all.
-    pub fn reset(&self) {
+    pub(super) fn reset(&self) {
         self.count.reset();
         self.sum.reset();
         self.min.store(i64::MAX, Relaxed);
@@ -88,7 +88,7 @@ impl Latency {
     }
 
     /// What it has seen.
-    pub fn summary(&self) -> LatencySummary {
+    pub(super) fn summary(&self) -> LatencySummary {
         let count = self.count.get();
         let min_ms = if count == 0 { 0 } else { self.min.load(Relaxed) };
         LatencySummary { count, sum_ms: self.sum.get(), min_ms, max_ms: self.max.load(Relaxed) }
@@ -98,7 +98,7 @@ impl Latency {
 impl LatencySummary {
     /// Both together.
     #[must_use]
-    pub fn merge(self, other: Self) -> Self {
+    pub(super) fn merge(self, other: Self) -> Self {
         let min_ms = match (self.count, other.count) {
             (0, _) => other.min_ms,
             (_, 0) => self.min_ms,
@@ -115,7 +115,7 @@ impl LatencySummary {
 
 /// Figures of one worker.
 #[derive(Debug, Default)]
-pub struct WorkerStats {
+pub(super) struct WorkerStats {
     /// Requests received (`packets_received`).
     pub received: Counter,
     /// Replies and events sent (`packets_sent`).
@@ -154,7 +154,7 @@ impl WorkerStats {
 
 /// Figures of the whole server.
 #[derive(Debug, Default)]
-pub struct ServerStats {
+pub(super) struct ServerStats {
     /// fsyncs that took longer than `fsync.warningthresholdms`.
     pub fsync_threshold_exceeded: Counter,
     /// Transactions after which the tree's digest was not the one foreseen.

@@ -25,19 +25,19 @@ unsafe impl<T: Send + Sync, S: Send> Sync for Shared<T, S> {}
 
 /// The right to read, with one worker's lock.
 #[derive(Debug)]
-pub struct Reader<T, S> {
+pub(super) struct Reader<T, S> {
     shared: Arc<Shared<T, S>>,
     index: usize,
 }
 
 /// The right to write. There is exactly one.
 #[derive(Debug)]
-pub struct Writer<T, S> {
+pub(super) struct Writer<T, S> {
     shared: Arc<Shared<T, S>>,
 }
 
 /// Puts `tree` under as many locks as there are shards.
-pub fn share<T, S>(tree: T, shards: impl IntoIterator<Item = S>) -> (Writer<T, S>, Vec<Reader<T, S>>) {
+pub(super) fn share<T, S>(tree: T, shards: impl IntoIterator<Item = S>) -> (Writer<T, S>, Vec<Reader<T, S>>) {
     let locks = shards.into_iter().map(|shard| Lock(Mutex::new(shard))).collect();
     let shared = Arc::new(Shared { tree: UnsafeCell::new(tree), locks });
     let readers =
@@ -47,7 +47,7 @@ pub fn share<T, S>(tree: T, shards: impl IntoIterator<Item = S>) -> (Writer<T, S
 
 /// A worker's lock, held: its shard to change and the tree to read.
 #[derive(Debug)]
-pub struct ReadGuard<'a, T, S> {
+pub(super) struct ReadGuard<'a, T, S> {
     tree: &'a T,
     /// The worker's shard.
     pub shard: MutexGuard<'a, S>,
@@ -55,7 +55,7 @@ pub struct ReadGuard<'a, T, S> {
 
 impl<T, S> Reader<T, S> {
     /// Waits for this worker's lock.
-    pub fn lock(&self) -> ReadGuard<'_, T, S> {
+    pub(super) fn lock(&self) -> ReadGuard<'_, T, S> {
         let shard = self.shared.locks[self.index].0.lock();
         // SAFETY: the writer makes `&mut T` only while it holds this lock too, and the guard holds it for as long as
         // this reference is reachable.
@@ -66,30 +66,30 @@ impl<T, S> Reader<T, S> {
 
 impl<T, S> ReadGuard<'_, T, S> {
     /// The tree. Borrowed from the guard: it cannot outlive the lock.
-    pub const fn tree(&self) -> &T {
+    pub(super) const fn tree(&self) -> &T {
         self.tree
     }
 
     /// Shard and tree at once.
-    pub fn parts(&mut self) -> (&T, &mut S) {
+    pub(super) fn parts(&mut self) -> (&T, &mut S) {
         (self.tree, &mut self.shard)
     }
 }
 
 impl<T, S> Writer<T, S> {
     /// The tree, for reading without a lock: only this writer ever changes it.
-    pub fn tree(&self) -> &T {
+    pub(super) fn tree(&self) -> &T {
         // SAFETY: `&mut T` is made by `write` alone, which borrows this writer mutably for as long as it lives.
         unsafe { &*self.shared.tree.get() }
     }
 
     /// One worker's shard, without the right to write the tree.
-    pub fn shard(&self, index: usize) -> MutexGuard<'_, S> {
+    pub(super) fn shard(&self, index: usize) -> MutexGuard<'_, S> {
         self.shared.locks[index].0.lock()
     }
 
     /// Waits for all locks, in order.
-    pub fn write(&mut self) -> WriteGuard<'_, T, S> {
+    pub(super) fn write(&mut self) -> WriteGuard<'_, T, S> {
         let shards: Vec<_> = self.shared.locks.iter().map(|lock| lock.0.lock()).collect();
         // SAFETY: all locks are held by `shards` for as long as the guard lives, so no reader has a reference; the
         // writer itself is borrowed mutably, so `tree()` has handed out none that still lives.
@@ -100,7 +100,7 @@ impl<T, S> Writer<T, S> {
 
 /// All locks, held: the tree to change, and every shard.
 #[derive(Debug)]
-pub struct WriteGuard<'a, T, S> {
+pub(super) struct WriteGuard<'a, T, S> {
     tree: &'a mut T,
     /// All shards, by worker.
     pub shards: Vec<MutexGuard<'a, S>>,
@@ -108,7 +108,7 @@ pub struct WriteGuard<'a, T, S> {
 
 impl<T, S> WriteGuard<'_, T, S> {
     /// The tree.
-    pub const fn tree(&mut self) -> &mut T {
+    pub(super) const fn tree(&mut self) -> &mut T {
         self.tree
     }
 }
