@@ -27,6 +27,8 @@ mod snapshot_reader;
 mod snapshot_source;
 mod snapshot_writer;
 mod tail;
+#[cfg(test)]
+mod testing;
 
 pub use disk::{Disk, FileEntry, LogFile, StreamFile, replace_file};
 pub use error::{Damage, DamageKind, StoreError};

@@ -1,1 +1,283 @@
-//! Tests.
+//! The table of damage: what is served, and what is refused.
+
+use super::*;
+use crate::storage::{
+    Compression, MemoryDisk, TxnLog,
+    testing::{
+        SMALL, Tree, body, directory, last_zxid, log_file, log_of, recovered, txn, with_record,
+        write_snapshot,
+    },
+};
+use oxkeeper_codec::{Code, txn::Txn};
+use std::sync::Arc;
+
+const EPOCH: i64 = 1 << 32;
+
+fn refused(disk: &MemoryDisk, reasons: &[&str]) {
+    let before: Vec<_> = disk.list().unwrap();
+    let error = last_zxid(disk).expect_err("refused");
+    for reason in reasons {
+        assert!(error.contains(reason), "{error:?} lacks {reason:?}");
+    }
+    assert_eq!(disk.list().unwrap(), before, "nothing is changed");
+}
+
+#[test]
+fn an_empty_directory_is_empty() {
+    let disk = MemoryDisk::new("/d");
+    let (recovered, tree) = recovered(&disk).unwrap();
+    assert!(recovered.is_empty());
+    assert_eq!(recovered.last_zxid, Zxid::ZERO);
+    assert_eq!(tree, Tree::default());
+}
+
+#[test]
+fn snapshot_and_logs_since() {
+    let disk = directory(&[("log.1", &log_file(1..=5)), ("log.6", &log_file(6..=9))]);
+    write_snapshot(&disk, 4, Compression::None);
+    let (recovered, tree) = recovered(&disk).unwrap();
+    assert_eq!(recovered.snapshot.as_ref().unwrap().name, "snapshot.4");
+    assert_eq!(tree.zxids, [5, 6, 7, 8, 9]);
+    assert_eq!(tree.nodes.len(), 10);
+    assert_eq!((recovered.last_zxid, recovered.txns), (Zxid(9), 5));
+    assert_eq!(recovered.repairs, Repairs::default());
+}
+
+#[test]
+fn a_snapshot_behind_all_logs() {
+    let disk = directory(&[("log.1", &log_file(1..=5))]);
+    write_snapshot(&disk, 50, Compression::Snappy);
+    assert_eq!(last_zxid(&disk), Ok(50));
+    write_snapshot(&disk, 60, Compression::Gzip);
+    disk.put("log.3d", &log_file(61..=62));
+    assert_eq!(last_zxid(&disk), Ok(62));
+}
+
+#[test]
+fn the_newest_snapshot_damaged_the_one_before() {
+    let disk = directory(&[("log.1", &log_file(1..=9))]);
+    write_snapshot(&disk, 4, Compression::None);
+    write_snapshot(&disk, 8, Compression::None);
+    let mut newest = disk.content("snapshot.8").unwrap();
+    newest[100] ^= 1;
+    disk.put("snapshot.8", &newest);
+    let (recovered, tree) = recovered(&disk).unwrap();
+    assert_eq!(recovered.snapshot.unwrap().name, "snapshot.4");
+    assert_eq!(recovered.rejected[0].name, "snapshot.8");
+    assert_eq!(tree.zxids, [5, 6, 7, 8, 9]);
+}
+
+#[test]
+fn a_damaged_snapshot_beyond_the_logs_is_refused() {
+    let disk = directory(&[("log.1", &log_file(1..=5))]);
+    write_snapshot(&disk, 8, Compression::None);
+    let mut newest = disk.content("snapshot.8").unwrap();
+    disk.put("snapshot.8", &newest[..60]);
+    assert_eq!(last_zxid(&disk), Ok(5), "it was never whole: the server fell while it was written");
+    newest[60] ^= 1;
+    disk.put("snapshot.8", &newest);
+    refused(&disk, &["snapshot.8", "checksum", "0x5"]);
+}
+
+#[test]
+fn no_snapshot_is_whole() {
+    let disk = MemoryDisk::new("/d");
+    disk.put("snapshot.0", b"ZK");
+    disk.put("snapshot.5", b"");
+    refused(&disk, &["snapshot.0", "snapshot.5", "Not able to find valid snapshots"]);
+}
+
+#[test]
+fn logs_without_a_snapshot() {
+    let disk = MemoryDisk::new("/d");
+    disk.put("log.1", &log_file(1..=5));
+    refused(&disk, &["snapshot.trust.empty", "No snapshot found"]);
+    let trust = RecoveryOptions { trust_empty_snapshot: true };
+    let mut tree = Tree::default();
+    let recovered = recover(&disk, &disk, trust, &mut tree).unwrap();
+    assert_eq!((recovered.last_zxid, tree.zxids.len()), (Zxid(5), 5));
+    assert!(recovered.snapshot.is_none() && !recovered.is_empty());
+    disk.put("log.1", &log_file(2..=5));
+    assert!(matches!(recover(&disk, &disk, trust, &mut tree), Err(StoreError::Hole { .. })));
+}
+
+#[test]
+fn a_log_without_an_entry_is_served_without_it() {
+    let log = log_file(6..=6);
+    for len in [0, 3, 15, 16, 40] {
+        for padding in [0, 5000] {
+            let mut torn = log[..len].to_vec();
+            torn.resize(len + padding, 0);
+            let disk = directory(&[("log.1", &log_file(1..=5)), ("log.6", &torn)]);
+            let (recovered, _) = recovered(&disk).unwrap_or_else(|e| panic!("{len}+{padding}: {e}"));
+            assert_eq!(recovered.last_zxid, Zxid(5));
+            assert_eq!(recovered.repairs.logs, [LogRepair::Remove { name: "log.6".into() }]);
+            let only = directory(&[("log.1", &torn)]);
+            assert_eq!(last_zxid(&only), Ok(0));
+        }
+    }
+}
+
+#[test]
+fn an_empty_log_without_a_snapshot() {
+    let disk = MemoryDisk::new("/d");
+    disk.put("log.1", b"ZKL");
+    assert_eq!(last_zxid(&disk), Ok(0));
+    disk.put("log.5", b"ZKL");
+    refused(&disk, &["No snapshot found"]);
+}
+
+#[test]
+fn every_cut_of_the_newest_log_is_served_and_repaired() {
+    let (old, new) = (log_file(1..=2), log_file(3..=5));
+    for cut in 0..700.min(new.len()) {
+        let disk = directory(&[("log.1", &old), ("log.3", &new[..cut])]);
+        let (found, tree) = recovered(&disk).unwrap_or_else(|e| panic!("cut at {cut}: {e}"));
+        let last = found.last_zxid.0;
+        assert_eq!(tree.zxids, (1..=last).collect::<Vec<_>>());
+        let mut log = TxnLog::new(Arc::new(disk.clone()), SMALL, found.repairs.logs);
+        log.append(Zxid(last + 1), &body(&txn(last + 1, 9))).unwrap();
+        log.commit().unwrap();
+        let (again, _) = recovered(&disk).unwrap();
+        assert_eq!(again.last_zxid.0, last + 1, "cut at {cut}");
+        assert_eq!(again.repairs.logs, [], "cut at {cut}: repaired once and for all");
+    }
+}
+
+#[test]
+fn every_flipped_bit_before_the_tail_is_refused() {
+    let log = log_file(1..=3);
+    let end = LogReader::new(&log).map(|mut reader| {
+        while reader.next_entry().unwrap().is_some() {}
+        usize::try_from(reader.end().unwrap().offset).unwrap()
+    });
+    for bit in (0..end.unwrap() * 8).filter(|bit| !(64..128).contains(bit)) {
+        let mut damaged = log.clone();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        for newest in [true, false] {
+            let disk = directory(&[("log.1", &damaged)]);
+            if !newest {
+                disk.put("log.4", &log_file(4..=5));
+            }
+            let error = last_zxid(&disk).expect_err(&format!("bit {bit}"));
+            assert!(error.contains("/d/log.1") && error.contains("offset"), "bit {bit}: {error}");
+        }
+    }
+}
+
+#[test]
+fn the_database_number_of_a_log_is_not_looked_at() {
+    let mut log = log_file(1..=3);
+    log[15] = 9;
+    assert_eq!(last_zxid(&directory(&[("log.1", &log)])), Ok(3));
+}
+
+#[test]
+fn a_wrong_version_is_refused() {
+    let mut log = log_file(1..=3);
+    log[7] = 1;
+    refused(&directory(&[("log.1", &log)]), &["/d/log.1", "version 1", "offset 4"]);
+}
+
+#[test]
+fn a_missing_first_log_is_refused() {
+    refused(&directory(&[("log.3", &log_file(3..=5))]), &["/d/log.3", "offset 16", "0x3"]);
+}
+
+#[test]
+fn a_hole_between_logs_is_refused() {
+    let disk = directory(&[("log.1", &log_file(1..=3)), ("log.7", &log_file(7..=8))]);
+    refused(&disk, &["/d/log.7", "offset 16", "0x3", "0x7"]);
+    write_snapshot(&disk, 6, Compression::None);
+    assert_eq!(last_zxid(&disk), Ok(8), "a hole that no start needs is none");
+}
+
+#[test]
+fn a_hole_inside_of_a_log_is_refused() {
+    refused(&directory(&[("log.1", &log_file([1, 2, 4]))]), &["/d/log.1", "0x2", "0x4"]);
+}
+
+#[test]
+fn damage_in_a_log_that_is_not_needed_does_no_harm() {
+    let disk = directory(&[("log.1", b"rubbish, and long enough for a header"), ("log.6", &log_file(6..=8))]);
+    write_snapshot(&disk, 5, Compression::None);
+    assert_eq!(last_zxid(&disk), Ok(8));
+}
+
+#[test]
+fn a_torn_older_log_is_served_if_the_next_continues() {
+    let torn = &log_file(1..=4)[..350];
+    let last = last_zxid(&directory(&[("log.1", torn)])).unwrap();
+    assert!((1..4).contains(&last));
+    let next = format!("log.{:x}", last + 1);
+    let disk = directory(&[("log.1", torn), (&next, &log_file(last + 1..=9))]);
+    assert_eq!(last_zxid(&disk), Ok(9), "as the official server leaves it after a crash");
+    let disk = directory(&[("log.1", torn), ("log.5", &log_file(5..=9))]);
+    refused(&disk, &["/d/log.5"]);
+}
+
+#[test]
+fn epochs_of_a_former_ensemble() {
+    let txns = [1, 2, EPOCH + 1, EPOCH + 2, 3 * EPOCH + 1];
+    assert_eq!(last_zxid(&directory(&[("log.1", &log_file(txns))])), Ok(3 * EPOCH + 1));
+    refused(&directory(&[("log.1", &log_file([1, EPOCH + 2]))]), &["/d/log.1"]);
+    let disk = MemoryDisk::new("/d");
+    write_snapshot(&disk, EPOCH, Compression::None);
+    disk.put("log.100000001", &log_file([EPOCH + 1]));
+    assert_eq!(last_zxid(&disk), Ok(EPOCH + 1));
+}
+
+#[test]
+fn an_error_may_repeat_a_zxid_and_nothing_else_may() {
+    let mut error = with_record(3, Txn::error(Code::MARSHALLING_ERROR));
+    let log = log_file(1..=2);
+    let repeat = |txn| {
+        let disk = directory(&[("log.1", &log)]);
+        disk.put("log.3", &log_of(&[with_record(3, Txn::error(Code::NO_NODE))]));
+        disk.put("log.4", &log_of(&[txn]));
+        disk
+    };
+    let (recovered, tree) = recovered(&repeat(error.clone())).unwrap();
+    assert_eq!((recovered.repeated_errors, tree.zxids), (1, vec![1, 2, 3]));
+    error = txn(3, 5);
+    refused(&repeat(error), &["/d/log.4", "offset 16", "0x3"]);
+}
+
+#[test]
+fn a_transaction_that_cannot_be_applied_is_refused() {
+    let mut bad = txn(2, 0);
+    if let Txn::Create(create) = &mut bad.txn {
+        create.path = oxkeeper_codec::ByteStr::from_static("/forbidden");
+    }
+    refused(&directory(&[("log.1", &log_of(&[txn(1, 0), bad]))]), &["/d/log.1", "cannot be applied: no"]);
+}
+
+#[test]
+fn files_in_the_wrong_directory_are_refused() {
+    let (snaps, logs) = (MemoryDisk::new("/snaps"), MemoryDisk::new("/logs"));
+    let start = || recover(&snaps, &logs, RecoveryOptions::default(), &mut Tree::default());
+    write_snapshot(&snaps, 0, Compression::None);
+    logs.put("log.1", &log_file(1..=2));
+    assert_eq!(start().unwrap().last_zxid, Zxid(2));
+    snaps.put("log.1", b"");
+    assert!(start().unwrap_err().to_string().contains("/snaps"));
+    snaps.remove("log.1").unwrap();
+    logs.put("snapshot.1", b"");
+    assert!(start().unwrap_err().to_string().contains("dataLogDir"));
+}
+
+#[test]
+fn half_written_snapshots_are_left_out_and_removed() {
+    let disk = directory(&[("oxkeeper-tmp.snapshot.9", b"half"), ("snapshot.9.tmp", b"official half")]);
+    let (recovered, _) = recovered(&disk).unwrap();
+    assert_eq!(recovered.last_zxid, Zxid::ZERO);
+    repair(&disk, &disk, &recovered.repairs).unwrap();
+    assert!(disk.content("oxkeeper-tmp.snapshot.9").is_none());
+}
+
+#[test]
+fn a_disk_that_cannot_be_read_is_no_damage() {
+    let disk = directory(&[]);
+    disk.set_faults(crate::storage::memory::Faults { failing_read: true, ..Default::default() });
+    assert!(matches!(recovered(&disk), Err(StoreError::Io { .. })));
+}
