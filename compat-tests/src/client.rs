@@ -318,6 +318,27 @@ impl Client {
         }
     }
 
+    /// Sends a request and records whatever comes of it: a reply, a close, or nothing within the time.
+    pub fn attempt(&mut self, what: &str, op: i32, body: &[u8], wait: Duration) -> Option<i32> {
+        self.xid += 1;
+        self.post(self.xid, op, body);
+        match self.conn.recv(wait) {
+            Got::Packet(packet) => {
+                let seen = self.log.borrow().reply(op, &packet);
+                self.note(what, &seen);
+                In(packet.get(12..).unwrap_or_default()).int()
+            }
+            Got::Closed { .. } => {
+                self.note(what, "closed");
+                None
+            }
+            Got::Nothing => {
+                self.note(what, "no answer");
+                None
+            }
+        }
+    }
+
     fn saw_event(&mut self, packet: &[u8]) -> Outcome<(i32, String)> {
         let seen = self.log.borrow().event(packet);
         self.note("event", &seen);

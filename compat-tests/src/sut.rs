@@ -91,6 +91,12 @@ impl Server {
         Ok(Self { kind, addr, root, setup, extra: Vec::new(), child: None })
     }
 
+    /// The configuration it was made for.
+    #[must_use]
+    pub fn setup(&self) -> Setup {
+        self.setup
+    }
+
     /// Adds a zoo.cfg line for the next start.
     pub fn add_key(&mut self, line: &str) {
         self.extra.push(line.to_owned());

@@ -1,6 +1,6 @@
 //! create and its relatives (61 to 71).
 
-use super::setups::{PLAIN, TYPED, TYPED_FRESH};
+use super::setups::{FRESH, PLAIN, TYPED, TYPED_FRESH};
 use super::{Case, Ctx, case, same, wait_until};
 use crate::client::{OPEN, Outcome};
 use crate::requests::{DATA, create_body, m_create, part, ttl_body};
@@ -12,7 +12,9 @@ pub(super) const CASES: &[Case] = &[
     case("create-flags", &[63, 64, 65], &PLAIN, flags),
     case("create-flags-with-ttl-on", &[63, 64], &TYPED, flags_with_ttl),
     case("ttl-range", &[66], &TYPED, ttl_range),
-    case("create-ttl-with-other-flags", &[67], &TYPED_FRESH, ttl_other_flags),
+    case("create-ttl-with-other-flags", &[67], &TYPED, ttl_other_flags),
+    case("create-ttl-with-negative-ttl", &[67], &FRESH, ttl_poison),
+    case("create-ttl-with-negative-ttl-allowed", &[67], &TYPED_FRESH, ttl_poison),
     case("create-ttl-with-other-flags-in-multi", &[67], &TYPED, ttl_other_flags_in_multi),
     case("only-the-opcode-makes-a-container", &[68], &TYPED, container_flag),
     case("null-and-empty-data", &[69], &PLAIN, null_data),
@@ -112,17 +114,30 @@ fn ttl_range(t: &mut Ctx<'_>) -> Outcome {
     c.children("/b066", false)?.ok().map(|_| ())
 }
 
-/// The official server takes any flag with createTTL and then keeps whatever owner that makes.
 fn ttl_other_flags(t: &mut Ctx<'_>) -> Outcome {
     let mut c = t.session()?;
     for flags in 0..=4 {
-        let reply = c.ttl(&format!("/b067-{flags}-"), flags, 100_000)?;
-        if t.oxkeeper() {
-            reply.err(-8)?;
+        for ttl in [0, 1, 100_000, i64::MAX] {
+            c.ttl(&format!("/b067-{flags}-"), flags, ttl)?.err(-8)?;
         }
     }
-    c.children("/", false)?;
-    Ok(())
+    c.children("/", false)?.ok().map(|_| ())
+}
+
+/// A negative ttl with a flag that needs none passes the checks of the official server, gets into its log and ends it,
+/// also with TTL nodes switched off; every later start ends at the same entry.
+fn ttl_poison(t: &mut Ctx<'_>) -> Outcome {
+    let mut c = t.session()?;
+    let code = c.attempt("createTTL with flags 0 and ttl -1", 21, &ttl_body("/b067", 0, -1), PATIENCE);
+    let serves = c.attempt("exists afterwards", 3, &crate::requests::read_body("/b067", 0), PATIENCE).is_some();
+    if t.oxkeeper() {
+        same("error", code, Some(-8))?;
+        same("serves", serves, true)?;
+    }
+    t.server.kill();
+    let starts = t.server.launch().is_ok();
+    t.note("starts again", if starts { "yes" } else { "no" });
+    same("starts again", starts, t.oxkeeper())
 }
 
 /// In a multi such an operation is an ordinary create, also for the official server.

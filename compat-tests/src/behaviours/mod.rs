@@ -7,16 +7,24 @@
 
 mod acl;
 mod create;
+mod differences;
+mod files;
 mod framing;
+mod limits;
 mod multi;
 mod nodes;
 mod paths;
+mod quota;
 mod replies;
 mod sequence;
 mod sessions;
 mod setups;
+mod storage;
 mod watches;
+mod words;
 
+
+pub use differences::{DIFFERENCES, Difference};
 
 use crate::client::{Client, Hello, OpenSessions, Outcome, SharedLog};
 use crate::sut::{Kind, Server, Setup};
@@ -78,6 +86,12 @@ impl<'s> Ctx<'s> {
         self.server.kind == Kind::Oxkeeper
     }
 
+    /// Whether the case runs under the configuration of this name.
+    #[must_use]
+    pub fn server_is(&self, setup: &str) -> bool {
+        self.server.setup().name == setup
+    }
+
     /// A connection that has not said anything.
     ///
     /// # Errors
@@ -110,6 +124,12 @@ impl<'s> Ctx<'s> {
     /// Adds a line to the transcript.
     pub fn note(&self, label: &str, seen: impl AsRef<str>) {
         self.log.borrow_mut().lines.push(format!("{label} -> {}", seen.as_ref()));
+    }
+
+    /// A session id as the transcript shows it.
+    #[must_use]
+    pub fn session_token(&self, id: i64) -> String {
+        self.log.borrow().session(id)
     }
 
     /// Adds a line that must say yes.
@@ -190,20 +210,10 @@ pub fn all() -> Vec<Case> {
         multi::CASES,
         acl::CASES,
         watches::CASES,
+        quota::CASES,
+        limits::CASES,
+        words::CASES,
+        storage::CASES,
     ]
     .concat()
 }
-
-/// A deliberate deviation of oxkeeper: what it answers where the official server answers something less safe.
-#[derive(Clone, Copy, Debug)]
-pub struct Difference {
-    /// The case in which it shows.
-    pub case: &'static str,
-    /// Why.
-    pub reason: &'static str,
-    /// Labels of transcript lines and what oxkeeper shows there; an empty text means that the line is missing.
-    pub lines: &'static [(&'static str, &'static str)],
-}
-
-/// All deliberate deviations.
-pub const DIFFERENCES: &[Difference] = &[];
