@@ -44,7 +44,14 @@ pub struct Hello {
 
 impl Default for Hello {
     fn default() -> Self {
-        Self { version: 0, zxid: 0, timeout: 10_000, session: 0, password: Some(vec![0; 16]), read_only: Some(0) }
+        Self {
+            version: 0,
+            zxid: 0,
+            timeout: 10_000,
+            session: 0,
+            password: Some(vec![0; 16]),
+            read_only: Some(0),
+        }
     }
 }
 
@@ -111,7 +118,11 @@ impl Reply {
     /// When there were others.
     pub fn after(self, events: &[(i32, &str)]) -> Outcome<Self> {
         let seen: Vec<(i32, &str)> = self.events.iter().map(|(kind, path)| (*kind, path.as_str())).collect();
-        if seen == events { Ok(self) } else { Err(format!("expected events {events:?}: {}, saw {seen:?}", self.what)) }
+        if seen == events {
+            Ok(self)
+        } else {
+            Err(format!("expected events {events:?}: {}, saw {seen:?}", self.what))
+        }
     }
 
     /// The first string of the body.
@@ -306,7 +317,8 @@ impl Client {
             let packet = self.packet(what)?;
             let mut from = In(&packet);
             let mut read = || Some((from.int()?, from.long()?, from.int()?));
-            let (xid, zxid, err) = read().ok_or_else(|| format!("short reply to {what}: {}", hex(&packet)))?;
+            let (xid, zxid, err) =
+                read().ok_or_else(|| format!("short reply to {what}: {}", hex(&packet)))?;
             if xid == -1 && packet.len() > 16 {
                 events.push(self.saw_event(&packet)?);
                 continue;
@@ -382,7 +394,8 @@ impl Client {
         lines.sort();
         seen.sort();
         lines.iter().for_each(|line| self.note("event (sorted)", line));
-        let mut wanted: Vec<(i32, String)> = wanted.iter().map(|(kind, path)| (*kind, (*path).to_owned())).collect();
+        let mut wanted: Vec<(i32, String)> =
+            wanted.iter().map(|(kind, path)| (*kind, (*path).to_owned())).collect();
         wanted.sort();
         if seen == wanted { Ok(()) } else { Err(format!("{}: wanted {wanted:?}, got {seen:?}", self.name)) }
     }

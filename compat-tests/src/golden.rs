@@ -11,6 +11,9 @@ use std::path::PathBuf;
 const HEAD: &str = "# Transcripts of the official server 3.9.5, rewritten by `behaviours --record`.\n\
                     # The tokens are explained at the top of compat-tests/src/transcript.rs.\n";
 
+/// How many lines of a difference are shown.
+const SHOWN: usize = 12;
+
 /// Transcripts by case name.
 pub type Golden = BTreeMap<String, Vec<String>>;
 
@@ -52,13 +55,23 @@ pub fn save(setup: &str, order: &[(&str, &[u16])], golden: &Golden) -> Result<()
     fs::write(path(setup), text).map_err(|e| format!("{}: {e}", path(setup).display()))
 }
 
-/// The first lines in which two transcripts differ, for people.
+/// The first line in which two transcripts differ and the lines that only one of them has, for people.
 #[must_use]
 pub fn difference(wanted: &[String], seen: &[String]) -> Option<String> {
-    let at = wanted.iter().zip(seen).position(|(a, b)| a != b).unwrap_or(wanted.len().min(seen.len()));
+    let at = wanted.iter().zip(seen).position(|(a, b)| a != b).unwrap_or_else(|| wanted.len().min(seen.len()));
     if at == wanted.len() && at == seen.len() {
         return None;
     }
     let show = |lines: &[String]| lines.get(at).map_or_else(|| "(end)".to_owned(), Clone::clone);
-    Some(format!("line {}\n    wanted {}\n    seen   {}", at + 1, show(wanted), show(seen)))
+    let mut text = format!("line {}\n    wanted {}\n    seen   {}", at + 1, show(wanted), show(seen));
+    for (mark, lines, others) in [('-', wanted, seen), ('+', seen, wanted)] {
+        let alone: Vec<&String> = lines.iter().filter(|line| !others.contains(line)).collect();
+        for line in alone.iter().take(SHOWN) {
+            let _ = write!(text, "\n    {mark} {line}");
+        }
+        if alone.len() > SHOWN {
+            let _ = write!(text, "\n    {mark} and {} more", alone.len() - SHOWN);
+        }
+    }
+    Some(text)
 }

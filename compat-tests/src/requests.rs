@@ -117,7 +117,13 @@ impl Client {
     ///
     /// # Errors
     /// When no reply comes.
-    pub fn create_with(&mut self, path: &str, data: Option<&[u8]>, acl: &[Acl<'_>], flags: i32) -> Outcome<Reply> {
+    pub fn create_with(
+        &mut self,
+        path: &str,
+        data: Option<&[u8]>,
+        acl: &[Acl<'_>],
+        flags: i32,
+    ) -> Outcome<Reply> {
         self.call(&format!("create {path:.60?} flags {flags}"), 1, &create_body(path, data, Some(acl), flags))
     }
 
@@ -142,7 +148,11 @@ impl Client {
     /// # Errors
     /// When no reply comes.
     pub fn container(&mut self, path: &str, flags: i32) -> Outcome<Reply> {
-        self.call(&format!("createContainer {path:?} flags {flags}"), 19, &create_body(path, DATA, Some(OPEN), flags))
+        self.call(
+            &format!("createContainer {path:?} flags {flags}"),
+            19,
+            &create_body(path, DATA, Some(OPEN), flags),
+        )
     }
 
     /// createTTL.
@@ -174,7 +184,11 @@ impl Client {
     /// # Errors
     /// When no reply comes.
     pub fn set_acl(&mut self, path: &str, acl: &[Acl<'_>], version: i32) -> Outcome<Reply> {
-        self.call(&format!("setACL {path:?} {acl:?} version {version}"), 7, &set_acl_body(path, Some(acl), version))
+        self.call(
+            &format!("setACL {path:?} {acl:?} version {version}"),
+            7,
+            &set_acl_body(path, Some(acl), version),
+        )
     }
 
     /// exists.
@@ -299,7 +313,11 @@ impl Client {
     /// # Errors
     /// When no reply comes.
     pub fn ephemerals(&mut self, prefix: Option<&str>) -> Outcome<Reply> {
-        self.call(&format!("getEphemerals {prefix:?}"), 103, &Out::new().buf(prefix.map(str::as_bytes)).done())
+        self.call(
+            &format!("getEphemerals {prefix:?}"),
+            103,
+            &Out::new().buf(prefix.map(str::as_bytes)).done(),
+        )
     }
 
     /// getAllChildrenNumber.

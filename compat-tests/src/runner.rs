@@ -130,7 +130,11 @@ struct Verdict {
 
 fn judge(kind: Kind, case: &Case, golden: &Golden, lines: Vec<String>) -> Verdict {
     let Some(recorded) = golden.get(case.name) else {
-        return Verdict { word: "FAIL", detail: Some("no golden transcript; run --record".to_owned()), lines };
+        return Verdict {
+            word: "FAIL",
+            detail: Some("no golden transcript; run --record".to_owned()),
+            lines,
+        };
     };
     let planned = DIFFERENCES.iter().find(|d| kind == Kind::Oxkeeper && d.case == case.name);
     let wanted = planned.map_or_else(|| recorded.clone(), |difference| replaced(recorded, difference));

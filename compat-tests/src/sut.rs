@@ -170,7 +170,8 @@ impl Server {
     #[must_use]
     pub fn serves(&self) -> bool {
         // A server that is just starting may take the connection and never look at it.
-        wire::word_within(self.addr, b"srvr", Duration::from_secs(1)).is_ok_and(|text| String::from_utf8_lossy(&text).contains("Mode: "))
+        wire::word_within(self.addr, b"srvr", Duration::from_secs(1))
+            .is_ok_and(|text| String::from_utf8_lossy(&text).contains("Mode: "))
     }
 
     /// The zxid that `srvr` shows.

@@ -290,7 +290,11 @@ impl Pen<'_> {
         if id != 0 && password == Some(&expected[..]) {
             self.put(&format!("00000010 pw({session})"));
         } else {
-            self.put(&format!("{:08x} {}", password.map_or(0, <[u8]>::len), hex(password.unwrap_or_default())));
+            self.put(&format!(
+                "{:08x} {}",
+                password.map_or(0, <[u8]>::len),
+                hex(password.unwrap_or_default())
+            ));
         }
         Some(())
     }
@@ -332,7 +336,9 @@ pub fn hex(bytes: &[u8]) -> String {
 #[must_use]
 pub fn quoted(bytes: Option<&[u8]>) -> String {
     let Some(bytes) = bytes else { return "ffffffff".to_owned() };
-    let show = |part: &[u8]| part.iter().map(|byte| std::ascii::escape_default(*byte).to_string()).collect::<String>();
+    let show = |part: &[u8]| {
+        part.iter().map(|byte| std::ascii::escape_default(*byte).to_string()).collect::<String>()
+    };
     if bytes.len() <= 400 {
         return format!("{:08x}\"{}\"", bytes.len(), show(bytes));
     }

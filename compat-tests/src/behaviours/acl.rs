@@ -87,7 +87,9 @@ fn id_forms(t: &mut Ctx<'_>) -> Outcome {
     for id in ["10.0.0.1", "10.0.0.0/8", "0.0.0.0/0", "10.0.0.1/32", "::1", "2001:db8::1", "2001:db8::/32"] {
         try_id(&mut c, "ip", id)?;
     }
-    for id in ["", "10.0.0", "10.0.0.256", "10.0.0.1/33", "10.0.0.1/-1", "10.0.0.1/x", "localhost", "10.0.0.1/"] {
+    for id in
+        ["", "10.0.0", "10.0.0.256", "10.0.0.1/33", "10.0.0.1/-1", "10.0.0.1/x", "localhost", "10.0.0.1/"]
+    {
         try_id(&mut c, "ip", id)?;
     }
     Ok(())
@@ -122,7 +124,8 @@ fn permissions(t: &mut Ctx<'_>) -> Outcome {
 
 fn ip(t: &mut Ctx<'_>) -> Outcome {
     let mut c = t.session()?;
-    let ids = [("127.0.0.1", 0), ("127.0.0.0/8", 0), ("0.0.0.0/0", 0), ("127.0.0.0/31", 0), ("128.0.0.0/8", -102)];
+    let ids =
+        [("127.0.0.1", 0), ("127.0.0.0/8", 0), ("0.0.0.0/0", 0), ("127.0.0.0/31", 0), ("128.0.0.0/8", -102)];
     for (index, (id, code)) in ids.into_iter().chain([("10.0.0.1", -102), ("127.0.0.2", -102)]).enumerate() {
         let path = format!("/b126{index}");
         c.create_acl(&path, &[(31, "ip", id)])?.ok()?;
@@ -214,7 +217,9 @@ fn sasl(t: &mut Ctx<'_>) -> Outcome {
 }
 
 fn enforced(t: &mut Ctx<'_>) -> Outcome {
-    for (what, op, body) in [("getData", 4, read_body("/", 0)), ("create", 1, create_body("/x", None, Some(OPEN), 0))] {
+    for (what, op, body) in
+        [("getData", 4, read_body("/", 0)), ("create", 1, create_body("/x", None, Some(OPEN), 0))]
+    {
         let mut c = t.session()?;
         c.call(&format!("{what} without authentication"), op, &body)?.err(-124)?;
         c.closed("afterwards")?;
@@ -230,7 +235,8 @@ fn enforced(t: &mut Ctx<'_>) -> Outcome {
 
 fn hidden_digests(t: &mut Ctx<'_>) -> Outcome {
     let mut c = t.session()?;
-    let entries: &[Acl<'_>] = &[(1, "world", "anyone"), (31, "digest", U_P), (31, "ip", "10.0.0.1"), (3, "digest", "a:b")];
+    let entries: &[Acl<'_>] =
+        &[(1, "world", "anyone"), (31, "digest", U_P), (31, "ip", "10.0.0.1"), (3, "digest", "a:b")];
     c.create_acl("/b133", entries)?.ok()?;
     c.get_acl("/b133")?.ok()?;
     c.auth("digest", "u:p")?.ok()?;

@@ -129,7 +129,8 @@ fn ttl_other_flags(t: &mut Ctx<'_>) -> Outcome {
 fn ttl_poison(t: &mut Ctx<'_>) -> Outcome {
     let mut c = t.session()?;
     let code = c.attempt("createTTL with flags 0 and ttl -1", 21, &ttl_body("/b067", 0, -1), PATIENCE);
-    let serves = c.attempt("exists afterwards", 3, &crate::requests::read_body("/b067", 0), PATIENCE).is_some();
+    let serves =
+        c.attempt("exists afterwards", 3, &crate::requests::read_body("/b067", 0), PATIENCE).is_some();
     if t.oxkeeper() {
         same("error", code, Some(-8))?;
         same("serves", serves, true)?;

@@ -37,7 +37,10 @@ pub const DIFFERENCES: &[Difference] = &[
     Difference {
         case: "delete-container-from-a-client",
         reason: "opcode 20 belongs to the server itself; it looks at no ACL",
-        lines: &[("c1 deleteContainer", "00000002 z-1 fffffffa ; UNIMPLEMENTED"), ("c1 afterwards", "closed")],
+        lines: &[
+            ("c1 deleteContainer", "00000002 z-1 fffffffa ; UNIMPLEMENTED"),
+            ("c1 afterwards", "closed"),
+        ],
     },
     Difference {
         case: "delete-container-without-permission",
@@ -63,7 +66,10 @@ pub const DIFFERENCES: &[Difference] = &[
         case: "quota-of-the-root",
         reason: "the official server ends at the limits node of \"/\" and never starts again",
         lines: &[
-            ("c1 create of the limits", "00000001 z+2 00000000 00000021\"/zookeeper/quota/zookeeper_limits\""),
+            (
+                "c1 create of the limits",
+                "00000001 z+2 00000000 00000021\"/zookeeper/quota/zookeeper_limits\"",
+            ),
             ("c1 create of the stats", "00000002 z+3 00000000 00000020\"/zookeeper/quota/zookeeper_stats\""),
             ("c1 create of a node", "00000003 z+4 00000000 00000005\"/b162\""),
             ("starts again", "yes"),

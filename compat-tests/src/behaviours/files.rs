@@ -112,7 +112,17 @@ impl Reader<'_> {
     fn node(&mut self) -> Option<Node> {
         let path = self.from.str()?;
         if path == "/" {
-            return Some(Node { path, data: None, acl: 0, czxid: 0, version: 0, cversion: 0, aversion: 0, owner: 0, pzxid: 0 });
+            return Some(Node {
+                path,
+                data: None,
+                acl: 0,
+                czxid: 0,
+                version: 0,
+                cversion: 0,
+                aversion: 0,
+                owner: 0,
+                pzxid: 0,
+            });
         }
         let data = self.from.buf()?.map(<[u8]>::to_vec);
         let (acl, czxid) = (self.from.long()?, self.from.long()?);

@@ -89,9 +89,11 @@ fn version_and_passwords(t: &mut Ctx<'_>) -> Outcome {
 }
 
 fn timeout_clamped(t: &mut Ctx<'_>) -> Outcome {
-    let wanted = [(i32::MIN, 4000), (-1, 4000), (0, 4000), (1, 4000), (3999, 4000), (4001, 4001), (39_999, 39_999)];
+    let wanted =
+        [(i32::MIN, 4000), (-1, 4000), (0, 4000), (1, 4000), (3999, 4000), (4001, 4001), (39_999, 39_999)];
     for (timeout, granted) in wanted.into_iter().chain([(40_001, 40_000), (i32::MAX, 40_000)]) {
-        let mut c = t.session_with(&format!("with timeout {timeout}"), &Hello { timeout, ..Hello::default() })?;
+        let mut c =
+            t.session_with(&format!("with timeout {timeout}"), &Hello { timeout, ..Hello::default() })?;
         same("timeout", c.welcome.timeout, granted)?;
         c.close()?;
     }

@@ -23,7 +23,6 @@ mod storage;
 mod watches;
 mod words;
 
-
 pub use differences::{DIFFERENCES, Difference};
 
 use crate::client::{Client, Hello, OpenSessions, Outcome, SharedLog};

@@ -164,7 +164,8 @@ fn logical(t: &mut Ctx<'_>) -> Outcome {
         (m_check("b113", -1), -8),
     ];
     for (index, (wrong, code)) in failures.into_iter().enumerate() {
-        let reply = c.multi(&format!("failure {index}"), &[m_set("/b113", -1), wrong, m_check("/b113", -1)])?.ok()?;
+        let reply =
+            c.multi(&format!("failure {index}"), &[m_set("/b113", -1), wrong, m_check("/b113", -1)])?.ok()?;
         same("codes", codes(&reply)?, vec![0, code, -2])?;
     }
     same("version", c.get("/b113", false)?.ok()?.stat()?.version, 0)
@@ -181,7 +182,8 @@ fn watches(t: &mut Ctx<'_>) -> Outcome {
     watcher.children("/b116", true)?.ok()?;
     c.multi("that fails", &[m_create("/b116/new", 0), m_set("/b116/old", -1), m_check("/b116", 7)])?.ok()?;
     watcher.quiet()?;
-    let parts = [m_create("/b116/new", 0), m_set("/b116/old", -1), m_set("/b116", -1), m_delete("/b116/old", -1)];
+    let parts =
+        [m_create("/b116/new", 0), m_set("/b116/old", -1), m_set("/b116", -1), m_delete("/b116/old", -1)];
     c.multi("of four", &parts)?.ok()?;
     watcher.event(1, "/b116/new")?;
     watcher.event(4, "/b116")?;

@@ -26,7 +26,8 @@ pub(super) const CASES: &[Case] = &[
 
 fn initial_nodes(t: &mut Ctx<'_>) -> Outcome {
     let mut c = t.session()?;
-    for (path, cversion) in [("/", -1), ("/zookeeper", -2), ("/zookeeper/quota", 0), ("/zookeeper/config", 0)] {
+    for (path, cversion) in [("/", -1), ("/zookeeper", -2), ("/zookeeper/quota", 0), ("/zookeeper/config", 0)]
+    {
         let stat = c.get(path, false)?.ok()?.stat()?;
         same(path, (stat.cversion, stat.czxid, stat.ctime), (cversion, 0, 0))?;
         c.get_acl(path)?.ok()?;
@@ -96,8 +97,14 @@ fn times(t: &mut Ctx<'_>) -> Outcome {
     let made = c.create2("/b084", 0)?.ok()?.stat()?;
     let set = c.set("/b084", b"x", -1)?.ok()?.stat()?;
     let after = crate::transcript::now_ms();
-    t.fact("ctime is the time of the create", (before..=after).contains(&made.ctime) && made.ctime == made.mtime)?;
-    t.fact("mtime is the time of the setData", (made.ctime..=after).contains(&set.mtime) && set.ctime == made.ctime)
+    t.fact(
+        "ctime is the time of the create",
+        (before..=after).contains(&made.ctime) && made.ctime == made.mtime,
+    )?;
+    t.fact(
+        "mtime is the time of the setData",
+        (made.ctime..=after).contains(&set.mtime) && set.ctime == made.ctime,
+    )
 }
 
 fn versions(t: &mut Ctx<'_>) -> Outcome {
@@ -154,7 +161,8 @@ fn reads(t: &mut Ctx<'_>) -> Outcome {
     c.create("/b092/open", 0)?.ok()?;
     c.create_acl("/b092/shut", &[(30, "world", "anyone")])?.ok()?;
     c.set_acl("/b092", &[(30, "world", "anyone")], -1)?.ok()?;
-    for (path, code) in [("/b092/shut", -102), ("/b092/open", 0), ("/b092/no", -101), ("/b092/shut/no", -101)] {
+    for (path, code) in [("/b092/shut", -102), ("/b092/open", 0), ("/b092/no", -101), ("/b092/shut/no", -101)]
+    {
         c.exists(path, false)?.err(code)?;
         c.get(path, false)?.err(code)?;
         c.children(path, false)?.err(code)?;
@@ -193,7 +201,9 @@ fn ephemerals(t: &mut Ctx<'_>) -> Outcome {
     for (prefix, count) in [(None, 3), (Some(""), 3), (Some("  "), 3), (Some("/"), 3), (Some("/b095/a"), 2)] {
         same("count", c.ephemerals(prefix)?.ok()?.names()?.len(), count)?;
     }
-    for (prefix, count) in [("/b095/d", 1), ("/b095/d/", 1), ("/b", 3), ("/no", 0), ("b095", 0), ("/b095/aa", 1)] {
+    for (prefix, count) in
+        [("/b095/d", 1), ("/b095/d/", 1), ("/b", 3), ("/no", 0), ("b095", 0), ("/b095/aa", 1)]
+    {
         same("count", c.ephemerals(Some(prefix))?.ok()?.names()?.len(), count)?;
     }
     c.delete("/b095/aa", -1)?.ok()?;

@@ -30,7 +30,9 @@ fn create_twice(t: &mut Ctx<'_>) -> Outcome {
             reply.err(code)?;
         }
     }
-    for path in ["/b049/.", "/b049/..", "/b049/", "//", "//a", "/.", "/..", "", "x", "b049", "/b049/\0", "/b049\0/x"] {
+    for path in
+        ["/b049/.", "/b049/..", "/b049/", "//", "//a", "/.", "/..", "", "x", "b049", "/b049/\0", "/b049\0/x"]
+    {
         c.create(path, 0)?.err(-8)?;
     }
     c.create("/", 0)?.err(-110)?;
@@ -56,7 +58,10 @@ fn characters(t: &mut Ctx<'_>) -> Outcome {
     let mut c = t.session()?;
     c.create("/b051", 0)?.ok()?;
     let good = [0x20, 0x7E, 0xA0, 0xD7FF, 0xF900, 0xFDD0, 0xFFEF, 0x200B];
-    let bad = [0x01, 0x0A, 0x1F, 0x7F, 0x85, 0x9F, 0xE000, 0xF8FF, 0xFFF0, 0xFFFD, 0xFFFF, 0x1_0000, 0x1_F600, 0x10_FFFF];
+    let bad = [
+        0x01, 0x0A, 0x1F, 0x7F, 0x85, 0x9F, 0xE000, 0xF8FF, 0xFFF0, 0xFFFD, 0xFFFF, 0x1_0000, 0x1_F600,
+        0x10_FFFF,
+    ];
     for code in good {
         let name = char::from_u32(code).unwrap_or('?');
         c.create(&format!("/b051/{name}"), 0)?.ok()?;
@@ -79,7 +84,8 @@ fn not_utf8(t: &mut Ctx<'_>) -> Outcome {
     let broken: [&[u8]; 5] = [b"\xFF", b"\xC3", b"\xED\xA0\x80", b"\xF0\x9F\x98", b"\xC0\x80"];
     for bytes in broken {
         let path = [b"/b051u/", bytes].concat();
-        let body = Out::new().buf(Some(&path)).buf(None).int(1).int(31).str("world").str("anyone").int(0).done();
+        let body =
+            Out::new().buf(Some(&path)).buf(None).int(1).int(31).str("world").str("anyone").int(0).done();
         c.call(&format!("create {bytes:02x?}"), 1, &body)?.err(-8)?;
         c.call(&format!("exists {bytes:02x?}"), 3, &Out::new().buf(Some(&path)).byte(0).done())?.err(-101)?;
     }
@@ -175,7 +181,8 @@ fn small_packets(t: &mut Ctx<'_>) -> Outcome {
     let mut c = t.session()?;
     let overhead = create_body("/b060s", Some(b""), Some(OPEN), 0).len() + 8;
     let fits = vec![b'x'; 4096 - overhead];
-    c.call("create in a packet of 4096 bytes", 1, &create_body("/b060s", Some(&fits), Some(OPEN), 0))?.ok()?;
+    c.call("create in a packet of 4096 bytes", 1, &create_body("/b060s", Some(&fits), Some(OPEN), 0))?
+        .ok()?;
     c.get("/b060s", false)?.ok()?;
     let too_big = vec![b'x'; 4097 - overhead];
     c.post(5, 1, &create_body("/b060t", Some(&too_big), Some(OPEN), 0));

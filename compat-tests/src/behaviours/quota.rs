@@ -119,7 +119,8 @@ fn root(t: &mut Ctx<'_>) -> Outcome {
     c.attempt("create of the limits", 1, &body, PATIENCE);
     let body = create_body("/zookeeper/quota/zookeeper_stats", Some(b"count=0,bytes=0"), Some(OPEN), 0);
     c.attempt("create of the stats", 1, &body, PATIENCE);
-    let code = c.attempt("create of a node", 1, &create_body("/b162", Some(b"data"), Some(OPEN), 0), PATIENCE);
+    let code =
+        c.attempt("create of a node", 1, &create_body("/b162", Some(b"data"), Some(OPEN), 0), PATIENCE);
     if t.oxkeeper() {
         same("create", code, Some(0))?;
     }

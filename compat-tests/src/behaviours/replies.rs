@@ -4,8 +4,8 @@ use super::setups::{FRESH, PLAIN};
 use super::{Case, Ctx, case, ensure, same};
 use crate::client::{OPEN, Outcome};
 use crate::requests::{
-    auth_body, create_body, delete_body, m_check, m_create, m_delete, m_read, part, parts_end, read_body, set_body,
-    watches_body,
+    auth_body, create_body, delete_body, m_check, m_create, m_delete, m_read, part, parts_end, read_body,
+    set_body, watches_body,
 };
 use crate::wire::Out;
 
@@ -28,7 +28,8 @@ pub(super) const CASES: &[Case] = &[
 fn xids(t: &mut Ctx<'_>) -> Outcome {
     let mut c = t.session()?;
     for xid in [0, 5, 5, -1, -2, -3, -4, -5, -8, i32::MIN, i32::MAX] {
-        let reply = c.call_as(xid, &format!("exists with xid {xid}"), 3, &read_body("/b033", 0))?.err(-101)?;
+        let reply =
+            c.call_as(xid, &format!("exists with xid {xid}"), 3, &read_body("/b033", 0))?.err(-101)?;
         same("xid", reply.xid, xid)?;
     }
     for (count, xid) in [0, 5, 5, -2, -3, i32::MIN, i32::MAX].into_iter().enumerate() {
@@ -74,14 +75,16 @@ fn zxids(t: &mut Ctx<'_>) -> Outcome {
 fn forbidden_multi_read(t: &mut Ctx<'_>) -> Outcome {
     let mut c = t.session()?;
     // Operations that a multi knows, but not a multiRead: the one error with a body.
-    let known = [("create", m_create("/b041", 0)), ("delete", m_delete("/b041", -1)), ("check", m_check("/", -1))];
+    let known =
+        [("create", m_create("/b041", 0)), ("delete", m_delete("/b041", -1)), ("check", m_check("/", -1))];
     for (what, wrong) in known {
         let reply = c.multi_read(&format!("with a {what}"), &[wrong])?.err(-5)?;
         same("body", reply.body, parts_end())?;
     }
     // Lists that do not decode have no body.
     for op in [3, 12, 6] {
-        let reply = c.multi_read(&format!("with operation {op}"), &[part(op, &read_body("/", 0))])?.err(-5)?;
+        let reply =
+            c.multi_read(&format!("with operation {op}"), &[part(op, &read_body("/", 0))])?.err(-5)?;
         same("body", reply.body, vec![])?;
     }
     let mixed = [m_read(4, "/", 0), m_create("/b041", 0)];

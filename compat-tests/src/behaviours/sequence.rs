@@ -32,7 +32,8 @@ fn numbers(t: &mut Ctx<'_>) -> Outcome {
 fn in_multi(t: &mut Ctx<'_>) -> Outcome {
     let mut c = t.session()?;
     c.create("/b077", 0)?.ok()?;
-    let parts = [m_create("/b077/a-", 2), m_create("/b077/x", 0), m_create("/b077/a-", 2), m_delete("/b077/x", 0)];
+    let parts =
+        [m_create("/b077/a-", 2), m_create("/b077/x", 0), m_create("/b077/a-", 2), m_delete("/b077/x", 0)];
     c.multi("a-, x, a-, delete x", &parts)?.ok()?;
     c.multi("a-, then a check that fails", &[m_create("/b077/a-", 2), m_check("/b077", 9)])?.ok()?;
     same("next", c.create("/b077/a-", 2)?.ok()?.path()?, "/b077/a-0000000003".to_owned())?;

@@ -148,7 +148,8 @@ fn close_in_flight(t: &mut Ctx<'_>) -> Outcome {
     let mut c = t.session()?;
     c.create("/b025/old", 1)?.ok()?;
     watcher.add_watch("/b025", 1)?.ok()?;
-    let create = Out::new().int(5).int(1).raw(&create_body("/b025/new", DATA, Some(crate::client::OPEN), 1)).done();
+    let create =
+        Out::new().int(5).int(1).raw(&create_body("/b025/new", DATA, Some(crate::client::OPEN), 1)).done();
     let delete = Out::new().int(6).int(2).raw(&delete_body("/b025/old", -1)).done();
     let close = Out::new().int(7).int(-11).done();
     c.conn.send(&Out::new().buf(Some(&create)).buf(Some(&delete)).buf(Some(&close)).done());
@@ -166,7 +167,8 @@ fn close_in_flight(t: &mut Ctx<'_>) -> Outcome {
 fn behind_close(t: &mut Ctx<'_>) -> Outcome {
     let mut c = t.session()?;
     let close = Out::new().int(1).int(-11).done();
-    let create = Out::new().int(2).int(1).raw(&create_body("/b027", DATA, Some(crate::client::OPEN), 0)).done();
+    let create =
+        Out::new().int(2).int(1).raw(&create_body("/b027", DATA, Some(crate::client::OPEN), 0)).done();
     c.conn.send(&Out::new().buf(Some(&close)).buf(Some(&create)).done());
     c.reply("closeSession", -11)?.ok()?;
     c.forget();

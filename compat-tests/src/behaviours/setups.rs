@@ -24,7 +24,8 @@ pub(super) const TYPED: Setup = setup(
 /// The same on an empty server for each case.
 pub(super) const TYPED_FRESH: Setup = Setup { name: "typed-fresh", fresh: true, ..TYPED };
 /// Short ticks, short sessions, and a short patience with connections that say nothing.
-pub(super) const QUICK: Setup = setup("quick", &["tickTime=200", WORDS, "nio.sessionlessCnxnTimeout=500"], &[]);
+pub(super) const QUICK: Setup =
+    setup("quick", &["tickTime=200", WORDS, "nio.sessionlessCnxnTimeout=500"], &[]);
 /// Hard quotas are enforced.
 pub(super) const QUOTA: Setup = setup("quota", &[TICK, WORDS, "enforceQuota=true"], &[]);
 /// The same on an empty server for each case.
@@ -39,7 +40,8 @@ pub(super) const SUPER: Setup = setup(
 pub(super) const ENFORCED: Setup =
     setup("enforced", &[TICK, WORDS, "enforce.auth.enabled=true", "enforce.auth.schemes=digest"], &[]);
 /// Packets of 4096 bytes at most.
-pub(super) const SMALL: Setup = setup("small", &[TICK, WORDS, "jute.maxbuffer=4096"], &["-Djute.maxbuffer=4096"]);
+pub(super) const SMALL: Setup =
+    setup("small", &[TICK, WORDS, "jute.maxbuffer=4096"], &["-Djute.maxbuffer=4096"]);
 /// Three connections for each address.
 pub(super) const FEW: Setup = setup("few", &[TICK, WORDS, "maxClientCnxns=3"], &[]);
 /// Three connections in all.
@@ -68,4 +70,5 @@ pub(super) const OUTSTANDING: Setup = setup("outstanding", &[TICK, WORDS, "globa
 /// reconfig is enabled, although there is no ensemble.
 pub(super) const RECONFIG: Setup = setup("reconfig", &[TICK, WORDS, "reconfigEnabled=true"], &[]);
 /// Snapshots after a few transactions, for the data directory.
-pub(super) const SNAPS: Setup = Setup { name: "snaps", keys: &[TICK, WORDS, "snapCount=20"], props: &[], fresh: true };
+pub(super) const SNAPS: Setup =
+    Setup { name: "snaps", keys: &[TICK, WORDS, "snapCount=20"], props: &[], fresh: true };

@@ -22,12 +22,13 @@ pub(super) const CASES: &[Case] = &[
 ];
 
 const WORDS: [&str; 18] = [
-    "ruok", "isro", "srvr", "stat", "conf", "cons", "crst", "srst", "dirs", "dump", "envi", "mntr", "wchs", "wchc", "wchp",
-    "hash", "gtmk", "stmk",
+    "ruok", "isro", "srvr", "stat", "conf", "cons", "crst", "srst", "dirs", "dump", "envi", "mntr", "wchs",
+    "wchc", "wchp", "hash", "gtmk", "stmk",
 ];
 
-/// Keys of `mntr` that describe the Java virtual machine; another server has nothing to say there.
-const JAVA_METRICS: [&str; 1] = ["jvm_pause_time_ms"];
+/// Parts of `mntr` keys that only the official server has, and why.
+const OFFICIAL_METRICS: [(&str, &str); 1] =
+    [("jvm_pause_time_ms", "pauses of the Java virtual machine; there is none")];
 
 fn ask(t: &Ctx<'_>, name: &str) -> Outcome<String> {
     Ok(String::from_utf8_lossy(&word(t.server.addr, name.as_bytes())?).into_owned())
@@ -48,7 +49,9 @@ fn numbers_hidden(text: &str) -> String {
         } else {
             out.push('N');
             rest = &rest[end(rest, |c| c.is_ascii_digit())..];
-            if let Some(fraction) = rest.strip_prefix('.').filter(|s| s.starts_with(|c: char| c.is_ascii_digit())) {
+            if let Some(fraction) =
+                rest.strip_prefix('.').filter(|s| s.starts_with(|c: char| c.is_ascii_digit()))
+            {
                 rest = &fraction[end(fraction, |c| c.is_ascii_digit())..];
             }
         }
@@ -61,7 +64,9 @@ fn record(t: &Ctx<'_>, label: &str, text: &str) {
 }
 
 fn pieces(t: &mut Ctx<'_>) -> Outcome {
-    for parts in [&["ru", "ok"][..], &["r", "u", "o", "k"], &["ruok\r\n"], &["ruok and more"], &["ruo", "kruok"]] {
+    for parts in
+        [&["ru", "ok"][..], &["r", "u", "o", "k"], &["ruok\r\n"], &["ruok and more"], &["ruo", "kruok"]]
+    {
         let mut conn = Conn::open(t.server.addr)?;
         for part in parts {
             conn.send(part.as_bytes());
@@ -162,7 +167,10 @@ fn connections(t: &mut Ctx<'_>) -> Outcome {
         let mut answer = ask(t, name)?;
         for (which, client) in [("C1", &c), ("C2", &bare), ("C3", &silent)] {
             answer = answer.replace(&format!("127.0.0.1:{}", client.conn.local_port()), which);
-            answer = answer.replace(&format!("0x{:x}", client.welcome.session), &format!("SESSION-{which}"));
+            if client.welcome.session != 0 {
+                answer =
+                    answer.replace(&format!("0x{:x}", client.welcome.session), &format!("SESSION-{which}"));
+            }
         }
         let mut lines: Vec<String> = answer.lines().map(plain_line).collect();
         if name == "cons" {
@@ -192,7 +200,14 @@ fn plain_line(line: &str) -> String {
         let (_, date) = line.split_once(" expire at ").unwrap_or_default();
         let words = numbers_hidden(date);
         let count = words.split(' ').count();
-        return format!("N expire at a date of {count} words, the last is {}", words.rsplit(' ').next().unwrap_or_default());
+        return format!(
+            "N expire at a date of {count} words, the last is {}",
+            words.rsplit(' ').next().unwrap_or_default()
+        );
+    }
+    if let Some((_, session)) = line.split_once("ip: /127.0.0.1:").and_then(|(_, rest)| rest.split_once(' '))
+    {
+        return format!("\tip: OWN {session}");
     }
     if line.contains("Sets (") {
         return numbers_hidden(line);
@@ -268,7 +283,7 @@ fn monitor(t: &mut Ctx<'_>) -> Outcome {
     let mut lines = Vec::new();
     for line in answer.lines() {
         let (key, value) = line.split_once('\t').ok_or_else(|| format!("no tab in {line:?}"))?;
-        if JAVA_METRICS.iter().any(|metric| key.contains(metric)) {
+        if OFFICIAL_METRICS.iter().any(|(metric, _)| key.contains(metric)) {
             continue;
         }
         let exact = ["zk_server_state", "zk_znode_count", "zk_ephemerals_count", "zk_num_alive_connections"];

@@ -4,8 +4,7 @@ use oxkeeper_compat_tests::runner::{Options, run};
 use oxkeeper_compat_tests::sut::Kind;
 use std::process::ExitCode;
 
-const USAGE: &str =
-    "behaviours [--only N,name,..] [--against official|oxkeeper|both] [--record] [--verbose]\n\
+const USAGE: &str = "behaviours [--only N,name,..] [--against official|oxkeeper|both] [--record] [--verbose]\n\
      SUT_OXKEEPER: the oxkeeper executable; ZKV: the official version; KEEP_SCRATCH: leave the directories";
 
 fn main() -> ExitCode {
