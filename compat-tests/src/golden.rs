@@ -58,7 +58,8 @@ pub fn save(setup: &str, order: &[(&str, &[u16])], golden: &Golden) -> Result<()
 /// The first line in which two transcripts differ and the lines that only one of them has, for people.
 #[must_use]
 pub fn difference(wanted: &[String], seen: &[String]) -> Option<String> {
-    let at = wanted.iter().zip(seen).position(|(a, b)| a != b).unwrap_or_else(|| wanted.len().min(seen.len()));
+    let at =
+        wanted.iter().zip(seen).position(|(a, b)| a != b).unwrap_or_else(|| wanted.len().min(seen.len()));
     if at == wanted.len() && at == seen.len() {
         return None;
     }

@@ -1,7 +1,7 @@
 //! Runs cases against servers and judges the transcripts.
 //!
 //! The official server is held against the golden files so that they cannot rot, oxkeeper is held against the same
-//! files, with the lines replaced that [`DIFFERENCES`](crate::behaviours::DIFFERENCES) names.
+//! files, with the lines replaced that [`DIFFERENCES`] names.
 
 use crate::behaviours::{self, Case, Ctx, DIFFERENCES, Difference};
 use crate::golden::{self, Golden};

@@ -116,12 +116,13 @@ fn ttl_range(t: &mut Ctx<'_>) -> Outcome {
 
 fn ttl_other_flags(t: &mut Ctx<'_>) -> Outcome {
     let mut c = t.session()?;
+    c.create("/b067", 0)?.ok()?;
     for flags in 0..=4 {
         for ttl in [0, 1, 100_000, i64::MAX] {
-            c.ttl(&format!("/b067-{flags}-"), flags, ttl)?.err(-8)?;
+            c.ttl(&format!("/b067/{flags}-"), flags, ttl)?.err(-8)?;
         }
     }
-    c.children("/", false)?.ok().map(|_| ())
+    c.children2("/b067", false)?.ok().map(|_| ())
 }
 
 /// A negative ttl with a flag that needs none passes the checks of the official server, gets into its log and ends it,
@@ -144,10 +145,14 @@ fn ttl_poison(t: &mut Ctx<'_>) -> Outcome {
 /// In a multi such an operation is an ordinary create, also for the official server.
 fn ttl_other_flags_in_multi(t: &mut Ctx<'_>) -> Outcome {
     let mut c = t.session()?;
+    c.create("/b067m", 0)?.ok()?;
     for flags in [0, 1, 2, 4, 7] {
-        c.multi(&format!("createTTL with flags {flags}"), &[part(21, &ttl_body("/b067m", flags, 100_000))])?;
-        if c.exists("/b067m", false)?.err == 0 {
-            c.delete("/b067m", -1)?.ok()?;
+        c.multi(
+            &format!("createTTL with flags {flags}"),
+            &[part(21, &ttl_body("/b067m/x", flags, 100_000))],
+        )?;
+        if c.exists("/b067m/x", false)?.err == 0 {
+            c.delete("/b067m/x", -1)?.ok()?;
         }
     }
     Ok(())

@@ -48,14 +48,14 @@ pub(super) const FEW: Setup = setup("few", &[TICK, WORDS, "maxClientCnxns=3"], &
 pub(super) const FEW_IN_ALL: Setup = setup("few-in-all", &[TICK, WORDS, "maxCnxns=3"], &[]);
 /// The default whitelist of four-letter words.
 pub(super) const WHITELIST: Setup = setup("whitelist", &[TICK], &[]);
-/// One request in the pipeline at a time; what waited for more than 1 ms is answered THROTTLEDOP.
+/// One request in the pipeline at a time; what waited for more than 30 ms is answered THROTTLEDOP.
 pub(super) const THROTTLED: Setup = setup(
     "throttled",
     &[
         TICK,
         WORDS,
         "request_throttle_max_requests=1",
-        "throttled_op_wait_time=1",
+        "throttled_op_wait_time=30",
         "request_throttle_drop_stale=false",
     ],
     &[],

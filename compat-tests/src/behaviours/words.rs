@@ -150,7 +150,7 @@ fn server_blocks(t: &mut Ctx<'_>) -> Outcome {
             lines[*first..=*last].sort();
         }
         lines[1..].iter().for_each(|line| record(t, name, line));
-        record(t, &format!("{name} ends"), &answer[answer.len() - 2..]);
+        t.note(&format!("{name} ends with a line feed"), if answer.ends_with('\n') { "yes" } else { "no" });
     }
     Ok(())
 }
@@ -183,7 +183,7 @@ fn connections(t: &mut Ctx<'_>) -> Outcome {
             lines.dedup();
         }
         lines.iter().for_each(|line| record(t, name, line));
-        record(t, &format!("{name} ends"), &answer[answer.len() - 2..]);
+        t.note(&format!("{name} ends with a line feed"), if answer.ends_with('\n') { "yes" } else { "no" });
     }
     ask(t, "crst")?;
     let own = format!("{}", c.conn.local_port());
@@ -254,7 +254,7 @@ fn watches(t: &mut Ctx<'_>) -> Outcome {
             blocks.sort();
         }
         blocks.iter().for_each(|block| record(t, name, &block.join("\n")));
-        record(t, &format!("{name} ends"), &answer[answer.len() - 2..]);
+        t.note(&format!("{name} ends with a line feed"), if answer.ends_with('\n') { "yes" } else { "no" });
     }
     Ok(())
 }
@@ -266,7 +266,7 @@ fn environment(t: &mut Ctx<'_>) -> Outcome {
         let shown = if line.contains("Size=") { numbers_hidden(line) } else { line.to_owned() };
         record(t, "conf", &shown);
     }
-    record(t, "conf ends", &conf[conf.len() - 2..]);
+    record(t, "conf ends", &conf[conf.len() - 1..]);
     let envi = ask(t, "envi")?;
     let keys = envi.lines().map(|line| line.split('=').next().unwrap_or_default());
     for key in keys.filter(|key| !key.starts_with("java.")) {
