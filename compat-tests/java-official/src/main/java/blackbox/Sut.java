@@ -159,7 +159,7 @@ final class Sut {
         proc = pb.start();
         STARTED.incrementAndGet();
         synchronized (LIVE) {
-            Trace.note("start", name + (secure ? " secure" : "") + " as number " + (LIVE.size() + 1) + " alive, " + OUT.relativize(dir));
+            Trace.note("start", name + (secure ? " secure" : "") + " as number " + (LIVE.stream().filter(Sut::alive).count() + 1) + " alive, " + OUT.relativize(dir));
         }
         Files.copy(cfg.toPath(), dir.resolve("zoo.cfg.started"));
         ProcessHandle.Info i = proc.info();
