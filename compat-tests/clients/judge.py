@@ -135,6 +135,7 @@ def programs(client):
         build(os.path.join(HERE, "..", "common", "build.sh"), os.path.join(HERE, "curator"))
         with open(os.path.join(HERE, "curator", "target", "cp.txt")) as f:
             cp = os.path.join(HERE, "curator", "target", "classes") + ":" + f.read().strip()
+        os.environ["SOURCE"] = os.path.join(HERE, "curator", "src", "main", "java", "curator", "Calls.java")   # for its own completeness check
         return [("curator", ["java", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", cp, "curator.Calls"])]
     if client == "go":
         exe = os.path.join(target, "go-calls")

@@ -191,7 +191,10 @@ func create(c *zk.Conn) {
 func readAndWrite(c *zk.Conn) {
 	c.Create("/d", []byte("0"), 0, all)
 	get := func(p string) { d, st, err := c.Get(p); out("get "+p, d, st, err) }
-	set := func(p string, d []byte, v int32) { st, err := c.Set(p, d, v); out(fmt.Sprint("set ", p, " ", v), st, err) }
+	set := func(p string, d []byte, v int32) {
+		st, err := c.Set(p, d, v)
+		out(fmt.Sprint("set ", p, " ", v), st, err)
+	}
 	exists := func(p string) { ok, st, err := c.Exists(p); out("exists "+p, ok, st, err) }
 	get("/d")
 	get("/none")

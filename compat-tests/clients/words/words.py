@@ -16,7 +16,7 @@ PORT = int(PORT)
 # numbers that describe the tree and the sessions, and so must agree
 EXACT = ("Outstanding", "Zxid", "Mode", "Node count", "Connections", "zk_znode_count", "zk_watch_count", "zk_ephemerals_count",
          "zk_approximate_data_size", "zk_num_alive_connections", "zk_outstanding_requests", "zk_server_state", "zk_global_sessions",
-         "zk_local_sessions", "clientPort", "tickTime", "maxClientCnxns", "minSessionTimeout", "maxSessionTimeout", "serverId",
+         "zk_local_sessions", "tickTime", "maxClientCnxns", "minSessionTimeout", "maxSessionTimeout", "serverId",
          "clientPortListenBacklog", "zk_peer_state", "zk_quorum_size")
 
 
@@ -41,6 +41,8 @@ def mask(line):
         return line
     line = re.sub(r"^(Zookeeper version|dataDir|dataLogDir|zk_version|zk_server_state)([:=\t]).*", r"\1\2 <own>", line)
     line = re.sub(r"(dataDirSize|dataLogSize|latency min/avg/max|Latency min/avg/max): *\S+", r"\1: <n>", line)
+    line = re.sub(r"^(clientPort|dataDirSize|dataLogSize)=\d+", r"\1=<n>", line)
+    line = re.sub(r"^(Connections Sets \()\d+", r"\1<n>", line)
     line = re.sub(r"(datadir_size|logdir_size): \d+", r"\1: <n>", line)
     line = re.sub(r"(queued|recved|sent|est|lresp|llat|minlat|avglat|maxlat|lzxid|lcxid)=[^,)]+", r"\1=<n>", line)
     line = re.sub(r"\b(Received|Sent): \d+", r"\1: <n>", line)
@@ -54,6 +56,11 @@ def show(w, keys_only=False, order=True):
         lines = sorted(re.split(r"[\t=:]", x)[0] for x in lines)
     else:
         lines = [mask(x) for x in lines]
+        if w == "dump":                                    # two connections may or may not expire in the same tick
+            lines = [x for x in lines if not re.match(r"\d+ expire at", x)]
+        if w in ("stat", "cons"):                          # connections come in the order of a hash set
+            peers = sorted(x for x in lines if x.startswith(" /"))
+            lines = [peers.pop(0) if x.startswith(" /") else x for x in lines]
         lines = lines if order else sorted(lines)
     print("\n".join(lines), flush=True)
 
