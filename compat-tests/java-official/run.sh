@@ -1,0 +1,46 @@
+#!/bin/bash
+# Runs published Apache ZooKeeper tests against an external server: see README.md.
+# usage: SUT=/path/to/server run.sh [--scope SCOPE | --full | --tests Class#method,...|@file] [--out DIR]
+#                                   [--jobs N] [--limit SECONDS] [--max-seconds S]
+# SCOPE: standalone (default), ensemble, sasl, ... as in scope.tsv.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+if [ -z "${SUT:-}" ]; then echo "SUT must name the server executable (called as: \$SUT zoo.cfg)" >&2; exit 2; fi
+SUT=$(command -v "$SUT") || { echo "SUT is not executable" >&2; exit 2; }
+SUT=$(realpath "$SUT"); export SUT
+out=""; scope=standalone; args=()
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --out) out=$2; shift 2 ;;
+    --scope) scope=$2; shift 2 ;;
+    --full) scope=full; shift ;;
+    --tests) scope=full; args+=("$1" "$2"); shift 2 ;;
+    --jobs|--limit|--max-seconds|--heap|--order) args+=("$1" "$2"); shift 2 ;;
+    *) echo "unknown option $1" >&2; exit 2 ;;
+  esac
+done
+if [ -z "$out" ]; then out=$(mktemp -d); fi
+mkdir -p "$out"; out=$(realpath "$out")
+if [ "$scope" != full ]; then
+  awk -F'\t' -v s="$scope" '!/^#/ && ($2 == s || $2 == "later: " s) {print $1}' "$here/scope.tsv" >"$out/chosen"
+  args+=(--tests "@$out/chosen")
+fi
+jar="$here/target/blackbox.jar"
+if [ ! -f "$jar" ] || [ -n "$(find "$here/pom.xml" "$here/src" -newer "$jar" -print -quit)" ]; then
+  (cd "$here" && mvn -q -B package >"$out/build.log" 2>&1) || { echo "build failed, see $out/build.log" >&2; exit 2; }
+fi
+data="$here/target/testdata"
+if [ ! -f "$data/ssl/.done" ]; then
+  mkdir -p "$data/ssl"
+  k() { keytool "$@" -storetype PKCS12 -storepass testpass -noprompt >/dev/null 2>&1; }
+  for n in test testUntrusted; do
+    rm -f "$data/ssl/${n}KeyStore.jks"
+    k -genkeypair -alias test -keyalg RSA -keysize 2048 -validity 3650 -dname "CN=localhost,OU=ZooKeeper,O=Apache,L=Unknown,ST=Unknown,C=Unknown" \
+      -ext san=dns:localhost,ip:127.0.0.1 -keystore "$data/ssl/${n}KeyStore.jks"
+  done
+  rm -f "$data/ssl/testTrustStore.jks"
+  k -exportcert -alias test -keystore "$data/ssl/testKeyStore.jks" -file "$data/ssl/test.cer"
+  k -importcert -alias test -file "$data/ssl/test.cer" -keystore "$data/ssl/testTrustStore.jks"
+  [ -s "$data/ssl/testTrustStore.jks" ] && touch "$data/ssl/.done"
+fi
+exec java -Xmx128m -XX:+UseSerialGC -Dblackbox.home="$here" -cp "$jar" blackbox.Runner --out "$out" --data "$data" ${args[@]+"${args[@]}"}
