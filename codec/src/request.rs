@@ -76,13 +76,15 @@ pub enum ReadOp<'a> {
 
 /// Flags that make sense to a create (`CreateMode`).
 pub const CREATE_FLAGS: std::ops::RangeInclusive<i32> = 0..=6;
+/// Those of them that a create inside a multi takes: the others want a time to live, which it does not have.
+const MULTI_CREATE_FLAGS: std::ops::RangeInclusive<i32> = 0..=4;
 
 impl WriteOp {
     fn decode(op: OpCode, reader: &mut Reader<'_>) -> Result<Self> {
         Ok(match op {
             OpCode::CREATE | OpCode::CREATE2 | OpCode::CREATE_CONTAINER => {
                 let request = CreateRequest::decode(reader)?;
-                if !CREATE_FLAGS.contains(&request.flags) {
+                if !MULTI_CREATE_FLAGS.contains(&request.flags) {
                     return Err(reader.error(ErrorKind::BadValue(request.flags.into())).within("flags"));
                 }
                 Self::Create(op, request)

@@ -76,11 +76,14 @@ impl Preparation<'_> {
 
     pub(super) fn create_ttl(&mut self, request: &CreateTtlRequest) -> Outcome {
         let mode = Mode::from_flags(request.flags)?;
+        // Judged by op code as well as by flag: a transaction with a bad ttl must never reach the log.
+        if !mode.is_ttl() {
+            return Err(Code::BAD_ARGUMENTS);
+        }
         if !self.rules.extended_types {
             return Err(Code::UNIMPLEMENTED);
         }
-        // Judged by op code as well as by flag: a transaction with a bad ttl must never reach the log.
-        if !mode.is_ttl() || !(1..=MAX_TTL_MS).contains(&request.ttl) {
+        if !(1..=MAX_TTL_MS).contains(&request.ttl) {
             return Err(Code::BAD_ARGUMENTS);
         }
         let CreateTtlRequest { path, data, acl, ttl, .. } = request;

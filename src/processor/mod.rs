@@ -18,7 +18,7 @@ use crate::{
 };
 use bytes::Bytes;
 use oxkeeper_codec::{
-    ByteStr, Code, Decode, OpCode, Reader, SessionId, Zxid,
+    ByteStr, Code, Decode, ErrorKind, OpCode, Reader, SessionId, Zxid,
     file::DIGEST_VERSION,
     records::{CloseSessionTxn, CreateSessionTxn, DeleteTxn, TxnDigest, TxnHeader},
     request::{WriteOp, decode_multi},
@@ -114,7 +114,14 @@ impl Processor {
             let txn = outcome.map(|ops| preparation.multi(&ops));
             return Ok(self.log(proposal, txn));
         }
-        let write = Write::decode(op, &mut reader).map_err(|_| Refusal::Undecodable)?;
+        let write = match Write::decode(op, &mut reader) {
+            Ok(write) => write,
+            // The official server decodes a null and falls over it once the zxid is taken.
+            Err(error) if error.kind == ErrorKind::UnexpectedNull => {
+                return Ok(self.log(proposal, Err(Code::MARSHALLING_ERROR)));
+            }
+            Err(_) => return Err(Refusal::Undecodable),
+        };
         let mut preparation = self.preparation(tree, proposal);
         let outcome = preparation.write(&write);
         if outcome.is_err() {

@@ -150,7 +150,7 @@ fn connected(
 }
 
 /// The connection ends once everything is sent.
-fn close(state: &mut State, id: ConnId) {
+pub(super) fn close(state: &mut State, id: ConnId) {
     let Some(conn) = state.conn_by_id(id) else { return };
     conn.phase = Phase::Closing;
     state.mark_dirty(slot_of(id));

@@ -52,10 +52,12 @@ pub(super) fn answer(
     let answer = match header.op {
         OpCode::AUTH => authenticate(worker, state, id, body),
         // There is no SASL set-up here: the client is told so by a null token.
-        OpCode::SASL => {
-            let result = GetSaslRequest::from_slice(body).map(|_| SetSaslResponse { token: None }.to_vec());
-            Answer::new(Zxid::ZERO, result.map_err(|_| Code::MARSHALLING_ERROR))
-        }
+        OpCode::SASL => match GetSaslRequest::from_slice(body) {
+            Ok(GetSaslRequest { token: Some(_) }) => {
+                Answer::new(Zxid::ZERO, Ok(SetSaslResponse { token: None }.to_vec()))
+            }
+            Ok(GetSaslRequest { token: None }) | Err(_) => return drain::close(state, id),
+        },
         OpCode::ADD_WATCH => Answer::new(zxid, add_watch(&mut guard.shard, id, body)),
         OpCode::CHECK_WATCHES | OpCode::REMOVE_WATCHES => {
             Answer::new(zxid, check_or_remove(&mut guard.shard, id, header.op, body))
