@@ -1,1 +1,1 @@
-//! See the README of this folder.
+//! What the benchmarks of oxkeeper's parts share.
