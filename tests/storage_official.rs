@@ -3,6 +3,7 @@
 //! `tests/storage_official/<version>` is a `version-2` directory of that server after `kill -9`, with the padding of
 //! its logs shortened, and `tree.tsv`: what a client read just before: path, czxid, mzxid, version, ephemeral
 //! owner, length and Adler-32 of the data (or `-` where it was not allowed to read).
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use oxkeeper::storage::{
     MemoryDisk, Recovered, RecoveryOptions, RecoverySink, SnapshotTail, SnapshotVisitor, recover,
