@@ -158,6 +158,9 @@ impl TxnLog {
     /// Adds an entry: `body` is header, record and digest of the transaction `zxid`. Nothing is written yet; also
     /// while the log has failed, entries may be added.
     ///
+    /// Transactions rise. An error transaction that repeats a zxid, as an official leader may propose it, changes
+    /// nothing and is not to be logged.
+    ///
     /// # Errors
     /// The body is empty or longer than an entry can be.
     pub fn append(&mut self, zxid: Zxid, body: &[u8]) -> Result<(), StoreError> {
