@@ -198,15 +198,17 @@ fn load(config: &Config, disks: &Disks) -> Result<(Tree, BTreeMap<SessionId, i32
     };
     let recovery = RecoveryOptions { trust_empty_snapshot: config.storage.trust_empty_snapshot };
     let mut rebuild = Rebuild::new(options);
-    let recovered = recover(&*disks.snap, &*disks.log, recovery, &mut rebuild)?;
+    let mut recovered = recover(&*disks.snap, &*disks.log, recovery, &mut rebuild)?;
     for rejected in &recovered.rejected {
         tracing::error!(file = rejected.name, damage = %rejected.damage, "a snapshot is damaged; the one before it was used, with the logs since");
     }
     if let Some(zxid) = rebuild.digest_mismatches.first() {
         tracing::error!(%zxid, count = rebuild.digest_mismatches.len(), "the data does not have the digest that was recorded with it");
     }
-    if let Err(error) = repair(&*disks.snap, &*disks.log, &recovered.repairs) {
-        tracing::warn!(%error, "leftovers of the last run stay for now");
+    match repair(&*disks.snap, &*disks.log, &recovered.repairs) {
+        Ok(()) => recovered.repairs.logs.clear(),
+        // The log writer does it before it writes its first file.
+        Err(error) => tracing::warn!(%error, "what the last run left cannot be put right yet"),
     }
     let (tree, sessions) = rebuild.finish();
     if recovered.is_empty() {
