@@ -18,13 +18,18 @@ pub(super) async fn accept(worker: Rc<Worker>, listener: std::net::TcpListener) 
     };
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => place(&worker, stream, peer),
+            Ok((stream, peer)) => place(&worker, stream, canonical(peer)),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(PAUSE).await;
             }
         }
     }
+}
+
+/// An IPv4 client that came by a listener for both families has its IPv4 address everywhere.
+fn canonical(peer: SocketAddr) -> SocketAddr {
+    SocketAddr::new(peer.ip().to_canonical(), peer.port())
 }
 
 /// Gives a connection to a worker, or closes it.
@@ -54,4 +59,19 @@ fn place(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
 fn prepare(stream: &TcpStream, keep_alive: bool) -> io::Result<()> {
     stream.set_nodelay(true)?;
     if keep_alive { socket2::SockRef::from(stream).set_keepalive(true) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv4_client_has_an_ipv4_address() {
+        for (seen, shown) in
+            [("[::ffff:10.0.0.1]:7", "10.0.0.1:7"), ("10.0.0.1:7", "10.0.0.1:7"), ("[::1]:7", "[::1]:7")]
+        {
+            let seen: SocketAddr = seen.parse().expect("an address");
+            assert_eq!(canonical(seen).to_string(), shown);
+        }
+    }
 }

@@ -12,6 +12,8 @@ pub(super) enum Phase {
     Fresh,
     /// The handshake is with the sequencer; what the client sends meanwhile waits.
     Connecting,
+    /// A four-letter word is being answered.
+    Answering,
     /// It has a session.
     Open(SessionId),
     /// Nothing more is read: it ends once everything is sent.
@@ -29,6 +31,13 @@ pub(super) struct Waiting {
     pub(super) len: u32,
     /// Whether it counts as a large one.
     pub(super) large: bool,
+}
+
+impl Waiting {
+    /// Whether it counts as in work (`ServerCnxn.incrOutstandingAndCheckThrottle`).
+    pub(super) const fn counts(&self) -> bool {
+        self.xid > 0
+    }
 }
 
 /// What four-letter words tell about a connection.
@@ -66,8 +75,11 @@ impl ConnStats {
         }
     }
 
-    /// A reply was made.
+    /// A reply was made. Those to `auth` and `sasl` are not looked at, as in the official server.
     pub(super) fn replied(&mut self, op: OpCode, xid: i32, zxid: Zxid, now_ms: i64, latency_ms: i64) {
+        if matches!(op, OpCode::AUTH | OpCode::SASL) {
+            return;
+        }
         self.last_op = op;
         // The official server shows the xids of requests only, not those below 0.
         if xid >= 0 {

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     auth,
-    node::{CommittedBatch, Delivery, Entry},
+    node::{CommittedBatch, Delivery, Entry, is_write},
     session::ConnId,
     tree::{Change, Tree},
     watch::ConnKey,
@@ -57,7 +57,13 @@ fn batch(worker: &Worker, state: &mut State, guard: &mut Guard<'_>, batch: &Comm
                 }
             }
             Entry::Connected { conn, session, timeout_ms, frame } if mine(conn) => {
-                connected(worker, state, *conn, *session, *timeout_ms, &batch.bytes[frame.clone()]);
+                let frame = &batch.bytes[frame.clone()];
+                connected(worker, state, *conn, *session, *timeout_ms, frame);
+                // A renewal is no request of its own; this was one.
+                let (zxid, now_ms) = (guard.tree().last_zxid(), state.now_ms);
+                if let Some(conn) = state.conn_by_id(*conn) {
+                    conn.stats.replied(OpCode::CREATE_SESSION, 0, zxid, now_ms, 0);
+                }
             }
             Entry::Local { conn, header, body } if mine(conn) => {
                 finish_waiting(worker, state, *conn);
@@ -106,6 +112,8 @@ fn reply(worker: &Worker, state: &mut State, id: ConnId, op: OpCode, frame: &[u8
     send(state, id, frame);
     let now_ms = state.now_ms;
     let zxid = zxid_of(frame);
+    // A write that failed has no name in the statistics, as in the official server.
+    let op = if is_write(op) && failed(frame) { OpCode::ERROR } else { op };
     let Some(conn) = state.conn_by_id(id) else { return false };
     conn.stats.sent += 1;
     conn.stats.replied(op, xid, zxid, now_ms, latency_ms);
@@ -118,6 +126,11 @@ fn reply(worker: &Worker, state: &mut State, id: ConnId, op: OpCode, frame: &[u8
 fn zxid_of(frame: &[u8]) -> Zxid {
     let bytes = frame.get(8..).and_then(|rest| rest.first_chunk::<8>());
     bytes.map_or(Zxid::ZERO, |bytes| Zxid(i64::from_be_bytes(*bytes)))
+}
+
+/// Whether a reply's header has an error.
+fn failed(frame: &[u8]) -> bool {
+    frame.get(16..20) != Some(&[0; 4])
 }
 
 fn send(state: &mut State, id: ConnId, frame: &[u8]) {
@@ -144,7 +157,6 @@ fn connected(
     conn.timeout_ms = timeout_ms;
     conn.heard_ms = now_ms;
     conn.stats.sent += 1;
-    conn.stats.replied(OpCode::CREATE_SESSION, 0, Zxid(-1), now_ms, 0);
     worker.stats().sent.add(1);
     conn.wake();
 }

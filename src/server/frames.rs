@@ -51,7 +51,7 @@ pub(super) enum Pace {
 pub(super) fn pace(hub: &Hub, conn: &Conn) -> Pace {
     match conn.phase {
         Phase::Closing => return if conn.unsent() > 0 { Pace::Wait } else { Pace::Close },
-        Phase::Connecting => return Pace::Wait,
+        Phase::Connecting | Phase::Answering => return Pace::Wait,
         Phase::Fresh | Phase::Open(_) => {}
     }
     if conn.unsent() >= UNSENT_HIGH_BYTES {
@@ -133,7 +133,11 @@ fn frames(
             && let Some(word) = input[at..].first_chunk::<PREFIX_LEN>()
             && let Some(word) = words::Word::from_bytes(*word)
         {
-            return (input.len(), words::run(worker, state, guard, id, word, &input[at + PREFIX_LEN..]));
+            // What follows the word is not looked at.
+            return match words::run(worker, state, guard, id, word, &input[at + PREFIX_LEN..]) {
+                Some(pace) => (input.len(), pace),
+                None => (at, Pace::Read),
+            };
         }
         let body = match next_frame(input, at, max_len) {
             Ok(Some(body)) => body,
@@ -163,7 +167,7 @@ fn frame(worker: &Worker, state: &mut State, guard: &mut Guard<'_>, id: ConnId, 
             state.requests.push(Request::Connect { conn: id, handshake });
             true
         }
-        Phase::Connecting | Phase::Closing => true,
+        Phase::Connecting | Phase::Answering | Phase::Closing => true,
     }
 }
 

@@ -15,6 +15,7 @@ mod limits;
 mod lists;
 mod local;
 mod log_writer;
+mod lop;
 mod mailbox;
 mod recover;
 mod sequencer;

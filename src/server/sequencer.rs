@@ -194,6 +194,7 @@ impl Sequencer {
         for index in wake {
             self.hub.workers[index].notify.notify_one();
         }
+        self.hub.digests.extend(&batch.digests);
         for zxid in &batch.digest_mismatches {
             self.hub.stats.digest_mismatches.add_shared(1);
             tracing::error!(%zxid, "the tree's digest is not the one that was foreseen: the data of this server may differ from that of others");

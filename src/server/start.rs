@@ -12,6 +12,7 @@ use super::{
     snapshots::{SnapshotQueue, SnapshotThread, compression},
     stats::ServerStats,
     token,
+    words::{DEFAULT_TRACE_MASK, DigestHistory},
     worker::Worker,
 };
 use crate::{
@@ -33,7 +34,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     thread::JoinHandle,
 };
@@ -88,6 +89,9 @@ impl Server {
             limits: Limits::new(&config.client),
             workers: std::iter::repeat_with(WorkerPort::default).take(workers).collect(),
             stopping: AtomicBool::new(false),
+            port: listener.local_addr().map_or(config.client.port, |address| address.port()),
+            trace_mask: AtomicI64::new(DEFAULT_TRACE_MASK),
+            digests: DigestHistory::default(),
             config,
         });
         let node = Node::new(node_options(&hub.config, &hub.auth), &tree, sessions, clock.now());

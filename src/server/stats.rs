@@ -54,7 +54,7 @@ impl Default for Latency {
 }
 
 /// What a [`Latency`] has seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct LatencySummary {
     /// How many.
     pub count: u64,
@@ -133,6 +133,13 @@ pub(super) struct WorkerStats {
 }
 
 impl WorkerStats {
+    /// What `srst` has begin anew. Only the worker may call this.
+    pub(super) fn reset(&self) {
+        self.received.reset();
+        self.sent.reset();
+        self.latency.reset();
+    }
+
     /// A request of `len` bytes is handed to the sequencer; `large`: it counts as large.
     pub(super) fn began(&self, len: u32, large: bool) {
         self.outstanding.add(1);

@@ -34,6 +34,11 @@ use tokio::{
 /// Bytes read from a socket at once.
 const READ_BUFFER_BYTES: usize = 64 * 1024;
 
+/// Reads after which a connection that ends counts as empty.
+const READS_TO_EMPTY: usize = 4;
+/// Four-letter words that one worker has answered at the same time.
+const WORD_THREADS: usize = 4;
+
 /// What the tasks of a worker share.
 pub(super) struct Worker {
     pub(super) index: usize,
@@ -96,6 +101,12 @@ impl State {
         self.slots.iter_mut().filter_map(|slot| slot.conn.as_deref_mut())
     }
 
+    /// Connections that are open, with their slots, from this slot on.
+    pub(super) fn conns_from(&self, slot: usize) -> impl Iterator<Item = (usize, &Conn)> {
+        let slots = self.slots.iter().enumerate().skip(slot);
+        slots.filter_map(|(slot, place)| place.conn.as_deref().map(|conn| (slot, conn)))
+    }
+
     fn insert(&mut self, worker: usize, stream: TcpStream, peer: SocketAddr, now_ms: i64) -> ConnId {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot { generation: 0, conn: None });
@@ -133,8 +144,10 @@ impl Worker {
         reader: TreeReader,
         listener: Option<std::net::TcpListener>,
     ) -> io::Result<()> {
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().event_interval(512).build()?;
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime.enable_all().event_interval(512);
+        // They answer four-letter words, and live only while there are some.
+        let runtime = runtime.max_blocking_threads(WORD_THREADS).build()?;
         let lists = super::lists::ListCache::new(hub.config.limits.children_cache_entries);
         let worker = Rc::new(Self {
             index,
@@ -225,6 +238,9 @@ impl Worker {
         poll_fn(|cx| worker.poll_conn(id, cx)).await;
         let slot = super::conn::slot_of(id);
         let Some(conn) = worker.state.borrow_mut().remove(slot) else { return };
+        if conn.session.is_none() {
+            worker.empty(&conn.stream);
+        }
         worker.reader.lock().shard.watches.remove_conn(slot);
         worker.stats().connections.subtract(1);
         for waiting in &conn.waiting {
@@ -233,6 +249,16 @@ impl Worker {
         worker.hub.limits.close(conn.peer.ip());
         if let Some(session) = conn.session {
             worker.hub.mailbox.send(Message::Disconnected { session, conn: id, heard_ms: conn.heard_ms });
+        }
+    }
+
+    /// Reads what is left of a connection that ends: closing it over unread bytes could cost its peer the answer.
+    fn empty(&self, stream: &TcpStream) {
+        let mut state = self.state.borrow_mut();
+        for _ in 0..READS_TO_EMPTY {
+            if !matches!(stream.try_read(&mut state.read_buffer), Ok(1..)) {
+                return;
+            }
         }
     }
 
