@@ -16,7 +16,6 @@ mod lists;
 mod local;
 mod log_writer;
 mod mailbox;
-mod recover;
 mod sequencer;
 mod snapshots;
 mod start;
