@@ -10,6 +10,7 @@ pub mod cli;
 pub mod config;
 pub mod node;
 pub mod processor;
+pub mod recovery;
 pub mod server;
 pub mod session;
 pub mod storage;

@@ -17,7 +17,6 @@ mod local;
 mod log_writer;
 mod lop;
 mod mailbox;
-mod recover;
 mod sequencer;
 mod snapshots;
 mod start;

@@ -7,7 +7,6 @@ use super::{
     limits::Limits,
     log_writer::{LogQueue, LogWriter},
     mailbox::{Mailbox, Message},
-    recover::Rebuild,
     sequencer::{Sequencer, random},
     snapshots::{SnapshotQueue, SnapshotThread, compression},
     stats::ServerStats,
@@ -20,6 +19,7 @@ use crate::{
     config::{self, Config},
     node::{ContainerRules, Faults, Node, NodeOptions},
     processor::Rules,
+    recovery::Rebuild,
     session::TimeoutBounds,
     storage::{
         Disk, LogOptions, RealDisk, Recovered, RecoveryOptions, ScheduleOptions, SnapshotSchedule,

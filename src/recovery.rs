@@ -1,4 +1,7 @@
-//! Rebuilding tree and sessions from the files.
+//! Rebuilding tree and sessions from what [`crate::storage::recover`] finds in the files; the shell and the simulator
+//! share it.
+//!
+//! Invariants: no I/O, no clock; a transaction is applied only to a tree that was loaded whole, or to an empty one.
 
 use crate::{
     storage::{RecoverySink, SnapshotTail, SnapshotVisitor},
@@ -14,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Takes in a snapshot, then transactions.
 #[derive(Debug)]
-pub(super) struct Rebuild {
+pub struct Rebuild {
     options: TreeOptions,
     stage: Stage,
     sessions: BTreeMap<SessionId, i32>,
@@ -31,14 +34,14 @@ enum Stage {
 
 impl Rebuild {
     /// Nothing is known yet.
-    pub(super) fn new(options: TreeOptions) -> Self {
+    pub fn new(options: TreeOptions) -> Self {
         let stage = Stage::Replaying(Box::new(Tree::new(options)));
         Self { options, stage, sessions: BTreeMap::new(), digest_mismatches: Vec::new() }
     }
 
     /// The tree and the sessions (time-outs in ms), once recovery is done. Ephemerals of sessions that are not
     /// known any more are deleted, as the official server does while it loads.
-    pub(super) fn finish(self) -> (Tree, BTreeMap<SessionId, i32>) {
+    pub fn finish(self) -> (Tree, BTreeMap<SessionId, i32>) {
         let mut tree = match self.stage {
             Stage::Replaying(tree) => *tree,
             Stage::Loading(_) | Stage::Failed => Tree::new(self.options),
