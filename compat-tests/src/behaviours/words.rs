@@ -132,7 +132,7 @@ fn server_blocks(t: &mut Ctx<'_>) -> Outcome {
     for name in ["srvr", "stat"] {
         let answer = ask(t, name)?;
         let mut lines: Vec<String> = answer.lines().map(str::to_owned).collect();
-        t.fact(&format!("{name}: the version line"), version_line(&lines[0]))?;
+        t.fact(&format!("{name}: the version line"), lines.first().is_some_and(|line| version_line(line)))?;
         for line in &mut lines {
             if line.starts_with("Latency ") || line.starts_with(" /") {
                 *line = line.replace(&c.conn.local_port().to_string(), "PORT");
@@ -266,7 +266,7 @@ fn environment(t: &mut Ctx<'_>) -> Outcome {
         let shown = if line.contains("Size=") { numbers_hidden(line) } else { line.to_owned() };
         record(t, "conf", &shown);
     }
-    record(t, "conf ends", &conf[conf.len() - 1..]);
+    t.note("conf ends with a line feed", if conf.ends_with('\n') { "yes" } else { "no" });
     let envi = ask(t, "envi")?;
     let keys = envi.lines().map(|line| line.split('=').next().unwrap_or_default());
     for key in keys.filter(|key| !key.starts_with("java.")) {
