@@ -297,7 +297,7 @@ records! {
     /// Sets a persistent watch (`proto.AddWatchRequest`).
     AddWatchRequest<'a> {
         /// The znode, which need not exist.
-        path: Cow<'a, str>,
+        path: Option<Cow<'a, str>>,
         /// 0 persistent, 1 persistent recursive.
         mode: i32,
     }

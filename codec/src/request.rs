@@ -80,6 +80,17 @@ pub const CREATE_FLAGS: std::ops::RangeInclusive<i32> = 0..=6;
 const MULTI_CREATE_FLAGS: std::ops::RangeInclusive<i32> = 0..=4;
 
 impl WriteOp {
+    /// Inside a multi the flags decide: without a TTL flag it is a create like any other (`Op.create`).
+    fn from_create_ttl(request: CreateTtlRequest) -> Self {
+        let op = match request.flags {
+            5 | 6 => return Self::CreateTtl(request),
+            4 => OpCode::CREATE_CONTAINER,
+            _ => OpCode::CREATE,
+        };
+        let CreateTtlRequest { path, data, acl, flags, .. } = request;
+        Self::Create(op, CreateRequest { path, data, acl, flags })
+    }
+
     fn decode(op: OpCode, reader: &mut Reader<'_>) -> Result<Self> {
         Ok(match op {
             OpCode::CREATE | OpCode::CREATE2 | OpCode::CREATE_CONTAINER => {
@@ -89,7 +100,7 @@ impl WriteOp {
                 }
                 Self::Create(op, request)
             }
-            OpCode::CREATE_TTL => Self::CreateTtl(CreateTtlRequest::decode(reader)?),
+            OpCode::CREATE_TTL => Self::from_create_ttl(CreateTtlRequest::decode(reader)?),
             OpCode::DELETE => Self::Delete(DeleteRequest::decode(reader)?),
             OpCode::SET_DATA => Self::SetData(SetDataRequest::decode(reader)?),
             OpCode::CHECK => Self::Check(CheckVersionRequest::decode(reader)?),

@@ -8,7 +8,13 @@ use super::error::ConfigError;
 use super::members::{self, ClientAddress};
 use super::model::*;
 use super::settings::Settings;
-use super::table::{auth::*, client::*, ensemble::READ_ONLY_MODE, storage::*, throttle::*};
+use super::table::{
+    auth::*,
+    client::*,
+    ensemble::{READ_ONLY_MODE, RECONFIG_ENABLED},
+    storage::*,
+    throttle::*,
+};
 use super::types::{EnforcedScheme, FourLetterWord, FourLetterWords};
 
 /// Builds the configuration. `my_id` is the number in `dataDir/myid`, if there is such a file.
@@ -224,6 +230,7 @@ fn tree(settings: &Settings) -> Result<Tree, ConfigError> {
         extended_types_enabled: settings.get(&EXTENDED_TYPES)?,
         emulate_353_ttl_nodes: settings.get(&EMULATE_353_TTL)?,
         enforce_quota: settings.get(&ENFORCE_QUOTA)?,
+        reconfig_enabled: settings.get(&RECONFIG_ENABLED)?,
     })
 }
 

@@ -178,6 +178,8 @@ pub struct Tree {
     pub emulate_353_ttl_nodes: bool,
     /// `enforceQuota`: refuse writes over a hard quota.
     pub enforce_quota: bool,
+    /// `reconfigEnabled`: without it reconfig is refused for that reason.
+    pub reconfig_enabled: bool,
 }
 
 /// The scan for containers and expired TTL nodes.

@@ -112,9 +112,12 @@ impl Preparation<'_> {
         let data_len = new.data.as_ref().map_or(0, Bytes::len);
         self.check_quota(&path, 1, data_len, 0)?;
 
+        // Applying only ever raises the counter; beyond 2^31 - 1 it stays, as in the official server.
         let parent_cversion = parent_record.stat.cversion.wrapping_add(1);
-        parent_record.stat.cversion = parent_cversion;
-        parent_record.stat.pzxid = self.proposal.zxid;
+        if parent_cversion > parent_record.stat.cversion {
+            parent_record.stat.cversion = parent_cversion;
+            parent_record.stat.pzxid = self.proposal.zxid;
+        }
         parent_record.children += 1;
         self.put(&parent, Some(parent_record));
         let record = Record {

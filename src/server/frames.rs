@@ -191,7 +191,7 @@ fn request(
     if !auth::enforcement_met(&worker.hub.auth, &conn.identities)
         && !matches!(header.op, OpCode::AUTH | OpCode::SASL)
     {
-        return local::refuse(worker, state, guard, id, &header, Code::SESSION_CLOSED_REQUIRE_SASL_AUTH);
+        return local::refuse(worker, state, id, &header, Code::SESSION_CLOSED_REQUIRE_SASL_AUTH);
     }
     if conn.waiting.is_empty() && !is_write(header.op) && header.op != OpCode::SYNC {
         if read::is_read(header.op) {

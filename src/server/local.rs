@@ -85,13 +85,11 @@ pub(super) fn answer(
 pub(super) fn refuse(
     worker: &Worker,
     state: &mut State,
-    guard: &Guard<'_>,
     id: ConnId,
     header: &RequestHeader,
     code: Code,
 ) -> bool {
-    let zxid = guard.tree().last_zxid();
-    send(worker, state, id, header, Answer { zxid, result: Err(code), closes: true });
+    send(worker, state, id, header, Answer { zxid: Zxid::ZERO, result: Err(code), closes: true });
     true
 }
 
@@ -136,9 +134,11 @@ fn authenticate(worker: &Worker, state: &mut State, id: ConnId, body: &[u8]) -> 
 
 fn add_watch(shard: &mut Shard, id: ConnId, body: &[u8]) -> Result<Vec<u8>, Code> {
     let request: AddWatchRequest<'_> = decode(body)?;
-    match request.mode {
-        0 => shard.watches.add_persistent(&request.path, slot_of(id)),
-        1 => shard.watches.add_recursive(&request.path, slot_of(id)),
+    match (request.mode, request.path.as_deref()) {
+        (0, Some(path)) => shard.watches.add_persistent(path, slot_of(id)),
+        (1, Some(path)) => shard.watches.add_recursive(path, slot_of(id)),
+        // Nothing ever happens at a null path.
+        (0 | 1, None) => {}
         _ => return Err(Code::MARSHALLING_ERROR),
     }
     Ok(ErrorResponse { err: Code::OK }.to_vec())

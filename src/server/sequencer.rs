@@ -201,7 +201,8 @@ impl Sequencer {
         }
     }
 
-    fn begin_snapshot(&mut self) {
+    /// Begins a snapshot; there must be none under way.
+    pub(super) fn begin_snapshot(&mut self) {
         self.schedule.reset([random(), random()]);
         self.node.begin_snapshot(self.tree.tree());
         self.log.roll();

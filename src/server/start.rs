@@ -109,7 +109,12 @@ impl Server {
         let snapshots =
             SnapshotThread::new(Arc::clone(&hub), Arc::clone(&snapshot_queue), disks.snap, disks.log);
         let schedule = schedule(&hub.config.storage, &recovered);
-        let sequencer = Sequencer::new(Arc::clone(&hub), node, writer, log_queue, snapshot_queue, schedule);
+        let mut sequencer =
+            Sequencer::new(Arc::clone(&hub), node, writer, log_queue, snapshot_queue, schedule);
+        if recovered.txns > 0 {
+            // As every start of the official server: the next one has nothing to replay.
+            sequencer.begin_snapshot();
+        }
 
         let mut others = vec![
             ("log-writer", thread("log-writer", move || log_writer.run())?),
@@ -270,7 +275,7 @@ fn node_options(config: &Config, auth: &AuthConfig) -> NodeOptions {
             auth: auth.clone(),
             extended_types: config.tree.extended_types_enabled,
             enforce_quota: config.tree.enforce_quota,
-            reconfig_enabled: false,
+            reconfig_enabled: config.tree.reconfig_enabled,
             list_closed_ephemerals: config.tree.close_session_txn_enabled,
         },
         tick_ms: ms(config.session.tick_time_ms),
