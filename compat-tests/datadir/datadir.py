@@ -138,7 +138,7 @@ def fill(server, version):
     z.create("/acl/digest", b"", 0, [(31, "digest", ALICE)])
     z.create("/acl/auth", b"", 0, [(31, "auth", "")])
     z.create("/acl/ip", b"", 0, [(31, "ip", "127.0.0.1")])
-    z.create("/acl/net", b"", 0, [(1, "ip", "10.0.0.0/8"), (16, "world", "anyone")])
+    z.create("/acl/net", b"", 0, [(1, "ip", "10.0.0.0/8" if at_least(version, "3.5.10") else "10.1.2.3"), (16, "world", "anyone")])
     z.create("/acl/many", b"", 0, [(1, "world", "anyone"), (31, "digest", ALICE), (2, "digest", "bob:ikIaKsbtGweaHnb/jKn7OHqbunM=")])
     for perms in range(1, 32):
         z.create("/acl/p%d" % perms, b"", 0, [(perms, "world", "anyone")])
@@ -210,8 +210,14 @@ def differences(one, other):
         if a is None or b is None:
             out.append((path, "the znode itself", "there" if a else "missing", "there" if b else "missing"))
             continue
-        out += [(path, f, a.get(f), b.get(f)) for f in sorted(set(a) | set(b)) if a.get(f) != b.get(f)]
+        out += [(path, f, a.get(f), b.get(f)) for f in sorted(set(a) | set(b)) if not alike(f, a.get(f), b.get(f))]
     return out
+
+
+def alike(field, a, b):
+    if field == "zk_approximate_data_size" and a and b:   # the official server itself is off by one after some restarts
+        return abs(int(a) - int(b)) <= 16
+    return a == b
 
 
 def show(diffs):
@@ -227,7 +233,7 @@ def kinds(diffs):
         if (path, field) == ("#server", "zxid"):
             return path, field, int(other, 16) - int(one, 16)
         return path, field, ""
-    return sorted({kind(*d) for d in diffs if d[:2] != ("#server", "zk_approximate_data_size")})
+    return sorted({kind(*d) for d in diffs})
 
 
 def spoil(data):
