@@ -31,6 +31,8 @@ pub(super) struct Waiting {
     pub(super) len: u32,
     /// Whether it counts as a large one.
     pub(super) large: bool,
+    /// Whether it is to be answered THROTTLEDOP.
+    pub(super) throttled: bool,
 }
 
 impl Waiting {
@@ -120,6 +122,10 @@ pub(super) struct Conn {
     pub(super) waiting: VecDeque<Waiting>,
     /// Whether it waits for requests in work before it reads on.
     pub(super) held_back: bool,
+    /// Since when its input waits for requests of others to end, in ms of the elapsed clock.
+    pub(super) held_since_ms: Option<i64>,
+    /// Whether it stands in the list of those that do.
+    pub(super) throttled: bool,
     /// Whether it stands in the list of connections to be flushed.
     pub(super) dirty: bool,
     /// When it was last heard of, in ms of the elapsed clock.
@@ -144,6 +150,8 @@ impl Conn {
             sent_to: 0,
             waiting: VecDeque::new(),
             held_back: false,
+            held_since_ms: None,
+            throttled: false,
             dirty: false,
             heard_ms: now_ms,
             waker: None,

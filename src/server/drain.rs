@@ -1,10 +1,13 @@
 //! Taking in what the sequencer has done: events and replies, in the order in which they took effect.
 
 use super::{
-    conn::{Phase, slot_of, worker_of},
-    frames::take_output,
+    conn::{Phase, Waiting, slot_of, worker_of},
+    frames::{self, Pace, take_output},
     hub::{Item, Shard},
     local,
+    metrics::{Basic, Count},
+    stats::Replied,
+    throttle,
     token::ReadGuard,
     worker::{State, Worker},
 };
@@ -66,13 +69,17 @@ fn batch(worker: &Worker, state: &mut State, guard: &mut Guard<'_>, batch: &Comm
                 }
             }
             Entry::Local { conn, header, body } if mine(conn) => {
-                finish_waiting(worker, state, *conn);
-                local::answer(worker, state, guard, *conn, header, body);
+                if finish_waiting(worker, state, *conn).is_some_and(|waiting| waiting.throttled) {
+                    local::throttled(worker, state, guard, *conn, header);
+                } else {
+                    local::answer(worker, state, guard, *conn, header, body);
+                }
             }
             Entry::Close { conn } if mine(conn) => close(state, *conn),
             Entry::Reply { .. } | Entry::Connected { .. } | Entry::Local { .. } | Entry::Close { .. } => {}
         }
     }
+    throttle::some_ended(worker, state);
 }
 
 fn deliver(worker: &Worker, state: &mut State, delivery: Delivery) {
@@ -91,34 +98,32 @@ fn deliver(worker: &Worker, state: &mut State, delivery: Delivery) {
     }
 }
 
-/// The oldest request of a connection is answered; how long it took, in ms, and its number.
-fn finish_waiting(worker: &Worker, state: &mut State, id: ConnId) -> Option<(i64, i32)> {
-    let now_ms = state.now_ms;
+/// The oldest request of a connection is answered.
+fn finish_waiting(worker: &Worker, state: &mut State, id: ConnId) -> Option<Waiting> {
     let conn = state.conn_by_id(id)?;
     let waiting = conn.waiting.pop_front()?;
-    if conn.waiting.is_empty() {
+    worker.stats().finished(waiting.len, waiting.large);
+    if conn.waiting.is_empty() || conn.held_back && frames::pace(&worker.hub, conn) == Pace::Read {
         // It may have been held back because of them.
         conn.wake_if_held_back();
     }
-    let latency_ms = now_ms - waiting.since_ms;
-    let stats = worker.stats();
-    stats.finished(waiting.len, waiting.large);
-    Some((latency_ms, waiting.xid))
+    Some(waiting)
 }
 
 /// A reply from the sequencer. False: the connection is gone.
 fn reply(worker: &Worker, state: &mut State, id: ConnId, op: OpCode, frame: &[u8]) -> bool {
-    let Some((latency_ms, xid)) = finish_waiting(worker, state, id) else { return false };
+    let Some(Waiting { since_ms, xid, .. }) = finish_waiting(worker, state, id) else { return false };
     send(state, id, frame);
     let now_ms = state.now_ms;
+    let latency_ms = now_ms - since_ms;
     let zxid = zxid_of(frame);
+    let write = is_write(op);
     // A write that failed has no name in the statistics, as in the official server.
-    let op = if is_write(op) && failed(frame) { OpCode::ERROR } else { op };
+    let op = if write && failed(frame) { OpCode::ERROR } else { op };
     let Some(conn) = state.conn_by_id(id) else { return false };
     conn.stats.sent += 1;
     conn.stats.replied(op, xid, zxid, now_ms, latency_ms);
-    worker.stats().sent.add(1);
-    worker.stats().latency.record(latency_ms);
+    worker.stats().replied(Replied { write, latency_ms, frame_len: frame.len(), now_ms });
     true
 }
 
@@ -158,6 +163,7 @@ fn connected(
     conn.heard_ms = now_ms;
     conn.stats.sent += 1;
     worker.stats().sent.add(1);
+    worker.stats().response(frame.len(), now_ms);
     conn.wake();
 }
 
@@ -173,6 +179,9 @@ fn events(worker: &Worker, state: &mut State, shard: &mut Shard, zxid: Zxid, cha
     let mut frame = Vec::new();
     shard.watches.fire(change, &mut |fired| {
         frame.clear();
+        if let Some(told) = told(fired.event) {
+            worker.stats().sheet.basic(told).record(u64::try_from(fired.conns.len()).unwrap_or(0));
+        }
         encode_event(fired.event, zxid, fired.path, &mut frame);
         for &slot in fired.conns {
             event(worker, state, slot, &frame, |conn| {
@@ -180,6 +189,17 @@ fn events(worker: &Worker, state: &mut State, shard: &mut Shard, zxid: Zxid, cha
             });
         }
     });
+}
+
+/// The summary of how many connections learn of an event.
+const fn told(event: EventType) -> Option<Basic> {
+    match event {
+        EventType::NODE_CREATED => Some(Basic::NodeCreatedWatches),
+        EventType::NODE_DELETED => Some(Basic::NodeDeletedWatches),
+        EventType::NODE_DATA_CHANGED => Some(Basic::NodeChangedWatches),
+        EventType::NODE_CHILDREN_CHANGED => Some(Basic::NodeChildrenWatches),
+        _ => None,
+    }
 }
 
 /// Appends an event's frame.
@@ -214,5 +234,6 @@ pub(super) fn event(
     conn.stats.sent += 1;
     let id = conn.id;
     worker.stats().sent.add(1);
+    worker.stats().sheet.count(Count::WatchBytes).add(u64::try_from(frame.len()).unwrap_or(0));
     send(state, id, frame);
 }
