@@ -1,6 +1,7 @@
 //! One client connection, as its worker sees it.
 
 use crate::{auth::Identities, session::ConnId, watch::ConnKey};
+use bytes::Bytes;
 use oxkeeper_codec::{OpCode, SessionId, Zxid};
 use std::{collections::VecDeque, net::SocketAddr, rc::Rc, task::Waker};
 use tokio::net::TcpStream;
@@ -21,7 +22,7 @@ pub(super) enum Phase {
 }
 
 /// A request whose reply is not sent yet.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Waiting {
     /// When it came, in ms of the elapsed clock.
     pub(super) since_ms: i64,
@@ -33,6 +34,8 @@ pub(super) struct Waiting {
     pub(super) large: bool,
     /// Whether it is to be answered THROTTLEDOP.
     pub(super) throttled: bool,
+    /// Its body, which begins with the path, if it may exceed a quota.
+    pub(super) under_quota: Option<Bytes>,
 }
 
 impl Waiting {

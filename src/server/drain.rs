@@ -5,7 +5,7 @@ use super::{
     frames::{self, Pace, take_output},
     hub::{Item, Shard},
     local,
-    metrics::{Basic, Count},
+    metrics::{Basic, Count, Detailed, path_of},
     stats::Replied,
     throttle,
     token::ReadGuard,
@@ -19,7 +19,7 @@ use crate::{
     watch::ConnKey,
 };
 use oxkeeper_codec::{
-    Encode, EventType, OpCode, Perms, SessionId, Zxid,
+    Code, Encode, EventType, OpCode, Perms, SessionId, Zxid,
     codes::{STATE_SYNC_CONNECTED, XID_EVENT},
 };
 
@@ -61,11 +61,16 @@ fn batch(worker: &Worker, state: &mut State, guard: &mut Guard<'_>, batch: &Comm
             }
             Entry::Connected { conn, session, timeout_ms, frame } if mine(conn) => {
                 let frame = &batch.bytes[frame.clone()];
+                let heard_ms = state.conn_by_id(*conn).map_or(0, |conn| conn.heard_ms);
                 connected(worker, state, *conn, *session, *timeout_ms, frame);
                 // A renewal is no request of its own; this was one.
                 let (zxid, now_ms) = (guard.tree().last_zxid(), state.now_ms);
                 if let Some(conn) = state.conn_by_id(*conn) {
-                    conn.stats.replied(OpCode::CREATE_SESSION, 0, zxid, now_ms, 0);
+                    // Nothing has been read since the handshake.
+                    let latency_ms = now_ms - heard_ms;
+                    conn.stats.replied(OpCode::CREATE_SESSION, 0, zxid, now_ms, latency_ms);
+                    let latency = worker.stats().sheet.detailed(Detailed::UpdateLatency);
+                    latency.record(u64::try_from(latency_ms).unwrap_or(0));
                 }
             }
             Entry::Local { conn, header, body } if mine(conn) => {
@@ -112,14 +117,20 @@ fn finish_waiting(worker: &Worker, state: &mut State, id: ConnId) -> Option<Wait
 
 /// A reply from the sequencer. False: the connection is gone.
 fn reply(worker: &Worker, state: &mut State, id: ConnId, op: OpCode, frame: &[u8]) -> bool {
-    let Some(Waiting { since_ms, xid, .. }) = finish_waiting(worker, state, id) else { return false };
+    let Some(waiting) = finish_waiting(worker, state, id) else { return false };
+    let Waiting { since_ms, xid, under_quota, .. } = waiting;
     send(state, id, frame);
     let now_ms = state.now_ms;
     let latency_ms = now_ms - since_ms;
     let zxid = zxid_of(frame);
     let write = is_write(op);
+    if error(frame) == Code::QUOTA_EXCEEDED
+        && let Some(path) = under_quota.as_deref().and_then(path_of)
+    {
+        state.over_quota.record(path, 1);
+    }
     // A write that failed has no name in the statistics, as in the official server.
-    let op = if write && failed(frame) { OpCode::ERROR } else { op };
+    let op = if write && error(frame) != Code::OK { OpCode::ERROR } else { op };
     let Some(conn) = state.conn_by_id(id) else { return false };
     conn.stats.sent += 1;
     conn.stats.replied(op, xid, zxid, now_ms, latency_ms);
@@ -133,9 +144,10 @@ fn zxid_of(frame: &[u8]) -> Zxid {
     bytes.map_or(Zxid::ZERO, |bytes| Zxid(i64::from_be_bytes(*bytes)))
 }
 
-/// Whether a reply's header has an error.
-fn failed(frame: &[u8]) -> bool {
-    frame.get(16..20) != Some(&[0; 4])
+/// The error in a reply's header.
+fn error(frame: &[u8]) -> Code {
+    let bytes = frame.get(16..).and_then(|rest| rest.first_chunk());
+    bytes.map_or(Code::SYSTEM_ERROR, |bytes| Code(i32::from_be_bytes(*bytes)))
 }
 
 fn send(state: &mut State, id: ConnId, frame: &[u8]) {
@@ -204,7 +216,7 @@ const fn told(event: EventType) -> Option<Basic> {
 
 /// Appends an event's frame.
 pub(super) fn encode_event(event: EventType, zxid: Zxid, path: &str, out: &mut Vec<u8>) {
-    crate::processor::read::reply(out, XID_EVENT, zxid, oxkeeper_codec::Code::OK, |out| {
+    crate::processor::read::reply(out, XID_EVENT, zxid, Code::OK, |out| {
         event.encode(out);
         STATE_SYNC_CONNECTED.encode(out);
         path.encode(out);

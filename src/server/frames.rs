@@ -305,6 +305,14 @@ pub(super) fn take_output(state: &mut State, id: ConnId) -> Vec<u8> {
     if output.capacity() == 0 { state.buffers.pop().unwrap_or_default() } else { output }
 }
 
+/// Operations whose error may be a quota; a multi says so in its results only.
+const fn may_exceed_quota(op: OpCode) -> bool {
+    matches!(
+        op,
+        OpCode::CREATE | OpCode::CREATE2 | OpCode::CREATE_CONTAINER | OpCode::CREATE_TTL | OpCode::SET_DATA
+    )
+}
+
 /// Hands a request to the sequencer: a write, or what stands behind one.
 fn forward(
     worker: &Worker,
@@ -320,7 +328,10 @@ fn forward(
     let len = u32::try_from(body.len()).unwrap_or(u32::MAX);
     let threshold = worker.hub.config.throttle.large_request_threshold_bytes;
     let large = threshold.is_some_and(|threshold| len > threshold);
-    conn.waiting.push_back(Waiting { since_ms: now_ms, xid: header.xid, len, large, throttled });
+    let body = Bytes::copy_from_slice(&body[HEADER_LEN..]);
+    let quotas = worker.hub.config.tree.enforce_quota && may_exceed_quota(header.op);
+    let under_quota = quotas.then(|| body.clone());
+    conn.waiting.push_back(Waiting { since_ms: now_ms, xid: header.xid, len, large, throttled, under_quota });
     if header.op == OpCode::CLOSE_SESSION {
         // Whatever follows is not looked at.
         conn.input = Vec::new();
@@ -328,6 +339,5 @@ fn forward(
     let identities = conn.identities.clone();
     worker.stats().began(len, large);
     worker.stats().sheet.count(Count::PrepQueued).add(1);
-    let body = Bytes::copy_from_slice(&body[HEADER_LEN..]);
     state.requests.push(Request::Op { conn: id, session, header, body, identities });
 }

@@ -68,6 +68,8 @@ pub(super) struct State {
     pub(super) lists: super::lists::ListCache,
     /// Bytes read by namespace.
     pub(super) reads: super::metrics::Namespaces,
+    /// Requests over a quota by namespace, each as 1.
+    pub(super) over_quota: super::metrics::Namespaces,
     /// Connections that the request throttle holds back.
     pub(super) held: Vec<ConnKey>,
     /// When this wake-up began, in ms of the elapsed clock.
@@ -90,6 +92,7 @@ impl State {
             buffers: Vec::new(),
             lists,
             reads: super::metrics::Namespaces::default(),
+            over_quota: super::metrics::Namespaces::default(),
             held: Vec::new(),
             now_ms: 0,
         }

@@ -11,7 +11,7 @@ mod report;
 mod summary;
 
 pub(super) use catalog::{Basic, Count, Detailed};
-pub(super) use namespaces::{Namespaces, read_bytes};
+pub(super) use namespaces::{Namespaces, path_of, read_bytes};
 pub(super) use report::{Entry, Value, gather};
 pub(super) use summary::{Counter, Figures, Summary};
 

@@ -56,8 +56,7 @@ pub(in super::super) fn read_bytes<'p>(
     frame: &[u8],
 ) -> Option<(&'p str, u64)> {
     let (head, body) = frame.split_at_checked(REPLY_HEAD_LEN)?;
-    let (first, rest) = payload.split_first_chunk()?;
-    let path = std::str::from_utf8(rest.get(..usize::try_from(i32::from_be_bytes(*first)).ok()?)?).ok()?;
+    let path = path_of(payload)?;
     if head[16..] != [0; 4] {
         return None;
     }
@@ -72,6 +71,13 @@ pub(in super::super) fn read_bytes<'p>(
         _ => return None,
     };
     Some((path, u64::try_from(path.len() + bytes).ok()?))
+}
+
+/// The path that a request's body begins with.
+pub(in super::super) fn path_of(body: &[u8]) -> Option<&str> {
+    let (len, rest) = body.split_first_chunk()?;
+    let len = usize::try_from(i32::from_be_bytes(*len)).ok()?;
+    std::str::from_utf8(rest.get(..len)?).ok()
 }
 
 #[cfg(test)]

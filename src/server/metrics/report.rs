@@ -72,12 +72,16 @@ pub(in super::super) fn gather(ask: &Ask<'_>, version: &str) -> Result<Vec<Entry
         Entry::new("version", Value::Text(version.to_owned())),
         Entry::new("server_state", Value::Text("standalone".to_owned())),
     ];
-    let from_workers = ask.workers(|_, state, shard| (shard.watches.watch_count(), state.reads.clone()))?;
+    let from_workers = ask.workers(|_, state, shard| {
+        (shard.watches.watch_count(), state.reads.clone(), state.over_quota.clone())
+    })?;
     let mut reads = Namespaces::default();
     let mut watches = 0;
-    for (watched, read) in from_workers {
+    let mut over_quota = Namespaces::default();
+    for (watched, read, over) in from_workers {
         watches += whole(watched);
         reads.merge(read);
+        over_quota.merge(over);
     }
     entries.extend(of_workers(hub));
     entries.push(Entry::gauge("watch_count", watches));
@@ -87,6 +91,11 @@ pub(in super::super) fn gather(ask: &Ask<'_>, version: &str) -> Result<Vec<Entry
     entries.extend(of_quotas(&quotas));
     entries.extend(of_sheets(hub));
     entries.extend(absent());
+    entries.extend(over_quota.sorted().into_iter().map(|(key, figures)| Entry {
+        name: "quota_exceeded_error_per_namespace",
+        key: Some(key.to_owned()),
+        value: Value::Count(figures.sum),
+    }));
     let writes = hub.stats.writes.lock().clone();
     for (name, namespaces) in [("read_per_namespace", reads), ("write_per_namespace", writes)] {
         let summary = |(key, figures): (&str, Figures)| Entry {
@@ -214,7 +223,8 @@ fn quotas(tree: &Tree) -> BTreeMap<String, Quotas> {
 }
 
 fn of_quotas(quotas: &BTreeMap<String, Quotas>) -> Vec<Entry> {
-    let families: [(&'static str, fn(&Quotas) -> Option<i64>); 4] = [
+    type Family = (&'static str, fn(&Quotas) -> Option<i64>);
+    let families: [Family; 4] = [
         ("quota_count_limit_per_namespace", |quotas| quotas.count_limit),
         ("quota_bytes_limit_per_namespace", |quotas| quotas.bytes_limit),
         ("quota_count_usage_per_namespace", |quotas| quotas.count_use),

@@ -55,6 +55,7 @@ pub(super) fn srst(ask: &Ask<'_>) -> Result<String, NoAnswer> {
     ask.workers(move |worker, state, _| {
         hub.workers[worker].stats.reset();
         state.reads.reset();
+        state.over_quota.reset();
     })?;
     let hub = Arc::clone(ask.hub());
     ask.sequencer(move |_, _| {
