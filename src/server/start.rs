@@ -7,6 +7,7 @@ use super::{
     limits::Limits,
     log_writer::{LogQueue, LogWriter},
     mailbox::{Mailbox, Message},
+    metrics::Basic,
     sequencer::{Sequencer, random},
     snapshots::{SnapshotQueue, SnapshotThread, compression},
     stats::ServerStats,
@@ -85,8 +86,8 @@ impl Server {
             auth: auth_config(&config.auth),
             clock,
             mailbox: Mailbox::default(),
-            stats: ServerStats::default(),
-            limits: Limits::new(&config.client),
+            stats: started(clock.elapsed_ms(), &recovered),
+            limits: Limits::new(&config.client, &config.connection_throttle, random()),
             workers: std::iter::repeat_with(WorkerPort::default).take(workers).collect(),
             stopping: AtomicBool::new(false),
             port: listener.local_addr().map_or(config.client.port, |address| address.port()),
@@ -154,6 +155,16 @@ impl Server {
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// The figures that a server starts with: what loading its data took.
+fn started(took_ms: i64, recovered: &Recovered) -> ServerStats {
+    let stats = ServerStats::default();
+    let took_ms = u64::try_from(took_ms).unwrap_or(0);
+    stats.sequencer.basic(Basic::DbInitTime).record(took_ms);
+    stats.sequencer.basic(Basic::StartupTxnsLoadTime).record(took_ms);
+    stats.sequencer.basic(Basic::StartupTxnsLoaded).record(recovered.txns);
+    stats
 }
 
 fn join(threads: Vec<(&'static str, JoinHandle<()>)>) -> Result<(), ServerError> {
