@@ -1,6 +1,8 @@
 //! Four-letter words, metrics and throttles of a whole server: the binary as a child, on a port of the loopback,
 //! with a directory of its own. Every wait ends after [`PATIENCE`].
 
+#![expect(clippy::disallowed_methods, reason = "tests read the clock for their patience")]
+
 use std::{
     collections::BTreeSet,
     fs::File,
@@ -304,6 +306,24 @@ fn watches_are_shown_by_session_and_by_path() {
 }
 
 #[test]
+fn a_connection_that_ends_takes_its_watches_along() {
+    let server = Server::start("");
+    let mut client = Client::open(&server);
+    for xid in 1..=5000 {
+        client.ask(xid, EXISTS, &watched(&format!("/n{xid}")));
+    }
+    for xid in 1..=5000 {
+        assert_eq!(client.reply(), (xid, -101));
+    }
+    assert_eq!(server.figure("watch_count"), "5000");
+    assert_eq!(server.word("wchc").lines().count(), 5002);
+    assert_eq!(server.word("wchp").lines().count(), 10_001);
+    drop(client);
+    server.wait_until("its watches are gone", |server| server.figure("watch_count") == "0");
+    assert_eq!(server.word("wchs"), "0 connections watching 0 paths\nTotal watches:0\n");
+}
+
+#[test]
 fn dump_shows_sessions_ephemerals_and_connections() {
     let server = Server::start("");
     let mut client = Client::open(&server);
@@ -316,7 +336,7 @@ fn dump_shows_sessions_ephemerals_and_connections() {
     assert_eq!(shape(date).split(' ').nth(3), Some("0:0:0"), "{date}");
     assert!(dump.contains(&format!("\n\t0x{session}\nephemeral nodes dump:\nSessions with Ephemerals (1):\n0x{session}:\n\t/e\nConnections dump:\nConnections Sets (")), "{dump}");
     assert!(
-        dump.contains(&format!("\tip: /127.0.0.1:")) && dump.contains(&format!(" sessionId: 0x{session}\n")),
+        dump.contains("\tip: /127.0.0.1:") && dump.contains(&format!(" sessionId: 0x{session}\n")),
         "{dump}"
     );
 }
