@@ -98,7 +98,7 @@ impl Preparation<'_> {
         let mut parent_record = self.existing(&parent)?;
         self.check_acl(&parent_record, Perms::CREATE)?;
         let path = if new.mode.is_sequential() {
-            ByteStr::from(format!("{}{:010}", new.path, parent_record.stat.cversion))
+            ByteStr::from(format!("{}{:010}", new.path, parent_record.sequence))
         } else {
             new.path.clone()
         };
@@ -113,7 +113,8 @@ impl Preparation<'_> {
         self.check_quota(&path, 1, data_len, 0)?;
 
         // Applying only ever raises the counter; beyond 2^31 - 1 it stays, as in the official server.
-        let parent_cversion = parent_record.stat.cversion.wrapping_add(1);
+        let parent_cversion = parent_record.sequence.wrapping_add(1);
+        parent_record.sequence = parent_cversion;
         if parent_cversion > parent_record.stat.cversion {
             parent_record.stat.cversion = parent_cversion;
             parent_record.stat.pzxid = self.proposal.zxid;
@@ -122,6 +123,7 @@ impl Preparation<'_> {
         self.put(&parent, Some(parent_record));
         let record = Record {
             stat: self.fresh_stat(self.owner_of(new).stored()),
+            sequence: 0,
             children: 0,
             acl: AclRef::from(&acl[..]),
             data_len,

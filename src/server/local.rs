@@ -51,7 +51,10 @@ pub(super) fn answer(
 ) {
     let zxid = guard.tree().last_zxid();
     let answer = match header.op {
-        OpCode::AUTH => authenticate(worker, state, id, body),
+        OpCode::AUTH => match authenticate(worker, state, guard.tree(), id, body) {
+            Some(answer) => answer,
+            None => return drain::close(state, id),
+        },
         // There is no SASL set-up here: the client is told so by a null token.
         OpCode::SASL => match GetSaslRequest::from_slice(body) {
             Ok(GetSaslRequest { token: Some(_) }) => {
@@ -138,18 +141,20 @@ fn decode<'a, T: Decode<'a>>(body: &'a [u8]) -> Result<T, Code> {
     T::from_slice(body).map_err(|_| Code::MARSHALLING_ERROR)
 }
 
-fn authenticate(worker: &Worker, state: &mut State, id: ConnId, body: &[u8]) -> Answer {
-    let refused = |code| Answer { zxid: Zxid::ZERO, result: Err(code), closes: true };
+/// `None`: the connection is closed without an answer.
+fn authenticate(worker: &Worker, state: &mut State, tree: &Tree, id: ConnId, body: &[u8]) -> Option<Answer> {
+    let refused = |code| Some(Answer { zxid: Zxid::ZERO, result: Err(code), closes: true });
     let Ok(packet) = AuthPacket::from_slice(body) else { return refused(Code::MARSHALLING_ERROR) };
-    let Some(conn) = state.conn_by_id(id) else { return refused(Code::AUTH_FAILED) };
+    let conn = state.conn_by_id(id)?;
     let Conn { identities, peer, .. } = conn;
-    match auth::authenticate(&worker.hub.auth, &packet.scheme, packet.auth.as_deref(), peer.ip(), identities)
-    {
-        Ok(()) => Answer::new(Zxid::ZERO, Ok(Vec::new())),
+    let key = tree.get("/key").map(|node| node.data().unwrap_or_default());
+    let offer = auth::Offer { scheme: &packet.scheme, data: packet.auth.as_deref(), remote: peer.ip(), key };
+    match auth::authenticate(&worker.hub.auth, offer, identities) {
+        Ok(()) => Some(Answer::new(Zxid::ZERO, Ok(Vec::new()))),
         Err(error) => {
             worker.stats().auth_failed.add(1);
             tracing::warn!(%peer, scheme = %packet.scheme, %error, "authentication failed");
-            refused(Code::AUTH_FAILED)
+            if error == auth::AuthError::WrongEnsemble { None } else { refused(Code::AUTH_FAILED) }
         }
     }
 }
