@@ -197,6 +197,11 @@ pub fn is_valid_id(config: &AuthConfig, scheme: &str, id: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn offer<'a>(scheme: &'a str, data: Option<&'a [u8]>) -> Offer<'a> {
+        Offer { scheme, data, remote: REMOTE, key: None }
+    }
+
     use std::net::Ipv4Addr;
 
     const REMOTE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
@@ -211,7 +216,7 @@ mod tests {
     fn shown(config: &AuthConfig, packets: &[(&str, &[u8])]) -> Result<Vec<String>, AuthError> {
         let mut ids = Identities::new(REMOTE);
         for (scheme, data) in packets {
-            authenticate(config, scheme, Some(data), REMOTE, &mut ids)?;
+            authenticate(config, offer(scheme, Some(data)), &mut ids)?;
         }
         Ok(ids.as_slice().iter().map(|id| format!("{}={}", id.scheme, id.id)).collect())
     }
@@ -262,14 +267,14 @@ mod tests {
     #[test]
     fn b129_scheme_ip_changes_nothing() {
         let mut ids = Identities::new(REMOTE);
-        assert_eq!(authenticate(&AuthConfig::default(), "ip", None, REMOTE, &mut ids), Ok(()));
+        assert_eq!(authenticate(&AuthConfig::default(), offer("ip", None), &mut ids), Ok(()));
         assert_eq!(ids, Identities::new(REMOTE));
     }
 
     #[test]
     fn b129_digest_without_data_is_refused() {
         let mut ids = Identities::none();
-        let refused = authenticate(&AuthConfig::default(), "digest", None, REMOTE, &mut ids);
+        let refused = authenticate(&AuthConfig::default(), offer("digest", None), &mut ids);
         assert_eq!(refused, Err(AuthError::MissingData));
     }
 
@@ -283,7 +288,40 @@ mod tests {
         assert!(enforcement_met(&AuthConfig::default(), &ids));
         assert!(!enforcement_met(&enforced(&["sasl", "digest"]), &ids));
         assert!(enforcement_met(&enforced(&["sasl", "ip"]), &ids));
-        assert_eq!(authenticate(&AuthConfig::default(), "digest", Some(b"a:b"), REMOTE, &mut ids), Ok(()));
+        assert_eq!(authenticate(&AuthConfig::default(), offer("digest", Some(b"a:b")), &mut ids), Ok(()));
         assert!(enforcement_met(&enforced(&["sasl", "digest"]), &ids));
+    }
+
+    #[test]
+    fn the_ensemble_scheme_keeps_others_away_and_gives_no_identity() {
+        let names = Some(vec!["woo".to_owned(), "foo".to_owned()]);
+        let config = AuthConfig { ensemble: true, ensemble_names: names, ..AuthConfig::default() };
+        let mut ids = Identities::new(REMOTE);
+        for name in [None, Some(&b""[..]), Some(b"woo"), Some(b"foo")] {
+            assert_eq!(authenticate(&config, offer("ensemble", name), &mut ids), Ok(()), "{name:?}");
+        }
+        let other = authenticate(&config, offer("ensemble", Some(b"goo")), &mut ids);
+        assert_eq!(other, Err(AuthError::WrongEnsemble));
+        assert!(!ids.has_scheme("ensemble"));
+        let off = authenticate(&AuthConfig::default(), offer("ensemble", Some(b"woo")), &mut ids);
+        assert_eq!(off, Err(AuthError::UnknownScheme));
+    }
+
+    #[test]
+    fn the_key_scheme_takes_multiples_of_the_key() {
+        let config = AuthConfig { key: true, ..AuthConfig::default() };
+        for (key, offered, fits) in [
+            (None, "anything", true),
+            (Some("7"), "14", true),
+            (Some("7"), "15", false),
+            (Some("0"), "5", true),
+            (Some("x"), "5", false),
+        ] {
+            let mut ids = Identities::new(REMOTE);
+            let offer = Offer { key: key.map(str::as_bytes), ..offer("key", Some(offered.as_bytes())) };
+            let result = authenticate(&config, offer, &mut ids);
+            assert_eq!(result.is_ok(), fits, "{key:?} {offered}");
+            assert_eq!(ids.has_scheme("key"), fits);
+        }
     }
 }
