@@ -21,6 +21,7 @@ use crate::{
 use oxkeeper_codec::{
     Code, Encode, EventType, OpCode, Perms, SessionId, Zxid,
     codes::{STATE_SYNC_CONNECTED, XID_EVENT},
+    frame::PREFIX_LEN,
 };
 
 type Guard<'a> = ReadGuard<'a, Tree, Shard>;
@@ -247,6 +248,6 @@ pub(super) fn event(
     conn.stats.sent += 1;
     let id = conn.id;
     worker.stats().sent.add(1);
-    worker.stats().sheet.count(Count::WatchBytes).add(u64::try_from(frame.len()).unwrap_or(0));
+    worker.stats().sheet.count(Count::WatchBytes).add(u64::try_from(frame.len() - PREFIX_LEN).unwrap_or(0));
     send(state, id, frame);
 }
