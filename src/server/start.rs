@@ -41,7 +41,7 @@ use std::{
 };
 
 /// Folder of logs and snapshots within their directories.
-const VERSION_DIR: &str = "version-2";
+pub(super) const VERSION_DIR: &str = "version-2";
 /// Connections that may wait to be accepted, unless configured.
 const DEFAULT_BACKLOG: u32 = 8192;
 /// A standalone server's id, as far as session ids show it.

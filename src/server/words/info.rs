@@ -1,12 +1,13 @@
 //! `conf`, `dirs`, `envi`, and the hash of `hash`: what is fixed, and what the file system knows.
 
-use super::{super::hub::Hub, server::VERSION};
+use super::{
+    super::{hub::Hub, start::VERSION_DIR},
+    server::VERSION,
+};
 use oxkeeper_codec::Zxid;
 use parking_lot::Mutex;
 use std::{collections::VecDeque, fmt::Write, path::Path};
 
-/// Folder of logs and snapshots within their directories.
-const VERSION_DIR: &str = "version-2";
 /// Digests kept.
 const DIGESTS: usize = 1024;
 
