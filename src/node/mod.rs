@@ -306,3 +306,6 @@ impl Node {
         self.snapshot = None;
     }
 }
+
+#[cfg(test)]
+mod tests;
