@@ -24,9 +24,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use variant::Variant;
 
 /// Seeds that are run when nothing else is said.
-const SEEDS: u64 = 2000;
+const SEEDS: u64 = 3000;
 /// A broken variant has to be caught within so many.
-const BROKEN_SEEDS: u64 = 400;
+const BROKEN_SEEDS: u64 = 3000;
 
 fn from_env(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a number"))
