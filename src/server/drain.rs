@@ -81,9 +81,6 @@ fn batch(worker: &Worker, state: &mut State, guard: &mut Guard<'_>, batch: &Comm
 
 fn deliver(worker: &Worker, state: &mut State, delivery: Delivery) {
     match delivery {
-        Delivery::Reply(conn, frame) => {
-            reply(worker, state, conn, OpCode::ERROR, &frame);
-        }
         Delivery::Connected { conn, session, timeout_ms, frame } => {
             connected(worker, state, conn, session, timeout_ms, &frame);
         }

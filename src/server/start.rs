@@ -18,7 +18,7 @@ use super::{
 use crate::{
     auth::AuthConfig,
     config::{self, Config},
-    node::{ContainerRules, Faults, Node, NodeOptions},
+    node::{ContainerRules, Node, NodeOptions},
     processor::Rules,
     recovery::Rebuild,
     session::TimeoutBounds,
@@ -303,7 +303,6 @@ fn node_options(config: &Config, auth: &AuthConfig) -> NodeOptions {
                 .map_or(0, |ms| i64::try_from(ms).unwrap_or(i64::MAX)),
         },
         server_id: STANDALONE_SERVER_ID,
-        faults: Faults::default(),
     }
 }
 
