@@ -42,15 +42,21 @@ impl Rebuild {
     /// The tree and the sessions (time-outs in ms), once recovery is done. Ephemerals of sessions that are not
     /// known any more are deleted, as the official server does while it loads.
     pub fn finish(self) -> (Tree, BTreeMap<SessionId, i32>) {
-        let mut tree = match self.stage {
-            Stage::Replaying(tree) => *tree,
-            Stage::Loading(_) | Stage::Failed => Tree::new(self.options),
-        };
-        let known: BTreeSet<SessionId> = self.sessions.keys().copied().collect();
+        let (mut tree, sessions) = self.finish_keeping_orphans();
+        let known: BTreeSet<SessionId> = sessions.keys().copied().collect();
         for session in tree.orphans(&known) {
             tracing::info!(%session, "deleting the ephemerals of a session that is not known any more");
             tree.forget_session(session);
         }
+        (tree, sessions)
+    }
+
+    /// The same, exactly as the files have it.
+    pub fn finish_keeping_orphans(self) -> (Tree, BTreeMap<SessionId, i32>) {
+        let tree = match self.stage {
+            Stage::Replaying(tree) => *tree,
+            Stage::Loading(_) | Stage::Failed => Tree::new(self.options),
+        };
         (tree, self.sessions)
     }
 }

@@ -31,7 +31,11 @@ fn run(program: &str, words: &[&str]) -> Result<(), String> {
     let output = Command::new(program).args(words).stdin(Stdio::null()).output();
     let output = output.map_err(|e| format!("{program}: {e}"))?;
     let said = String::from_utf8_lossy(&output.stderr);
-    if output.status.success() { Ok(()) } else { Err(format!("{program} {}: {}", words.join(" "), said.trim())) }
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(format!("{program} {}: {}", words.join(" "), said.trim()))
+    }
 }
 
 fn text(path: &Path) -> &str {

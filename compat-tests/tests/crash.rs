@@ -9,8 +9,13 @@ use std::time::Duration;
 
 fn plan(rounds: u32) -> Plan {
     let given = std::env::var("ROUNDS").ok().and_then(|text| text.parse().ok());
-    let plan =
-        Plan { rounds: given.unwrap_or(rounds), clients: 6, seed: Random::seed(), setup: SETUP, power: false };
+    let plan = Plan {
+        rounds: given.unwrap_or(rounds),
+        clients: 6,
+        seed: Random::seed(),
+        setup: SETUP,
+        power: false,
+    };
     println!("seed {}", plan.seed);
     plan
 }

@@ -206,6 +206,12 @@ pub struct Auth {
     pub super_digest: Option<String>,
     /// `DigestAuthenticationProvider.digestAlg`.
     pub digest_algorithm: DigestAlgorithm,
+    /// `authProvider.X` names `EnsembleAuthenticationProvider`.
+    pub ensemble_provider: bool,
+    /// `ensembleAuthName`: the names it accepts; `None` accepts all.
+    pub ensemble_names: Option<Vec<String>>,
+    /// `authProvider.X` names `KeyAuthenticationProvider`.
+    pub key_provider: bool,
     /// `IPAuthenticationProvider.usexforwardedfor`: for commands over HTTP.
     pub use_x_forwarded_for: bool,
     /// `enforce.auth.enabled` with `enforce.auth.schemes`: one of these must have been passed, never an empty

@@ -332,3 +332,6 @@ impl Preparation<'_> {
 fn parent_path(path: &ByteStr, parent: &str) -> ByteStr {
     ByteStr::from_bytes_lossy(path.as_bytes().slice(..parent.len()))
 }
+
+#[cfg(test)]
+mod tests;

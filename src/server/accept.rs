@@ -1,6 +1,6 @@
 //! Taking in connections: one task on the first worker, which gives each to the worker with the fewest.
 
-use super::{hub::Mail, worker::Worker};
+use super::{hub::Mail, metrics::Count, worker::Worker};
 use std::{io, net::SocketAddr, rc::Rc, time::Duration};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -36,7 +36,7 @@ fn canonical(peer: SocketAddr) -> SocketAddr {
 fn place(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
     let hub = &worker.hub;
     if let Err(refused) = hub.limits.open(peer.ip()) {
-        hub.stats.connections_rejected.add_shared(1);
+        worker.stats().sheet.count(Count::ConnectionsRejected).add(1);
         tracing::warn!(%peer, ?refused, "closing the connection: too many");
         return;
     }

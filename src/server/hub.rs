@@ -5,7 +5,8 @@ use super::{
     conn::slot_of,
     limits::Limits,
     mailbox::Mailbox,
-    stats::{LatencySummary, ServerStats, WorkerStats},
+    metrics::{Figures, Sheet},
+    stats::{ServerStats, WorkerStats},
     token,
     words::DigestHistory,
 };
@@ -152,9 +153,15 @@ impl Hub {
     }
 
     /// Latencies on all workers.
-    pub(super) fn latency(&self) -> LatencySummary {
-        let all = self.workers.iter().map(|worker| worker.stats.latency.summary());
-        all.reduce(LatencySummary::merge).unwrap_or_default()
+    pub(super) fn latency(&self) -> Figures {
+        let all = self.workers.iter().map(|worker| worker.stats.latency());
+        all.fold(Figures::default(), Figures::merge)
+    }
+
+    /// The figures of all threads.
+    pub(super) fn sheets(&self) -> impl Iterator<Item = &Sheet> {
+        let ServerStats { sequencer, log_writer, snapshots, .. } = &self.stats;
+        self.workers.iter().map(|worker| &worker.stats.sheet).chain([sequencer, log_writer, snapshots])
     }
 
     /// Connections open on all workers.

@@ -7,6 +7,7 @@ use super::{
     limits::Limits,
     log_writer::{LogQueue, LogWriter},
     mailbox::{Mailbox, Message},
+    metrics::Basic,
     sequencer::{Sequencer, random},
     snapshots::{SnapshotQueue, SnapshotThread, compression},
     stats::ServerStats,
@@ -85,8 +86,8 @@ impl Server {
             auth: auth_config(&config.auth),
             clock,
             mailbox: Mailbox::default(),
-            stats: ServerStats::default(),
-            limits: Limits::new(&config.client),
+            stats: started(clock.elapsed_ms(), &recovered),
+            limits: Limits::new(&config.client, &config.connection_throttle, random()),
             workers: std::iter::repeat_with(WorkerPort::default).take(workers).collect(),
             stopping: AtomicBool::new(false),
             port: listener.local_addr().map_or(config.client.port, |address| address.port()),
@@ -154,6 +155,16 @@ impl Server {
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// The figures that a server starts with: what loading its data took.
+fn started(took_ms: i64, recovered: &Recovered) -> ServerStats {
+    let stats = ServerStats::default();
+    let took_ms = u64::try_from(took_ms).unwrap_or(0);
+    stats.sequencer.basic(Basic::DbInitTime).record(took_ms);
+    stats.sequencer.basic(Basic::StartupTxnsLoadTime).record(took_ms);
+    stats.sequencer.basic(Basic::StartupTxnsLoaded).record(recovered.txns);
+    stats
 }
 
 fn join(threads: Vec<(&'static str, JoinHandle<()>)>) -> Result<(), ServerError> {
@@ -304,6 +315,9 @@ fn auth_config(auth: &config::Auth) -> AuthConfig {
     AuthConfig {
         super_digest: auth.super_digest.clone(),
         digest_enabled: auth.digest_scheme_enabled,
+        ensemble: auth.ensemble_provider,
+        ensemble_names: auth.ensemble_names.clone(),
+        key: auth.key_provider,
         digest_algorithm: auth.digest_algorithm,
         skip_acl: auth.skip_acl,
         enforced_schemes: auth.enforced_schemes.as_ref().map(|schemes| schemes.iter().map(scheme).collect()),
@@ -325,8 +339,7 @@ fn listen(client: &config::Client) -> Result<TcpListener, ServerError> {
     let refused = |source| ServerError::Listen { address: shown.clone(), source };
     match host {
         Some(host) => {
-            let address = (host, client.port).to_socket_addrs().map_err(refused)?.next();
-            let address = address.ok_or_else(|| refused(std::io::ErrorKind::NotFound.into()))?;
+            let address = resolve(host, client.port).map_err(refused)?;
             bind(address, backlog).map_err(refused)
         }
         // All interfaces, of both families where there are both.
@@ -334,6 +347,23 @@ fn listen(client: &config::Client) -> Result<TcpListener, ServerError> {
             .or_else(|_| bind(SocketAddr::from(([0u8; 4], client.port)), backlog))
             .map_err(refused),
     }
+}
+
+/// An address, a host name, or an IPv6 address with the name or number of its interface behind a `%`.
+fn resolve(host: &str, port: u16) -> std::io::Result<SocketAddr> {
+    let (bare, zone) = host.split_once('%').unwrap_or((host, ""));
+    let mut addresses = (bare, port).to_socket_addrs()?;
+    let mut address = addresses.next().ok_or(std::io::ErrorKind::NotFound)?;
+    if let SocketAddr::V6(address) = &mut address
+        && !zone.is_empty()
+        // The loopback address is no link's.
+        && !address.ip().is_loopback()
+    {
+        let index = std::fs::read_to_string(format!("/sys/class/net/{zone}/ifindex"));
+        let index = zone.parse().or_else(|_| index?.trim().parse().map_err(std::io::Error::other))?;
+        address.set_scope_id(index);
+    }
+    Ok(address)
 }
 
 fn bind(address: SocketAddr, backlog: i32) -> std::io::Result<TcpListener> {

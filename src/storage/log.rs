@@ -372,11 +372,7 @@ impl OpenLog {
     fn reserve(&mut self, needed_len: u64, step: u64) -> io::Result<()> {
         let step = step.max(SMALL_STEP);
         if needed_len + ROOM_LEFT_MIN > self.allocated_len || needed_len > self.allocated_len {
-            // Whole steps behind the header, as the official server has them.
-            let header_len = FILE_HEADER_LEN as u64;
-            let wanted =
-                (needed_len + ROOM_LEFT_MIN).saturating_sub(header_len).next_multiple_of(step) + header_len;
-            let wanted = wanted.max(self.allocated_len);
+            let wanted = (needed_len + ROOM_LEFT_MIN).next_multiple_of(step).max(self.allocated_len);
             match self.file.allocate(wanted) {
                 Ok(()) => self.allocated_len = wanted,
                 Err(_) if needed_len <= self.allocated_len => {}

@@ -72,7 +72,9 @@ impl Client {
                 self.pending.push_back((xid, op));
             }
             match self.session.answer(PATIENCE) {
-                Ok(answer) => self.acknowledge(&answer).map_err(|e| format!("client {}: {e}", self.number))?,
+                Ok(answer) => {
+                    self.acknowledge(&answer).map_err(|e| format!("client {}: {e}", self.number))?
+                }
                 Err(Missing::Closed) => return Ok(()),
                 Err(other) => return Err(format!("client {}: {other}", self.number)),
             }
@@ -133,7 +135,10 @@ impl Client {
         };
         let (hot, name, own) = read().ok_or("a short multi reply")?;
         if own != self.model.nodes["counter"].version {
-            return Err(format!("version {own} in a multi instead of {}", self.model.nodes["counter"].version));
+            return Err(format!(
+                "version {own} in a multi instead of {}",
+                self.model.nodes["counter"].version
+            ));
         }
         match self.seen.insert(hot, name) {
             None => Ok(()),

@@ -81,7 +81,10 @@ pub struct Tally {
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { rounds, acknowledged, survived, snapshots } = self;
-        write!(f, "{rounds} kills, {acknowledged} acknowledged writes, {survived} found of those in doubt, ")?;
+        write!(
+            f,
+            "{rounds} kills, {acknowledged} acknowledged writes, {survived} found of those in doubt, "
+        )?;
         write!(f, "{snapshots} snapshots")
     }
 }
@@ -129,8 +132,7 @@ fn one_round(
     cut: Option<&mut PowerCut>,
 ) -> Result<(), String> {
     std::thread::scope(|scope| {
-        let writers: Vec<_> =
-            clients.iter_mut().map(|client| scope.spawn(move || client.write())).collect();
+        let writers: Vec<_> = clients.iter_mut().map(|client| scope.spawn(move || client.write())).collect();
         std::thread::sleep(moment);
         let died = !server.is_alive();
         server.kill();
@@ -160,7 +162,9 @@ fn judge_shared(clients: &mut [Client]) -> Result<(), String> {
     let Some(first) = clients.first_mut() else { return Ok(()) };
     let (version, nodes) = first.look_at_shared()?;
     if version != sets {
-        return Err(format!("the shared node has version {version}, and was set {sets} times: lost or repeated"));
+        return Err(format!(
+            "the shared node has version {version}, and was set {sets} times: lost or repeated"
+        ));
     }
     if nodes.len() != usize::try_from(sets).unwrap_or(0) {
         return Err(format!("{} shared nodes, and {sets} were created: lost or repeated", nodes.len()));

@@ -159,7 +159,12 @@ fn create(own: &str, name: &str, data: Vec<u8>, ephemeral: bool) -> Op {
 fn sequential(own: &str, created: i32, data: Vec<u8>) -> Op {
     let body = create_body(&format!("{own}/s"), Some(&data), Some(OPEN), 2);
     let node = Node { data, version: 0, ephemeral: false };
-    Op { code: 1, body, changes: vec![Change::Create { name: format!("s{created:010}"), node }], fails: false }
+    Op {
+        code: 1,
+        body,
+        changes: vec![Change::Create { name: format!("s{created:010}"), node }],
+        fails: false,
+    }
 }
 
 /// A multi whose last part fails: nothing of it may ever be seen.

@@ -1,13 +1,11 @@
 //! `cons` and `crst`, and what other words say of connections (`ServerCnxn.dumpConnectionInfo`).
 
-use super::{
-    super::{
-        conn::{Conn, ConnStats, Phase},
-        hub::Shard,
-        lop,
-        worker::State,
-    },
+use super::super::{
     ask::{Ask, NoAnswer, Slice},
+    conn::{Conn, ConnStats, Phase},
+    hub::Shard,
+    lop,
+    worker::State,
 };
 use oxkeeper_codec::SessionId;
 use std::{fmt::Write, net::SocketAddr};

@@ -2,7 +2,7 @@
 //! (`ExpiryQueue.dump`, `DataTree.dumpEphemerals`).
 
 use super::{
-    ask::{Ask, NoAnswer},
+    super::ask::{Ask, NoAnswer},
     conns::{self, ConnInfo, Peer},
 };
 use crate::tree::Tree;

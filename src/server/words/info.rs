@@ -52,9 +52,9 @@ pub(super) fn envi() -> String {
         ("zookeeper.version", VERSION.to_owned()),
         ("host.name", text(system.nodename())),
         ("os.name", text(system.sysname())),
-        ("os.arch", text(system.machine())),
+        ("os.arch", arch(&text(system.machine()))),
         ("os.version", text(system.release())),
-        ("user.name", variable("USER")),
+        ("user.name", user_name()),
         ("user.home", variable("HOME")),
         ("user.dir", std::env::current_dir().unwrap_or_default().display().to_string()),
         ("os.memory.free", format!("{free}MB")),
@@ -63,6 +63,23 @@ pub(super) fn envi() -> String {
     ];
     let lines = pairs.iter().map(|(key, value)| format!("{key}={value}\n"));
     std::iter::once("Environment:\n".to_owned()).chain(lines).collect()
+}
+
+/// The machine's kind, as Java calls it.
+fn arch(machine: &str) -> String {
+    if machine == "x86_64" { "amd64".to_owned() } else { machine.to_owned() }
+}
+
+/// Who runs the server, from the system's list of users; empty if it is not there.
+fn user_name() -> String {
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let id = rustix::process::getuid().as_raw().to_string();
+    let mut fields = users.lines().map(|line| line.split(':'));
+    let name = fields.find_map(|mut line| {
+        let name = line.next()?;
+        (line.nth(1) == Some(&*id)).then(|| name.to_owned())
+    });
+    name.unwrap_or_default()
 }
 
 /// Memory of the machine in MB: what is available, and all.

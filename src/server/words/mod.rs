@@ -5,24 +5,26 @@
 //! small steps, so no word holds up a worker or the sequencer for more than a slice of work.
 //!
 //! Invariants: every word ends its connection; nothing that follows it is read; an answer comes within
-//! [`ask::PATIENCE`] or says that the server does not serve.
+//! `ask::PATIENCE` or says that the server does not serve.
 
-mod ask;
 mod conns;
 mod dump;
 mod info;
+mod mntr;
 mod server;
 mod watches;
 
+use super::ask::{Ask, NoAnswer};
 use super::{
     conn::Phase,
     frames::{Pace, take_output},
     hub::{Hub, Mail, Shard},
+    metrics::Count,
+    stats::WorkerStats,
     token::ReadGuard,
     worker::{State, Worker},
 };
 use crate::{config::FourLetterWord, session::ConnId, tree::Tree};
-use ask::{Ask, NoAnswer};
 pub(super) use info::DigestHistory;
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
@@ -71,14 +73,15 @@ pub(super) fn run(
     }
     conn.stats.received += 1;
     worker.stats().received.add(1);
+    worker.stats().sheet.count(Count::BytesReceived).add(4);
     if !enabled {
         let notice = format!("{} is not executed because it is not in the whitelist.\n", word.name());
-        finish(state, id, notice.as_bytes());
+        finish(worker.stats(), state, id, notice.as_bytes());
         return Some(Pace::Wait);
     }
     tracing::debug!(peer = %conn.peer, word = word.name(), "four-letter word");
     if let Some(text) = at_once(&worker.hub, guard.tree(), word, mask) {
-        finish(state, id, text.as_bytes());
+        finish(worker.stats(), state, id, text.as_bytes());
     } else {
         conn.phase = Phase::Answering;
         in_time(Arc::clone(&worker.hub), worker.index, id, word);
@@ -110,7 +113,11 @@ fn in_time(hub: Arc<Hub>, worker: usize, id: ConnId, word: FourLetterWord) {
             tracing::warn!(word = word.name(), "a four-letter word could not be answered in time");
             NOT_SERVING.to_owned()
         });
-        hub.post(worker, Mail::Query(Box::new(move |state, _| finish(state, id, text.as_bytes()))));
+        let own = Arc::clone(&hub);
+        let send = move |state: &mut State, _: &mut Shard| {
+            finish(&own.workers[worker].stats, state, id, text.as_bytes());
+        };
+        hub.post(worker, Mail::Query(Box::new(send)));
     }));
 }
 
@@ -123,7 +130,7 @@ fn answer(ask: &Ask<'_>, word: FourLetterWord) -> Result<String, NoAnswer> {
         FourLetterWord::Crst => conns::crst(ask),
         FourLetterWord::Stat => server::stat(ask),
         FourLetterWord::Srst => server::srst(ask),
-        FourLetterWord::Mntr => server::mntr(ask),
+        FourLetterWord::Mntr => mntr::mntr(ask),
         FourLetterWord::Dump => dump::dump(ask),
         FourLetterWord::Wchs => watches::wchs(ask),
         FourLetterWord::Wchc => watches::wchc(ask),
@@ -139,12 +146,13 @@ fn answer(ask: &Ask<'_>, word: FourLetterWord) -> Result<String, NoAnswer> {
 }
 
 /// Sends the answer, then closes the connection.
-fn finish(state: &mut State, id: ConnId, text: &[u8]) {
+fn finish(stats: &WorkerStats, state: &mut State, id: ConnId, text: &[u8]) {
     let mut output = take_output(state, id);
     output.extend_from_slice(text);
     let Some(conn) = state.conn_by_id(id) else { return };
     conn.output = output;
     conn.phase = Phase::Closing;
     conn.stats.sent += 1;
+    stats.sent.add(1);
     state.mark_dirty(super::conn::slot_of(id));
 }

@@ -1,12 +1,15 @@
-//! `srvr`, `stat`, `srst` and `mntr`: the server in figures (`ServerStats`, `StatCommand`).
+//! `srvr`, `stat` and `srst`: the server in figures (`ServerStats`, `StatCommand`).
 
 use super::{
-    super::hub::Hub,
-    ask::{Ask, NoAnswer},
+    super::{
+        ask::{Ask, NoAnswer},
+        hub::Hub,
+    },
     conns,
 };
 use crate::tree::Tree;
 use oxkeeper_codec::Zxid;
+use std::sync::Arc;
 
 /// The version as clients and scripts parse it: that of the official server, this server's, and a date.
 pub(in super::super) const VERSION: &str =
@@ -34,9 +37,9 @@ fn figures(hub: &Hub, zxid: Zxid, nodes: usize) -> String {
     format!(
         "Latency min/avg/max: {}/{}/{}\nReceived: {}\nSent: {}\nConnections: {}\nOutstanding: {}\n\
          Zxid: 0x{:x}\nMode: standalone\nNode count: {}\n",
-        latency.min_ms,
-        average(latency.sum_ms, latency.count),
-        latency.max_ms,
+        latency.min,
+        latency.average(),
+        latency.max,
         hub.workers.iter().map(|worker| worker.stats.received.get()).sum::<u64>(),
         hub.workers.iter().map(|worker| worker.stats.sent.get()).sum::<u64>(),
         hub.connections(),
@@ -46,46 +49,27 @@ fn figures(hub: &Hub, zxid: Zxid, nodes: usize) -> String {
     )
 }
 
-/// A mean with one to four decimals, rounded half up; 0.0 of nothing.
-pub(in super::super) fn average(sum: u64, count: u64) -> String {
-    let (sum, count) = (u128::from(sum), u128::from(count.max(1)));
-    let ten_thousandths = (sum * 20_000 + count) / (count * 2);
-    let text = format!("{}.{:04}", ten_thousandths / 10_000, ten_thousandths % 10_000);
-    let short = text.trim_end_matches('0');
-    if short.ends_with('.') { format!("{short}0") } else { short.to_owned() }
-}
-
 /// Has the server's figures begin anew, each on the thread that counts it.
 pub(super) fn srst(ask: &Ask<'_>) -> Result<String, NoAnswer> {
-    let hub = std::sync::Arc::clone(ask.hub());
-    ask.workers(move |worker, _, _| hub.workers[worker].stats.reset())?;
+    let hub = Arc::clone(ask.hub());
+    ask.workers(move |worker, state, _| {
+        hub.workers[worker].stats.reset();
+        state.reads.reset();
+        state.over_quota.reset();
+    })?;
+    let hub = Arc::clone(ask.hub());
+    ask.sequencer(move |_, _| {
+        hub.stats.sequencer.reset();
+        hub.stats.writes.lock().reset();
+    })?;
+    ask.hub().stats.log_writer.reset();
+    ask.hub().stats.snapshots.reset();
     Ok("Server stats reset.\n".to_owned())
-}
-
-/// Figures for monitoring.
-pub(super) fn mntr(ask: &Ask<'_>) -> Result<String, NoAnswer> {
-    let nodes = ask.sequencer(|_, tree| tree.node_count())?;
-    Ok(format!("zk_version\t{VERSION}\nzk_server_state\tstandalone\nzk_znode_count\t{}\n", nodes + 1))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn averages_have_one_to_four_decimals() {
-        for (sum, count, shown) in [
-            (0, 0, "0.0"),
-            (12, 1, "12.0"),
-            (1, 2, "0.5"),
-            (1, 3, "0.3333"),
-            (2, 3, "0.6667"),
-            (1, 20_000, "0.0001"),
-            (1, 20_001, "0.0"),
-        ] {
-            assert_eq!(average(sum, count), shown, "{sum}/{count}");
-        }
-    }
 
     #[test]
     fn the_version_begins_with_three_numbers() {

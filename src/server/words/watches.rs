@@ -3,9 +3,10 @@
 //! Each worker is asked for a few thousand watches at a time, under its own lock only. A watch that comes or goes
 //! between two steps may be missed, or shown though it is gone.
 
-use super::{
-    super::{hub::Shard, worker::State},
+use super::super::{
     ask::{Ask, NoAnswer, Slice},
+    hub::Shard,
+    worker::State,
 };
 use crate::watch::ConnKey;
 use oxkeeper_codec::SessionId;

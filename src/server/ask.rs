@@ -3,7 +3,7 @@
 //! Invariants: a question does a bounded piece of work where it is answered; an asker waits for [`PATIENCE`] in
 //! all, and not at all once the server stops.
 
-use super::super::{
+use super::{
     clock,
     hub::{Hub, Mail, Shard},
     mailbox::Message,
