@@ -296,9 +296,7 @@ fn answer_read(
     let misses = lists.misses;
     let watch = match lists.answer(tree, asker, header, payload, &mut output, LIST_WORTH_KEEPING) {
         Some(watch) => {
-            let hit = lists.misses == misses;
-            let id = if hit { Count::ChildrenCacheHits } else { Count::ChildrenCacheMisses };
-            worker.stats().sheet.count(id).add(1);
+            count_list(worker, lists.misses == misses);
             watch
         }
         None => read::answer(tree, asker, header, payload, &mut output),
@@ -309,20 +307,22 @@ fn answer_read(
         Some(ReadWatch::Child(path)) => shard.watches.add_child(&path, slot),
         None => {}
     }
-    let zxid = tree.last_zxid();
-    let now_ms = state.now_ms;
+    if let Some((path, bytes)) = read_bytes(header.op, payload, &output[start..]) {
+        state.reads.record(path, bytes);
+    }
+    let (frame_len, now_ms) = (output.len() - start, state.now_ms);
     let Some(conn) = state.conn_by_id(id) else { return };
     conn.output = output;
     conn.stats.sent += 1;
-    conn.stats.replied(header.op, header.xid, zxid, now_ms, 0);
-    let frame = conn.output.get(start..).unwrap_or_default();
-    let frame_len = frame.len();
-    let read = read_bytes(header.op, payload, frame);
+    conn.stats.replied(header.op, header.xid, tree.last_zxid(), now_ms, 0);
     worker.stats().replied(Replied { write: false, latency_ms: 0, frame_len, now_ms });
-    if let Some((path, bytes)) = read {
-        state.reads.record(path, bytes);
-    }
     state.mark_dirty(slot);
+}
+
+/// Counts a list of children that the cache has answered; `hit`: it was there already.
+fn count_list(worker: &Worker, hit: bool) {
+    let id = if hit { Count::ChildrenCacheHits } else { Count::ChildrenCacheMisses };
+    worker.stats().sheet.count(id).add(1);
 }
 
 /// The connection's output buffer, one from the pool if it has none. To be given back.
