@@ -1,6 +1,6 @@
 //! Four-letter words, metrics and throttles of a whole server: the binary as a child, on a port of the loopback,
 //! with a directory of its own. Every wait ends after [`PATIENCE`].
-
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![expect(clippy::disallowed_methods, reason = "tests read the clock for their patience")]
 
 use std::{
