@@ -238,7 +238,7 @@ impl Sequencer {
                     tree.get(&change.path).and_then(|node| node.data()).map_or(0, <[u8]>::len)
                 }
             };
-            writes.record(&change.path, u64::try_from(change.path.len() + data).unwrap_or(0));
+            writes.record(change.path.as_bytes(), u64::try_from(change.path.len() + data).unwrap_or(0));
         }
     }
 
