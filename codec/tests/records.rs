@@ -2,6 +2,8 @@
 //! `zookeeper.jute` of 3.9.5 when it was made): the names are those, and bytes made from the types alone decode, use up
 //! exactly what was made, and encode to the same bytes. Cut short, they fail and do not panic.
 
+#![allow(clippy::unwrap_used, elided_lifetimes_in_paths, reason = "all of it is a test")]
+
 use oxkeeper_codec::{Decode, Encode, Reader, records::*};
 use std::collections::BTreeMap;
 

@@ -202,12 +202,9 @@ pub(crate) fn check_write(
     assert_eq!(answer.code, Code::OK, "{ask:?}");
     let mut reader = Reader::new(answer.body);
     let path = match (ask, &logged.txn) {
-        (Ask::Create { path, flags }, txn) => {
+        (Ask::Create { path, flags }, _) => {
             let created = ByteStr::decode(&mut reader).unwrap();
-            assert!(created.starts_with(path), "{created}");
-            let state = check.state(&created, answer.zxid).expect("it was created");
-            assert_eq!(state.data.as_deref(), Some(data.as_bytes()));
-            assert_eq!(state.stat.czxid, answer.zxid, "{txn:?}");
+            check_created(check, path, &created, data, answer.zxid);
             if *flags == 0 {
                 return;
             }
@@ -227,6 +224,14 @@ pub(crate) fn check_write(
     };
     let stat = Stat::decode(&mut reader).unwrap();
     assert_eq!(Some(&stat), check.state(&path, answer.zxid).map(|state| &state.stat), "{ask:?}");
+}
+
+/// What was created is there, with its data.
+fn check_created(check: &Check, wanted: &str, created: &str, data: &str, zxid: Zxid) {
+    assert!(created.starts_with(wanted), "{created}");
+    let state = check.state(created, zxid).expect("it was created");
+    assert_eq!(state.data.as_deref(), Some(data.as_bytes()));
+    assert_eq!(state.stat.czxid, zxid);
 }
 
 /// Checks the answer to a read: it shows the state at its zxid.
