@@ -1,21 +1,49 @@
 //! The table: every record of the client protocol, of transactions and of files, in the order of the protocol's
 //! own definition (`zookeeper.jute` of 3.9). Layouts follow from the field types; see [`crate::wire`].
 
-use crate::{ByteStr, Code, EventType, OpCode, Perms, SessionId, Zxid, macros::records};
+use crate::{
+    ByteStr, Code, Decode, Encode, EventType, OpCode, Perms, Reader, SessionId, Zxid, macros::records, wire,
+};
 use bytes::Bytes;
 use std::borrow::Cow;
 
 /// An access control list as it is sent; null is told apart from empty.
 pub type AclList = Option<Vec<Acl>>;
 
-records! {
-    /// Who: an identity of an authentication scheme (`data.Id`).
-    Id {
-        /// Name of the scheme: `world`, `auth`, `digest`, `ip`, ….
-        scheme: ByteStr,
-        /// The identity, in the scheme's own form.
-        id: ByteStr,
+/// Who: an identity of an authentication scheme (`data.Id`). A null field is read as an empty one: no scheme has
+/// that name, and none takes it as an id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Id {
+    /// Name of the scheme: `world`, `auth`, `digest`, `ip`, ….
+    pub scheme: ByteStr,
+    /// The identity, in the scheme's own form.
+    pub id: ByteStr,
+}
+
+impl Id {
+    /// The record's name and its fields, in wire order.
+    pub const SCHEMA: (&'static str, &'static [&'static str]) = ("Id", &["scheme", "id"]);
+}
+
+impl<'a> Decode<'a> for Id {
+    const MIN_LEN: usize = 8;
+    fn decode(reader: &mut Reader<'a>) -> wire::Result<Self> {
+        let mut text = || Option::<ByteStr>::decode(reader).map(Option::unwrap_or_default);
+        Ok(Self { scheme: text().map_err(|e| e.within("scheme"))?, id: text().map_err(|e| e.within("id"))? })
     }
+}
+
+impl Encode for Id {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.scheme.encode(out);
+        self.id.encode(out);
+    }
+    fn encoded_len(&self) -> usize {
+        self.scheme.encoded_len() + self.id.encoded_len()
+    }
+}
+
+records! {
     /// Who may do what (`data.ACL`).
     Acl {
         /// What is granted.
@@ -297,7 +325,7 @@ records! {
     /// Sets a persistent watch (`proto.AddWatchRequest`).
     AddWatchRequest<'a> {
         /// The znode, which need not exist.
-        path: Cow<'a, str>,
+        path: Option<Cow<'a, str>>,
         /// 0 persistent, 1 persistent recursive.
         mode: i32,
     }
@@ -549,9 +577,9 @@ records! {
 /// Bytes or null, borrowed from the input.
 pub type Buffer<'a> = Option<&'a [u8]>;
 
-impl<'a> crate::wire::Decode<'a> for Buffer<'a> {
+impl<'a> Decode<'a> for Buffer<'a> {
     const MIN_LEN: usize = 4;
-    fn decode(reader: &mut crate::wire::Reader<'a>) -> crate::wire::Result<Self> {
+    fn decode(reader: &mut Reader<'a>) -> wire::Result<Self> {
         reader.slice()
     }
 }

@@ -76,18 +76,31 @@ pub enum ReadOp<'a> {
 
 /// Flags that make sense to a create (`CreateMode`).
 pub const CREATE_FLAGS: std::ops::RangeInclusive<i32> = 0..=6;
+/// Those of them that a create inside a multi takes: the others want a time to live, which it does not have.
+const MULTI_CREATE_FLAGS: std::ops::RangeInclusive<i32> = 0..=4;
 
 impl WriteOp {
+    /// Inside a multi the flags decide: without a TTL flag it is a create like any other (`Op.create`).
+    fn from_create_ttl(request: CreateTtlRequest) -> Self {
+        let op = match request.flags {
+            5 | 6 => return Self::CreateTtl(request),
+            4 => OpCode::CREATE_CONTAINER,
+            _ => OpCode::CREATE,
+        };
+        let CreateTtlRequest { path, data, acl, flags, .. } = request;
+        Self::Create(op, CreateRequest { path, data, acl, flags })
+    }
+
     fn decode(op: OpCode, reader: &mut Reader<'_>) -> Result<Self> {
         Ok(match op {
             OpCode::CREATE | OpCode::CREATE2 | OpCode::CREATE_CONTAINER => {
                 let request = CreateRequest::decode(reader)?;
-                if !CREATE_FLAGS.contains(&request.flags) {
+                if !MULTI_CREATE_FLAGS.contains(&request.flags) {
                     return Err(reader.error(ErrorKind::BadValue(request.flags.into())).within("flags"));
                 }
                 Self::Create(op, request)
             }
-            OpCode::CREATE_TTL => Self::CreateTtl(CreateTtlRequest::decode(reader)?),
+            OpCode::CREATE_TTL => Self::from_create_ttl(CreateTtlRequest::decode(reader)?),
             OpCode::DELETE => Self::Delete(DeleteRequest::decode(reader)?),
             OpCode::SET_DATA => Self::SetData(SetDataRequest::decode(reader)?),
             OpCode::CHECK => Self::Check(CheckVersionRequest::decode(reader)?),

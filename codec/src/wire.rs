@@ -356,8 +356,8 @@ impl<'a, T: Decode<'a>> Decode<'a> for Option<Vec<T>> {
 impl<'a, T: Decode<'a>> Decode<'a> for Vec<T> {
     const MIN_LEN: usize = 4;
     fn decode(reader: &mut Reader<'a>) -> Result<Self> {
-        let items = Option::decode(reader)?;
-        reader.required(items)
+        // A list that nobody tells from an empty one when it is null.
+        Ok(Option::decode(reader)?.unwrap_or_default())
     }
 }
 

@@ -202,7 +202,12 @@ pub struct Stat {
 
 impl Stat {
     fn read(bytes: &[u8]) -> Option<Self> {
-        let mut from = In(bytes);
+        Self::read_from(&mut In(bytes))
+    }
+
+    /// Takes one from the front.
+    #[must_use]
+    pub fn read_from(from: &mut In<'_>) -> Option<Self> {
         Some(Self {
             czxid: from.long()?,
             mzxid: from.long()?,

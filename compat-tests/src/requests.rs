@@ -3,6 +3,7 @@
 //! Record bodies are free functions so that a case can send them under another opcode, cut them or put them in a multi.
 
 use crate::client::{Acl, Client, OPEN, Outcome, Reply};
+use crate::transcript::ACL_SET;
 use crate::wire::Out;
 
 /// What a node is created with when the case does not care.
@@ -234,6 +235,15 @@ impl Client {
     /// When no reply comes.
     pub fn get_acl(&mut self, path: &str) -> Outcome<Reply> {
         self.call(&format!("getACL {path:?}"), 6, &Out::new().str(path).done())
+    }
+
+    /// getACL of a node whose entries came from a set, as those of the scheme auth do.
+    ///
+    /// # Errors
+    /// When no reply comes.
+    pub fn get_acl_set(&mut self, path: &str) -> Outcome<Reply> {
+        self.post(-9, 6, &Out::new().str(path).done());
+        self.reply(&format!("getACL {path:?} sorted"), ACL_SET)
     }
 
     /// sync.

@@ -7,6 +7,7 @@ use crate::behaviours::{self, Case, Ctx, DIFFERENCES, Difference};
 use crate::golden::{self, Golden};
 use crate::sut::{Kind, Server};
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 /// What to run.
@@ -111,7 +112,9 @@ fn run_case(kind: Kind, case: &Case, server: &mut Option<Server>) -> Result<Vec<
     }
     let Some(server) = server.as_mut() else { return Err("no server".to_owned()) };
     let mut ctx = Ctx::new(server)?;
-    let outcome = (case.run)(&mut ctx);
+    // A case that stumbles over an unexpected answer must not end the whole run.
+    let run = AssertUnwindSafe(|| (case.run)(&mut ctx));
+    let outcome = catch_unwind(run).unwrap_or_else(|_| Err("the case panicked".to_owned()));
     let lines = ctx.finish();
     match outcome {
         Ok(()) => Ok(lines),

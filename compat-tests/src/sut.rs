@@ -64,6 +64,7 @@ pub struct Server {
     setup: Setup,
     extra: Vec<String>,
     child: Option<Child>,
+    wrapper: Vec<String>,
 }
 
 impl Server {
@@ -88,7 +89,7 @@ impl Server {
         fs::create_dir_all(root.join("data")).map_err(|e| format!("{}: {e}", root.display()))?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|e| e.to_string())?;
         let addr = listener.local_addr().map_err(|e| e.to_string())?;
-        Ok(Self { kind, addr, root, setup, extra: Vec::new(), child: None })
+        Ok(Self { kind, addr, root, setup, extra: Vec::new(), child: None, wrapper: Vec::new() })
     }
 
     /// The configuration it was made for.
@@ -100,6 +101,22 @@ impl Server {
     /// Adds a zoo.cfg line for the next start.
     pub fn add_key(&mut self, line: &str) {
         self.extra.push(line.to_owned());
+    }
+
+    /// Has the process started by another program: its name and arguments, which the server's own follow.
+    pub fn wrap(&mut self, words: &[&str]) {
+        self.wrapper = words.iter().map(|word| (*word).to_owned()).collect();
+    }
+
+    /// The process that runs now.
+    #[must_use]
+    pub fn pid(&self) -> Option<Pid> {
+        i32::try_from(self.child.as_ref()?.id()).ok().and_then(Pid::from_raw)
+    }
+
+    /// Whether the process runs.
+    pub fn is_alive(&mut self) -> bool {
+        self.child.is_some() && self.exited().is_none()
     }
 
     /// Starts the process on the existing directory and port and waits until it serves.
@@ -146,9 +163,7 @@ impl Server {
 
     /// Ends the process politely, and by force when that takes too long.
     pub fn stop(&mut self) {
-        if let Some(child) = &self.child
-            && let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw)
-        {
+        if let Some(pid) = self.pid() {
             let _ = rustix::process::kill_process(pid, Signal::TERM);
         }
         let deadline = Instant::now() + STOP;
@@ -198,11 +213,17 @@ impl Server {
         self.root.join("data")
     }
 
+    /// All that the process wrote, over all its starts.
+    #[must_use]
+    pub fn log_text(&self) -> String {
+        let text = fs::read(self.root.join("log")).unwrap_or_default();
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
     /// The end of what the process wrote.
     #[must_use]
     pub fn log_tail(&self) -> String {
-        let text = fs::read(self.root.join("log")).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text).into_owned();
+        let text = self.log_text();
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(25)..].join("\n")
     }
@@ -240,8 +261,14 @@ impl Server {
                 command
             }
             Kind::Oxkeeper => {
-                let mut command = Command::new(oxkeeper_path());
-                command.arg("server");
+                let path = oxkeeper_path();
+                let Some((first, rest)) = self.wrapper.split_first() else {
+                    let mut command = Command::new(path);
+                    command.arg("server");
+                    return command;
+                };
+                let mut command = Command::new(first);
+                command.args(rest).arg(path).arg("server");
                 command
             }
         }

@@ -25,11 +25,16 @@ pub enum Field {
     Names,
     /// Permissions with scheme and id, in order.
     Acls,
+    /// The same without an order.
+    AclSet,
     /// Scheme and user pairs without an order.
     Users,
     /// Results of a multi up to the terminator.
     Results,
 }
+
+/// Not an opcode: shows a getACL reply whose entries have no order.
+pub const ACL_SET: i32 = 1006;
 
 /// The parts of a successful reply to an opcode.
 #[must_use]
@@ -39,6 +44,7 @@ pub fn shape(op: i32) -> &'static [Field] {
         15 | 19 | 21 | 4 | 16 => &[Field::Buf, Field::Stat],
         3 | 5 | 7 => &[Field::Stat],
         6 => &[Field::Acls, Field::Stat],
+        ACL_SET => &[Field::AclSet, Field::Stat],
         8 | 103 => &[Field::Names],
         12 => &[Field::Names, Field::Stat],
         14 | 22 => &[Field::Results],
@@ -194,8 +200,9 @@ impl Pen<'_> {
             Field::Int => self.int().map(|_| ()),
             Field::Buf => self.buf(),
             Field::Stat => self.stat(),
-            Field::Names => self.sorted(1),
-            Field::Users => self.sorted(2),
+            Field::Names => self.sorted(0, 1),
+            Field::Users => self.sorted(0, 2),
+            Field::AclSet => self.sorted(1, 2),
             Field::Acls => {
                 for _ in 0..self.int()? {
                     self.int()?;
@@ -208,11 +215,15 @@ impl Pen<'_> {
         }
     }
 
-    fn sorted(&mut self, strings_each: usize) -> Option<()> {
+    /// A list of items, each of so many ints and then so many strings.
+    fn sorted(&mut self, ints_each: usize, strings_each: usize) -> Option<()> {
         let count = self.int()?;
         let mut items = Vec::new();
         for _ in 0..count.max(0) {
             let mut parts = Vec::new();
+            for _ in 0..ints_each {
+                parts.push(format!("{:08x}", self.rest.int()?));
+            }
             for _ in 0..strings_each {
                 parts.push(quoted(self.rest.buf()?));
             }

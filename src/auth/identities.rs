@@ -60,7 +60,7 @@ impl Identities {
 pub fn who_am_i(ids: &Identities) -> Vec<ClientInfo> {
     let shown = |id: &Id| match Provider::of_scheme(&id.scheme) {
         Some(Provider::Digest) => ByteStr::from(id.id.split(':').next().unwrap_or_default()),
-        Some(Provider::Ip) => id.id.clone(),
+        Some(Provider::Ip | Provider::Ensemble | Provider::Key) => id.id.clone(),
         None => ByteStr::default(),
     };
     ids.0.iter().map(|id| ClientInfo { auth_scheme: id.scheme.clone(), user: shown(id) }).collect()

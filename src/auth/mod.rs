@@ -17,4 +17,4 @@ mod provider;
 pub use acl::{check, fixup_acl, mask_for_reader};
 pub use digest::{DigestAlgorithm, generate_digest};
 pub use identities::{Identities, who_am_i};
-pub use provider::{AuthConfig, AuthError, authenticate, enforcement_met, is_valid_id};
+pub use provider::{AuthConfig, AuthError, Offer, authenticate, enforcement_met, is_valid_id};

@@ -21,6 +21,13 @@ pub struct AuthConfig {
     pub digest_algorithm: DigestAlgorithm,
     /// Whether ACLs are not looked at (`zookeeper.skipACL`).
     pub skip_acl: bool,
+    /// Whether there is a scheme `ensemble` (`EnsembleAuthenticationProvider`): it keeps clients of another ensemble
+    /// away, and gives no identity.
+    pub ensemble: bool,
+    /// The names that it takes (`zookeeper.ensembleAuthName`); `None` takes all.
+    pub ensemble_names: Option<Vec<String>>,
+    /// Whether there is a scheme `key` (`KeyAuthenticationProvider`): a number that the one in `/key` divides.
+    pub key: bool,
     /// A connection needs an identity of one of these schemes (`zookeeper.enforce.auth.schemes`); `None` if not
     /// enforced.
     pub enforced_schemes: Option<Vec<String>>,
@@ -33,6 +40,9 @@ impl Default for AuthConfig {
             digest_enabled: true,
             digest_algorithm: DigestAlgorithm::default(),
             skip_acl: false,
+            ensemble: false,
+            ensemble_names: None,
+            key: false,
             enforced_schemes: None,
         }
     }
@@ -44,6 +54,12 @@ pub enum AuthError {
     /// No provider for the scheme.
     #[error("there is no provider for the authentication scheme")]
     UnknownScheme,
+    /// The client means another ensemble: its connection is closed without an answer.
+    #[error("the client expects another ensemble")]
+    WrongEnsemble,
+    /// The number in `/key` does not divide the one that was offered.
+    #[error("the key does not fit")]
+    WrongKey,
     /// The scheme wants data, and there is none.
     #[error("the authentication data is missing")]
     MissingData,
@@ -56,6 +72,10 @@ pub(super) enum Provider {
     Digest,
     /// The client's address.
     Ip,
+    /// The name of the ensemble; no identity.
+    Ensemble,
+    /// A multiple of a number in the tree.
+    Key,
 }
 
 impl Provider {
@@ -64,18 +84,25 @@ impl Provider {
         match scheme {
             "digest" => Some(Self::Digest),
             "ip" => Some(Self::Ip),
+            "ensemble" => Some(Self::Ensemble),
+            "key" => Some(Self::Key),
             _ => None,
         }
     }
 
     /// The provider of a scheme on this server.
     pub(super) fn configured(config: &AuthConfig, scheme: &str) -> Option<Self> {
-        Self::of_scheme(scheme).filter(|provider| *provider != Self::Digest || config.digest_enabled)
+        Self::of_scheme(scheme).filter(|provider| match provider {
+            Self::Digest => config.digest_enabled,
+            Self::Ip => true,
+            Self::Ensemble => config.ensemble,
+            Self::Key => config.key,
+        })
     }
 
     /// Whether its identities tell who created something: an address does not.
     pub(super) const fn identifies(self) -> bool {
-        matches!(self, Self::Digest)
+        matches!(self, Self::Digest | Self::Key)
     }
 
     /// Whether an ACL may name the id.
@@ -83,29 +110,65 @@ impl Provider {
         match self {
             Self::Digest => digest::is_valid(id),
             Self::Ip => ip::is_valid(id),
+            Self::Ensemble => false,
+            Self::Key => true,
         }
     }
 
     /// Whether the identity is one that the ACL names.
     pub(super) fn matches(self, id: &str, expression: &str) -> bool {
         match self {
-            Self::Digest => id == expression,
+            Self::Digest | Self::Key => id == expression,
+            Self::Ensemble => false,
             Self::Ip => ip::matches(id, expression),
         }
     }
 }
 
+/// What a client offers in an auth packet, and what the server holds against it.
+#[derive(Debug, Clone, Copy)]
+pub struct Offer<'a> {
+    /// The scheme.
+    pub scheme: &'a str,
+    /// What proves the identity.
+    pub data: Option<&'a [u8]>,
+    /// Where the client is.
+    pub remote: IpAddr,
+    /// Data of the znode `/key`, if it is there.
+    pub key: Option<&'a [u8]>,
+}
+
+/// Whether the number in `/key` divides the one offered; without `/key` anything does, so that it can be written.
+fn key_fits(key: &[u8], offered: &[u8]) -> bool {
+    let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<i32>().ok();
+    match (number(key), number(offered)) {
+        (Some(key), Some(offered)) => key == 0 || offered.wrapping_rem(key) == 0,
+        _ => false,
+    }
+}
+
 /// Adds the identity that an auth packet proves (`ZooKeeperServer.processPacket`).
-pub fn authenticate(
-    config: &AuthConfig,
-    scheme: &str,
-    data: Option<&[u8]>,
-    remote: IpAddr,
-    ids: &mut Identities,
-) -> Result<(), AuthError> {
+pub fn authenticate(config: &AuthConfig, offer: Offer<'_>, ids: &mut Identities) -> Result<(), AuthError> {
+    let Offer { scheme, data, remote, key } = offer;
     match Provider::configured(config, scheme).ok_or(AuthError::UnknownScheme)? {
         Provider::Ip => {
             ids.add(ip::identity(remote));
+        }
+        Provider::Ensemble => {
+            let name = String::from_utf8_lossy(data.unwrap_or_default());
+            let known =
+                config.ensemble_names.as_ref().is_none_or(|names| names.iter().any(|known| *known == name));
+            if !name.is_empty() && !known {
+                return Err(AuthError::WrongEnsemble);
+            }
+        }
+        Provider::Key => {
+            let offered = data.ok_or(AuthError::MissingData)?;
+            if !key.is_none_or(|key| key_fits(key, offered)) {
+                return Err(AuthError::WrongKey);
+            }
+            // The id is empty, so that it stays the same when the key changes.
+            ids.add(Id { scheme: ByteStr::from_static("key"), id: ByteStr::default() });
         }
         Provider::Digest => {
             let user_and_password = String::from_utf8_lossy(data.ok_or(AuthError::MissingData)?);
@@ -134,6 +197,11 @@ pub fn is_valid_id(config: &AuthConfig, scheme: &str, id: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn offer<'a>(scheme: &'a str, data: Option<&'a [u8]>) -> Offer<'a> {
+        Offer { scheme, data, remote: REMOTE, key: None }
+    }
+
     use std::net::Ipv4Addr;
 
     const REMOTE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
@@ -148,7 +216,7 @@ mod tests {
     fn shown(config: &AuthConfig, packets: &[(&str, &[u8])]) -> Result<Vec<String>, AuthError> {
         let mut ids = Identities::new(REMOTE);
         for (scheme, data) in packets {
-            authenticate(config, scheme, Some(data), REMOTE, &mut ids)?;
+            authenticate(config, offer(scheme, Some(data)), &mut ids)?;
         }
         Ok(ids.as_slice().iter().map(|id| format!("{}={}", id.scheme, id.id)).collect())
     }
@@ -199,14 +267,14 @@ mod tests {
     #[test]
     fn b129_scheme_ip_changes_nothing() {
         let mut ids = Identities::new(REMOTE);
-        assert_eq!(authenticate(&AuthConfig::default(), "ip", None, REMOTE, &mut ids), Ok(()));
+        assert_eq!(authenticate(&AuthConfig::default(), offer("ip", None), &mut ids), Ok(()));
         assert_eq!(ids, Identities::new(REMOTE));
     }
 
     #[test]
     fn b129_digest_without_data_is_refused() {
         let mut ids = Identities::none();
-        let refused = authenticate(&AuthConfig::default(), "digest", None, REMOTE, &mut ids);
+        let refused = authenticate(&AuthConfig::default(), offer("digest", None), &mut ids);
         assert_eq!(refused, Err(AuthError::MissingData));
     }
 
@@ -220,7 +288,40 @@ mod tests {
         assert!(enforcement_met(&AuthConfig::default(), &ids));
         assert!(!enforcement_met(&enforced(&["sasl", "digest"]), &ids));
         assert!(enforcement_met(&enforced(&["sasl", "ip"]), &ids));
-        assert_eq!(authenticate(&AuthConfig::default(), "digest", Some(b"a:b"), REMOTE, &mut ids), Ok(()));
+        assert_eq!(authenticate(&AuthConfig::default(), offer("digest", Some(b"a:b")), &mut ids), Ok(()));
         assert!(enforcement_met(&enforced(&["sasl", "digest"]), &ids));
+    }
+
+    #[test]
+    fn the_ensemble_scheme_keeps_others_away_and_gives_no_identity() {
+        let names = Some(vec!["woo".to_owned(), "foo".to_owned()]);
+        let config = AuthConfig { ensemble: true, ensemble_names: names, ..AuthConfig::default() };
+        let mut ids = Identities::new(REMOTE);
+        for name in [None, Some(&b""[..]), Some(b"woo"), Some(b"foo")] {
+            assert_eq!(authenticate(&config, offer("ensemble", name), &mut ids), Ok(()), "{name:?}");
+        }
+        let other = authenticate(&config, offer("ensemble", Some(b"goo")), &mut ids);
+        assert_eq!(other, Err(AuthError::WrongEnsemble));
+        assert!(!ids.has_scheme("ensemble"));
+        let off = authenticate(&AuthConfig::default(), offer("ensemble", Some(b"woo")), &mut ids);
+        assert_eq!(off, Err(AuthError::UnknownScheme));
+    }
+
+    #[test]
+    fn the_key_scheme_takes_multiples_of_the_key() {
+        let config = AuthConfig { key: true, ..AuthConfig::default() };
+        for (key, offered, fits) in [
+            (None, "anything", true),
+            (Some("7"), "14", true),
+            (Some("7"), "15", false),
+            (Some("0"), "5", true),
+            (Some("x"), "5", false),
+        ] {
+            let mut ids = Identities::new(REMOTE);
+            let offer = Offer { key: key.map(str::as_bytes), ..offer("key", Some(offered.as_bytes())) };
+            let result = authenticate(&config, offer, &mut ids);
+            assert_eq!(result.is_ok(), fits, "{key:?} {offered}");
+            assert_eq!(ids.has_scheme("key"), fits);
+        }
     }
 }

@@ -8,7 +8,13 @@ use super::error::ConfigError;
 use super::members::{self, ClientAddress};
 use super::model::*;
 use super::settings::Settings;
-use super::table::{auth::*, client::*, ensemble::READ_ONLY_MODE, storage::*, throttle::*};
+use super::table::{
+    auth::*,
+    client::*,
+    ensemble::{READ_ONLY_MODE, RECONFIG_ENABLED},
+    storage::*,
+    throttle::*,
+};
 use super::types::{EnforcedScheme, FourLetterWord, FourLetterWords};
 
 /// Builds the configuration. `my_id` is the number in `dataDir/myid`, if there is such a file.
@@ -17,7 +23,7 @@ pub(super) fn build(mut settings: Settings, my_id: Option<i64>) -> Result<Config
         .into_iter()
         .find(|(member, _)| Some(member.id) == my_id)
         .and_then(|(member, _)| member.client);
-    check_providers(&settings)?;
+    check_providers(&mut settings)?;
     let config = Config {
         client: client(&settings, own_line)?,
         session: session(&settings)?,
@@ -224,6 +230,7 @@ fn tree(settings: &Settings) -> Result<Tree, ConfigError> {
         extended_types_enabled: settings.get(&EXTENDED_TYPES)?,
         emulate_353_ttl_nodes: settings.get(&EMULATE_353_TTL)?,
         enforce_quota: settings.get(&ENFORCE_QUOTA)?,
+        reconfig_enabled: settings.get(&RECONFIG_ENABLED)?,
     })
 }
 
@@ -244,6 +251,9 @@ fn auth(settings: &Settings) -> Result<Auth, ConfigError> {
         super_digest: settings.given(&SUPER_DIGEST)?.flatten(),
         digest_algorithm: settings.get(&DIGEST_ALGORITHM)?,
         use_x_forwarded_for: settings.get(&FORWARDED_FOR)?,
+        ensemble_provider: has_provider(settings, "EnsembleAuthenticationProvider"),
+        ensemble_names: settings.given(&ENSEMBLE_NAMES)?,
+        key_provider: has_provider(settings, "KeyAuthenticationProvider"),
         enforced_schemes: enforced_schemes(settings, digest_scheme_enabled)?,
     })
 }
@@ -267,15 +277,33 @@ fn enforced_schemes(settings: &Settings, digest: bool) -> Result<Option<Vec<Enfo
     names.iter().map(scheme).collect::<Result<_, _>>().map(Some)
 }
 
-/// An unknown provider is refused: ACLs would mean something else without it.
-fn check_providers(settings: &Settings) -> Result<(), ConfigError> {
-    const BUILT_IN: &[&str] = &["DigestAuthenticationProvider", "IPAuthenticationProvider"];
+/// Whether a provider of the official server is asked for by its class.
+fn has_provider(settings: &Settings, class: &str) -> bool {
+    settings
+        .family(AUTH_PROVIDER.spec.name)
+        .any(|(_, given)| given.value.strip_prefix(PROVIDERS) == Some(class))
+}
+
+const PROVIDERS: &str = "org.apache.zookeeper.server.auth.";
+
+/// Providers that need SASL or TLS are refused: ACLs would mean something else without them. One that nobody knows
+/// is told, as in the official server: whoever asks for its scheme fails to authenticate.
+fn check_providers(settings: &mut Settings) -> Result<(), ConfigError> {
+    const BUILT_IN: &[&str] = &[
+        "DigestAuthenticationProvider",
+        "IPAuthenticationProvider",
+        "EnsembleAuthenticationProvider",
+        "KeyAuthenticationProvider",
+    ];
+    let mut warnings = Vec::new();
     for (_, given) in settings.family(AUTH_PROVIDER.spec.name) {
-        let class = given.value.strip_prefix("org.apache.zookeeper.server.auth.");
-        if !class.is_some_and(|class| BUILT_IN.contains(&class)) {
-            return Err(given.not_supported("only the digest and ip providers are available in this version"));
+        match given.value.strip_prefix(PROVIDERS) {
+            Some(class) if BUILT_IN.contains(&class) => {}
+            Some(_) => return Err(given.not_supported("SASL and x509 are not available in this version")),
+            None => warnings.push(given.warning("unknown provider: its scheme is not available")),
         }
     }
+    settings.warnings.extend(warnings);
     Ok(())
 }
 

@@ -178,6 +178,8 @@ pub struct Tree {
     pub emulate_353_ttl_nodes: bool,
     /// `enforceQuota`: refuse writes over a hard quota.
     pub enforce_quota: bool,
+    /// `reconfigEnabled`: without it reconfig is refused for that reason.
+    pub reconfig_enabled: bool,
 }
 
 /// The scan for containers and expired TTL nodes.
@@ -204,6 +206,12 @@ pub struct Auth {
     pub super_digest: Option<String>,
     /// `DigestAuthenticationProvider.digestAlg`.
     pub digest_algorithm: DigestAlgorithm,
+    /// `authProvider.X` names `EnsembleAuthenticationProvider`.
+    pub ensemble_provider: bool,
+    /// `ensembleAuthName`: the names it accepts; `None` accepts all.
+    pub ensemble_names: Option<Vec<String>>,
+    /// `authProvider.X` names `KeyAuthenticationProvider`.
+    pub key_provider: bool,
     /// `IPAuthenticationProvider.usexforwardedfor`: for commands over HTTP.
     pub use_x_forwarded_for: bool,
     /// `enforce.auth.enabled` with `enforce.auth.schemes`: one of these must have been passed, never an empty

@@ -216,10 +216,21 @@ fn authentication() {
 fn providers() {
     let package = "org.apache.zookeeper.server.auth.";
     check(&format!("authProvider.1={package}DigestAuthenticationProvider"), |_| (), ());
-    for class in [&format!("{package}SASLAuthenticationProvider"), "com.example.Mine"] {
-        let message = "not supported yet: only the digest and ip providers are available in this version";
-        refused(&format!("authProvider.x={class}"), &format!("zoo.cfg:3: authProvider.x={class}: {message}"));
-    }
+    check(&format!("authProvider.1={package}KeyAuthenticationProvider"), |c| c.auth.key_provider, true);
+    check(
+        "ensembleAuthName= foo,bar",
+        |c| c.auth.ensemble_names.clone(),
+        Some(vec!["foo".into(), "bar".into()]),
+    );
+    let class = format!("{package}SASLAuthenticationProvider");
+    let message = "not supported yet: SASL and x509 are not available in this version";
+    refused(&format!("authProvider.x={class}"), &format!("zoo.cfg:3: authProvider.x={class}: {message}"));
+    let unknown = parse("authProvider.x=com.example.Mine").expect("served without it");
+    assert!(
+        unknown.warnings[0].to_string().contains("its scheme is not available"),
+        "{:?}",
+        unknown.warnings
+    );
 }
 
 #[test]

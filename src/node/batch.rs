@@ -135,7 +135,12 @@ pub struct CommittedBatch {
     pub txns: usize,
     /// Transactions after which the tree's digest was not the one foreseen.
     pub digest_mismatches: Vec<Zxid>,
+    /// The tree's digest after each transaction whose zxid is a multiple of [`DIGEST_EVERY`].
+    pub digests: Vec<(Zxid, u64)>,
 }
+
+/// Between two transactions whose digests are kept (`DataTree.DIGEST_LOG_INTERVAL`).
+const DIGEST_EVERY: i64 = 128;
 
 impl Node {
     /// Applies what is committed, at most `limit` places of the queue. The caller holds the right to write `tree`,
@@ -181,6 +186,9 @@ impl Node {
         batch.txns += 1;
         if !tree.digest_matches(logged) {
             batch.digest_mismatches.push(zxid);
+        }
+        if zxid.0 % DIGEST_EVERY == 0 && tree.options().digest {
+            batch.digests.push((zxid, tree.digest()));
         }
         let changes = first_change..batch.changes.len();
         if !changes.is_empty() {

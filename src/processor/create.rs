@@ -76,11 +76,14 @@ impl Preparation<'_> {
 
     pub(super) fn create_ttl(&mut self, request: &CreateTtlRequest) -> Outcome {
         let mode = Mode::from_flags(request.flags)?;
+        // Judged by op code as well as by flag: a transaction with a bad ttl must never reach the log.
+        if !mode.is_ttl() {
+            return Err(Code::BAD_ARGUMENTS);
+        }
         if !self.rules.extended_types {
             return Err(Code::UNIMPLEMENTED);
         }
-        // Judged by op code as well as by flag: a transaction with a bad ttl must never reach the log.
-        if !mode.is_ttl() || !(1..=MAX_TTL_MS).contains(&request.ttl) {
+        if !(1..=MAX_TTL_MS).contains(&request.ttl) {
             return Err(Code::BAD_ARGUMENTS);
         }
         let CreateTtlRequest { path, data, acl, ttl, .. } = request;
@@ -95,7 +98,7 @@ impl Preparation<'_> {
         let mut parent_record = self.existing(&parent)?;
         self.check_acl(&parent_record, Perms::CREATE)?;
         let path = if new.mode.is_sequential() {
-            ByteStr::from(format!("{}{:010}", new.path, parent_record.stat.cversion))
+            ByteStr::from(format!("{}{:010}", new.path, parent_record.sequence))
         } else {
             new.path.clone()
         };
@@ -109,13 +112,18 @@ impl Preparation<'_> {
         let data_len = new.data.as_ref().map_or(0, Bytes::len);
         self.check_quota(&path, 1, data_len, 0)?;
 
-        let parent_cversion = parent_record.stat.cversion.wrapping_add(1);
-        parent_record.stat.cversion = parent_cversion;
-        parent_record.stat.pzxid = self.proposal.zxid;
+        // Applying only ever raises the counter; beyond 2^31 - 1 it stays, as in the official server.
+        let parent_cversion = parent_record.sequence.wrapping_add(1);
+        parent_record.sequence = parent_cversion;
+        if parent_cversion > parent_record.stat.cversion {
+            parent_record.stat.cversion = parent_cversion;
+            parent_record.stat.pzxid = self.proposal.zxid;
+        }
         parent_record.children += 1;
         self.put(&parent, Some(parent_record));
         let record = Record {
             stat: self.fresh_stat(self.owner_of(new).stored()),
+            sequence: 0,
             children: 0,
             acl: AclRef::from(&acl[..]),
             data_len,

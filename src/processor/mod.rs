@@ -18,7 +18,7 @@ use crate::{
 };
 use bytes::Bytes;
 use oxkeeper_codec::{
-    ByteStr, Code, Decode, OpCode, Reader, SessionId, Zxid,
+    ByteStr, Code, Decode, ErrorKind, OpCode, Reader, SessionId, Zxid,
     file::DIGEST_VERSION,
     records::{CloseSessionTxn, CreateSessionTxn, DeleteTxn, TxnDigest, TxnHeader},
     request::{WriteOp, decode_multi},
@@ -35,7 +35,7 @@ pub struct Rules {
     pub extended_types: bool,
     /// `enforceQuota`: whether hard quotas refuse.
     pub enforce_quota: bool,
-    /// `reconfigEnabled`.
+    /// `reconfigEnabled`: whether reconfig is refused for that reason.
     pub reconfig_enabled: bool,
     /// `closeSessionTxn.enabled`: whether closing lists the ephemerals that go.
     pub list_closed_ephemerals: bool,
@@ -114,7 +114,14 @@ impl Processor {
             let txn = outcome.map(|ops| preparation.multi(&ops));
             return Ok(self.log(proposal, txn));
         }
-        let write = Write::decode(op, &mut reader).map_err(|_| Refusal::Undecodable)?;
+        let write = match Write::decode(op, &mut reader) {
+            Ok(write) => write,
+            // The official server decodes a null and falls over it once the zxid is taken.
+            Err(error) if error.kind == ErrorKind::UnexpectedNull => {
+                return Ok(self.log(proposal, Err(code_for_null(op))));
+            }
+            Err(_) => return Err(Refusal::Undecodable),
+        };
         let mut preparation = self.preparation(tree, proposal);
         let outcome = preparation.write(&write);
         if outcome.is_err() {
@@ -178,9 +185,18 @@ impl Processor {
             op: txn.op(),
         };
         let tree_digest = self.pending.digest().cast_signed();
-        let digest =
-            self.pending.keeps_digest().then_some(TxnDigest { version: DIGEST_VERSION, tree_digest });
+        // An error changes nothing, and carries none.
+        let kept = self.pending.keeps_digest() && header.op != OpCode::ERROR;
+        let digest = kept.then_some(TxnDigest { version: DIGEST_VERSION, tree_digest });
         LoggedTxn { header, txn, digest }
+    }
+}
+
+/// How the official server falls over a null path: some requests look at it as a path first.
+const fn code_for_null(op: OpCode) -> Code {
+    match op {
+        OpCode::SET_DATA | OpCode::SET_ACL | OpCode::CREATE_TTL => Code::BAD_ARGUMENTS,
+        _ => Code::MARSHALLING_ERROR,
     }
 }
 

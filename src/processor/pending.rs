@@ -14,6 +14,9 @@ use std::collections::VecDeque;
 #[derive(Debug, Clone)]
 pub(super) struct Record {
     pub(super) stat: StatPersisted,
+    /// Number of the next sequential child. Differs from the counter in `stat` only beyond 2^31 - 1, where that one
+    /// stays and this one wraps for as long as the change is pending, as in the official server.
+    pub(super) sequence: i32,
     pub(super) children: usize,
     pub(super) acl: AclRef,
     pub(super) data_len: usize,
@@ -79,8 +82,10 @@ impl Pending {
         }
         let node = tree.get(name)?;
         let crc = if tree.options().digest { node.content_crc(name) } else { None };
+        let stat = node.persisted();
         Some(Record {
-            stat: node.persisted(),
+            sequence: stat.cversion,
+            stat,
             children: node.num_children(),
             acl: AclRef::clone(node.acl()),
             data_len: node.data().map_or(0, <[u8]>::len),

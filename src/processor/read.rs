@@ -13,7 +13,7 @@ use oxkeeper_codec::{
         ExistsRequest, GetAclRequest, GetAllChildrenNumberRequest, GetChildrenRequest, GetDataRequest,
         GetEphemeralsRequest, ReplyHeader, RequestHeader, SyncRequest, WhoAmIResponse,
     },
-    request::{OpResult, ReadOp, decode_multi_read, encode_results},
+    request::{OpResult, ReadOp, decode_multi, decode_multi_read, encode_results},
 };
 use std::borrow::Cow;
 
@@ -80,13 +80,13 @@ pub fn answer<'a>(
     let xid = if header.op == OpCode::PING { oxkeeper_codec::codes::XID_PING } else { header.xid };
     ReplyHeader { xid, zxid, err: Code::OK }.encode(out);
     let body_start = out.len();
-    let mut reading = Reading { tree, asker, out, watch: None };
+    let mut reading = Reading { tree, asker, out, watch: None, answers_emptily: false };
     let result = reading.dispatch(header.op, Reader::new(body));
-    let watch = reading.watch;
+    let Reading { watch, answers_emptily, .. } = reading;
     if let Err(err) = result {
         out.truncate(start + 4);
         ReplyHeader { xid, zxid, err }.encode(out);
-        if header.op == OpCode::MULTI_READ {
+        if answers_emptily {
             // The one error with a body: an empty list of results.
             encode_results(&[], out);
         }
@@ -101,6 +101,8 @@ struct Reading<'t, 'a> {
     asker: Asker<'t>,
     out: &'t mut Vec<u8>,
     watch: Option<ReadWatch<'a>>,
+    /// A multi-read asked for writes.
+    answers_emptily: bool,
 }
 
 /// A request's record, or the error for one that does not decode.
@@ -189,7 +191,11 @@ impl<'t, 'a> Reading<'t, 'a> {
     }
 
     fn count_descendants(&mut self, request: &GetAllChildrenNumberRequest<'_>) -> Result<(), Code> {
-        let count = self.readable(&request.path)?.descendants();
+        let mut count = self.readable(&request.path)?.descendants();
+        if request.path.is_empty() {
+            // Under this name of the root the official server counts its other name, "/", too.
+            count += 1;
+        }
         i32::try_from(count).unwrap_or(i32::MAX).encode(self.out);
         Ok(())
     }
@@ -207,7 +213,11 @@ impl<'t, 'a> Reading<'t, 'a> {
 
     /// Errors stay with their operation and do not stop the rest.
     fn multi_read(&mut self, mut reader: Reader<'a>) -> Result<(), Code> {
-        let ops = decode_multi_read(&mut reader).map_err(|_| Code::MARSHALLING_ERROR)?;
+        let as_writes = decode_multi(&mut reader.clone());
+        let ops = decode_multi_read(&mut reader).map_err(|_| {
+            self.answers_emptily = as_writes.is_ok();
+            Code::MARSHALLING_ERROR
+        })?;
         for op in &ops {
             let result = match op {
                 ReadOp::GetData(request) => self.readable(&request.path).map(|node| {

@@ -1,6 +1,6 @@
 //! Taking in connections: one task on the first worker, which gives each to the worker with the fewest.
 
-use super::{hub::Mail, worker::Worker};
+use super::{hub::Mail, metrics::Count, worker::Worker};
 use std::{io, net::SocketAddr, rc::Rc, time::Duration};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -18,7 +18,7 @@ pub(super) async fn accept(worker: Rc<Worker>, listener: std::net::TcpListener) 
     };
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => place(&worker, stream, peer),
+            Ok((stream, peer)) => place(&worker, stream, canonical(peer)),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(PAUSE).await;
@@ -27,11 +27,16 @@ pub(super) async fn accept(worker: Rc<Worker>, listener: std::net::TcpListener) 
     }
 }
 
+/// An IPv4 client that came by a listener for both families has its IPv4 address everywhere.
+fn canonical(peer: SocketAddr) -> SocketAddr {
+    SocketAddr::new(peer.ip().to_canonical(), peer.port())
+}
+
 /// Gives a connection to a worker, or closes it.
 fn place(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
     let hub = &worker.hub;
     if let Err(refused) = hub.limits.open(peer.ip()) {
-        hub.stats.connections_rejected.add_shared(1);
+        worker.stats().sheet.count(Count::ConnectionsRejected).add(1);
         tracing::warn!(%peer, ?refused, "closing the connection: too many");
         return;
     }
@@ -54,4 +59,19 @@ fn place(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
 fn prepare(stream: &TcpStream, keep_alive: bool) -> io::Result<()> {
     stream.set_nodelay(true)?;
     if keep_alive { socket2::SockRef::from(stream).set_keepalive(true) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv4_client_has_an_ipv4_address() {
+        for (seen, shown) in
+            [("[::ffff:10.0.0.1]:7", "10.0.0.1:7"), ("10.0.0.1:7", "10.0.0.1:7"), ("[::1]:7", "[::1]:7")]
+        {
+            let seen: SocketAddr = seen.parse().expect("an address");
+            assert_eq!(canonical(seen).to_string(), shown);
+        }
+    }
 }

@@ -26,6 +26,12 @@ impl Clock {
         Now { elapsed_ms: self.elapsed_ms(), wall_ms: wall_ms() }
     }
 
+    /// What to add to [`Clock::elapsed_ms`] for the time since 1970, in ms.
+    pub(super) fn wall_offset_ms(&self) -> i64 {
+        let now = self.now();
+        now.wall_ms - now.elapsed_ms
+    }
+
     /// The instant at which [`Clock::elapsed_ms`] is `ms`.
     pub(super) fn instant_at(&self, ms: i64) -> Instant {
         self.start + std::time::Duration::from_millis(u64::try_from(ms).unwrap_or(0))

@@ -1,6 +1,7 @@
 //! One client connection, as its worker sees it.
 
 use crate::{auth::Identities, session::ConnId, watch::ConnKey};
+use bytes::Bytes;
 use oxkeeper_codec::{OpCode, SessionId, Zxid};
 use std::{collections::VecDeque, net::SocketAddr, rc::Rc, task::Waker};
 use tokio::net::TcpStream;
@@ -12,6 +13,8 @@ pub(super) enum Phase {
     Fresh,
     /// The handshake is with the sequencer; what the client sends meanwhile waits.
     Connecting,
+    /// A four-letter word is being answered.
+    Answering,
     /// It has a session.
     Open(SessionId),
     /// Nothing more is read: it ends once everything is sent.
@@ -19,7 +22,7 @@ pub(super) enum Phase {
 }
 
 /// A request whose reply is not sent yet.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Waiting {
     /// When it came, in ms of the elapsed clock.
     pub(super) since_ms: i64,
@@ -29,6 +32,17 @@ pub(super) struct Waiting {
     pub(super) len: u32,
     /// Whether it counts as a large one.
     pub(super) large: bool,
+    /// Whether it is to be answered THROTTLEDOP.
+    pub(super) throttled: bool,
+    /// Its body, which begins with the path, if it may exceed a quota.
+    pub(super) under_quota: Option<Bytes>,
+}
+
+impl Waiting {
+    /// Whether it counts as in work (`ServerCnxn.incrOutstandingAndCheckThrottle`).
+    pub(super) const fn counts(&self) -> bool {
+        self.xid > 0
+    }
 }
 
 /// What four-letter words tell about a connection.
@@ -66,8 +80,11 @@ impl ConnStats {
         }
     }
 
-    /// A reply was made.
+    /// A reply was made. Those to `auth` and `sasl` are not looked at, as in the official server.
     pub(super) fn replied(&mut self, op: OpCode, xid: i32, zxid: Zxid, now_ms: i64, latency_ms: i64) {
+        if matches!(op, OpCode::AUTH | OpCode::SASL) {
+            return;
+        }
         self.last_op = op;
         // The official server shows the xids of requests only, not those below 0.
         if xid >= 0 {
@@ -108,6 +125,10 @@ pub(super) struct Conn {
     pub(super) waiting: VecDeque<Waiting>,
     /// Whether it waits for requests in work before it reads on.
     pub(super) held_back: bool,
+    /// Since when its input waits for requests of others to end, in ms of the elapsed clock.
+    pub(super) held_since_ms: Option<i64>,
+    /// Whether it stands in the list of those that do.
+    pub(super) throttled: bool,
     /// Whether it stands in the list of connections to be flushed.
     pub(super) dirty: bool,
     /// When it was last heard of, in ms of the elapsed clock.
@@ -132,6 +153,8 @@ impl Conn {
             sent_to: 0,
             waiting: VecDeque::new(),
             held_back: false,
+            held_since_ms: None,
+            throttled: false,
             dirty: false,
             heard_ms: now_ms,
             waker: None,

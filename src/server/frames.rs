@@ -8,6 +8,9 @@ use super::{
     conn::{Conn, Phase, Waiting},
     hub::{Hub, Shard},
     local,
+    metrics::{Basic, Count, read_bytes},
+    stats::Replied,
+    throttle::{self, Verdict},
     token::ReadGuard,
     words,
     worker::{State, Worker},
@@ -51,13 +54,13 @@ pub(super) enum Pace {
 pub(super) fn pace(hub: &Hub, conn: &Conn) -> Pace {
     match conn.phase {
         Phase::Closing => return if conn.unsent() > 0 { Pace::Wait } else { Pace::Close },
-        Phase::Connecting => return Pace::Wait,
+        Phase::Connecting | Phase::Answering => return Pace::Wait,
         Phase::Fresh | Phase::Open(_) => {}
     }
     if conn.unsent() >= UNSENT_HIGH_BYTES {
         return Pace::Wait;
     }
-    if !conn.waiting.is_empty() {
+    if conn.waiting.iter().any(Waiting::counts) {
         let limit = u64::from(hub.config.throttle.global_outstanding_limit);
         if hub.outstanding() > limit || hub.bytes_in_work() > IN_WORK_HIGH_BYTES {
             return Pace::Wait;
@@ -88,8 +91,11 @@ pub(super) fn take_in(
 ) -> Pace {
     let now_ms = state.now_ms;
     let Some(conn) = state.conn_by_id(id) else { return Pace::Close };
-    conn.heard_ms = now_ms;
-    guard.shard.note_heard(id, now_ms);
+    conn.held_back = false;
+    if !input.is_empty() {
+        conn.heard_ms = now_ms;
+        guard.shard.note_heard(id, now_ms);
+    }
     let mut kept = std::mem::take(&mut conn.input);
     let whole = if kept.is_empty() {
         input
@@ -102,7 +108,10 @@ pub(super) fn take_in(
     if pace == Pace::Close {
         return pace;
     }
-    if used < whole.len() {
+    conn.held_back = pace == Pace::Wait;
+    if used == whole.len() {
+        conn.held_since_ms = None;
+    } else {
         conn.input = if kept.is_empty() {
             input[used..].to_vec()
         } else {
@@ -133,7 +142,11 @@ fn frames(
             && let Some(word) = input[at..].first_chunk::<PREFIX_LEN>()
             && let Some(word) = words::Word::from_bytes(*word)
         {
-            return (input.len(), words::run(worker, state, guard, id, word, &input[at + PREFIX_LEN..]));
+            // What follows the word is not looked at.
+            return match words::run(worker, state, guard, id, word, &input[at + PREFIX_LEN..]) {
+                Some(pace) => (input.len(), pace),
+                None => (at, Pace::Read),
+            };
         }
         let body = match next_frame(input, at, max_len) {
             Ok(Some(body)) => body,
@@ -143,28 +156,54 @@ fn frames(
                 return (at, Pace::Close);
             }
         };
+        let start = at;
         at = body.end;
-        if !frame(worker, state, guard, id, &input[body]) {
-            return (at, Pace::Close);
+        match frame(worker, state, guard, id, &input[body]) {
+            Pace::Read => {}
+            Pace::Wait => return (start, Pace::Wait),
+            Pace::Close => return (at, Pace::Close),
         }
     }
 }
 
-/// Takes in one frame. False: the connection is cut off.
-fn frame(worker: &Worker, state: &mut State, guard: &mut Guard<'_>, id: ConnId, body: &[u8]) -> bool {
-    worker.stats().received.add(1);
-    let Some(conn) = state.conn_by_id(id) else { return false };
-    conn.stats.received += 1;
-    match conn.phase {
+/// Takes in one frame. To wait: it was not taken in, and is to come again. To close: the connection is cut off.
+fn frame(worker: &Worker, state: &mut State, guard: &mut Guard<'_>, id: ConnId, body: &[u8]) -> Pace {
+    let Some(conn) = state.conn_by_id(id) else { return Pace::Close };
+    let pace = match conn.phase {
         Phase::Open(session) => request(worker, state, guard, id, session, body),
-        Phase::Fresh => {
-            let Ok(handshake) = Handshake::from_slice(body) else { return false };
-            conn.phase = Phase::Connecting;
-            state.requests.push(Request::Connect { conn: id, handshake });
-            true
+        Phase::Fresh => connect(worker, state, id, body),
+        Phase::Connecting | Phase::Answering | Phase::Closing => Pace::Read,
+    };
+    if pace != Pace::Wait {
+        let stats = worker.stats();
+        stats.received.add(1);
+        let len = u64::try_from(PREFIX_LEN + body.len()).unwrap_or(0);
+        stats.sheet.count(Count::BytesReceived).add(len);
+        if let Some(conn) = state.conn_by_id(id) {
+            conn.stats.received += 1;
         }
-        Phase::Connecting | Phase::Closing => true,
     }
+    pace
+}
+
+/// Hands a handshake to the sequencer, if the connection throttle lets it in.
+fn connect(worker: &Worker, state: &mut State, id: ConnId, body: &[u8]) -> Pace {
+    let now_ms = state.now_ms;
+    let Some(conn) = state.conn_by_id(id) else { return Pace::Close };
+    let Ok(handshake) = Handshake::from_slice(body) else { return Pace::Close };
+    let renews = handshake.request.session_id != SessionId(0);
+    let sheet = &worker.stats().sheet;
+    let Some(deficit) = worker.hub.limits.admit(renews, now_ms) else {
+        tracing::warn!(peer = %conn.peer, "closing the connection: too many new ones");
+        sheet.count(Count::ConnectionsRejected).add(1);
+        return Pace::Close;
+    };
+    sheet.basic(Basic::TokenDeficit).record(deficit);
+    sheet.count(Count::ConnectionRequests).add(1);
+    sheet.count(Count::ConnectionsRevalidated).add(u64::from(renews));
+    conn.phase = Phase::Connecting;
+    state.requests.push(Request::Connect { conn: id, handshake });
+    Pace::Read
 }
 
 fn request(
@@ -174,31 +213,67 @@ fn request(
     id: ConnId,
     session: SessionId,
     body: &[u8],
-) -> bool {
-    let Ok(header) = RequestHeader::from_slice(body) else { return false };
-    let Some(conn) = state.conn_by_id(id) else { return false };
-    let over_budget = worker.hub.refuses_large(body.len());
-    if over_budget {
-        worker.hub.stats.large_requests_rejected.add_shared(1);
+) -> Pace {
+    let Ok(header) = RequestHeader::from_slice(body) else { return Pace::Close };
+    let Some(conn) = state.conn_by_id(id) else { return Pace::Close };
+    if worker.hub.refuses_large(body.len()) {
+        worker.stats().sheet.count(Count::LargeRequestsRejected).add(1);
         tracing::warn!(peer = %conn.peer, bytes = body.len(), "closing the connection: over the budget for large requests");
-        return false;
+        return Pace::Close;
     }
-    let payload = &body[HEADER_LEN..];
     if !auth::enforcement_met(&worker.hub.auth, &conn.identities)
         && !matches!(header.op, OpCode::AUTH | OpCode::SASL)
     {
-        return local::refuse(worker, state, guard, id, &header, Code::SESSION_CLOSED_REQUIRE_SASL_AUTH);
+        local::refuse(worker, state, id, &header, Code::SESSION_CLOSED_REQUIRE_SASL_AUTH);
+        return Pace::Read;
     }
-    if conn.waiting.is_empty() && !is_write(header.op) && header.op != OpCode::SYNC {
-        if read::is_read(header.op) {
-            answer_read(worker, state, guard, id, session, &header, payload);
-        } else {
-            local::answer(worker, state, guard, id, &header, payload);
-        }
-        return true;
+    match throttle::judge(worker, state, id, header.op) {
+        Verdict::Execute => execute(worker, state, guard, id, session, header, body),
+        Verdict::Refuse => refuse_throttled(worker, state, guard, id, session, header, body),
+        Verdict::Wait => return Pace::Wait,
+        Verdict::Drop => return Pace::Close,
     }
-    forward(worker, state, id, session, header, body);
-    true
+    Pace::Read
+}
+
+/// Answers a request, or hands it to the sequencer.
+fn execute(
+    worker: &Worker,
+    state: &mut State,
+    guard: &mut Guard<'_>,
+    id: ConnId,
+    session: SessionId,
+    header: RequestHeader,
+    body: &[u8],
+) {
+    let Some(conn) = state.conn_by_id(id) else { return };
+    if !conn.waiting.is_empty() || is_write(header.op) || header.op == OpCode::SYNC {
+        forward(worker, state, id, session, header, body, false);
+    } else if read::is_read(header.op) {
+        answer_read(worker, state, guard, id, session, &header, &body[HEADER_LEN..]);
+    } else {
+        local::answer(worker, state, guard, id, &header, &body[HEADER_LEN..]);
+    }
+}
+
+/// Answers in its turn that a request has waited too long.
+fn refuse_throttled(
+    worker: &Worker,
+    state: &mut State,
+    guard: &Guard<'_>,
+    id: ConnId,
+    session: SessionId,
+    header: RequestHeader,
+    body: &[u8],
+) {
+    let Some(conn) = state.conn_by_id(id) else { return };
+    if conn.waiting.is_empty() {
+        local::throttled(worker, state, guard, id, &header);
+    } else {
+        // It keeps its turn as something that the sequencer does nothing about.
+        let header = RequestHeader { op: OpCode::ERROR, ..header };
+        forward(worker, state, id, session, header, &body[..HEADER_LEN], true);
+    }
 }
 
 /// Answers a read from the tree as it is now.
@@ -212,13 +287,18 @@ fn answer_read(
     payload: &[u8],
 ) {
     let mut output = take_output(state, id);
+    let start = output.len();
     let Some(conn) = state.conn_by_id(id) else { return };
     let identities = conn.identities.clone();
     let asker = Asker { session, identities: &identities, auth: &worker.hub.auth };
     let (tree, shard) = guard.parts();
     let lists = &mut state.lists;
+    let misses = lists.misses;
     let watch = match lists.answer(tree, asker, header, payload, &mut output, LIST_WORTH_KEEPING) {
-        Some(watch) => watch,
+        Some(watch) => {
+            count_list(worker, lists.misses == misses);
+            watch
+        }
         None => read::answer(tree, asker, header, payload, &mut output),
     };
     let slot = super::conn::slot_of(id);
@@ -227,22 +307,36 @@ fn answer_read(
         Some(ReadWatch::Child(path)) => shard.watches.add_child(&path, slot),
         None => {}
     }
-    let zxid = tree.last_zxid();
-    let now_ms = state.now_ms;
+    if let Some((path, bytes)) = read_bytes(header.op, payload, &output[start..]) {
+        state.reads.record(path, bytes);
+    }
+    let (frame_len, now_ms) = (output.len() - start, state.now_ms);
     let Some(conn) = state.conn_by_id(id) else { return };
     conn.output = output;
     conn.stats.sent += 1;
-    conn.stats.replied(header.op, header.xid, zxid, now_ms, 0);
-    let stats = worker.stats();
-    stats.sent.add(1);
-    stats.latency.record(0);
+    conn.stats.replied(header.op, header.xid, tree.last_zxid(), now_ms, 0);
+    worker.stats().replied(Replied { write: false, latency_ms: 0, frame_len, now_ms });
     state.mark_dirty(slot);
+}
+
+/// Counts a list of children that the cache has answered; `hit`: it was there already.
+fn count_list(worker: &Worker, hit: bool) {
+    let id = if hit { Count::ChildrenCacheHits } else { Count::ChildrenCacheMisses };
+    worker.stats().sheet.count(id).add(1);
 }
 
 /// The connection's output buffer, one from the pool if it has none. To be given back.
 pub(super) fn take_output(state: &mut State, id: ConnId) -> Vec<u8> {
     let output = state.conn_by_id(id).map(|conn| std::mem::take(&mut conn.output)).unwrap_or_default();
     if output.capacity() == 0 { state.buffers.pop().unwrap_or_default() } else { output }
+}
+
+/// Operations whose error may be a quota; a multi says so in its results only.
+const fn may_exceed_quota(op: OpCode) -> bool {
+    matches!(
+        op,
+        OpCode::CREATE | OpCode::CREATE2 | OpCode::CREATE_CONTAINER | OpCode::CREATE_TTL | OpCode::SET_DATA
+    )
 }
 
 /// Hands a request to the sequencer: a write, or what stands behind one.
@@ -253,19 +347,23 @@ fn forward(
     session: SessionId,
     header: RequestHeader,
     body: &[u8],
+    throttled: bool,
 ) {
     let now_ms = state.now_ms;
     let Some(conn) = state.conn_by_id(id) else { return };
     let len = u32::try_from(body.len()).unwrap_or(u32::MAX);
     let threshold = worker.hub.config.throttle.large_request_threshold_bytes;
     let large = threshold.is_some_and(|threshold| len > threshold);
-    conn.waiting.push_back(Waiting { since_ms: now_ms, xid: header.xid, len, large });
+    let body = Bytes::copy_from_slice(&body[HEADER_LEN..]);
+    let quotas = worker.hub.config.tree.enforce_quota && may_exceed_quota(header.op);
+    let under_quota = quotas.then(|| body.clone());
+    conn.waiting.push_back(Waiting { since_ms: now_ms, xid: header.xid, len, large, throttled, under_quota });
     if header.op == OpCode::CLOSE_SESSION {
         // Whatever follows is not looked at.
         conn.input = Vec::new();
     }
     let identities = conn.identities.clone();
     worker.stats().began(len, large);
-    let body = Bytes::copy_from_slice(&body[HEADER_LEN..]);
+    worker.stats().sheet.count(Count::PrepQueued).add(1);
     state.requests.push(Request::Op { conn: id, session, header, body, identities });
 }

@@ -5,8 +5,10 @@ use super::{
     conn::slot_of,
     limits::Limits,
     mailbox::Mailbox,
+    metrics::{Figures, Sheet},
     stats::{ServerStats, WorkerStats},
     token,
+    words::DigestHistory,
 };
 use crate::{
     auth::AuthConfig,
@@ -19,7 +21,10 @@ use crate::{
 use parking_lot::Mutex;
 use std::{
     net::{SocketAddr, TcpStream},
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64},
+    },
 };
 use tokio::sync::Notify;
 
@@ -113,6 +118,12 @@ pub(super) struct Hub {
     pub(super) limits: Limits,
     pub(super) workers: Vec<WorkerPort>,
     pub(super) stopping: AtomicBool,
+    /// The port that clients are taken in on.
+    pub(super) port: u16,
+    /// What `gtmk` and `stmk` tell and set; nothing is traced by it.
+    pub(super) trace_mask: AtomicI64,
+    /// What `hash` tells.
+    pub(super) digests: DigestHistory,
 }
 
 impl Hub {
@@ -139,6 +150,18 @@ impl Hub {
     pub(super) fn post(&self, worker: usize, mail: Mail) {
         self.workers[worker].mail.lock().push(mail);
         self.workers[worker].notify.notify_one();
+    }
+
+    /// Latencies on all workers.
+    pub(super) fn latency(&self) -> Figures {
+        let all = self.workers.iter().map(|worker| worker.stats.latency());
+        all.fold(Figures::default(), Figures::merge)
+    }
+
+    /// The figures of all threads.
+    pub(super) fn sheets(&self) -> impl Iterator<Item = &Sheet> {
+        let ServerStats { sequencer, log_writer, snapshots, .. } = &self.stats;
+        self.workers.iter().map(|worker| &worker.stats.sheet).chain([sequencer, log_writer, snapshots])
     }
 
     /// Connections open on all workers.

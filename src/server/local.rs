@@ -6,6 +6,7 @@ use super::{
     drain,
     frames::take_output,
     hub::Shard,
+    stats::Replied,
     token::ReadGuard,
     worker::{State, Worker},
 };
@@ -50,12 +51,17 @@ pub(super) fn answer(
 ) {
     let zxid = guard.tree().last_zxid();
     let answer = match header.op {
-        OpCode::AUTH => authenticate(worker, state, id, body),
+        OpCode::AUTH => match authenticate(worker, state, guard.tree(), id, body) {
+            Some(answer) => answer,
+            None => return drain::close(state, id),
+        },
         // There is no SASL set-up here: the client is told so by a null token.
-        OpCode::SASL => {
-            let result = GetSaslRequest::from_slice(body).map(|_| SetSaslResponse { token: None }.to_vec());
-            Answer::new(Zxid::ZERO, result.map_err(|_| Code::MARSHALLING_ERROR))
-        }
+        OpCode::SASL => match GetSaslRequest::from_slice(body) {
+            Ok(GetSaslRequest { token: Some(_) }) => {
+                Answer::new(Zxid::ZERO, Ok(SetSaslResponse { token: None }.to_vec()))
+            }
+            Ok(GetSaslRequest { token: None }) | Err(_) => return drain::close(state, id),
+        },
         OpCode::ADD_WATCH => Answer::new(zxid, add_watch(&mut guard.shard, id, body)),
         OpCode::CHECK_WATCHES | OpCode::REMOVE_WATCHES => {
             Answer::new(zxid, check_or_remove(&mut guard.shard, id, header.op, body))
@@ -83,23 +89,37 @@ pub(super) fn answer(
 pub(super) fn refuse(
     worker: &Worker,
     state: &mut State,
-    guard: &Guard<'_>,
     id: ConnId,
     header: &RequestHeader,
     code: Code,
 ) -> bool {
-    let zxid = guard.tree().last_zxid();
-    send(worker, state, id, header, Answer { zxid, result: Err(code), closes: true });
+    send(worker, state, id, header, Answer { zxid: Zxid::ZERO, result: Err(code), closes: true });
     true
+}
+
+/// Answers that the request has waited too long to be executed.
+pub(super) fn throttled(
+    worker: &Worker,
+    state: &mut State,
+    guard: &Guard<'_>,
+    id: ConnId,
+    header: &RequestHeader,
+) {
+    let zxid = guard.tree().last_zxid();
+    // It has no name in the statistics, as in the official server.
+    let header = RequestHeader { op: OpCode::ERROR, ..*header };
+    send(worker, state, id, &header, Answer::new(zxid, Err(Code::THROTTLED_OP)));
 }
 
 fn send(worker: &Worker, state: &mut State, id: ConnId, header: &RequestHeader, answer: Answer) {
     let mut output = take_output(state, id);
+    let start = output.len();
     let (code, body) = match answer.result {
         Ok(body) => (Code::OK, body),
         Err(code) => (code, Vec::new()),
     };
     read::reply(&mut output, header.xid, answer.zxid, code, |out| out.extend_from_slice(&body));
+    let frame_len = output.len() - start;
     let now_ms = state.now_ms;
     let Some(conn) = state.conn_by_id(id) else { return };
     conn.output = output;
@@ -108,8 +128,12 @@ fn send(worker: &Worker, state: &mut State, id: ConnId, header: &RequestHeader, 
     if answer.closes {
         conn.phase = Phase::Closing;
     }
-    worker.stats().sent.add(1);
-    worker.stats().latency.record(0);
+    if matches!(header.op, OpCode::AUTH | OpCode::SASL) {
+        worker.stats().sent.add(1);
+        worker.stats().response(frame_len, now_ms);
+    } else {
+        worker.stats().replied(Replied { write: false, latency_ms: 0, frame_len, now_ms });
+    }
     state.mark_dirty(slot_of(id));
 }
 
@@ -117,26 +141,31 @@ fn decode<'a, T: Decode<'a>>(body: &'a [u8]) -> Result<T, Code> {
     T::from_slice(body).map_err(|_| Code::MARSHALLING_ERROR)
 }
 
-fn authenticate(worker: &Worker, state: &mut State, id: ConnId, body: &[u8]) -> Answer {
-    let refused = |code| Answer { zxid: Zxid::ZERO, result: Err(code), closes: true };
+/// `None`: the connection is closed without an answer.
+fn authenticate(worker: &Worker, state: &mut State, tree: &Tree, id: ConnId, body: &[u8]) -> Option<Answer> {
+    let refused = |code| Some(Answer { zxid: Zxid::ZERO, result: Err(code), closes: true });
     let Ok(packet) = AuthPacket::from_slice(body) else { return refused(Code::MARSHALLING_ERROR) };
-    let Some(conn) = state.conn_by_id(id) else { return refused(Code::AUTH_FAILED) };
+    let conn = state.conn_by_id(id)?;
     let Conn { identities, peer, .. } = conn;
-    match auth::authenticate(&worker.hub.auth, &packet.scheme, packet.auth.as_deref(), peer.ip(), identities)
-    {
-        Ok(()) => Answer::new(Zxid::ZERO, Ok(Vec::new())),
+    let key = tree.get("/key").map(|node| node.data().unwrap_or_default());
+    let offer = auth::Offer { scheme: &packet.scheme, data: packet.auth.as_deref(), remote: peer.ip(), key };
+    match auth::authenticate(&worker.hub.auth, offer, identities) {
+        Ok(()) => Some(Answer::new(Zxid::ZERO, Ok(Vec::new()))),
         Err(error) => {
+            worker.stats().auth_failed.add(1);
             tracing::warn!(%peer, scheme = %packet.scheme, %error, "authentication failed");
-            refused(Code::AUTH_FAILED)
+            if error == auth::AuthError::WrongEnsemble { None } else { refused(Code::AUTH_FAILED) }
         }
     }
 }
 
 fn add_watch(shard: &mut Shard, id: ConnId, body: &[u8]) -> Result<Vec<u8>, Code> {
     let request: AddWatchRequest<'_> = decode(body)?;
-    match request.mode {
-        0 => shard.watches.add_persistent(&request.path, slot_of(id)),
-        1 => shard.watches.add_recursive(&request.path, slot_of(id)),
+    match (request.mode, request.path.as_deref()) {
+        (0, Some(path)) => shard.watches.add_persistent(path, slot_of(id)),
+        (1, Some(path)) => shard.watches.add_recursive(path, slot_of(id)),
+        // Nothing ever happens at a null path.
+        (0 | 1, None) => {}
         _ => return Err(Code::MARSHALLING_ERROR),
     }
     Ok(ErrorResponse { err: Code::OK }.to_vec())

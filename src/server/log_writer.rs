@@ -3,13 +3,21 @@
 //! Invariant: `Persisted` is said only of what a sync that has returned covers. After a failure nothing is said
 //! until everything that was given is durable in a fresh file.
 
-use super::{hub::Hub, mailbox::Message};
+use super::{
+    clock,
+    hub::Hub,
+    mailbox::Message,
+    metrics::{Basic, Count, Detailed},
+};
 use crate::{
     node::LogBatch,
     storage::{Committed, StoreError, TxnLog},
 };
 use parking_lot::{Condvar, Mutex};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// Between two attempts to write to a disk that refuses.
 const RETRY: Duration = Duration::from_secs(1);
@@ -17,7 +25,8 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Work for the log writer.
 #[derive(Debug)]
 enum Work {
-    Append(LogBatch),
+    /// With the time at which it was handed over.
+    Append(LogBatch, Instant),
     Roll,
     Stop,
 }
@@ -37,7 +46,7 @@ impl LogQueue {
 
     /// Appends entries and makes them durable.
     pub(super) fn append(&self, batch: LogBatch) {
-        self.send(Work::Append(batch));
+        self.send(Work::Append(batch, clock::now()));
     }
 
     /// Begins a new file with the next entry: a snapshot begins.
@@ -60,10 +69,10 @@ impl LogQueue {
 
     /// Takes what arrives within `delay`, up to `max_batch` batches in all.
     fn take_more(&self, taken: &mut Vec<Work>, delay: Duration, max_batch: usize) {
-        let deadline = super::clock::now() + delay;
+        let deadline = clock::now() + delay;
         loop {
             let entries: usize =
-                taken.iter().map(|work| if let Work::Append(b) = work { b.len() } else { 0 }).sum();
+                taken.iter().map(|work| if let Work::Append(b, _) = work { b.len() } else { 0 }).sum();
             if entries >= max_batch || matches!(taken.last(), Some(Work::Stop)) {
                 return;
             }
@@ -100,21 +109,43 @@ impl LogWriter {
             if batching.flush_delay_ms > 0 {
                 self.queue.take_more(&mut work, Duration::from_millis(batching.flush_delay_ms), max_batch);
             }
+            let taken = clock::now();
+            let mut queued = Vec::new();
             let mut stop = false;
             for item in work {
                 match item {
-                    Work::Append(batch) => self.append(&batch),
+                    Work::Append(batch, since) => {
+                        self.append(&batch);
+                        queued.push(since);
+                    }
                     Work::Roll => self.log.roll(),
                     Work::Stop => stop = true,
                 }
             }
+            let appended = clock::now();
             self.commit(stop);
+            self.count(&queued, taken, appended);
             if stop {
                 break;
             }
         }
         if let Err(error) = self.log.close() {
             tracing::error!(%error, "the log could not be closed");
+        }
+    }
+
+    /// Counts one wake-up: batches by when they were handed over, then when they were taken and appended.
+    fn count(&self, queued: &[Instant], taken: Instant, appended: Instant) {
+        if queued.is_empty() {
+            return;
+        }
+        let (sheet, synced) = (&self.hub.stats.log_writer, clock::now());
+        sheet.basic(Basic::SyncQueueSize).record(u64::try_from(queued.len()).unwrap_or(u64::MAX));
+        sheet.basic(Basic::SyncProcessTime).record(ms(appended - taken));
+        sheet.detailed(Detailed::SyncFlushTime).record(ms(synced - appended));
+        for &since in queued {
+            sheet.detailed(Detailed::SyncQueueTime).record(ms(taken - since));
+            sheet.detailed(Detailed::SyncQueueAndFlushTime).record(ms(synced - since));
         }
     }
 
@@ -137,7 +168,6 @@ impl LogWriter {
 
     fn committed(&self, committed: Committed) {
         if committed.sync_time >= self.warn_after {
-            self.hub.stats.fsync_threshold_exceeded.add_shared(1);
             tracing::warn!(
                 sync_ms = u64::try_from(committed.sync_time.as_millis()).unwrap_or(u64::MAX),
                 entries = committed.entries,
@@ -146,7 +176,11 @@ impl LogWriter {
             );
         }
         if committed.entries > 0 {
-            self.hub.stats.syncs.add_shared(1);
+            let sheet = &self.hub.stats.log_writer;
+            let entries = u64::try_from(committed.entries).unwrap_or(u64::MAX);
+            sheet.count(Count::SyncQueued).add(entries);
+            sheet.basic(Basic::SyncBatchSize).record(entries);
+            sheet.basic(Basic::FsyncTime).record(ms(committed.sync_time));
         }
         if let Some(zxid) = committed.through {
             self.hub.mailbox.send(Message::Persisted(zxid));
@@ -156,6 +190,7 @@ impl LogWriter {
     /// Tries again until the disk takes what it was given.
     fn recover(&mut self, error: &StoreError, stopping: bool) {
         tracing::error!(%error, pending = self.log.pending(), "the transaction log cannot be written: writes are refused, reads go on");
+        self.hub.stats.log_writer.count(Count::Unrecoverable).add(1);
         self.hub.mailbox.send(Message::LogFailed);
         loop {
             let stop = self.hub.stopping.load(std::sync::atomic::Ordering::Relaxed);
@@ -178,4 +213,8 @@ impl LogWriter {
             }
         }
     }
+}
+
+fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

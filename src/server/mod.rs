@@ -4,6 +4,7 @@
 //! the snapshot writer. `ARCHITECTURE.md` draws them.
 
 mod accept;
+mod ask;
 mod clock;
 mod conn;
 mod drain;
@@ -15,11 +16,14 @@ mod limits;
 mod lists;
 mod local;
 mod log_writer;
+mod lop;
 mod mailbox;
+mod metrics;
 mod sequencer;
 mod snapshots;
 mod start;
 mod stats;
+mod throttle;
 mod token;
 mod words;
 mod worker;

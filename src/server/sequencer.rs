@@ -8,12 +8,14 @@ use super::{
     hub::{Hub, Item, TreeWriter},
     log_writer::LogQueue,
     mailbox::Message,
+    metrics::{Basic, Count},
     snapshots::{SnapshotQueue, Step},
 };
 use crate::{
     node::{Action, CommittedBatch, Delivery, Event, Node},
     session::ConnId,
     storage::{SnapshotSchedule, SnapshotTail, ZxidDigest},
+    tree::ChangeKind,
 };
 use oxkeeper_codec::{SessionId, file::DIGEST_VERSION};
 use std::{
@@ -74,9 +76,7 @@ impl Sequencer {
         let mut messages = Vec::new();
         while !self.stopping {
             self.hub.mailbox.take(&mut messages, self.deadline());
-            for message in messages.drain(..) {
-                self.message(message);
-            }
+            self.messages(&mut messages);
             self.tick();
             while self.node.can_apply() {
                 self.apply();
@@ -92,6 +92,22 @@ impl Sequencer {
         match self.snapshot {
             Snapshot::Body if self.snapshots.has_room() => tick.min(super::clock::now() + SNAPSHOT_PAUSE),
             _ => tick,
+        }
+    }
+
+    fn messages(&mut self, messages: &mut Vec<Message>) {
+        let requests =
+            messages.iter().map(|message| if let Message::Requests(r) = message { r.len() } else { 0 });
+        let requests: usize = requests.sum();
+        let began_ms = self.hub.clock.elapsed_ms();
+        for message in messages.drain(..) {
+            self.message(message);
+        }
+        if requests > 0 {
+            let sheet = &self.hub.stats.sequencer;
+            sheet.basic(Basic::PrepQueueSize).record(u64::try_from(requests).unwrap_or(0));
+            let took_ms = self.hub.clock.elapsed_ms() - began_ms;
+            sheet.basic(Basic::PrepProcessTime).record(u64::try_from(took_ms).unwrap_or(0));
         }
     }
 
@@ -146,6 +162,9 @@ impl Sequencer {
         let due = self.node.due_sessions(now);
         let heard = self.last_heard(&due);
         self.step(Event::Tick(heard));
+        let expired = due.iter().filter(|session| !self.node.sessions().is_live(**session)).count();
+        let expired = u64::try_from(expired).unwrap_or(0);
+        self.hub.stats.sequencer.count(Count::SessionsExpired).add(expired);
     }
 
     /// Asks the workers when these sessions were last heard of. Sessions without a connection are left out.
@@ -195,13 +214,36 @@ impl Sequencer {
         for index in wake {
             self.hub.workers[index].notify.notify_one();
         }
+        self.hub.digests.extend(&batch.digests);
+        self.count(&batch);
         for zxid in &batch.digest_mismatches {
-            self.hub.stats.digest_mismatches.add_shared(1);
+            self.hub.stats.sequencer.count(Count::DigestMismatches).add(1);
             tracing::error!(%zxid, "the tree's digest is not the one that was foreseen: the data of this server may differ from that of others");
         }
     }
 
-    fn begin_snapshot(&mut self) {
+    /// Counts what a batch did. The data that a change left is that of now: another change of the batch may have
+    /// been since.
+    fn count(&self, batch: &CommittedBatch) {
+        self.hub.stats.sequencer.count(Count::Commits).add(u64::try_from(batch.txns).unwrap_or(0));
+        if batch.changes.is_empty() {
+            return;
+        }
+        let tree = self.tree.tree();
+        let mut writes = self.hub.stats.writes.lock();
+        for change in &batch.changes {
+            let data = match change.kind {
+                ChangeKind::Deleted => 0,
+                ChangeKind::Created | ChangeKind::DataChanged => {
+                    tree.get(&change.path).and_then(|node| node.data()).map_or(0, <[u8]>::len)
+                }
+            };
+            writes.record(&change.path, u64::try_from(change.path.len() + data).unwrap_or(0));
+        }
+    }
+
+    /// Begins a snapshot; there must be none under way.
+    pub(super) fn begin_snapshot(&mut self) {
         self.schedule.reset([random(), random()]);
         self.node.begin_snapshot(self.tree.tree());
         self.log.roll();

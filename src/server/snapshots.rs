@@ -1,13 +1,21 @@
 //! Writing snapshots beside the traffic, and purging old ones: one thread, fed with pieces by the sequencer.
 
-use super::{hub::Hub, mailbox::Message};
+use super::{
+    hub::Hub,
+    mailbox::Message,
+    metrics::{Basic, Count},
+};
 use crate::{
     config::SnapshotCompression,
     storage::{Compression, Disk, SnapshotTail, SnapshotWriter, StoreError, purge},
 };
 use oxkeeper_codec::Zxid;
 use parking_lot::{Condvar, Mutex};
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// Pieces that may wait; more, and the sequencer holds back.
 const ROOM: usize = 8;
@@ -88,6 +96,7 @@ impl SnapshotThread {
     /// Runs until it is told to stop.
     pub(super) fn run(self) {
         let mut writer: Option<SnapshotWriter> = None;
+        let mut began = super::clock::now();
         let purge_every = self.hub.config.storage.purge_interval_ms.map(Duration::from_millis);
         let mut next_purge = purge_every.map(|_| super::clock::now());
         loop {
@@ -99,7 +108,7 @@ impl SnapshotThread {
             }
             match step {
                 Some(Step::Stop) => return,
-                Some(step) => self.step(&mut writer, step),
+                Some(step) => self.step(&mut writer, &mut began, step),
                 None => {}
             }
             if let (Some(at), Some(every)) = (next_purge, purge_every)
@@ -111,12 +120,15 @@ impl SnapshotThread {
         }
     }
 
-    fn step(&self, writer: &mut Option<SnapshotWriter>, step: Step) {
+    fn step(&self, writer: &mut Option<SnapshotWriter>, began: &mut Instant, step: Step) {
         let result = match step {
-            Step::Begin(zxid) => self.begin(zxid).map(|begun| *writer = Some(begun)),
+            Step::Begin(zxid) => {
+                *began = super::clock::now();
+                self.begin(zxid).map(|begun| *writer = Some(begun))
+            }
             Step::Piece(bytes) => writer.as_mut().map_or(Ok(()), |writer| writer.write(&bytes)),
             Step::End(tail) => match writer.take() {
-                Some(finished) => self.end(finished, tail),
+                Some(finished) => self.end(finished, tail).map(|()| self.count(*began)),
                 None => {
                     self.hub.mailbox.send(Message::SnapshotEnded);
                     Ok(())
@@ -132,7 +144,14 @@ impl SnapshotThread {
         if let Err(error) = result {
             tracing::error!(%error, "the snapshot could not be written; the next one will be tried in time");
             *writer = None;
+            self.hub.stats.snapshots.count(Count::SnapshotErrors).add(1);
         }
+    }
+
+    fn count(&self, began: Instant) {
+        let took = super::clock::now() - began;
+        let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        self.hub.stats.snapshots.basic(Basic::SnapshotTime).record(took_ms);
     }
 
     fn begin(&self, zxid: Zxid) -> Result<SnapshotWriter, StoreError> {
@@ -144,7 +163,6 @@ impl SnapshotThread {
         let written = writer.finish(&tail);
         self.hub.mailbox.send(Message::SnapshotEnded);
         let written = written?;
-        self.hub.stats.snapshots.add_shared(1);
         tracing::info!(file = written.name, bytes = written.unpacked_len, "snapshot written");
         Ok(())
     }

@@ -7,10 +7,12 @@ use super::{
     limits::Limits,
     log_writer::{LogQueue, LogWriter},
     mailbox::{Mailbox, Message},
+    metrics::Basic,
     sequencer::{Sequencer, random},
     snapshots::{SnapshotQueue, SnapshotThread, compression},
     stats::ServerStats,
     token,
+    words::{DEFAULT_TRACE_MASK, DigestHistory},
     worker::Worker,
 };
 use crate::{
@@ -33,13 +35,13 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     thread::JoinHandle,
 };
 
 /// Folder of logs and snapshots within their directories.
-const VERSION_DIR: &str = "version-2";
+pub(super) const VERSION_DIR: &str = "version-2";
 /// Connections that may wait to be accepted, unless configured.
 const DEFAULT_BACKLOG: u32 = 8192;
 /// A standalone server's id, as far as session ids show it.
@@ -84,10 +86,13 @@ impl Server {
             auth: auth_config(&config.auth),
             clock,
             mailbox: Mailbox::default(),
-            stats: ServerStats::default(),
-            limits: Limits::new(&config.client),
+            stats: started(clock.elapsed_ms(), &recovered),
+            limits: Limits::new(&config.client, &config.connection_throttle, random()),
             workers: std::iter::repeat_with(WorkerPort::default).take(workers).collect(),
             stopping: AtomicBool::new(false),
+            port: listener.local_addr().map_or(config.client.port, |address| address.port()),
+            trace_mask: AtomicI64::new(DEFAULT_TRACE_MASK),
+            digests: DigestHistory::default(),
             config,
         });
         let node = Node::new(node_options(&hub.config, &hub.auth), &tree, sessions, clock.now());
@@ -105,7 +110,12 @@ impl Server {
         let snapshots =
             SnapshotThread::new(Arc::clone(&hub), Arc::clone(&snapshot_queue), disks.snap, disks.log);
         let schedule = schedule(&hub.config.storage, &recovered);
-        let sequencer = Sequencer::new(Arc::clone(&hub), node, writer, log_queue, snapshot_queue, schedule);
+        let mut sequencer =
+            Sequencer::new(Arc::clone(&hub), node, writer, log_queue, snapshot_queue, schedule);
+        if recovered.txns > 0 {
+            // As every start of the official server: the next one has nothing to replay.
+            sequencer.begin_snapshot();
+        }
 
         let mut others = vec![
             ("log-writer", thread("log-writer", move || log_writer.run())?),
@@ -145,6 +155,16 @@ impl Server {
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// The figures that a server starts with: what loading its data took.
+fn started(took_ms: i64, recovered: &Recovered) -> ServerStats {
+    let stats = ServerStats::default();
+    let took_ms = u64::try_from(took_ms).unwrap_or(0);
+    stats.sequencer.basic(Basic::DbInitTime).record(took_ms);
+    stats.sequencer.basic(Basic::StartupTxnsLoadTime).record(took_ms);
+    stats.sequencer.basic(Basic::StartupTxnsLoaded).record(recovered.txns);
+    stats
 }
 
 fn join(threads: Vec<(&'static str, JoinHandle<()>)>) -> Result<(), ServerError> {
@@ -198,15 +218,17 @@ fn load(config: &Config, disks: &Disks) -> Result<(Tree, BTreeMap<SessionId, i32
     };
     let recovery = RecoveryOptions { trust_empty_snapshot: config.storage.trust_empty_snapshot };
     let mut rebuild = Rebuild::new(options);
-    let recovered = recover(&*disks.snap, &*disks.log, recovery, &mut rebuild)?;
+    let mut recovered = recover(&*disks.snap, &*disks.log, recovery, &mut rebuild)?;
     for rejected in &recovered.rejected {
         tracing::error!(file = rejected.name, damage = %rejected.damage, "a snapshot is damaged; the one before it was used, with the logs since");
     }
     if let Some(zxid) = rebuild.digest_mismatches.first() {
         tracing::error!(%zxid, count = rebuild.digest_mismatches.len(), "the data does not have the digest that was recorded with it");
     }
-    if let Err(error) = repair(&*disks.snap, &*disks.log, &recovered.repairs) {
-        tracing::warn!(%error, "leftovers of the last run stay for now");
+    match repair(&*disks.snap, &*disks.log, &recovered.repairs) {
+        Ok(()) => recovered.repairs.logs.clear(),
+        // The log writer does it before it writes its first file.
+        Err(error) => tracing::warn!(%error, "what the last run left cannot be put right yet"),
     }
     let (tree, sessions) = rebuild.finish();
     if recovered.is_empty() {
@@ -264,7 +286,7 @@ fn node_options(config: &Config, auth: &AuthConfig) -> NodeOptions {
             auth: auth.clone(),
             extended_types: config.tree.extended_types_enabled,
             enforce_quota: config.tree.enforce_quota,
-            reconfig_enabled: false,
+            reconfig_enabled: config.tree.reconfig_enabled,
             list_closed_ephemerals: config.tree.close_session_txn_enabled,
         },
         tick_ms: ms(config.session.tick_time_ms),
@@ -292,6 +314,9 @@ fn auth_config(auth: &config::Auth) -> AuthConfig {
     AuthConfig {
         super_digest: auth.super_digest.clone(),
         digest_enabled: auth.digest_scheme_enabled,
+        ensemble: auth.ensemble_provider,
+        ensemble_names: auth.ensemble_names.clone(),
+        key: auth.key_provider,
         digest_algorithm: auth.digest_algorithm,
         skip_acl: auth.skip_acl,
         enforced_schemes: auth.enforced_schemes.as_ref().map(|schemes| schemes.iter().map(scheme).collect()),
@@ -313,8 +338,7 @@ fn listen(client: &config::Client) -> Result<TcpListener, ServerError> {
     let refused = |source| ServerError::Listen { address: shown.clone(), source };
     match host {
         Some(host) => {
-            let address = (host, client.port).to_socket_addrs().map_err(refused)?.next();
-            let address = address.ok_or_else(|| refused(std::io::ErrorKind::NotFound.into()))?;
+            let address = resolve(host, client.port).map_err(refused)?;
             bind(address, backlog).map_err(refused)
         }
         // All interfaces, of both families where there are both.
@@ -322,6 +346,23 @@ fn listen(client: &config::Client) -> Result<TcpListener, ServerError> {
             .or_else(|_| bind(SocketAddr::from(([0u8; 4], client.port)), backlog))
             .map_err(refused),
     }
+}
+
+/// An address, a host name, or an IPv6 address with the name or number of its interface behind a `%`.
+fn resolve(host: &str, port: u16) -> std::io::Result<SocketAddr> {
+    let (bare, zone) = host.split_once('%').unwrap_or((host, ""));
+    let mut addresses = (bare, port).to_socket_addrs()?;
+    let mut address = addresses.next().ok_or(std::io::ErrorKind::NotFound)?;
+    if let SocketAddr::V6(address) = &mut address
+        && !zone.is_empty()
+        // The loopback address is no link's.
+        && !address.ip().is_loopback()
+    {
+        let index = std::fs::read_to_string(format!("/sys/class/net/{zone}/ifindex"));
+        let index = zone.parse().or_else(|_| index?.trim().parse().map_err(std::io::Error::other))?;
+        address.set_scope_id(index);
+    }
+    Ok(address)
 }
 
 fn bind(address: SocketAddr, backlog: i32) -> std::io::Result<TcpListener> {

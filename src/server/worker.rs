@@ -13,6 +13,7 @@ use super::{
     frames::{self, Pace},
     hub::{Hub, Mail, Shard, TreeReader},
     mailbox::Message,
+    metrics::Count,
 };
 use crate::{node::Request, session::ConnId, watch::ConnKey};
 use std::{
@@ -33,6 +34,13 @@ use tokio::{
 
 /// Bytes read from a socket at once.
 const READ_BUFFER_BYTES: usize = 64 * 1024;
+
+/// Watches that a connection which has ended gives up at once.
+const WATCHES_A_STEP: usize = 1024;
+/// Reads after which a connection that ends counts as empty.
+const READS_TO_EMPTY: usize = 4;
+/// Four-letter words that one worker has answered at the same time.
+const WORD_THREADS: usize = 4;
 
 /// What the tasks of a worker share.
 pub(super) struct Worker {
@@ -58,6 +66,12 @@ pub(super) struct State {
     pub(super) buffers: Vec<Vec<u8>>,
     /// Encoded lists of children.
     pub(super) lists: super::lists::ListCache,
+    /// Bytes read by namespace.
+    pub(super) reads: super::metrics::Namespaces,
+    /// Requests over a quota by namespace, each as 1.
+    pub(super) over_quota: super::metrics::Namespaces,
+    /// Connections that the request throttle holds back.
+    pub(super) held: Vec<ConnKey>,
     /// When this wake-up began, in ms of the elapsed clock.
     pub(super) now_ms: i64,
 }
@@ -77,6 +91,9 @@ impl State {
             dirty: Vec::new(),
             buffers: Vec::new(),
             lists,
+            reads: super::metrics::Namespaces::default(),
+            over_quota: super::metrics::Namespaces::default(),
+            held: Vec::new(),
             now_ms: 0,
         }
     }
@@ -96,6 +113,12 @@ impl State {
         self.slots.iter_mut().filter_map(|slot| slot.conn.as_deref_mut())
     }
 
+    /// Connections that are open, with their slots, from this slot on.
+    pub(super) fn conns_from(&self, slot: usize) -> impl Iterator<Item = (usize, &Conn)> {
+        let slots = self.slots.iter().enumerate().skip(slot);
+        slots.filter_map(|(slot, place)| place.conn.as_deref().map(|conn| (slot, conn)))
+    }
+
     fn insert(&mut self, worker: usize, stream: TcpStream, peer: SocketAddr, now_ms: i64) -> ConnId {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot { generation: 0, conn: None });
@@ -108,10 +131,15 @@ impl State {
         id
     }
 
+    /// Takes a connection out. Its slot stays taken until [`State::release`].
     fn remove(&mut self, slot: ConnKey) -> Option<Box<Conn>> {
-        let conn = self.slots.get_mut(slot.0 as usize)?.conn.take()?;
+        self.slots.get_mut(slot.0 as usize)?.conn.take()
+    }
+
+    /// An empty slot may be used again.
+    fn release(&mut self, slot: ConnKey) {
+        debug_assert!(self.conn(slot).is_none());
         self.free.push(slot);
-        Some(conn)
     }
 
     /// Has a connection flushed before the wake-up ends.
@@ -133,8 +161,10 @@ impl Worker {
         reader: TreeReader,
         listener: Option<std::net::TcpListener>,
     ) -> io::Result<()> {
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().event_interval(512).build()?;
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime.enable_all().event_interval(512);
+        // They answer four-letter words, and live only while there are some.
+        let runtime = runtime.max_blocking_threads(WORD_THREADS).build()?;
         let lists = super::lists::ListCache::new(hub.config.limits.children_cache_entries);
         let worker = Rc::new(Self {
             index,
@@ -149,6 +179,7 @@ impl Worker {
             let inbox = spawn_local(Self::watch_inbox(Rc::clone(&worker)));
             spawn_local(Self::hand_over(Rc::clone(&worker)));
             spawn_local(Self::reap(Rc::clone(&worker)));
+            spawn_local(super::throttle::look_again(Rc::clone(&worker)));
             if let Some(listener) = listener {
                 spawn_local(super::accept::accept(Rc::clone(&worker), listener));
             }
@@ -193,6 +224,7 @@ impl Worker {
                 if conn.phase == Phase::Fresh && now_ms - conn.stats.established_ms > limit_ms {
                     conn.phase = Phase::Closing;
                     conn.wake();
+                    worker.stats().sheet.count(Count::SessionlessExpired).add(1);
                 }
             }
         }
@@ -225,14 +257,32 @@ impl Worker {
         poll_fn(|cx| worker.poll_conn(id, cx)).await;
         let slot = super::conn::slot_of(id);
         let Some(conn) = worker.state.borrow_mut().remove(slot) else { return };
-        worker.reader.lock().shard.watches.remove_conn(slot);
+        if conn.session.is_none() {
+            worker.empty(&conn.stream);
+        }
         worker.stats().connections.subtract(1);
         for waiting in &conn.waiting {
             worker.stats().finished(waiting.len, waiting.large);
+            worker.stats().sheet.count(Count::StaleReplies).add(1);
         }
         worker.hub.limits.close(conn.peer.ip());
         if let Some(session) = conn.session {
             worker.hub.mailbox.send(Message::Disconnected { session, conn: id, heard_ms: conn.heard_ms });
+        }
+        // Events that meet its watches until they are gone find an empty slot.
+        while !worker.reader.lock().shard.watches.remove_some(slot, WATCHES_A_STEP) {
+            tokio::task::yield_now().await;
+        }
+        worker.state.borrow_mut().release(slot);
+    }
+
+    /// Reads what is left of a connection that ends: closing it over unread bytes could cost its peer the answer.
+    fn empty(&self, stream: &TcpStream) {
+        let mut state = self.state.borrow_mut();
+        for _ in 0..READS_TO_EMPTY {
+            if !matches!(stream.try_read(&mut state.read_buffer), Ok(1..)) {
+                return;
+            }
         }
     }
 
@@ -297,6 +347,9 @@ impl Worker {
             // A read that does not fill the buffer has emptied the socket: the next one would only find that out.
             if got > 0 && got < buffer.len() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
         });
+        if got == 0 && !matches!(&result, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
+            self.stats().sheet.count(Count::ConnectionsDropped).add(1);
+        }
         let alive = match result {
             Ok(()) => got > 0,
             Err(error) => error.kind() == io::ErrorKind::WouldBlock,
@@ -318,6 +371,7 @@ impl Worker {
             let mut state = self.state.borrow_mut();
             let Some(conn) = state.conn_by_id(id) else { return Pace::Close };
             let pace = frames::pace(&self.hub, conn);
+            conn.held_back = pace == Pace::Wait;
             if pace != Pace::Read || conn.input.is_empty() || !frames::has_frame(&self.hub, conn) {
                 return pace;
             }

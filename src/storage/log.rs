@@ -11,12 +11,12 @@
 //! - a log is never reopened: the first commit after a start begins a file, named after its first transaction, as
 //!   the official server does;
 //! - what recovery found torn is cut off before the first new entry, so that the official server reads the
-//!   directory too.
+//!   directory too; and what it read without knowing whether it is durable is written anew.
 
 use super::{
     disk::{Disk, LogFile},
     error::StoreError,
-    names::log_name,
+    names::{log_name, temporary_name},
     tail::checksum,
 };
 use oxkeeper_codec::{
@@ -31,6 +31,9 @@ pub(super) const FILE_HEADER: [u8; FILE_HEADER_LEN] = *b"ZKLG\0\0\0\x02\0\0\0\0\
 const ROOM_LEFT_MIN: u64 = 4096;
 /// The step when a whole `preAllocSize` is not to be had.
 const SMALL_STEP: u64 = 4096;
+
+/// A log is written anew in pieces of this length.
+const REWRITE_PIECE: usize = 1 << 20;
 
 /// How logs are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +55,14 @@ impl Default for LogOptions {
 /// What has to be done to a log before new ones are written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogRepair {
+    /// Write the last log anew. Whether what was read of it is on the disk, nobody knows: the server may have been
+    /// killed before its sync, or after one that failed, and then not even a second sync stores it.
+    Rewrite {
+        /// The file.
+        name: String,
+        /// Where its last whole entry ends.
+        len: u64,
+    },
     /// Cut a torn tail off.
     Truncate {
         /// The file.
@@ -70,11 +81,27 @@ impl LogRepair {
     /// Does it, durably but for the name of a removed file.
     pub(super) fn run(&self, disk: &dyn Disk) -> Result<(), StoreError> {
         let (action, name, result) = match self {
+            Self::Rewrite { name, len } => ("rewrite", name, rewrite(disk, name, *len)),
             Self::Truncate { name, len } => ("truncate", name, disk.truncate(name, *len)),
             Self::Remove { name } => ("remove", name, remove_if_there(disk, name)),
         };
         result.map_err(|source| StoreError::io(action, disk.path(name), source))
     }
+}
+
+/// Replaces a file by a durable copy of its first `len` bytes.
+fn rewrite(disk: &dyn Disk, name: &str, len: u64) -> io::Result<()> {
+    let content = disk.read(name)?;
+    let len = usize::try_from(len).map_err(io::Error::other)?;
+    assert!(len <= content.len(), "recovery read this much");
+    let temporary = temporary_name(name);
+    let mut copy = disk.create_stream(&temporary)?;
+    for piece in content[..len].chunks(REWRITE_PIECE) {
+        copy.write(piece)?;
+    }
+    copy.sync()?;
+    disk.rename(&temporary, name)?;
+    disk.sync_dir()
 }
 
 fn remove_if_there(disk: &dyn Disk, name: &str) -> io::Result<()> {
@@ -157,6 +184,9 @@ impl TxnLog {
 
     /// Adds an entry: `body` is header, record and digest of the transaction `zxid`. Nothing is written yet; also
     /// while the log has failed, entries may be added.
+    ///
+    /// Transactions rise. An error transaction that repeats a zxid, as an official leader may propose it, changes
+    /// nothing and is not to be logged.
     ///
     /// # Errors
     /// The body is empty or longer than an entry can be.

@@ -10,6 +10,8 @@
 //!   all other damage is a [`StoreError`] that names file, offset and reason;
 //! - no clock, no thread and no `unsafe` outside of [`real`] and what it is made of (`map`, `prefill`).
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
+
 mod disk;
 mod error;
 mod log;

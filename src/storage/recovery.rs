@@ -72,7 +72,8 @@ pub struct RejectedSnapshot {
 /// What has to be done before new files are written.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Repairs {
-    /// Torn tails and logs without an entry; for [`super::TxnLog::new`] or [`repair`].
+    /// Torn tails, logs without an entry, and a last log that was not closed; for [`repair`] or
+    /// [`super::TxnLog::new`].
     pub logs: Vec<LogRepair>,
     /// Half-written files in the snapshot directory, which nobody reads.
     pub leftovers: Vec<String>,
@@ -124,21 +125,33 @@ pub fn recover(
     let snapshot_zxid = recovered.snapshot.as_ref().map(|snapshot| snapshot.zxid);
     recovered.last_zxid = snapshot_zxid.unwrap_or(Zxid::ZERO);
     let needed = needed_logs(&logs, recovered.last_zxid);
-    let mut replay =
-        Replay { disk: log_disk, sink, recovered, start: snapshot_zxid.unwrap_or(Zxid::ZERO), reached: None };
+    let mut replay = Replay {
+        ends: Vec::new(),
+        disk: log_disk,
+        sink,
+        recovered,
+        start: snapshot_zxid.unwrap_or(Zxid::ZERO),
+        reached: None,
+    };
     for (first, name) in needed {
         replay.log(*first, name, snapshot_zxid.is_some() || options.trust_empty_snapshot, snap_disk)?;
     }
-    let recovered = replay.recovered;
+    let mut recovered = replay.recovered;
+    recovered.repairs.logs = repairs(&replay.ends);
+    recovered.repairs.logs.extend(
+        names_where(&log_files, names::is_temporary).into_iter().map(|name| LogRepair::Remove { name }),
+    );
     check_reach(snap_disk, &recovered)?;
     assert!(recovered.last_zxid >= snapshot_zxid.unwrap_or(Zxid::ZERO), "replay goes forward");
     Ok(recovered)
 }
 
-/// Does what recovery asks for: for callers that write no log, and for the leftovers of snapshots.
+/// Does what recovery asks for. To be called before anything that was recovered is vouched for, to a client or to
+/// a leader: only then is it known to be durable.
 ///
 /// # Errors
-/// The disk fails. It may be tried again.
+/// The disk fails. It may be tried again; or the repairs of the logs are handed to [`super::TxnLog::new`], which
+/// makes them before it writes.
 pub fn repair(snap_disk: &dyn Disk, log_disk: &dyn Disk, repairs: &Repairs) -> Result<(), StoreError> {
     for log in &repairs.logs {
         log.run(log_disk)?;
@@ -254,8 +267,26 @@ fn check_reach(disk: &dyn Disk, recovered: &Recovered) -> Result<(), StoreError>
     Ok(())
 }
 
+/// What the ends of the logs ask for. Only the last log with an entry may hold what was never synced; a padding
+/// behind its entries tells that it was not closed.
+fn repairs(ends: &[(String, u64, LogEnd)]) -> Vec<LogRepair> {
+    let last = ends.iter().rposition(|(_, _, end)| end.entries > 0);
+    let repair = |(index, (name, file_len, end)): (usize, &(String, u64, LogEnd))| {
+        let (name, len) = (name.clone(), end.offset);
+        match end {
+            LogEnd { entries: 0, .. } => Some(LogRepair::Remove { name }),
+            LogEnd { .. } if Some(index) == last && len < *file_len => Some(LogRepair::Rewrite { name, len }),
+            LogEnd { torn: true, .. } => Some(LogRepair::Truncate { name, len }),
+            LogEnd { .. } => None,
+        }
+    };
+    ends.iter().enumerate().filter_map(repair).collect()
+}
+
 /// A replay under way.
 struct Replay<'a> {
+    /// Name, length and end of each log that was read.
+    ends: Vec<(String, u64, LogEnd)>,
     disk: &'a dyn Disk,
     sink: &'a mut dyn RecoverySink,
     recovered: Recovered,
@@ -292,17 +323,8 @@ impl Replay<'_> {
             // An empty log, but many transactions came before it.
             return Err(StoreError::NoSnapshot { dir: snap_disk.dir().to_path_buf() });
         }
-        self.note_repair(name, end);
+        self.ends.push((name.to_owned(), u64::try_from(data.len()).unwrap_or(u64::MAX), end));
         Ok(())
-    }
-
-    fn note_repair(&mut self, name: &str, end: LogEnd) {
-        let repair = match end {
-            LogEnd { entries: 0, .. } => LogRepair::Remove { name: name.to_owned() },
-            LogEnd { torn: true, offset, .. } => LogRepair::Truncate { name: name.to_owned(), len: offset },
-            LogEnd { .. } => return,
-        };
-        self.recovered.repairs.logs.push(repair);
     }
 
     fn entry(&mut self, name: &str, entry: &Entry<'_>) -> Result<(), StoreError> {

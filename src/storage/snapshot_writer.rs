@@ -221,3 +221,6 @@ impl Drop for SnapshotWriter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -145,6 +145,11 @@ impl Remains<'_> {
     }
 
     fn is_torn(&self) -> bool {
+        let head = &self.data[self.at..];
+        if head.iter().take(ALWAYS_ZERO_LEN).any(|&byte| byte != 0) {
+            // Zeros were written here, and zeros stood here before: something else has changed them.
+            return false;
+        }
         if self.data.len() - self.at < ENTRY_HEADER_LEN {
             return true;
         }
@@ -212,6 +217,21 @@ mod tests {
         data[19_999] = 1;
         assert_eq!(content_end(&data, 16), 20_000);
         assert_eq!(content_end(&data, 20_000), 20_000);
+    }
+
+    #[test]
+    fn bytes_that_nobody_wrote_are_damage() {
+        for (len, is_torn) in [(0x7fu8, true), (0xff, false)] {
+            // What looks like a length is beyond the last byte, so sectors of zeros follow.
+            let mut data = vec![0; 8192];
+            data[4..700].fill(0x5a);
+            data[8] = len;
+            assert_eq!(judge(&data, 0, None, DamageKind::Checksum).is_ok(), is_torn, "length 0x{len:x}..");
+            data[2] = 1;
+            assert!(judge(&data, 0, None, DamageKind::Checksum).is_err(), "length 0x{len:x}..");
+        }
+        assert!(judge(&[1; 7], 0, None, DamageKind::Checksum).is_err());
+        assert_eq!(judge(&[0, 0, 0, 0, 1], 0, None, DamageKind::Checksum), Ok(Tail::Torn));
     }
 
     #[test]

@@ -206,7 +206,7 @@ impl<O: Observer> Application<'_, O> {
         self.tree.digest_remove(path, parent);
         let extra = self.tree.nodes.get_mut(parent).extra_mut();
         let cversion = if cversion == -1 { extra.cversion.wrapping_add(1) } else { cversion };
-        if cversion > extra.cversion || (cversion == i32::MIN && extra.cversion == i32::MAX) {
+        if cversion > extra.cversion {
             extra.cversion = cversion;
             extra.pzxid = zxid;
         }

@@ -36,7 +36,10 @@ use oxkeeper_codec::{
     records::{Stat, StatPersisted},
 };
 use quota::QuotaSet;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+};
 
 /// The znode that holds the ensemble's configuration.
 pub const CONFIG_PATH: &str = "/zookeeper/config";
@@ -185,6 +188,11 @@ impl Tree {
         self.ephemerals
             .iter()
             .map(|(&session, ids)| (session, ids.iter().map(|&id| self.node(id).path()).collect()))
+    }
+
+    /// Sessions that have or had ephemerals, in order, from the one after `after` on.
+    pub fn ephemeral_owners(&self, after: Bound<SessionId>) -> impl Iterator<Item = SessionId> {
+        self.ephemerals.range((after, Bound::Unbounded)).map(|(&session, _)| session)
     }
 
     /// Containers and TTL nodes, which the container check looks at.

@@ -42,7 +42,7 @@ def mask(line):
     line = re.sub(r"^(Zookeeper version|dataDir|dataLogDir|zk_version|zk_server_state)([:=\t]).*", r"\1\2 <own>", line)
     line = re.sub(r"(dataDirSize|dataLogSize|latency min/avg/max|Latency min/avg/max): *\S+", r"\1: <n>", line)
     line = re.sub(r"^(clientPort|dataDirSize|dataLogSize)=\d+", r"\1=<n>", line)
-    line = re.sub(r"^(Connections Sets \()\d+", r"\1<n>", line)
+    line = re.sub(r"^((?:Session|Connections) Sets \()\d+", r"\1<n>", line)
     line = re.sub(r"(datadir_size|logdir_size): \d+", r"\1: <n>", line)
     line = re.sub(r"(queued|recved|sent|est|lresp|llat|minlat|avglat|maxlat|lzxid|lcxid)=[^,)]+", r"\1=<n>", line)
     line = re.sub(r"\b(Received|Sent): \d+", r"\1: <n>", line)

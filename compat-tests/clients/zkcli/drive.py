@@ -84,7 +84,7 @@ OLD_ONLY = [
     ("get /a watch", 0), ("set /a fire", 1), ("stat /w watch", 0), ("create /w x", 1), ("ls /w watch", 0), ("create /w/c x", 1),
     ("ls2 /w", 0), ("ls2 /w watch", 0), ("delete /w/c 99", 0), ("delete /w/c 0", 1), ("set /w x 99", 0), ("set /w x 0", 0),
     ("setAcl /w world:anyone:cdrwa 5", 0), ("create /r x", 0), ("create /r/1 x", 0), ("rmr /r", 0), ("rmr /none", 0),
-    ("rmr /zookeeper", 0), ("ls /zookeeper", 0), ("sync /a", 1), ("sync /none", 1), ("create -e -s /es- x", 0), ("create /short", 0),
+    ("rmr /zookeeper/config", 0), ("ls /zookeeper", 0), ("sync /a", 1), ("sync /none", 1), ("create -e -s /es- x", 0), ("create /short", 0),
     ("addauth digest super:admin", 0), ("get /hers", 0),
 ]
 
@@ -157,6 +157,8 @@ class Shell:
             if got is not False:
                 out.append(got)
         out = [sort_list(x) for x in out]
+        if command == "whoami":                            # a set, too
+            out = out[:1] + sorted(out[1:])
         return [x for x in out if x and not is_event(x) and x != "WATCHER::"] + sorted(x for x in out if is_event(x))
 
 

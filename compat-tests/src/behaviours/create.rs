@@ -13,6 +13,7 @@ pub(super) const CASES: &[Case] = &[
     case("create-flags-with-ttl-on", &[63, 64], &TYPED, flags_with_ttl),
     case("ttl-range", &[66], &TYPED, ttl_range),
     case("create-ttl-with-other-flags", &[67], &TYPED, ttl_other_flags),
+    case("create-ttl-with-other-flags-and-ttl-off", &[65, 67], &PLAIN, ttl_other_flags),
     case("create-ttl-with-negative-ttl", &[67], &FRESH, ttl_poison),
     case("create-ttl-with-negative-ttl-allowed", &[67], &TYPED_FRESH, ttl_poison),
     case("create-ttl-with-other-flags-in-multi", &[67], &TYPED, ttl_other_flags_in_multi),

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The checksum of logs and snapshots.
-pub(super) fn adler32(bytes: &[u8]) -> i64 {
+pub(crate) fn adler32(bytes: &[u8]) -> i64 {
     let (mut low, mut high) = (1_u32, 0_u32);
     for byte in bytes {
         low = (low + u32::from(*byte)) % 65521;

@@ -61,7 +61,7 @@ fn outstanding(t: &mut Ctx<'_>) -> Outcome {
             c.post(xid, 3, &read_body("/no", 0));
         }
         for _ in 0..100 {
-            same("xid", c.reply("exists", 3)?.err(-101)?.xid, xid)?;
+            same("xid", c.reply(&format!("exists with xid {xid}"), 3)?.err(-101)?.xid, xid)?;
         }
     }
     t.mute(false);

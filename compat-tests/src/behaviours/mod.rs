@@ -24,6 +24,7 @@ mod watches;
 mod words;
 
 pub use differences::{DIFFERENCES, Difference};
+pub(crate) use files::adler32;
 
 use crate::client::{Client, Hello, OpenSessions, Outcome, SharedLog};
 use crate::sut::{Kind, Server, Setup};

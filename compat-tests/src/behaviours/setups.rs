@@ -72,3 +72,10 @@ pub(super) const RECONFIG: Setup = setup("reconfig", &[TICK, WORDS, "reconfigEna
 /// Snapshots after a few transactions, for the data directory.
 pub(super) const SNAPS: Setup =
     Setup { name: "snaps", keys: &[TICK, WORDS, "snapCount=20"], props: &[], fresh: true };
+/// The same with TTL nodes.
+pub(super) const TYPED_SNAPS: Setup = Setup {
+    name: "typed-snaps",
+    keys: &[TICK, WORDS, "snapCount=20", "extendedTypesEnabled=true"],
+    props: &[],
+    fresh: true,
+};

@@ -1,6 +1,6 @@
 //! Watches of all kinds (135 to 156).
 
-use super::setups::PLAIN;
+use super::setups::{FRESH, PLAIN};
 use super::{Case, Ctx, case, same};
 use crate::client::{OPEN, Outcome};
 use crate::requests::watches_body;
@@ -14,7 +14,7 @@ pub(super) const CASES: &[Case] = &[
     case("events-and-permissions", &[143], &PLAIN, permissions),
     case("add-watch", &[145], &PLAIN, add_watch),
     case("persistent-watches", &[146], &PLAIN, persistent),
-    case("recursive-watches", &[147], &PLAIN, recursive),
+    case("recursive-watches", &[147], &FRESH, recursive),
     case("watches-of-several-kinds", &[148], &PLAIN, kinds),
     case("remove-watches", &[149, 150], &PLAIN, remove),
     case("set-watches-data", &[151, 154], &PLAIN, set_data),

@@ -1,8 +1,8 @@
 //! Four-letter words (180 and four-letter-words.md).
 
 use super::setups::{FRESH, PLAIN, WHITELIST};
-use super::{Case, Ctx, case, ensure, same};
-use crate::client::{OPEN, Outcome};
+use super::{Case, Ctx, case, ensure, same, wait_until};
+use crate::client::{Client, OPEN, Outcome};
 use crate::requests::{create_body, m_create};
 use crate::wire::{Conn, Out, PATIENCE, word};
 use std::fmt::Write as _;
@@ -25,6 +25,9 @@ const WORDS: [&str; 18] = [
     "ruok", "isro", "srvr", "stat", "conf", "cons", "crst", "srst", "dirs", "dump", "envi", "mntr", "wchs",
     "wchc", "wchp", "hash", "gtmk", "stmk",
 ];
+
+/// Enough to be told from what a few words add to a counter.
+const PINGS: u32 = 200;
 
 /// Parts of `mntr` keys that only the official server has, and why.
 const OFFICIAL_METRICS: [(&str, &str); 1] =
@@ -57,6 +60,14 @@ fn numbers_hidden(text: &str) -> String {
         }
     }
     out + rest
+}
+
+/// Waits until a connection has counted as many answers as its client has read: the official server counts them after
+/// they have gone out.
+fn settle(t: &Ctx<'_>, client: &Client, answers: u32) -> Outcome {
+    let (port, count) = (format!(":{}[", client.conn.local_port()), format!("sent={answers},sid="));
+    let settled = |text: String| text.lines().any(|line| line.contains(&port) && line.contains(&count));
+    wait_until("the counters", PATIENCE, || Ok(settled(ask(t, "cons")?)))
 }
 
 fn record(t: &Ctx<'_>, label: &str, text: &str) {
@@ -126,18 +137,30 @@ fn version_line(line: &str) -> bool {
 fn server_blocks(t: &mut Ctx<'_>) -> Outcome {
     let mut c = t.session()?;
     c.create("/a", 1)?.ok()?;
+    t.mute(true);
+    for _ in 0..PINGS {
+        c.ping()?.ok()?;
+    }
+    t.mute(false);
+    settle(t, &c, 2 + PINGS)?;
     ask(t, "srst")?;
     c.get("/a", false)?.ok()?;
     c.ping()?.ok()?;
+    settle(t, &c, 4 + PINGS)?;
     for name in ["srvr", "stat"] {
         let answer = ask(t, name)?;
         let mut lines: Vec<String> = answer.lines().map(str::to_owned).collect();
-        t.fact(&format!("{name}: the version line"), version_line(&lines[0]))?;
+        t.fact(&format!("{name}: the version line"), lines.first().is_some_and(|line| version_line(line)))?;
+        let count = |label: &str| lines.iter().find_map(|line| line.strip_prefix(label)?.parse::<u32>().ok());
+        let fresh = |seen: Option<u32>| seen.is_some_and(|seen| (2..PINGS).contains(&seen));
+        t.fact("Received starts again at srst", fresh(count("Received: ")))?;
+        t.fact("Sent starts again at srst", fresh(count("Sent: ")))?;
         for line in &mut lines {
             if line.starts_with("Latency ") || line.starts_with(" /") {
                 *line = line.replace(&c.conn.local_port().to_string(), "PORT");
             }
-            if line.starts_with("Latency ") {
+            // The counters include the words asked before.
+            if ["Latency ", "Received: ", "Sent: "].iter().any(|label| line.starts_with(label)) {
                 *line = numbers_hidden(line);
             }
             if line.contains("[0]") {
@@ -163,6 +186,8 @@ fn connections(t: &mut Ctx<'_>) -> Outcome {
     c.create("/a", 1)?.err(-110)?;
     c.exists("/b", true)?.err(-101)?;
     bare.ping()?.ok()?;
+    settle(t, &c, 4)?;
+    settle(t, &bare, 2)?;
     for name in ["cons", "dump"] {
         let mut answer = ask(t, name)?;
         for (which, client) in [("C1", &c), ("C2", &bare), ("C3", &silent)] {
@@ -266,7 +291,7 @@ fn environment(t: &mut Ctx<'_>) -> Outcome {
         let shown = if line.contains("Size=") { numbers_hidden(line) } else { line.to_owned() };
         record(t, "conf", &shown);
     }
-    record(t, "conf ends", &conf[conf.len() - 1..]);
+    t.note("conf ends with a line feed", if conf.ends_with('\n') { "yes" } else { "no" });
     let envi = ask(t, "envi")?;
     let keys = envi.lines().map(|line| line.split('=').next().unwrap_or_default());
     for key in keys.filter(|key| !key.starts_with("java.")) {

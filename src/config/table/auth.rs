@@ -20,8 +20,10 @@ keys! {
         "serve only connections that passed one of enforce.auth.schemes";
     ENFORCE_AUTH_SCHEMES: List = "enforce.auth.schemes", List, "unset", "3.7.x",
         "schemes that enforcing accepts: digest, ip";
+    ENSEMBLE_NAMES: List = "ensembleAuthName", List, "unset", "3.6.x",
+        "names that the ensemble scheme accepts, parted by commas";
     AUTH_PROVIDER: Text = "authProvider.*", Text, "unset", "<=3.4",
-        "class of an authentication provider; only the built-in digest and ip ones are known";
+        "class of an authentication provider: the official ones for digest, ip, ensemble and key";
 }
 
 accepted! {
@@ -39,7 +41,6 @@ accepted! {
     "superUser.*", Text, "unset", "<=3.4", "further such SASL ids";
     "letAnySaslUserDoX", Text, "unset", "3.5.x", "ACL id that every SASL user matches";
     "allowSaslFailedClients", Flag, "false", "<=3.4", "keep connections that failed SASL";
-    "ensembleAuthName", Text, "unset", "3.6.x", "names that the ensemble scheme accepts, parted by commas";
     "kerberos.removeHostFromPrincipal", Flag, "false", "<=3.4", "drop the host of a principal";
     "kerberos.removeRealmFromPrincipal", Flag, "false", "<=3.4", "drop the realm of a principal";
     "kerberos.minReLoginTimeMs", number::<u64>(0, i64::MAX), "60000", "3.5.x", "ms between logins";

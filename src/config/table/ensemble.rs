@@ -9,6 +9,8 @@ keys! {
         "one listed server is a standalone server; false makes it an ensemble of one";
     DYNAMIC_CONFIG_FILE: Text = "dynamicConfigFile", Text, "unset", "3.5.x",
         "file with the server, group and weight lines; its suffix is the version in hexadecimal";
+    RECONFIG_ENABLED: Flag = "reconfigEnabled", Flag, "false", "3.5.3",
+        "allow the reconfig operation; a standalone server has nothing to change";
     READ_ONLY_MODE: Flag = "readonlymode.enabled", Flag, "false", "<=3.4",
         "serve reads without a quorum; a standalone server only adds isro to the four-letter words";
 }
@@ -37,7 +39,6 @@ accepted! {
     "tcpKeepAlive", Flag, "false", "3.5.4", "SO_KEEPALIVE on election channels";
     "quorumListenOnAllIPs", Flag, "false", "<=3.4", "bind quorum and election ports on every address";
     "leaderServes", exactly(&[("yes", ()), ("no", ())]), "yes", "<=3.4", "whether the leader serves clients";
-    "reconfigEnabled", Flag, "false", "3.5.3", "allow the reconfig operation";
     "syncEnabled" => "observer.syncEnabled", Flag, "true", "3.4.6", "observers write log and snapshots";
     "observerMasterPort", decimal::<i32>(-INT_MAX, 65535), "0", "3.6.x",
         "port on which followers serve observers";

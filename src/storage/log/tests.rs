@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::storage::{
-    MemoryDisk,
+    MemoryDisk, Repairs,
     memory::Faults,
+    repair,
     testing::{SMALL, body, directory, last_zxid, recovered, txn},
 };
 use proptest::prelude::*;
@@ -141,6 +142,7 @@ fn survives(faults: Faults) {
     assert_eq!(log.current_name(), Some("log.4"));
     append(&mut log, [102]);
     log.commit().unwrap();
+    assert_eq!(last_zxid(&disk), Ok(102), "what failed is not read twice");
     for seed in 0..20 {
         assert_eq!(after_crash(&disk, seed), Ok(102));
     }
@@ -226,6 +228,7 @@ enum Step {
     Roll,
     Fault(u8),
     Crash(u64),
+    Restart,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -235,6 +238,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Roll),
         1 => (0u8..4).prop_map(Step::Fault),
         2 => any::<u64>().prop_map(Step::Crash),
+        1 => Just(Step::Restart),
     ]
 }
 
@@ -268,18 +272,26 @@ impl Life {
                 failing_sync: which == 3,
                 ..Faults::default()
             }),
-            Step::Crash(seed) => self.crash(seed),
+            Step::Crash(seed) => {
+                self.disk.crash(seed);
+                self.start();
+            }
+            // Only the process falls: what it wrote is there, synced or not.
+            Step::Restart => self.start(),
         }
     }
 
-    fn crash(&mut self, seed: u64) {
-        self.disk.crash(seed);
+    fn start(&mut self) {
         let (found, tree) = recovered(&self.disk).unwrap();
         assert!((self.acknowledged..=self.last).contains(&found.last_zxid.0), "nothing acknowledged is lost");
         assert_eq!(tree.zxids, (1..=found.last_zxid.0).collect::<Vec<_>>());
         self.last = found.last_zxid.0;
-        self.acknowledged = self.last;
-        self.log = TxnLog::new(Arc::new(self.disk.clone()), SMALL, found.repairs.logs);
+        let mut repairs = found.repairs.logs;
+        if repair(&self.disk, &self.disk, &Repairs { logs: repairs.clone(), leftovers: Vec::new() }).is_ok() {
+            self.acknowledged = self.last;
+            repairs.clear();
+        }
+        self.log = TxnLog::new(Arc::new(self.disk.clone()), SMALL, repairs);
     }
 }
 
@@ -293,6 +305,7 @@ proptest! {
         for step in steps {
             life.step(step);
         }
-        life.crash(seed);
+        life.disk.crash(seed);
+        life.start();
     }
 }

@@ -1,0 +1,120 @@
+//! Summaries by top-level name (`PathUtils.getTopNamespace`).
+
+use super::Figures;
+use hashbrown::HashMap;
+use oxkeeper_codec::OpCode;
+
+/// Names that are counted; clients choose them, so there is an end.
+const MAX_NAMES: usize = 10_000;
+
+/// Bytes by the first part of paths.
+#[derive(Debug, Default, Clone)]
+pub(in super::super) struct Namespaces(HashMap<Box<str>, Figures, foldhash::fast::FixedState>);
+
+impl Namespaces {
+    /// Takes in so many bytes, read or written below the first part of `path`.
+    pub(in super::super) fn record(&mut self, path: &str, bytes: u64) {
+        let Some(name) = path.split('/').nth(1).filter(|name| !name.is_empty()) else { return };
+        if let Some(figures) = self.0.get_mut(name) {
+            figures.record(bytes);
+        } else if self.0.len() < MAX_NAMES {
+            self.0.entry(name.into()).or_default().record(bytes);
+        }
+    }
+
+    /// Adds those of another.
+    pub(in super::super) fn merge(&mut self, other: Self) {
+        for (name, figures) in other.0 {
+            let own = self.0.entry(name).or_default();
+            *own = own.merge(figures);
+        }
+    }
+
+    /// Forgets all.
+    pub(in super::super) fn reset(&mut self) {
+        self.0.clear();
+    }
+
+    /// All, by name.
+    pub(super) fn sorted(&self) -> Vec<(&str, Figures)> {
+        let mut all: Vec<_> = self.0.iter().map(|(name, figures)| (&**name, *figures)).collect();
+        all.sort_unstable_by_key(|(name, _)| *name);
+        all
+    }
+}
+
+/// Bytes of a stat.
+const STAT_LEN: usize = 68;
+/// Bytes of a reply before its body: length, number, zxid, error.
+const REPLY_HEAD_LEN: usize = 20;
+
+/// What a read counts for: its path, and the bytes of path, data or names, and stat (`DataTree.updateReadStat`).
+/// `frame` is the reply. `None`: it failed, or is of a kind that does not count.
+pub(in super::super) fn read_bytes<'p>(
+    op: OpCode,
+    payload: &'p [u8],
+    frame: &[u8],
+) -> Option<(&'p str, u64)> {
+    let (head, body) = frame.split_at_checked(REPLY_HEAD_LEN)?;
+    let path = path_of(payload)?;
+    if head[16..] != [0; 4] {
+        return None;
+    }
+    let bytes = match op {
+        OpCode::EXISTS => STAT_LEN,
+        OpCode::GET_DATA => body.len().checked_sub(4)?,
+        OpCode::GET_CHILDREN | OpCode::GET_CHILDREN2 => {
+            let names = usize::try_from(i32::from_be_bytes(*body.first_chunk()?)).ok()?;
+            let stat = if op == OpCode::GET_CHILDREN { STAT_LEN } else { 0 };
+            body.len().checked_sub(4 + 4 * names)? + stat
+        }
+        _ => return None,
+    };
+    Some((path, u64::try_from(path.len() + bytes).ok()?))
+}
+
+/// The path that a request's body begins with.
+pub(in super::super) fn path_of(body: &[u8]) -> Option<&str> {
+    let (len, rest) = body.split_first_chunk()?;
+    let len = usize::try_from(i32::from_be_bytes(*len)).ok()?;
+    std::str::from_utf8(rest.get(..len)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_count_path_content_and_stat() {
+        let payload = b"\0\0\0\x02/a\0";
+        let read = |op, error: u8, body: &[u8]| {
+            let mut frame = vec![0; REPLY_HEAD_LEN];
+            frame[19] = error;
+            frame.extend_from_slice(body);
+            read_bytes(op, payload, &frame)
+        };
+        let stat = [1; STAT_LEN];
+        assert_eq!(read(OpCode::EXISTS, 0, &stat), Some(("/a", 70)));
+        assert_eq!(read(OpCode::EXISTS, 9, &[]), None);
+        assert_eq!(
+            read(OpCode::GET_DATA, 0, &[&[0, 0, 0, 3, 7, 7, 7][..], &stat].concat()),
+            Some(("/a", 73))
+        );
+        let names = [0, 0, 0, 2, 0, 0, 0, 1, 98, 0, 0, 0, 2, 99, 99];
+        assert_eq!(read(OpCode::GET_CHILDREN, 0, &names), Some(("/a", 73)));
+        assert_eq!(read(OpCode::GET_CHILDREN2, 0, &[&names[..], &stat].concat()), Some(("/a", 73)));
+        assert_eq!(read_bytes(OpCode::EXISTS, b"\xff\xff\xff\xff", &[0; 99]), None);
+    }
+
+    #[test]
+    fn bytes_count_for_the_first_part_of_a_path() {
+        let mut reads = Namespaces::default();
+        for (path, bytes) in [("/a", 1), ("/a/b/c", 3), ("/b", 7), ("/", 100), ("", 100)] {
+            reads.record(path, bytes);
+        }
+        let mut all = reads.clone();
+        all.merge(reads);
+        let a = Figures { count: 4, sum: 8, min: 1, max: 3 };
+        assert_eq!(all.sorted(), [("a", a), ("b", Figures { count: 2, sum: 14, min: 7, max: 7 })]);
+    }
+}
