@@ -2,6 +2,8 @@
 //! changes. `FUZZ_SEEDS=1` writes the seeds anew.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#![allow(clippy::unwrap_used, reason = "all of it is a test")]
+
 #[path = "../fuzz/src/seeds.rs"]
 #[allow(unreachable_pub, reason = "shared with the fuzzers")]
 mod seeds;
