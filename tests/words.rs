@@ -1,5 +1,7 @@
 //! Four-letter words, metrics and throttles of a whole server: the binary as a child, on a port of the loopback,
 //! with a directory of its own. Every wait ends after [`PATIENCE`].
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::disallowed_methods, reason = "tests read the clock for their patience")]
 
 use std::{
     collections::BTreeSet,
@@ -134,15 +136,14 @@ impl Client {
         body.extend([0; 8]);
         body.extend(16_i32.to_be_bytes());
         body.extend([0; 17]);
-        send(&mut stream, &body);
+        stream.write_all(&framed(&body)).expect("the server reads");
         let answer = receive(&mut stream)?;
         let session = i64::from_be_bytes(answer[8..16].try_into().expect("8 bytes"));
         Some(Self { stream, session })
     }
 
     fn ask(&mut self, xid: i32, op: i32, body: &[u8]) {
-        let header = [xid.to_be_bytes(), op.to_be_bytes()].concat();
-        send(&mut self.stream, &[&header, body].concat());
+        self.stream.write_all(&frame(xid, op, body)).expect("the server reads");
     }
 
     /// Number and error of the next reply. Events are passed over.
@@ -164,9 +165,12 @@ impl Client {
     }
 }
 
-fn send(stream: &mut TcpStream, body: &[u8]) {
-    let len = i32::try_from(body.len()).expect("short").to_be_bytes();
-    stream.write_all(&[&len, body].concat()).expect("the server reads");
+fn framed(body: &[u8]) -> Vec<u8> {
+    [&i32::try_from(body.len()).expect("short").to_be_bytes(), body].concat()
+}
+
+fn frame(xid: i32, op: i32, body: &[u8]) -> Vec<u8> {
+    framed(&[&xid.to_be_bytes(), &op.to_be_bytes(), body].concat())
 }
 
 fn receive(stream: &mut TcpStream) -> Option<Vec<u8>> {
@@ -304,6 +308,24 @@ fn watches_are_shown_by_session_and_by_path() {
 }
 
 #[test]
+fn a_connection_that_ends_takes_its_watches_along() {
+    let server = Server::start("");
+    let mut client = Client::open(&server);
+    for xid in 1..=5000 {
+        client.ask(xid, EXISTS, &watched(&format!("/n{xid}")));
+    }
+    for xid in 1..=5000 {
+        assert_eq!(client.reply(), (xid, -101));
+    }
+    assert_eq!(server.figure("watch_count"), "5000");
+    assert_eq!(server.word("wchc").lines().count(), 5002);
+    assert_eq!(server.word("wchp").lines().count(), 10_001);
+    drop(client);
+    server.wait_until("its watches are gone", |server| server.figure("watch_count") == "0");
+    assert_eq!(server.word("wchs"), "0 connections watching 0 paths\nTotal watches:0\n");
+}
+
+#[test]
 fn dump_shows_sessions_ephemerals_and_connections() {
     let server = Server::start("");
     let mut client = Client::open(&server);
@@ -316,7 +338,7 @@ fn dump_shows_sessions_ephemerals_and_connections() {
     assert_eq!(shape(date).split(' ').nth(3), Some("0:0:0"), "{date}");
     assert!(dump.contains(&format!("\n\t0x{session}\nephemeral nodes dump:\nSessions with Ephemerals (1):\n0x{session}:\n\t/e\nConnections dump:\nConnections Sets (")), "{dump}");
     assert!(
-        dump.contains(&format!("\tip: /127.0.0.1:")) && dump.contains(&format!(" sessionId: 0x{session}\n")),
+        dump.contains("\tip: /127.0.0.1:") && dump.contains(&format!(" sessionId: 0x{session}\n")),
         "{dump}"
     );
 }
@@ -415,13 +437,17 @@ fn a_quota_that_is_exceeded_counts_for_its_namespace() {
 
 #[test]
 fn behaviour_178_what_waits_too_long_is_refused_in_its_turn() {
-    let throttle = "request_throttle_max_requests=1\nthrottled_op_wait_time=50\nflushDelay=400\n";
+    let throttle = "request_throttle_max_requests=1\nthrottled_op_wait_time=50\nflushDelay=1000\n";
     let server = Server::start(throttle);
     let mut client = Client::open(&server);
     let mut other = Client::open(&server);
-    client.ask(1, CREATE, &create("/a", "", 0));
-    client.ask(2, EXISTS, &watched("/a"));
-    client.ask(3, CREATE, &create("/b", "", 0));
+    // In one segment: what has not been read does not count as waiting.
+    let requests = [
+        frame(1, CREATE, &create("/a", "", 0)),
+        frame(2, EXISTS, &watched("/a")),
+        frame(3, CREATE, &create("/b", "", 0)),
+    ];
+    client.stream.write_all(&requests.concat()).expect("the server reads");
     server.wait_until("the write is in work", |server| server.word("srvr").contains("Outstanding: 1\n"));
     other.ask(1, EXISTS, &watched("/a"));
     assert_eq!(
@@ -432,6 +458,30 @@ fn behaviour_178_what_waits_too_long_is_refused_in_its_turn() {
     assert_eq!(client.call(4, EXISTS, &watched("/b")), -101, "it was not executed");
     assert_eq!(server.figure("throttled_ops"), "3");
     assert_ne!(server.figure("request_throttle_wait_count"), "0");
+}
+
+#[test]
+fn behaviour_179_what_a_client_that_is_gone_has_asked_is_dropped() {
+    let server = Server::start("request_throttle_max_requests=1\nflushDelay=1000\n");
+    let mut client = Client::open(&server);
+    let mut gone = Client::open(&server);
+    client.ask(1, CREATE, &create("/a", "", 0));
+    server.wait_until("the write is in work", |server| server.word("srvr").contains("Outstanding: 1\n"));
+    gone.ask(1, CREATE, &create("/gone", "", 0));
+    drop(gone);
+    server.wait_until("it is dropped", |server| server.figure("stale_requests_dropped") == "1");
+    assert_eq!(client.reply(), (1, 0));
+    assert_eq!(client.call(2, EXISTS, &watched("/gone")), -101);
+}
+
+#[test]
+fn behaviour_177_over_the_budget_for_large_requests_connections_are_closed() {
+    let server = Server::start("largeRequestThreshold=100\nlargeRequestMaxBytes=200\n");
+    let mut client = Client::open(&server);
+    assert_eq!(client.call(1, CREATE, &create("/a", &"x".repeat(80), 0)), 0);
+    client.ask(2, SET_DATA, &set("/a", &"x".repeat(300)));
+    assert_eq!(rest(&mut client.stream), "");
+    assert_eq!(server.figure("large_requests_rejected"), "1");
 }
 
 #[test]

@@ -80,11 +80,19 @@ pub const ROWS: &[Row] = &[
     row("damage in a log that nobody needs", |files| files.flip(usize::MAX, 0, 30), Whole),
     row("a log gone that nobody needs", |files| remove(files.log(usize::MAX)), Whole),
     row("newest snapshot cut", |files| files.cut_snapshot(2), WholeAndSaid("a snapshot is damaged")),
-    row("newest snapshot empty", |files| files.cut_snapshot(usize::MAX), WholeAndSaid("a snapshot is damaged")),
+    row(
+        "newest snapshot empty",
+        |files| files.cut_snapshot(usize::MAX),
+        WholeAndSaid("a snapshot is damaged"),
+    ),
     row("a flipped bit in the newest snapshot", Files::flip_snapshot, WholeAndSaid("a snapshot is damaged")),
     row("newest snapshot gone", |files| remove(files.snapshot(0)), Whole),
     row("bytes behind the newest snapshot", Files::lengthen_snapshot, WholeAndSaid("a snapshot is damaged")),
-    row("newest snapshot cut and a log gone", Files::snapshot_and_log, Refused("what lies between is missing")),
+    row(
+        "newest snapshot cut and a log gone",
+        Files::snapshot_and_log,
+        Refused("what lies between is missing"),
+    ),
     row("all snapshots cut", Files::cut_all_snapshots, RefusedInAll("Not able to find valid snapshots")),
     row("all snapshots gone", Files::remove_all_snapshots, RefusedInAll("No snapshot found")),
     row("half a snapshot under its temporary name", Files::leftover, Whole),
@@ -379,7 +387,8 @@ impl Files {
         self.cut_snapshot(2);
         let second = base(&self.snapshot(1)).replace("snapshot.", "");
         let second = i64::from_str_radix(&second, 16).expect("a zxid");
-        let first = |path: &PathBuf| i64::from_str_radix(&base(path).replace("log.", ""), 16).expect("a zxid");
+        let first =
+            |path: &PathBuf| i64::from_str_radix(&base(path).replace("log.", ""), 16).expect("a zxid");
         let logs = listed(&self.dir, "log.");
         let needed = logs.iter().position(|path| first(path) <= second + 1).expect("a log of that time");
         remove(logs[needed].clone());

@@ -26,8 +26,6 @@ use std::ops::Range;
 /// What a connection is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Delivery {
-    /// A whole frame, the reply to the oldest request that it waits for.
-    Reply(ConnId, Vec<u8>),
     /// The session is open (or renewed): `frame` is the answer.
     Connected {
         /// The connection.
@@ -46,20 +44,10 @@ pub enum Delivery {
 }
 
 impl Delivery {
-    /// A reply that is nothing but an error.
-    pub(super) fn error(conn: ConnId, xid: i32, zxid: Zxid, code: Code) -> Self {
-        let mut frame = Vec::new();
-        read::reply(&mut frame, xid, zxid, code, |_| {});
-        Self::Reply(conn, frame)
-    }
-
     /// Whom it is for.
     pub const fn conn(&self) -> ConnId {
         match self {
-            Self::Reply(conn, _)
-            | Self::Connected { conn, .. }
-            | Self::Refuse(conn, _)
-            | Self::Close(conn) => *conn,
+            Self::Connected { conn, .. } | Self::Refuse(conn, _) | Self::Close(conn) => *conn,
         }
     }
 }
@@ -159,9 +147,6 @@ impl Node {
     /// and lets the workers see the batch before it gives it up.
     pub fn apply(&mut self, tree: &mut Tree, limit: usize) -> CommittedBatch {
         let mut batch = CommittedBatch::default();
-        if self.options.faults.swap_order {
-            self.queue.swap_front();
-        }
         for _ in 0..limit {
             let Some(queued) = self.queue.pop_ready(self.committed) else { break };
             match queued {
@@ -198,9 +183,6 @@ impl Node {
         let zxid = logged.header.zxid;
         let first_change = batch.changes.len();
         let applied = tree.apply(logged, &mut self.snapshot, &mut batch.changes);
-        if self.options.faults.apply_twice {
-            tree.apply(logged, &mut self.snapshot, &mut Vec::new());
-        }
         batch.txns += 1;
         if !tree.digest_matches(logged) {
             batch.digest_mismatches.push(zxid);

@@ -43,21 +43,6 @@ pub struct NodeOptions {
     pub containers: ContainerRules,
     /// This server's id: the top byte of session ids.
     pub server_id: u8,
-    /// Deliberate mistakes, for tests that must catch them. All off in a server.
-    pub faults: Faults,
-}
-
-/// Deliberately broken variants of the node: the simulator shows that each is caught.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Faults {
-    /// Commits what is appended without waiting for the disk.
-    pub reply_before_sync: bool,
-    /// Forgets sessions that were opened, when it takes a snapshot.
-    pub forget_sessions: bool,
-    /// Applies the newest of a batch first.
-    pub swap_order: bool,
-    /// Applies each write twice.
-    pub apply_twice: bool,
 }
 
 /// The time, as the shell sees it.
@@ -152,6 +137,8 @@ pub struct Node {
     snapshot: Option<Snapshotter>,
     containers: ContainerCheck,
     log_failed: bool,
+    /// When the last tick was, in ms of the elapsed clock.
+    ticked_ms: i64,
     appending: LogBatch,
     delivering: Vec<Delivery>,
 }
@@ -181,6 +168,7 @@ impl Node {
             snapshot: None,
             containers: ContainerCheck::new(options.containers, now.elapsed_ms),
             log_failed: false,
+            ticked_ms: now.elapsed_ms,
             appending: LogBatch::default(),
             delivering: Vec::new(),
             options,
@@ -213,9 +201,6 @@ impl Node {
             Event::LogFailed => self.log_failed(),
             Event::LogRecovered => self.log_failed = false,
         }
-        if self.options.faults.reply_before_sync {
-            self.committed = self.proposed;
-        }
         self.actions()
     }
 
@@ -239,6 +224,7 @@ impl Node {
     const EXPIRED_A_TICK: usize = 1000;
 
     fn tick(&mut self, now: Now, tree: &Tree, heard: Vec<(SessionId, i64)>) {
+        self.ticked_ms = now.elapsed_ms;
         for (session, heard_ms) in heard {
             self.sessions.touch(session, heard_ms);
         }
@@ -253,6 +239,10 @@ impl Node {
 
     /// When the next [`Event::Tick`] is due, in ms of the elapsed clock.
     pub fn next_tick_ms(&self) -> i64 {
+        if self.log_failed {
+            // Nothing can end now; whatever is due stays due.
+            return self.ticked_ms + i64::from(self.options.tick_ms);
+        }
         let containers = self.containers.next_ms();
         self.sessions.next_deadline_ms().map_or(containers, |sessions| sessions.min(containers))
     }
@@ -295,8 +285,7 @@ impl Node {
     /// Begins a snapshot of the tree as it is now. There must be none under way.
     pub fn begin_snapshot(&mut self, tree: &Tree) {
         assert!(self.snapshot.is_none(), "one snapshot at a time");
-        let sessions: Vec<(SessionId, i32)> =
-            if self.options.faults.forget_sessions { Vec::new() } else { self.sessions_at(tree) };
+        let sessions: Vec<(SessionId, i32)> = self.sessions_at(tree);
         self.snapshot = Some(Snapshotter::begin(tree, sessions.into_iter()));
     }
 
@@ -317,3 +306,6 @@ impl Node {
         self.snapshot = None;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -42,21 +42,34 @@ pub(super) enum Queued {
 }
 
 /// The queue.
+///
+/// While the log takes nothing, transactions stand still, and nobody waits for their answers. What is asked
+/// meanwhile does not wait for them: it stands in a lane of its own, which goes first. So answers keep the order of the
+/// requests, before, during and after.
 #[derive(Debug, Default)]
-pub(super) struct Queue(VecDeque<Queued>);
+pub(super) struct Queue {
+    main: VecDeque<Queued>,
+    beside: VecDeque<Queued>,
+}
 
 impl Queue {
     pub(super) fn push(&mut self, queued: Queued) {
-        self.0.push_back(queued);
+        self.main.push_back(queued);
+    }
+
+    /// Queues what must not wait for the transactions that stand still.
+    pub(super) fn push_beside(&mut self, queued: Queued) {
+        assert!(!matches!(queued, Queued::Txn { .. }), "transactions have one order");
+        self.beside.push_back(queued);
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.main.len() + self.beside.len()
     }
 
     /// Whether the front waits for nothing but being applied.
     pub(super) fn front_is_ready(&self, committed: Zxid) -> bool {
-        match self.0.front() {
+        match self.beside.front().or_else(|| self.main.front()) {
             Some(Queued::Txn { logged, .. }) => logged.header.zxid <= committed,
             Some(_) => true,
             None => false,
@@ -64,20 +77,16 @@ impl Queue {
     }
 
     pub(super) fn pop_ready(&mut self, committed: Zxid) -> Option<Queued> {
-        if self.front_is_ready(committed) { self.0.pop_front() } else { None }
-    }
-
-    /// Swaps the first two, for a broken variant.
-    pub(super) fn swap_front(&mut self) {
-        if self.0.len() > 1 {
-            self.0.swap(0, 1);
+        if !self.front_is_ready(committed) {
+            return None;
         }
+        self.beside.pop_front().or_else(|| self.main.pop_front())
     }
 
     /// Nobody waits for an answer any more; returns those who did.
     pub(super) fn forget_replies(&mut self) -> BTreeSet<ConnId> {
         let mut conns = BTreeSet::new();
-        self.0.retain_mut(|queued| match queued {
+        self.main.retain_mut(|queued| match queued {
             Queued::Txn { answer, .. } => {
                 conns.extend(answer.take().map(|answer| answer.conn));
                 true
@@ -98,6 +107,6 @@ impl Queue {
             }
             _ => None,
         };
-        self.0.iter().filter_map(opening).collect()
+        self.main.iter().filter_map(opening).collect()
     }
 }

@@ -69,11 +69,20 @@ impl Node {
                 } else if is_write(header.op) {
                     self.write(now, tree, conn, session, header, &body, &identities);
                 } else if read::is_read(header.op) {
-                    self.queue.push(Queued::Read { conn, session, header, body, identities });
+                    self.wait_turn(Queued::Read { conn, session, header, body, identities });
                 } else {
-                    self.queue.push(Queued::Local { conn, header, body });
+                    self.wait_turn(Queued::Local { conn, header, body });
                 }
             }
+        }
+    }
+
+    /// Queues what uses no zxid behind what its connection has asked before.
+    fn wait_turn(&mut self, queued: Queued) {
+        if self.log_failed {
+            self.queue.push_beside(queued);
+        } else {
+            self.queue.push(queued);
         }
     }
 
@@ -90,7 +99,7 @@ impl Node {
     ) {
         let RequestHeader { xid, op } = header;
         if self.log_failed {
-            self.delivering.push(Delivery::error(conn, xid, tree.last_zxid(), Code::SYSTEM_ERROR));
+            self.wait_turn(Queued::Error { conn, xid, code: Code::SYSTEM_ERROR });
             return;
         }
         let answer = Answer { conn, xid, op, with_read_only: false };

@@ -21,6 +21,7 @@ use crate::{
 use oxkeeper_codec::{
     Code, Encode, EventType, OpCode, Perms, SessionId, Zxid,
     codes::{STATE_SYNC_CONNECTED, XID_EVENT},
+    frame::PREFIX_LEN,
 };
 
 type Guard<'a> = ReadGuard<'a, Tree, Shard>;
@@ -60,18 +61,9 @@ fn batch(worker: &Worker, state: &mut State, guard: &mut Guard<'_>, batch: &Comm
                 }
             }
             Entry::Connected { conn, session, timeout_ms, frame } if mine(conn) => {
-                let frame = &batch.bytes[frame.clone()];
                 let heard_ms = state.conn_by_id(*conn).map_or(0, |conn| conn.heard_ms);
-                connected(worker, state, *conn, *session, *timeout_ms, frame);
-                // A renewal is no request of its own; this was one.
-                let (zxid, now_ms) = (guard.tree().last_zxid(), state.now_ms);
-                if let Some(conn) = state.conn_by_id(*conn) {
-                    // Nothing has been read since the handshake.
-                    let latency_ms = now_ms - heard_ms;
-                    conn.stats.replied(OpCode::CREATE_SESSION, 0, zxid, now_ms, latency_ms);
-                    let latency = worker.stats().sheet.detailed(Detailed::UpdateLatency);
-                    latency.record(u64::try_from(latency_ms).unwrap_or(0));
-                }
+                connected(worker, state, *conn, *session, *timeout_ms, &batch.bytes[frame.clone()]);
+                opened(worker, state, *conn, heard_ms, guard.tree().last_zxid());
             }
             Entry::Local { conn, header, body } if mine(conn) => {
                 if finish_waiting(worker, state, *conn).is_some_and(|waiting| waiting.throttled) {
@@ -89,9 +81,6 @@ fn batch(worker: &Worker, state: &mut State, guard: &mut Guard<'_>, batch: &Comm
 
 fn deliver(worker: &Worker, state: &mut State, delivery: Delivery) {
     match delivery {
-        Delivery::Reply(conn, frame) => {
-            reply(worker, state, conn, OpCode::ERROR, &frame);
-        }
         Delivery::Connected { conn, session, timeout_ms, frame } => {
             connected(worker, state, conn, session, timeout_ms, &frame);
         }
@@ -186,6 +175,16 @@ pub(super) fn close(state: &mut State, id: ConnId) {
     state.mark_dirty(slot_of(id));
 }
 
+/// Counts a new session as the answer to its handshake, which was read at `heard_ms`. (A renewal does not count.)
+fn opened(worker: &Worker, state: &mut State, id: ConnId, heard_ms: i64, zxid: Zxid) {
+    let now_ms = state.now_ms;
+    let Some(conn) = state.conn_by_id(id) else { return };
+    let latency_ms = now_ms - heard_ms;
+    conn.stats.replied(OpCode::CREATE_SESSION, 0, zxid, now_ms, latency_ms);
+    let latency = worker.stats().sheet.detailed(Detailed::UpdateLatency);
+    latency.record(u64::try_from(latency_ms).unwrap_or(0));
+}
+
 /// Tells the watchers of one change.
 fn events(worker: &Worker, state: &mut State, shard: &mut Shard, zxid: Zxid, change: &Change) {
     let mut frame = Vec::new();
@@ -246,6 +245,6 @@ pub(super) fn event(
     conn.stats.sent += 1;
     let id = conn.id;
     worker.stats().sent.add(1);
-    worker.stats().sheet.count(Count::WatchBytes).add(u64::try_from(frame.len()).unwrap_or(0));
+    worker.stats().sheet.count(Count::WatchBytes).add(u64::try_from(frame.len() - PREFIX_LEN).unwrap_or(0));
     send(state, id, frame);
 }

@@ -221,39 +221,59 @@ fn request(
         tracing::warn!(peer = %conn.peer, bytes = body.len(), "closing the connection: over the budget for large requests");
         return Pace::Close;
     }
-    let payload = &body[HEADER_LEN..];
     if !auth::enforcement_met(&worker.hub.auth, &conn.identities)
         && !matches!(header.op, OpCode::AUTH | OpCode::SASL)
     {
         local::refuse(worker, state, id, &header, Code::SESSION_CLOSED_REQUIRE_SASL_AUTH);
         return Pace::Read;
     }
-    let at_once = conn.waiting.is_empty();
     match throttle::judge(worker, state, id, header.op) {
-        Verdict::Execute => {}
+        Verdict::Execute => execute(worker, state, guard, id, session, header, body),
+        Verdict::Refuse => refuse_throttled(worker, state, guard, id, session, header, body),
         Verdict::Wait => return Pace::Wait,
         Verdict::Drop => return Pace::Close,
-        Verdict::Refuse if at_once => {
-            local::throttled(worker, state, guard, id, &header);
-            return Pace::Read;
-        }
-        Verdict::Refuse => {
-            // It keeps its turn as something that the sequencer does nothing about.
-            let header = RequestHeader { op: OpCode::ERROR, ..header };
-            forward(worker, state, id, session, header, &body[..HEADER_LEN], true);
-            return Pace::Read;
-        }
-    }
-    if at_once && !is_write(header.op) && header.op != OpCode::SYNC {
-        if read::is_read(header.op) {
-            answer_read(worker, state, guard, id, session, &header, payload);
-        } else {
-            local::answer(worker, state, guard, id, &header, payload);
-        }
-    } else {
-        forward(worker, state, id, session, header, body, false);
     }
     Pace::Read
+}
+
+/// Answers a request, or hands it to the sequencer.
+fn execute(
+    worker: &Worker,
+    state: &mut State,
+    guard: &mut Guard<'_>,
+    id: ConnId,
+    session: SessionId,
+    header: RequestHeader,
+    body: &[u8],
+) {
+    let Some(conn) = state.conn_by_id(id) else { return };
+    if !conn.waiting.is_empty() || is_write(header.op) || header.op == OpCode::SYNC {
+        forward(worker, state, id, session, header, body, false);
+    } else if read::is_read(header.op) {
+        answer_read(worker, state, guard, id, session, &header, &body[HEADER_LEN..]);
+    } else {
+        local::answer(worker, state, guard, id, &header, &body[HEADER_LEN..]);
+    }
+}
+
+/// Answers in its turn that a request has waited too long.
+fn refuse_throttled(
+    worker: &Worker,
+    state: &mut State,
+    guard: &Guard<'_>,
+    id: ConnId,
+    session: SessionId,
+    header: RequestHeader,
+    body: &[u8],
+) {
+    let Some(conn) = state.conn_by_id(id) else { return };
+    if conn.waiting.is_empty() {
+        local::throttled(worker, state, guard, id, &header);
+    } else {
+        // It keeps its turn as something that the sequencer does nothing about.
+        let header = RequestHeader { op: OpCode::ERROR, ..header };
+        forward(worker, state, id, session, header, &body[..HEADER_LEN], true);
+    }
 }
 
 /// Answers a read from the tree as it is now.
@@ -273,8 +293,12 @@ fn answer_read(
     let asker = Asker { session, identities: &identities, auth: &worker.hub.auth };
     let (tree, shard) = guard.parts();
     let lists = &mut state.lists;
+    let misses = lists.misses;
     let watch = match lists.answer(tree, asker, header, payload, &mut output, LIST_WORTH_KEEPING) {
-        Some(watch) => watch,
+        Some(watch) => {
+            count_list(worker, lists.misses == misses);
+            watch
+        }
         None => read::answer(tree, asker, header, payload, &mut output),
     };
     let slot = super::conn::slot_of(id);
@@ -283,20 +307,22 @@ fn answer_read(
         Some(ReadWatch::Child(path)) => shard.watches.add_child(&path, slot),
         None => {}
     }
-    let zxid = tree.last_zxid();
-    let now_ms = state.now_ms;
+    if let Some((path, bytes)) = read_bytes(header.op, payload, &output[start..]) {
+        state.reads.record(path, bytes);
+    }
+    let (frame_len, now_ms) = (output.len() - start, state.now_ms);
     let Some(conn) = state.conn_by_id(id) else { return };
     conn.output = output;
     conn.stats.sent += 1;
-    conn.stats.replied(header.op, header.xid, zxid, now_ms, 0);
-    let frame = conn.output.get(start..).unwrap_or_default();
-    let frame_len = frame.len();
-    let read = read_bytes(header.op, payload, frame);
+    conn.stats.replied(header.op, header.xid, tree.last_zxid(), now_ms, 0);
     worker.stats().replied(Replied { write: false, latency_ms: 0, frame_len, now_ms });
-    if let Some((path, bytes)) = read {
-        state.reads.record(path, bytes);
-    }
     state.mark_dirty(slot);
+}
+
+/// Counts a list of children that the cache has answered; `hit`: it was there already.
+fn count_list(worker: &Worker, hit: bool) {
+    let id = if hit { Count::ChildrenCacheHits } else { Count::ChildrenCacheMisses };
+    worker.stats().sheet.count(id).add(1);
 }
 
 /// The connection's output buffer, one from the pool if it has none. To be given back.

@@ -46,13 +46,15 @@ pub(super) struct ListCache {
     max_entries: usize,
     lists: HashMap<NodeId, List, foldhash::fast::FixedState>,
     bytes: usize,
+    /// Lists that had to be encoded.
+    pub(super) misses: u64,
 }
 
 impl ListCache {
     /// Keeps at most so many lists; `None`: none.
     pub(super) fn new(max_entries: Option<u32>) -> Self {
         let max_entries = max_entries.map_or(0, |n| usize::try_from(n).unwrap_or(usize::MAX));
-        Self { max_entries, lists: HashMap::default(), bytes: 0 }
+        Self { max_entries, lists: HashMap::default(), bytes: 0, misses: 0 }
     }
 
     /// Answers getChildren and getChildren2 of a parent with at least `min_children`. `None`: somebody else has to.
@@ -88,6 +90,7 @@ impl ListCache {
     fn list(&mut self, node: &NodeRef<'_>) -> &[u8] {
         let version = Version::of(node);
         if self.lists.get(&node.id()).is_none_or(|list| list.version != version) {
+            self.misses += 1;
             self.keep(node, version);
         }
         self.lists.get(&node.id()).map_or(&[], |list| &list.bytes)

@@ -202,7 +202,8 @@ impl Sequencer {
         let mut wake = Vec::new();
         for (index, shard) in guard.shards.iter_mut().enumerate() {
             let concerned = addressed[index];
-            if concerned || !shard.watches.is_empty() {
+            // What still waits in an inbox may set the first watch.
+            if concerned || !shard.watches.is_empty() || !shard.inbox.is_empty() {
                 shard.inbox.push(Item::Batch(Arc::clone(&batch)));
                 if concerned || !batch.changes.is_empty() || shard.inbox.len() > INBOX_LONG {
                     wake.push(index);

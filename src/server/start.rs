@@ -19,7 +19,7 @@ use super::{
 use crate::{
     auth::AuthConfig,
     config::{self, Config},
-    node::{ContainerRules, Faults, Node, NodeOptions},
+    node::{ContainerRules, Node, NodeOptions},
     processor::Rules,
     recovery::Rebuild,
     session::TimeoutBounds,
@@ -42,7 +42,7 @@ use std::{
 };
 
 /// Folder of logs and snapshots within their directories.
-const VERSION_DIR: &str = "version-2";
+pub(super) const VERSION_DIR: &str = "version-2";
 /// Connections that may wait to be accepted, unless configured.
 const DEFAULT_BACKLOG: u32 = 8192;
 /// A standalone server's id, as far as session ids show it.
@@ -305,7 +305,6 @@ fn node_options(config: &Config, auth: &AuthConfig) -> NodeOptions {
                 .map_or(0, |ms| i64::try_from(ms).unwrap_or(i64::MAX)),
         },
         server_id: STANDALONE_SERVER_ID,
-        faults: Faults::default(),
     }
 }
 

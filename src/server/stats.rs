@@ -1,6 +1,7 @@
 //! Figures of the server and its workers, for the shell's own decisions and for monitoring.
 
-use super::metrics::{Counter, Detailed, Figures, Namespaces, Sheet, Summary};
+use super::metrics::{Count, Counter, Detailed, Figures, Namespaces, Sheet, Summary};
+use oxkeeper_codec::frame::PREFIX_LEN;
 use parking_lot::Mutex;
 
 /// Figures of one worker, on cache lines of their own.
@@ -62,13 +63,14 @@ impl WorkerStats {
         let latency = if write { Detailed::UpdateLatency } else { Detailed::ReadLatency };
         self.sheet.detailed(latency).record(u64::try_from(latency_ms).unwrap_or(0));
         self.response(frame_len, now_ms);
+        // The official server counts those of requests alone, without their prefixes.
+        let bytes = frame_len.saturating_sub(PREFIX_LEN);
+        self.sheet.count(Count::ResponseBytes).add(u64::try_from(bytes).unwrap_or(0));
     }
 
     /// A reply of so many bytes is made, whose latency is not looked at.
     pub(super) fn response(&self, frame_len: usize, now_ms: i64) {
-        let bytes = u64::try_from(frame_len).unwrap_or(0);
-        let size = bytes.saturating_sub(4);
-        self.sheet.count(super::metrics::Count::ResponseBytes).add(bytes);
+        let size = u64::try_from(frame_len.saturating_sub(PREFIX_LEN)).unwrap_or(0);
         self.response_sizes.record(size);
         self.last_response.set(size);
         self.last_response_ms.set(u64::try_from(now_ms).unwrap_or(0));

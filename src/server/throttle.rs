@@ -2,7 +2,9 @@
 //! than `request_throttle_max_requests` are in work.
 //!
 //! They wait in the input of their connection, which is not read meanwhile, until others have ended; `stall_time`
-//! is how long a connection waits at most before it looks again. So what a client has sent stays in order.
+//! is how long a connection waits at most before it looks again. So what a client has sent stays in order. A request
+//! begins to wait when it is read: what is still in the socket does not count as waiting (the official server reads
+//! on, without a limit).
 //!
 //! Invariants: a request that has waited too long is answered THROTTLEDOP in its turn, and is neither executed nor
 //! logged; after one that is dropped, nothing more is taken from its connection.

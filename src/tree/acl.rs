@@ -58,6 +58,11 @@ impl AclTable {
         }
     }
 
+    /// The list, as long as it is used.
+    pub(super) fn find(&self, id: AclId) -> Option<&AclRef> {
+        self.entries.get(&id).map(|entry| &entry.acl)
+    }
+
     /// Number of lists.
     pub(super) fn len(&self) -> usize {
         self.entries.len()

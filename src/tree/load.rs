@@ -77,8 +77,9 @@ impl Loader {
         if number == AclId::OPEN.to_file() {
             return Ok(AclId::OPEN);
         }
-        if let Some(&id) = self.ids.get(&number) {
-            let list = super::AclRef::clone(self.tree.acls.get(id));
+        // A znode that came twice may have taken the last use of its list with it.
+        if let Some(list) = self.ids.get(&number).and_then(|&id| self.tree.acls.find(id)) {
+            let list = super::AclRef::clone(list);
             return Ok(self.tree.acls.acquire(&list));
         }
         let acl =
@@ -93,15 +94,20 @@ impl Loader {
         if id == NodeId::ROOT || tree.node(id).num_children() > 0 {
             // Its children hang on it already: only what is its own is replaced.
             tree.digest_remove(path, id);
+            tree.unlist_owner(id);
             let old = tree.nodes.get_mut(id);
             let name = String::from_utf8_lossy(old.content.name()).into_owned();
+            let old_len = old.content.data_len();
             old.content = super::Content::new(&name, node.data);
             old.set_stat(&node.stat);
             if let Some(extra) = &mut old.extra {
                 extra.crc = None;
             }
             let released = std::mem::replace(&mut old.acl, acl);
+            tree.data_size +=
+                super::size_of_node("", node.data.map_or(0, <[u8]>::len)) - super::size_of_node("", old_len);
             tree.acls.release(released);
+            tree.list_owner(id);
             tree.digest_add(path, id);
             return Ok(());
         }

@@ -229,7 +229,13 @@ impl Tree {
         let slot = u32::try_from(self.nodes.get(parent).children().len()).expect("fewer than 2^32 znodes");
         let id = self.insert_node(parent, slot, name, path, data, acl, stat);
         self.nodes.get_mut(parent).extra_mut().children.push(id);
-        match self.options.owners.read(stat.ephemeral_owner) {
+        self.list_owner(id);
+        id
+    }
+
+    /// Lists a znode under its owner.
+    fn list_owner(&mut self, id: NodeId) {
+        match self.node(id).owner() {
             Owner::Nobody => {}
             Owner::Container => {
                 self.containers.insert(id);
@@ -241,7 +247,24 @@ impl Tree {
                 self.ephemerals.entry(session).or_default().insert(id);
             }
         }
-        id
+    }
+
+    /// Takes a znode off its owner's list.
+    fn unlist_owner(&mut self, id: NodeId) {
+        match self.node(id).owner() {
+            Owner::Nobody => {}
+            Owner::Container => {
+                self.containers.remove(&id);
+            }
+            Owner::Ttl(_) => {
+                self.ttls.remove(&id);
+            }
+            Owner::Session(session) => {
+                if let Some(ids) = self.ephemerals.get_mut(&session) {
+                    ids.remove(&id);
+                }
+            }
+        }
     }
 
     #[expect(clippy::too_many_arguments, reason = "the one place where a node comes to be")]
@@ -271,6 +294,7 @@ impl Tree {
     fn remove_node(&mut self, path: &str, id: NodeId) {
         assert!(self.nodes.get(id).children().is_empty(), "a znode with children is not deleted: {path}");
         self.digest_remove(path, id);
+        self.unlist_owner(id);
         let node = self.nodes.remove(id);
         self.index.remove(node.hash, id);
         let siblings = &mut self.nodes.get_mut(node.parent).extra_mut().children;
@@ -280,20 +304,6 @@ impl Tree {
         }
         self.acls.release(node.acl);
         self.data_size -= size_of_node(path, node.content.data_len());
-        match self.options.owners.read(node.owner()) {
-            Owner::Nobody => {}
-            Owner::Container => {
-                self.containers.remove(&id);
-            }
-            Owner::Ttl(_) => {
-                self.ttls.remove(&id);
-            }
-            Owner::Session(session) => {
-                if let Some(ids) = self.ephemerals.get_mut(&session) {
-                    ids.remove(&id);
-                }
-            }
-        }
     }
 
     /// The digest of one node as it is now. Keeps the CRC of path and data for the next time if there is a place.
@@ -445,3 +455,6 @@ impl<'t> NodeRef<'t> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

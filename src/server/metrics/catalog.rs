@@ -1,4 +1,6 @@
-//! The names, once each: what is counted, and what is printed though it is never counted here.
+//! The names, once each: what is counted, and what is printed though it is never counted here ([`ABSENT`]).
+//!
+//! One summary of the official server is left out: `jvm_pause_time_ms`, the pauses of its Java virtual machine.
 
 /// Declares figures: a type with a variant for each, and its name in `mntr`.
 macro_rules! figures {
@@ -249,7 +251,20 @@ pub(super) const ABSENT: &[Absent] = &[
     },
 ];
 
-/// What the official server prints and this one leaves out: only a Java process has it.
 #[cfg(test)]
-pub(super) const LEFT_OUT: &[(&str, &str)] =
-    &[("jvm_pause_time_ms", "pauses of the Java virtual machine; off by default there")];
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn each_name_stands_once() {
+        let counted = Count::ALL.iter().map(|id| id.name());
+        let counted = counted.chain(Basic::ALL.iter().map(|id| id.name()));
+        let counted = counted.chain(Detailed::ALL.iter().map(|id| id.name()));
+        let absent =
+            ABSENT.iter().flat_map(|part| [part.counts, part.basics, part.detailed]).flatten().copied();
+        let names: Vec<&str> = counted.chain(absent).collect();
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
+        assert!(ABSENT.iter().all(|part| !part.reason.is_empty()));
+    }
+}

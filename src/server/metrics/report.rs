@@ -134,12 +134,12 @@ fn of_workers(hub: &Hub) -> Vec<Entry> {
     ]
 }
 
-/// The data. The root counts twice, as in the official server.
+/// The data. The root counts twice, as in the official server, once with an empty path.
 fn of_node(node: &Node, tree: &Tree) -> Vec<Entry> {
     vec![
         Entry::gauge("znode_count", whole(tree.node_count() + 1)),
         Entry::gauge("ephemerals_count", whole(tree.ephemeral_count())),
-        Entry::gauge("approximate_data_size", tree.data_size()),
+        Entry::gauge("approximate_data_size", tree.data_size() + 1),
         Entry::gauge("global_sessions", whole(node.sessions().len())),
         Entry::gauge("local_sessions", 0),
     ]

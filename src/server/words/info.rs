@@ -1,12 +1,13 @@
 //! `conf`, `dirs`, `envi`, and the hash of `hash`: what is fixed, and what the file system knows.
 
-use super::{super::hub::Hub, server::VERSION};
+use super::{
+    super::{hub::Hub, start::VERSION_DIR},
+    server::VERSION,
+};
 use oxkeeper_codec::Zxid;
 use parking_lot::Mutex;
 use std::{collections::VecDeque, fmt::Write, path::Path};
 
-/// Folder of logs and snapshots within their directories.
-const VERSION_DIR: &str = "version-2";
 /// Digests kept.
 const DIGESTS: usize = 1024;
 
@@ -42,7 +43,7 @@ fn size_of(dir: &Path) -> u64 {
     entries.flatten().filter_map(|entry| entry.metadata().ok()).map(|file| file.len()).sum()
 }
 
-/// The environment: the keys of the official server that are not Java's, in its order.
+/// The environment: the keys of the official server that are not Java's (but for one), in its order.
 pub(super) fn envi() -> String {
     let system = rustix::system::uname();
     let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
@@ -51,6 +52,8 @@ pub(super) fn envi() -> String {
     let pairs = [
         ("zookeeper.version", VERSION.to_owned()),
         ("host.name", text(system.nodename())),
+        // Scripts look for this one; the other Java keys are left out.
+        ("java.version", "none".to_owned()),
         ("os.name", text(system.sysname())),
         ("os.arch", arch(&text(system.machine()))),
         ("os.version", text(system.release())),

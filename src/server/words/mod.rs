@@ -17,7 +17,7 @@ mod watches;
 use super::ask::{Ask, NoAnswer};
 use super::{
     conn::Phase,
-    frames::{Pace, take_output},
+    frames::Pace,
     hub::{Hub, Mail, Shard},
     metrics::Count,
     stats::WorkerStats,
@@ -76,12 +76,12 @@ pub(super) fn run(
     worker.stats().sheet.count(Count::BytesReceived).add(4);
     if !enabled {
         let notice = format!("{} is not executed because it is not in the whitelist.\n", word.name());
-        finish(worker.stats(), state, id, notice.as_bytes());
+        finish(worker.stats(), state, id, notice);
         return Some(Pace::Wait);
     }
     tracing::debug!(peer = %conn.peer, word = word.name(), "four-letter word");
     if let Some(text) = at_once(&worker.hub, guard.tree(), word, mask) {
-        finish(worker.stats(), state, id, text.as_bytes());
+        finish(worker.stats(), state, id, text);
     } else {
         conn.phase = Phase::Answering;
         in_time(Arc::clone(&worker.hub), worker.index, id, word);
@@ -115,7 +115,7 @@ fn in_time(hub: Arc<Hub>, worker: usize, id: ConnId, word: FourLetterWord) {
         });
         let own = Arc::clone(&hub);
         let send = move |state: &mut State, _: &mut Shard| {
-            finish(&own.workers[worker].stats, state, id, text.as_bytes());
+            finish(&own.workers[worker].stats, state, id, text);
         };
         hub.post(worker, Mail::Query(Box::new(send)));
     }));
@@ -145,12 +145,11 @@ fn answer(ask: &Ask<'_>, word: FourLetterWord) -> Result<String, NoAnswer> {
     }
 }
 
-/// Sends the answer, then closes the connection.
-fn finish(stats: &WorkerStats, state: &mut State, id: ConnId, text: &[u8]) {
-    let mut output = take_output(state, id);
-    output.extend_from_slice(text);
+/// Sends the answer, then closes the connection. The text may be long, so it is not copied.
+fn finish(stats: &WorkerStats, state: &mut State, id: ConnId, text: String) {
     let Some(conn) = state.conn_by_id(id) else { return };
-    conn.output = output;
+    debug_assert!(conn.output.is_empty(), "nothing is sent before a word");
+    conn.output = text.into_bytes();
     conn.phase = Phase::Closing;
     conn.stats.sent += 1;
     stats.sent.add(1);

@@ -2,6 +2,9 @@
 //!
 //! Each worker is asked for a few thousand watches at a time, under its own lock only. A watch that comes or goes
 //! between two steps may be missed, or shown though it is gone.
+//!
+//! What a step costs besides: it passes over what the steps before have shown, and `wchc` sorts the numbers of the
+//! connections that watch something (about 5 ms for 100,000 of them on one worker).
 
 use super::super::{
     ask::{Ask, NoAnswer, Slice},
@@ -19,7 +22,7 @@ use std::{
 /// Watches that one step copies.
 const WATCHES_A_STEP: usize = 8192;
 /// Paths that one step of counting looks at.
-const PATHS_A_STEP: usize = 1 << 16;
+const PATHS_A_STEP: usize = 1 << 14;
 
 /// The figures.
 pub(super) fn wchs(ask: &Ask<'_>) -> Result<String, NoAnswer> {

@@ -1,0 +1,327 @@
+//! The bodies of the fuzz targets: ordinary functions, so that `cargo test` replays the corpora on a stable compiler.
+//! Each takes any bytes and must not panic; where something comes back, it must be what went in.
+
+use bytes::Bytes;
+use oxkeeper::{
+    auth::{AuthConfig, Identities},
+    config::Config,
+    node::{Action, ContainerRules, Delivery, Entry, Event, Node, NodeOptions, Now, Request},
+    processor::{
+        Processor, Proposal, Rules,
+        read::{self, Asker},
+    },
+    recovery::Rebuild,
+    session::{ConnId, TimeoutBounds},
+    storage::{LogReader, MemoryDisk, RecoveryOptions, recover},
+    tree::{OwnerRules, Tree, TreeOptions},
+};
+use oxkeeper_codec::{
+    Decode, Encode, OpCode, Reader, SessionId, Zxid,
+    frame::next_frame,
+    records::{ConnectRequest, RequestHeader},
+    request::{Handshake, decode_multi, decode_multi_read},
+    txn::LoggedTxn,
+};
+
+const OPTIONS: TreeOptions = TreeOptions {
+    owners: OwnerRules { extended_types: true, emulate_353: false },
+    digest: true,
+    hash_seed: 1,
+};
+
+/// The first packet of a connection.
+pub fn handshake(data: &[u8]) {
+    if let Ok(handshake) = Handshake::from_slice(data) {
+        let again = handshake.request.to_vec();
+        assert_eq!(Handshake::from_slice(&again).map(|again| again.request), Ok(handshake.request));
+    }
+}
+
+/// One request: as a read it is answered, as a write it becomes a transaction that applies.
+pub fn request(data: &[u8]) {
+    let Ok(header) = RequestHeader::from_slice(data) else { return };
+    let body = Bytes::copy_from_slice(&data[8..]);
+    let (mut tree, mut processor) = small_tree();
+    let identities = Identities::none();
+    let asker = Asker { session: SessionId(1), identities: &identities, auth: &AuthConfig::default() };
+    let mut out = Vec::new();
+    read::answer(&tree, asker, &header, &body, &mut out);
+    assert!(out.len() >= 20, "an answer has a length and a header");
+    let proposal = Proposal {
+        zxid: tree.last_zxid().next(),
+        time_ms: 5,
+        session: SessionId(1),
+        xid: header.xid,
+        identities: &identities,
+        session_is_live: true,
+    };
+    if oxkeeper::node::is_write(header.op)
+        && header.op != OpCode::CLOSE_SESSION
+        && let Ok(logged) = processor.prepare(&tree, header.op, &body, &proposal)
+    {
+        txn_comes_back(&logged);
+        tree.apply(&logged, &mut (), &mut Vec::new());
+        assert!(tree.digest_matches(&logged), "the digest was foreseen: {logged:?}");
+        processor.applied(&tree, tree.last_zxid());
+        tree.check();
+    }
+}
+
+/// A tree with a few znodes, and its processor.
+fn small_tree() -> (Tree, Processor) {
+    let mut tree = Tree::new(OPTIONS);
+    let rules = Rules { extended_types: true, list_closed_ephemerals: true, ..Rules::default() };
+    let mut processor = Processor::new(rules, &tree);
+    for (path, flags) in [("/a", 0), ("/a/b", 0), ("/e", 1), ("/zookeeper/quota/a", 0)] {
+        let acl = Some(tree.get("/").map(|root| root.acl().to_vec()).unwrap_or_default());
+        let create = oxkeeper_codec::records::CreateRequest { path: path.into(), data: None, acl, flags };
+        let proposal = Proposal {
+            zxid: tree.last_zxid().next(),
+            time_ms: 1,
+            session: SessionId(1),
+            xid: 0,
+            identities: &Identities::none(),
+            session_is_live: true,
+        };
+        if let Ok(logged) = processor.prepare(&tree, OpCode::CREATE, &create.to_vec().into(), &proposal) {
+            tree.apply(&logged, &mut (), &mut Vec::new());
+            processor.applied(&tree, tree.last_zxid());
+        }
+    }
+    (tree, processor)
+}
+
+/// The body of a log entry.
+pub fn txn(data: &[u8]) {
+    if let Ok(logged) = LoggedTxn::from_bytes(&Bytes::copy_from_slice(data)) {
+        txn_comes_back(&logged);
+        let (mut tree, _) = small_tree();
+        tree.apply(&logged, &mut (), &mut Vec::new());
+    }
+}
+
+fn txn_comes_back(logged: &LoggedTxn) {
+    let mut body = Vec::new();
+    logged.encode(&mut body);
+    let again = LoggedTxn::from_bytes(&body.into()).expect("what is encoded decodes");
+    assert_eq!(again, *logged);
+}
+
+/// The operations of a multi and of a multi-read.
+pub fn multi(data: &[u8]) {
+    let shared = Bytes::copy_from_slice(data);
+    let _ = decode_multi(&mut Reader::shared(&shared));
+    let _ = decode_multi_read(&mut Reader::new(data));
+}
+
+/// A stream of frames.
+pub fn frame(data: &[u8]) {
+    let mut at = 0;
+    while let Ok(Some(body)) = next_frame(data, at, 1 << 16) {
+        assert!(body.start == at + 4 && body.end <= data.len());
+        at = body.end;
+    }
+}
+
+/// A log, alone and as what a server finds beside its first snapshot.
+pub fn log_file(data: &[u8]) {
+    if let Ok(mut reader) = LogReader::new(data) {
+        while let Ok(Some(entry)) = reader.next_entry() {
+            assert!(!entry.body.is_empty());
+            let _ = entry.decode();
+        }
+    }
+    let disk = MemoryDisk::new("/fuzz");
+    disk.put("log.1", data);
+    load(&disk, true);
+}
+
+/// A snapshot; the first byte says how it is packed.
+pub fn snapshot_file(data: &[u8]) {
+    let Some((packing, content)) = data.split_first() else { return };
+    let name = ["snapshot.0", "snapshot.0.gz", "snapshot.0.snappy"][usize::from(packing % 3)];
+    let disk = MemoryDisk::new("/fuzz");
+    disk.put(name, content);
+    load(&disk, false);
+}
+
+fn load(disk: &MemoryDisk, trust_empty_snapshot: bool) {
+    let mut rebuild = Rebuild::new(OPTIONS);
+    if recover(disk, disk, RecoveryOptions { trust_empty_snapshot }, &mut rebuild).is_ok() {
+        let (tree, _) = rebuild.finish();
+        tree.check();
+    }
+}
+
+/// A configuration.
+pub fn zoo_cfg(data: &[u8]) {
+    let text: String = data.iter().map(|&byte| char::from(byte)).collect();
+    if let Err(error) = Config::parse("zoo.cfg", &text, &[]) {
+        assert!(!error.to_string().is_empty());
+    }
+}
+
+/// A node, and what it must keep.
+struct Driven {
+    node: Node,
+    tree: Tree,
+    now_ms: i64,
+    log_fails: bool,
+    /// What was appended while the log took it.
+    durable: Zxid,
+    sessions: [Option<SessionId>; 4],
+}
+
+/// Any sequence of events. A step is a byte for the kind, one for the connection, and what the kind takes.
+pub fn node(data: &[u8]) {
+    let tree = Tree::new(OPTIONS);
+    let options = NodeOptions {
+        rules: Rules { extended_types: true, list_closed_ephemerals: true, ..Rules::default() },
+        tick_ms: 100,
+        timeouts: TimeoutBounds { min_ms: 100, max_ms: 1000 },
+        containers: ContainerRules { interval_ms: 100, max_per_minute: 60_000, never_used_ms: 0 },
+        server_id: 1,
+    };
+    let node = Node::new(options, &tree, [], Now { elapsed_ms: 0, wall_ms: 0 });
+    let durable = tree.last_zxid();
+    let mut driven = Driven { node, tree, now_ms: 0, log_fails: false, durable, sessions: [None; 4] };
+    let mut rest = data;
+    while let [kind, conn, more @ ..] = rest {
+        rest = driven.step(*kind, *conn, more);
+    }
+    driven.finish();
+}
+
+impl Driven {
+    /// One step; what is left of the input.
+    fn step<'a>(&mut self, kind: u8, conn: u8, rest: &'a [u8]) -> &'a [u8] {
+        let slot = usize::from(conn % 4);
+        let id = ConnId(u64::from(conn % 4));
+        match kind % 8 {
+            0 => self.connect(slot, id),
+            1 | 2 => return self.op(slot, id, rest),
+            3 => self.persist(),
+            4 => self.apply(usize::from(conn)),
+            5 => self.tick(i64::from(conn)),
+            6 => self.snapshot(usize::from(conn)),
+            _ if self.log_fails => {
+                self.log_fails = false;
+                self.persist();
+                self.event(Event::LogRecovered);
+            }
+            _ => {
+                self.log_fails = true;
+                self.event(Event::LogFailed);
+            }
+        }
+        rest
+    }
+
+    fn now(&self) -> Now {
+        Now { elapsed_ms: self.now_ms, wall_ms: 1_700_000_000_000 + self.now_ms }
+    }
+
+    fn event(&mut self, event: Event) {
+        for action in self.node.step(self.now(), &self.tree, event) {
+            match action {
+                Action::Append(batch) => {
+                    for (zxid, body) in batch.entries() {
+                        assert!(zxid <= self.node.last_proposed());
+                        txn_comes_back(&LoggedTxn::from_bytes(&Bytes::copy_from_slice(body)).expect("ours"));
+                    }
+                }
+                Action::Deliver(deliveries) => {
+                    deliveries.iter().for_each(|delivery| self.delivered(delivery))
+                }
+            }
+        }
+    }
+
+    fn delivered(&mut self, delivery: &Delivery) {
+        let slot = usize::try_from(delivery.conn().0).expect("small");
+        self.sessions[slot] = match delivery {
+            Delivery::Connected { session, .. } => Some(*session),
+            Delivery::Refuse(..) | Delivery::Close(_) => None,
+        };
+    }
+
+    fn connect(&mut self, slot: usize, conn: ConnId) {
+        let session_id = self.sessions[slot].unwrap_or_default();
+        let request = ConnectRequest {
+            protocol_version: 0,
+            last_zxid_seen: Zxid::ZERO,
+            time_out: 500,
+            session_id,
+            passwd: Some(Bytes::copy_from_slice(&oxkeeper::session::password(session_id))),
+            read_only: false,
+        };
+        let handshake = Handshake { request, has_read_only: true };
+        self.event(Event::Requests(vec![Request::Connect { conn, handshake }]));
+    }
+
+    /// Op code, length and body come from the input.
+    fn op<'a>(&mut self, slot: usize, conn: ConnId, rest: &'a [u8]) -> &'a [u8] {
+        let [op, len, rest @ ..] = rest else { return &[] };
+        let (body, rest) = rest.split_at(usize::from(*len).min(rest.len()));
+        let op = if *op == 255 { OpCode::CLOSE_SESSION } else { OpCode(i32::from(*op)) };
+        let header = RequestHeader { xid: 1, op };
+        let session = self.sessions[slot].unwrap_or(SessionId(9));
+        let (body, identities) = (Bytes::copy_from_slice(body), Identities::none());
+        self.event(Event::Requests(vec![Request::Op { conn, session, header, body, identities }]));
+        rest
+    }
+
+    fn persist(&mut self) {
+        if !self.log_fails {
+            self.durable = self.node.last_proposed();
+            self.event(Event::Persisted(self.durable));
+        }
+    }
+
+    fn apply(&mut self, limit: usize) {
+        let batch = self.node.apply(&mut self.tree, limit);
+        assert!(batch.digest_mismatches.is_empty(), "digests were foreseen");
+        assert!(self.tree.last_zxid() <= self.durable, "nothing is applied before it is durable");
+        for entry in &batch.entries {
+            match entry {
+                Entry::Connected { conn, session, .. } => {
+                    self.sessions[usize::try_from(conn.0).expect("small")] = Some(*session);
+                }
+                Entry::Close { conn } => self.sessions[usize::try_from(conn.0).expect("small")] = None,
+                _ => {}
+            }
+        }
+    }
+
+    fn tick(&mut self, by_ms: i64) {
+        self.now_ms += by_ms;
+        let due = self.node.due_sessions(self.now());
+        let heard = due.into_iter().filter(|session| session.0 % 2 == 0);
+        let heard = heard.map(|session| (session, self.now_ms)).collect();
+        self.event(Event::Tick(heard));
+    }
+
+    fn snapshot(&mut self, budget: usize) {
+        if self.node.snapshot().is_none() {
+            self.node.begin_snapshot(&self.tree);
+        }
+        if let Some(snapshotter) = self.node.snapshot()
+            && snapshotter.advance(&self.tree, budget)
+        {
+            snapshotter.take();
+            self.node.end_snapshot();
+        }
+    }
+
+    fn finish(&mut self) {
+        if self.log_fails {
+            self.step(7, 0, &[]);
+        }
+        self.persist();
+        while self.node.can_apply() {
+            self.apply(16);
+        }
+        assert_eq!(self.tree.last_zxid(), self.node.last_proposed(), "nothing is stuck");
+        self.tree.check();
+    }
+}

@@ -1,0 +1,140 @@
+//! What the simulator found, as small cases.
+
+use super::*;
+use crate::{auth::Identities, processor::read, tree::TreeOptions};
+use bytes::Bytes;
+use oxkeeper_codec::{
+    Decode, Encode, OpCode,
+    records::{ConnectRequest, ConnectResponse, GetDataRequest, ReplyHeader, RequestHeader, SetDataRequest},
+    request::Handshake,
+};
+
+const CONN: ConnId = ConnId(1);
+
+fn at(ms: i64) -> Now {
+    Now { elapsed_ms: ms, wall_ms: 1_700_000_000_000 + ms }
+}
+
+/// A node with one open session, and its tree.
+struct Server {
+    node: Node,
+    tree: Tree,
+    session: SessionId,
+}
+
+impl Server {
+    fn new() -> Self {
+        let tree = Tree::new(TreeOptions::default());
+        let options = NodeOptions {
+            rules: Rules::default(),
+            tick_ms: 1000,
+            timeouts: TimeoutBounds { min_ms: 2000, max_ms: 9000 },
+            containers: ContainerRules { interval_ms: 60_000, max_per_minute: 10, never_used_ms: 0 },
+            server_id: 1,
+        };
+        let node = Node::new(options, &tree, [], at(0));
+        let mut server = Self { node, tree, session: SessionId(0) };
+        server.connect(CONN);
+        server
+    }
+
+    fn connect(&mut self, conn: ConnId) {
+        let request = ConnectRequest {
+            protocol_version: 0,
+            last_zxid_seen: Zxid::ZERO,
+            time_out: 4000,
+            session_id: SessionId(0),
+            passwd: None,
+            read_only: false,
+        };
+        let handshake = Handshake { request, has_read_only: true };
+        self.step(Event::Requests(vec![Request::Connect { conn, handshake }]));
+        self.step(Event::Persisted(self.node.last_proposed()));
+        let batch = self.node.apply(&mut self.tree, 10);
+        self.session = ConnectResponse::from_slice(&batch.bytes[4..]).unwrap().session_id;
+    }
+
+    fn step(&mut self, event: Event) -> Vec<Action> {
+        self.node.step(at(0), &self.tree, event)
+    }
+
+    fn op(&self, xid: i32, op: OpCode, body: Vec<u8>) -> Request {
+        let header = RequestHeader { xid, op };
+        Request::Op {
+            conn: CONN,
+            session: self.session,
+            header,
+            body: body.into(),
+            identities: Identities::none(),
+        }
+    }
+
+    fn set(&self, xid: i32) -> Request {
+        self.op(xid, OpCode::SET_DATA, SetDataRequest { path: "/".into(), data: None, version: -1 }.to_vec())
+    }
+
+    fn get(&self, xid: i32) -> Request {
+        assert!(read::is_read(OpCode::GET_DATA));
+        self.op(xid, OpCode::GET_DATA, GetDataRequest { path: "/".into(), watch: false }.to_vec())
+    }
+
+    /// Xids of what is answered now.
+    fn answered(&mut self) -> Vec<i32> {
+        let mut xids = Vec::new();
+        while self.node.can_apply() {
+            let batch = self.node.apply(&mut self.tree, 1);
+            for entry in &batch.entries {
+                if let Entry::Reply { frame, .. } = entry {
+                    xids.push(ReplyHeader::from_slice(&batch.bytes[frame.start + 4..]).unwrap().xid);
+                }
+            }
+        }
+        xids
+    }
+}
+
+#[test]
+fn while_the_log_takes_nothing_answers_keep_the_order_of_requests() {
+    // A refused write was answered at once, and overtook the read before it.
+    let mut server = Server::new();
+    let stuck =
+        server.op(1, OpCode::SET_DATA, SetDataRequest { path: "/".into(), data: None, version: -1 }.to_vec());
+    server.step(Event::Requests(vec![stuck]));
+    assert!(matches!(server.step(Event::LogFailed)[..], [Action::Deliver(_)]), "who waits is cut off");
+    let requests = vec![server.set(2), server.get(3), server.set(4)];
+    assert!(server.step(Event::Requests(requests)).is_empty());
+    assert_eq!(server.answered(), [2, 3, 4]);
+    server.step(Event::Requests(vec![server.get(5)]));
+    server.step(Event::Persisted(server.node.last_proposed()));
+    server.step(Event::LogRecovered);
+    let requests = vec![server.set(6), server.get(7)];
+    server.step(Event::Requests(requests));
+    assert_eq!(server.answered(), [5]);
+    server.step(Event::Persisted(server.node.last_proposed()));
+    assert_eq!(server.answered(), [6, 7]);
+}
+
+#[test]
+fn while_the_log_takes_nothing_ticks_are_a_tick_apart() {
+    let mut server = Server::new();
+    server.step(Event::LogFailed);
+    let late = at(100_000);
+    assert!(server.node.next_tick_ms() < late.elapsed_ms);
+    server.node.step(late, &server.tree, Event::Tick(Vec::new()));
+    assert_eq!(server.node.next_tick_ms(), late.elapsed_ms + 1000);
+    assert_eq!(server.node.sessions().len(), 1, "nobody expires meanwhile");
+}
+
+#[test]
+fn entries_of_a_batch_are_the_transactions_proposed() {
+    let mut server = Server::new();
+    let requests = vec![server.set(1), server.set(2)];
+    let actions = server.step(Event::Requests(requests));
+    let [Action::Append(batch)] = &actions[..] else { panic!("{actions:?}") };
+    for (zxid, body) in batch.entries() {
+        let logged = LoggedTxn::from_bytes(&Bytes::copy_from_slice(body)).unwrap();
+        assert_eq!((logged.header.zxid, logged.header.client_id), (zxid, server.session));
+    }
+    assert_eq!(batch.len(), 2);
+    assert!(!server.node.can_apply(), "nothing is applied before it is durable");
+}

@@ -1,0 +1,200 @@
+//! One directory of one node: a [`MemoryDisk`] whose power can fail at any operation, and broken variants of it.
+//!
+//! Once the power has failed every operation fails; [`NodeDisk::crash`] decides what was stored, and the power is
+//! back. So a crash inside of a commit or of a snapshot is just a number of operations.
+
+use oxkeeper::storage::{Disk, FileEntry, LogFile, MemoryDisk, StreamFile, memory::Faults};
+use std::{
+    io,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+/// The power supply, shared by the disks of a node.
+#[derive(Debug, Default)]
+struct Power {
+    /// Operations until it fails.
+    ops_left: Option<i64>,
+    is_down: bool,
+    /// Broken variant: syncs do nothing, and say that all is well.
+    skips_syncs: bool,
+}
+
+/// The directory.
+#[derive(Debug, Clone)]
+pub(crate) struct NodeDisk {
+    memory: MemoryDisk,
+    power: Arc<Mutex<Power>>,
+}
+
+impl NodeDisk {
+    /// An empty directory.
+    pub(crate) fn new(dir: &str) -> Self {
+        Self { memory: MemoryDisk::new(dir), power: Arc::default() }
+    }
+
+    /// Another directory of the same node.
+    pub(crate) fn beside(&self, dir: &str) -> Self {
+        Self { memory: MemoryDisk::new(dir), power: Arc::clone(&self.power) }
+    }
+
+    fn power(&self) -> MutexGuard<'_, Power> {
+        self.power.lock().unwrap()
+    }
+
+    /// Broken variant: from now on syncs do nothing.
+    pub(crate) fn skip_syncs(&self) {
+        self.power().skips_syncs = true;
+    }
+
+    /// The power fails after so many operations.
+    pub(crate) fn fail_after(&self, ops: i64) {
+        self.power().ops_left = Some(ops);
+    }
+
+    /// The power does not fail after all.
+    pub(crate) fn keep_power(&self) {
+        self.power().ops_left = None;
+    }
+
+    /// The power fails now.
+    pub(crate) fn power_off(&self) {
+        self.power().is_down = true;
+    }
+
+    /// Whether the power has failed.
+    pub(crate) fn is_down(&self) -> bool {
+        self.power().is_down
+    }
+
+    /// The power is back: what was not synced is lost, torn or kept.
+    pub(crate) fn crash(&self, seed: u64) {
+        self.memory.crash(seed);
+        let mut power = self.power();
+        power.is_down = false;
+        power.ops_left = None;
+    }
+
+    /// What the disk does wrong while the power is there.
+    pub(crate) fn set_faults(&self, faults: Faults) {
+        self.memory.set_faults(faults);
+    }
+
+    /// Bytes in use.
+    pub(crate) fn used(&self) -> usize {
+        self.memory.used()
+    }
+
+    /// One operation: whether there is power for it.
+    fn op(&self) -> io::Result<()> {
+        let mut power = self.power();
+        if let Some(left) = &mut power.ops_left {
+            *left -= 1;
+            let is_down = *left < 0;
+            power.is_down |= is_down;
+        }
+        if power.is_down { Err(io::Error::other("the power has failed")) } else { Ok(()) }
+    }
+}
+
+impl Disk for NodeDisk {
+    fn dir(&self) -> &Path {
+        self.memory.dir()
+    }
+
+    fn list(&self) -> io::Result<Vec<FileEntry>> {
+        self.memory.list()
+    }
+
+    fn read(&self, name: &str) -> io::Result<bytes::Bytes> {
+        self.memory.read(name)
+    }
+
+    fn read_range(&self, name: &str, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        self.memory.read_range(name, offset, len)
+    }
+
+    fn create_log(&self, name: &str) -> io::Result<Box<dyn LogFile>> {
+        self.op()?;
+        Ok(Box::new(PoweredLog { disk: self.clone(), file: self.memory.create_log(name)? }))
+    }
+
+    fn create_stream(&self, name: &str) -> io::Result<Box<dyn StreamFile>> {
+        self.op()?;
+        Ok(Box::new(PoweredStream { disk: self.clone(), file: self.memory.create_stream(name)? }))
+    }
+
+    fn truncate(&self, name: &str, len: u64) -> io::Result<()> {
+        self.op()?;
+        self.memory.truncate(name, len)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.op()?;
+        self.memory.rename(from, to)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.op()?;
+        self.memory.remove(name)
+    }
+
+    fn sync_dir(&self) -> io::Result<()> {
+        self.op()?;
+        self.memory.sync_dir()
+    }
+}
+
+/// A log of a [`NodeDisk`].
+#[derive(Debug)]
+struct PoweredLog {
+    disk: NodeDisk,
+    file: Box<dyn LogFile>,
+}
+
+impl LogFile for PoweredLog {
+    fn allocate(&mut self, new_len: u64) -> io::Result<()> {
+        self.disk.op()?;
+        self.file.allocate(new_len)
+    }
+
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.disk.op()?;
+        self.file.write_at(offset, bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<Duration> {
+        self.disk.op()?;
+        if self.disk.power().skips_syncs { Ok(Duration::ZERO) } else { self.file.sync() }
+    }
+
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        self.disk.op()?;
+        self.file.truncate(len)
+    }
+
+    fn trim(&mut self, len: u64) -> io::Result<()> {
+        self.disk.op()?;
+        self.file.trim(len)
+    }
+}
+
+/// A stream of a [`NodeDisk`].
+#[derive(Debug)]
+struct PoweredStream {
+    disk: NodeDisk,
+    file: Box<dyn StreamFile>,
+}
+
+impl StreamFile for PoweredStream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.disk.op()?;
+        self.file.write(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.disk.op()?;
+        if self.disk.power().skips_syncs { Ok(()) } else { self.file.sync() }
+    }
+}

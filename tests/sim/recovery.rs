@@ -1,0 +1,82 @@
+//! Starting from what the disks hold, as `src/server/start.rs` does.
+
+use super::{check::TREE_OPTIONS, disk::NodeDisk, variant::Variant};
+use oxkeeper::{
+    recovery::Rebuild,
+    storage::{
+        Compression, Recovered, RecoveryOptions, RecoverySink, SnapshotTail, SnapshotVisitor, SnapshotWriter,
+        StoreError, ZxidDigest, recover, repair,
+    },
+    tree::{Snapshotter, Tree},
+};
+use oxkeeper_codec::{
+    SessionId, Zxid,
+    file::DIGEST_VERSION,
+    records::{Acl, DataNode},
+    txn::LoggedTxn,
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Broken variant: does not hear of the sessions of a snapshot.
+struct Forgetful<'a>(&'a mut Rebuild);
+
+impl SnapshotVisitor for Forgetful<'_> {
+    fn session(&mut self, _: SessionId, _: i32) {}
+
+    fn acl(&mut self, id: i64, acl: Vec<Acl>) {
+        self.0.acl(id, acl);
+    }
+
+    fn node(&mut self, path: &str, node: DataNode<'_>) -> Result<(), String> {
+        self.0.node(path, node)
+    }
+}
+
+impl RecoverySink for Forgetful<'_> {
+    fn restart(&mut self) {
+        self.0.restart();
+    }
+
+    fn snapshot_end(&mut self, zxid: Zxid, tail: SnapshotTail) {
+        self.0.snapshot_end(zxid, tail);
+    }
+
+    fn txn(&mut self, txn: LoggedTxn) -> Result<(), String> {
+        self.0.txn(txn)
+    }
+}
+
+/// What the disks hold.
+pub(crate) type Loaded = (Tree, BTreeMap<SessionId, i32>, Recovered);
+
+/// Reads what is there; on empty disks, writes the first snapshot. `None`: the disk or the power fails.
+pub(crate) fn load(snap: &NodeDisk, log: &NodeDisk, variant: Variant) -> Option<Loaded> {
+    let mut rebuild = Rebuild::new(TREE_OPTIONS);
+    let options = RecoveryOptions::default();
+    let recovered = if variant == Variant::SessionForgotten {
+        recover(snap, log, options, &mut Forgetful(&mut rebuild))
+    } else {
+        recover(snap, log, options, &mut rebuild)
+    };
+    let recovered = recovered.unwrap_or_else(|error| panic!("the data is refused after a crash: {error}"));
+    assert!(recovered.rejected.is_empty(), "every snapshot is whole: {:?}", recovered.rejected);
+    assert!(rebuild.digest_mismatches.is_empty(), "digests of files and trees agree");
+    // A disk that fails is no reason not to start.
+    let _ = repair(snap, log, &recovered.repairs);
+    let (tree, sessions) = rebuild.finish_keeping_orphans();
+    assert_eq!(tree.last_zxid(), recovered.last_zxid);
+    if recovered.is_empty() && write_first_snapshot(snap, &tree).is_err() {
+        return None;
+    }
+    Some((tree, sessions, recovered))
+}
+
+fn write_first_snapshot(disk: &NodeDisk, tree: &Tree) -> Result<(), StoreError> {
+    let mut snapshotter = Snapshotter::begin(tree, std::iter::empty());
+    while !snapshotter.advance(tree, usize::MAX) {}
+    let zxid = tree.last_zxid();
+    let digest = ZxidDigest { zxid, version: DIGEST_VERSION, digest: tree.digest().cast_signed() };
+    let mut writer = SnapshotWriter::create(Arc::new(disk.clone()), zxid, Compression::None)?;
+    writer.write(&snapshotter.take())?;
+    writer.finish(&SnapshotTail { digest: Some(digest), last_zxid: Some(zxid) }).map(drop)
+}
