@@ -3,13 +3,14 @@
 //! [`behaviours`] is the table of behaviours: raw packets go to the official server and to oxkeeper, and the answers
 //! are compared byte for byte ([`transcript`]) with each other and with the checked-in files in `golden/`.
 //!
-//! [`crash`], [`damage`], [`hostile`] and [`ground`] treat oxkeeper badly: it is killed, its power is cut, its disk fills up, its
+//! [`crash`], [`damage`], [`disk`] and [`hostile`] treat oxkeeper badly: it is killed, its power is cut, its disk fills up, its
 //! clients misbehave. They look at promises, not at bytes, so nothing there needs the official server.
 
 pub mod behaviours;
 pub mod client;
 pub mod crash;
 pub mod damage;
+pub mod disk;
 pub mod golden;
 pub mod ground;
 pub mod hostile;

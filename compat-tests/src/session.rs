@@ -118,6 +118,16 @@ impl Session {
         Ok(renewed)
     }
 
+    /// Asks for a session and does not wait for it.
+    ///
+    /// # Errors
+    /// When the server does not take the connection.
+    pub fn open_unanswered(addr: SocketAddr) -> Result<Conn, String> {
+        let mut conn = Conn::open(addr)?;
+        conn.send_packet(&Hello::default().bytes());
+        Ok(conn)
+    }
+
     fn greet(addr: SocketAddr, hello: &Hello) -> Result<Self, String> {
         let mut conn = Conn::open(addr)?;
         conn.send_packet(&hello.bytes());

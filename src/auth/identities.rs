@@ -12,17 +12,21 @@ use std::{net::IpAddr, sync::Arc};
 
 /// What a connection has proven to be. Clones share.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identities(Arc<[Id]>);
+pub struct Identities(Arc<Vec<Id>>);
 
 impl Identities {
+    /// What one connection may have: each is looked at in every check of an ACL, and compared with each new one.
+    /// (The official server sets no bound; no client is known to need a tenth of this.)
+    pub const MAX: usize = 1000;
+
     /// A connection from an address: it has that identity from the start.
     pub fn new(remote: IpAddr) -> Self {
-        Self(Arc::new([ip::identity(remote)]))
+        Self(Arc::new(vec![ip::identity(remote)]))
     }
 
     /// Nobody: a request that no client has made.
     pub fn none() -> Self {
-        Self(Arc::new([]))
+        Self(Arc::new(Vec::new()))
     }
 
     /// The one identity that every ACL lets pass.
@@ -35,13 +39,18 @@ impl Identities {
         if self.0.contains(&id) {
             return false;
         }
-        self.0 = self.0.iter().cloned().chain([id]).collect();
+        Arc::make_mut(&mut self.0).push(id);
         true
     }
 
     /// All of them, oldest first.
     pub fn as_slice(&self) -> &[Id] {
         &self.0
+    }
+
+    /// Whether there is no room for another.
+    pub fn is_full(&self) -> bool {
+        self.0.len() >= Self::MAX
     }
 
     /// Whether one of them is of a scheme.

@@ -63,6 +63,9 @@ pub enum AuthError {
     /// The scheme wants data, and there is none.
     #[error("the authentication data is missing")]
     MissingData,
+    /// The connection has [`Identities::MAX`] of them already.
+    #[error("the connection has too many identities")]
+    TooMany,
 }
 
 /// A scheme with a provider.
@@ -150,6 +153,9 @@ fn key_fits(key: &[u8], offered: &[u8]) -> bool {
 /// Adds the identity that an auth packet proves (`ZooKeeperServer.processPacket`).
 pub fn authenticate(config: &AuthConfig, offer: Offer<'_>, ids: &mut Identities) -> Result<(), AuthError> {
     let Offer { scheme, data, remote, key } = offer;
+    if ids.is_full() {
+        return Err(AuthError::TooMany);
+    }
     match Provider::configured(config, scheme).ok_or(AuthError::UnknownScheme)? {
         Provider::Ip => {
             ids.add(ip::identity(remote));
@@ -228,6 +234,17 @@ mod tests {
             &[("digest", b"bob:secret"), ("digest", b"nobody"), ("digest", b"bob:secret")];
         let expected = ["ip=10.0.0.7", BOB, "digest=nobody:Nl7BemdfMnO8FsdHYa2D8s8HxZo="];
         assert_eq!(accepted(&config, packets), expected);
+    }
+
+    #[test]
+    fn identities_of_a_connection_are_bounded() {
+        let mut ids = Identities::new(REMOTE);
+        let mut add = |n: usize| {
+            let user = format!("user{n}:");
+            authenticate(&AuthConfig::default(), offer("digest", Some(user.as_bytes())), &mut ids)
+        };
+        assert!((1..Identities::MAX).all(|n| add(n).is_ok()));
+        assert_eq!(add(Identities::MAX), Err(AuthError::TooMany));
     }
 
     #[test]

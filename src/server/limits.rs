@@ -12,6 +12,8 @@ pub(super) enum Refused {
     PerAddress(u32),
     /// `maxCnxns`.
     Total(u32),
+    /// The process may have no more descriptors.
+    Descriptors(u32),
 }
 
 /// Counts open connections, and the rate of new sessions.
@@ -19,6 +21,8 @@ pub(super) enum Refused {
 pub(super) struct Limits {
     per_address: Option<u32>,
     total: Option<u32>,
+    /// What the process has descriptors for.
+    descriptors: u32,
     open: Mutex<Open>,
     bucket: Option<Mutex<Bucket>>,
 }
@@ -30,11 +34,17 @@ struct Open {
 }
 
 impl Limits {
-    /// `seed` is for the drops by chance.
-    pub(super) fn new(client: &config::Client, throttle: &config::ConnectionThrottle, seed: u64) -> Self {
+    /// `descriptors`: connections that the process can hold; `seed` is for the drops by chance.
+    pub(super) fn new(
+        client: &config::Client,
+        throttle: &config::ConnectionThrottle,
+        descriptors: u32,
+        seed: u64,
+    ) -> Self {
         Self {
             per_address: client.max_connections_per_address,
             total: client.max_connections,
+            descriptors,
             open: Mutex::default(),
             bucket: throttle.tokens.map(|tokens| Mutex::new(Bucket::new(throttle.clone(), tokens, seed))),
         }
@@ -59,6 +69,9 @@ impl Limits {
             && open.total >= limit
         {
             return Err(Refused::Total(limit));
+        }
+        if open.total >= self.descriptors {
+            return Err(Refused::Descriptors(self.descriptors));
         }
         let here = open.by_address.get(&address).copied().unwrap_or(0);
         if let Some(limit) = self.per_address
@@ -174,8 +187,28 @@ mod tests {
     use std::net::Ipv4Addr;
 
     #[test]
+    fn connections_never_take_the_last_descriptors() {
+        let limits = Limits {
+            per_address: None,
+            total: None,
+            descriptors: 2,
+            open: Mutex::default(),
+            bucket: None,
+        };
+        let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        assert_eq!([limits.open(address), limits.open(address)], [Ok(()), Ok(())]);
+        assert_eq!(limits.open(address), Err(Refused::Descriptors(2)));
+    }
+
+    #[test]
     fn behaviour_18_limits_by_address_and_in_all() {
-        let limits = Limits { per_address: Some(2), total: Some(3), open: Mutex::default(), bucket: None };
+        let limits = Limits {
+            per_address: Some(2),
+            total: Some(3),
+            descriptors: 4,
+            open: Mutex::default(),
+            bucket: None,
+        };
         let [a, b] = [1, 2].map(|n| IpAddr::V4(Ipv4Addr::new(127, 0, 0, n)));
         assert_eq!([limits.open(a), limits.open(a)], [Ok(()), Ok(())]);
         assert_eq!(limits.open(a), Err(Refused::PerAddress(2)));

@@ -159,20 +159,23 @@ impl LogWriter {
     }
 
     fn commit(&mut self, stopping: bool) {
+        let began = clock::now();
         let result = self.log.commit();
         match result {
-            Ok(committed) => self.committed(committed),
+            Ok(committed) => self.committed(committed, clock::now() - began),
             Err(error) => self.recover(&error, stopping),
         }
     }
 
-    fn committed(&self, committed: Committed) {
-        if committed.sync_time >= self.warn_after {
+    /// `took`: a disk that stands still may hold up the write already, and not only the sync.
+    fn committed(&self, committed: Committed, took: Duration) {
+        if took >= self.warn_after && committed.entries > 0 {
             tracing::warn!(
+                commit_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
                 sync_ms = u64::try_from(committed.sync_time.as_millis()).unwrap_or(u64::MAX),
                 entries = committed.entries,
                 bytes = committed.bytes,
-                "syncing the transaction log took long; this holds up every write"
+                "writing and syncing the transaction log took long; this holds up every write"
             );
         }
         if committed.entries > 0 {
@@ -202,10 +205,11 @@ impl LogWriter {
                 return;
             }
             std::thread::sleep(RETRY);
+            let began = clock::now();
             match self.log.retry() {
                 Ok(committed) => {
                     tracing::info!("the transaction log takes writes again");
-                    self.committed(committed);
+                    self.committed(committed, clock::now() - began);
                     self.hub.mailbox.send(Message::LogRecovered);
                     return;
                 }

@@ -19,6 +19,7 @@ mod log_writer;
 mod lop;
 mod mailbox;
 mod metrics;
+mod process;
 mod sequencer;
 mod snapshots;
 mod start;

@@ -8,6 +8,7 @@ use super::{
     log_writer::{LogQueue, LogWriter},
     mailbox::{Mailbox, Message},
     metrics::Basic,
+    process,
     sequencer::{Sequencer, random},
     snapshots::{SnapshotQueue, SnapshotThread, compression},
     stats::ServerStats,
@@ -78,6 +79,7 @@ struct Server {
 impl Server {
     fn start(config: Config) -> Result<Self, ServerError> {
         let clock = Clock::start();
+        let descriptors = process::set_up();
         let disks = open_disks(&config.storage)?;
         let (tree, sessions, recovered) = load(&config, &disks)?;
         let listener = listen(&config.client)?;
@@ -87,7 +89,7 @@ impl Server {
             clock,
             mailbox: Mailbox::default(),
             stats: started(clock.elapsed_ms(), &recovered),
-            limits: Limits::new(&config.client, &config.connection_throttle, random()),
+            limits: Limits::new(&config.client, &config.connection_throttle, descriptors, random()),
             workers: std::iter::repeat_with(WorkerPort::default).take(workers).collect(),
             stopping: AtomicBool::new(false),
             port: listener.local_addr().map_or(config.client.port, |address| address.port()),

@@ -102,7 +102,11 @@ impl Disk for RealDisk {
     fn create_log(&self, name: &str) -> io::Result<Box<dyn LogFile>> {
         let path = self.path(name);
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
-        let zone = Arc::new(Zone::new(OpenOptions::new().write(true).open(&path)?));
+        let again = OpenOptions::new().write(true).open(&path).inspect_err(|_| {
+            // Without descriptors, say. The next attempt has to find the name free.
+            let _ = fs::remove_file(&path);
+        })?;
+        let zone = Arc::new(Zone::new(again));
         let prefill = self.prefill.clone();
         Ok(Box::new(RealLogFile { file, zone, prefill, window: None, allocated_len: 0 }))
     }

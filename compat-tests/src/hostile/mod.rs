@@ -1,1 +1,203 @@
-//! x
+//! Clients that misbehave, each beside one that does not: the sender is dropped or kept waiting, the server's memory
+//! stays bounded, and nobody else notices.
+
+mod attacks;
+mod many;
+mod records;
+
+use crate::session::Session;
+use crate::sut::{Kind, Server, Setup};
+use crate::wire::{Conn, Got};
+use std::fs;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long the well-behaved client may ever wait. Far above what is usual, for machines that are busy otherwise.
+const LATENCY: Duration = Duration::from_secs(2);
+/// What an attack may add to the server's memory at its peak.
+const MEMORY_KIB: u64 = 64 << 10;
+/// Milliseconds after which a connection without a session may be closed; twice that is the longest.
+const SESSIONLESS: Duration = Duration::from_millis(1500);
+
+/// The server's settings.
+pub const SETUP: Setup = Setup {
+    name: "hostile",
+    keys: &[
+        "maxClientCnxns=0",
+        "tickTime=2000",
+        "nio.sessionlessCnxnTimeout=1500",
+        "snapCount=5000",
+        "4lw.commands.whitelist=*",
+    ],
+    props: &[],
+    fresh: true,
+};
+
+/// One attack.
+#[derive(Clone, Copy, Debug)]
+pub struct Attack {
+    /// What it is.
+    pub name: &'static str,
+    run: fn(SocketAddr) -> Result<(), String>,
+}
+
+const fn attack(name: &'static str, run: fn(SocketAddr) -> Result<(), String>) -> Attack {
+    Attack { name, run }
+}
+
+/// All attacks.
+pub const ATTACKS: &[Attack] = &[
+    attack("lengths that no frame has", attacks::bad_lengths),
+    attack("frames of the largest size and beyond", attacks::largest_frames),
+    attack("requests before the handshake", attacks::before_the_handshake),
+    attack("frames of random bytes", attacks::random_frames),
+    attack("handshakes that end early", records::cut_handshakes),
+    attack("records that end early", records::cut_records),
+    attack("vectors of 2^31 - 1", records::huge_vectors),
+    attack("buffers of negative length", records::negative_buffers),
+    attack("paths that are no UTF-8", records::bad_paths),
+    attack("multis in multis, and multis without end", records::strange_multis),
+    attack("one byte at a time", many::trickle),
+    attack("a handshake that never ends", many::unfinished_handshakes),
+    attack("100,000 pings at once", many::pings),
+    attack("replies that nobody reads", many::unread_replies),
+    attack("writes whose replies nobody reads", many::unread_writes),
+    attack("frames that are announced and never finished", many::unfinished_frames),
+    attack("20,000 identities on one connection", many::identities),
+    attack("four-letter words without end", many::words),
+    attack("connections that are reset", many::resets),
+    attack("5,000 half-open connections", many::half_open),
+];
+
+/// What an attack cost the others.
+#[derive(Clone, Copy, Debug)]
+pub struct Cost {
+    /// The longest wait of the well-behaved client.
+    pub latency: Duration,
+    /// Its requests.
+    pub requests: u32,
+    /// Growth of the server's memory at its peak, in KiB.
+    pub memory_kib: u64,
+    /// How long the attack took.
+    pub time: Duration,
+}
+
+/// Lets this process, and the servers it starts, have as many descriptors as may be.
+#[must_use]
+pub fn raise_descriptors() -> u64 {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+/// A server for all attacks, warmed up: what it takes once is not to be counted against the first.
+///
+/// # Errors
+/// When it does not start.
+pub fn server() -> Result<Server, String> {
+    let server = Server::start(Kind::Oxkeeper, SETUP)?;
+    let mut session = Session::open(server.addr, 40_000)?;
+    session.create("/calm", b"", 0)?;
+    session.create("/big", &vec![b'x'; 500_000], 0)?;
+    for n in 0..200 {
+        session.set("/calm", format!("{n}").as_bytes())?;
+        session.get("/big")?;
+    }
+    session.close()?;
+    Ok(server)
+}
+
+/// Runs an attack beside a well-behaved client.
+///
+/// # Errors
+/// When the attack had another outcome than it must, or anybody else noticed.
+pub fn endure(server: &mut Server, attack: &Attack) -> Result<Cost, String> {
+    let before = resident_kib(server, "VmRSS")?;
+    reset_peak(server);
+    let over = AtomicBool::new(false);
+    let began = Instant::now();
+    let (outcome, calm) = std::thread::scope(|scope| {
+        let calm = scope.spawn(|| stay_calm(server.addr, &over));
+        let outcome = (attack.run)(server.addr);
+        over.store(true, Ordering::Relaxed);
+        (outcome, calm.join().unwrap_or_else(|_| Err("the calm client panicked".to_owned())))
+    });
+    let time = began.elapsed();
+    if !server.is_alive() {
+        return Err(format!("the server has ended\n{}", server.log_tail()));
+    }
+    outcome?;
+    let (latency, requests) = calm.map_err(|e| format!("the calm client noticed: {e}"))?;
+    let memory_kib = resident_kib(server, "VmHWM")?.saturating_sub(before);
+    let cost = Cost { latency, requests, memory_kib, time };
+    if latency > LATENCY {
+        return Err(format!("the calm client waited too long: {cost:?}"));
+    }
+    if memory_kib > MEMORY_KIB {
+        return Err(format!("too much memory: {cost:?}"));
+    }
+    if server.log_text().contains("panicked") {
+        return Err(format!("a thread panicked\n{}", server.log_tail()));
+    }
+    Ok(cost)
+}
+
+/// Writes, reads, and opens sessions until it is told to stop; gives its longest wait.
+fn stay_calm(addr: SocketAddr, over: &AtomicBool) -> Result<(Duration, u32), String> {
+    let mut longest = Duration::ZERO;
+    let mut requests = 0;
+    let mut session = Session::open(addr, 40_000)?;
+    while !over.load(Ordering::Relaxed) {
+        let began = Instant::now();
+        let value = format!("{requests}");
+        session.set("/calm", value.as_bytes())?;
+        let (found, _) = session.get("/calm")?;
+        if found != value.as_bytes() {
+            return Err(format!("{found:?} instead of {value}"));
+        }
+        if requests % 50 == 0 {
+            Session::open(addr, 4000)?.close()?;
+        }
+        requests += 1;
+        longest = longest.max(began.elapsed());
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    session.close()?;
+    Ok((longest, requests))
+}
+
+/// A figure of the server's memory.
+fn resident_kib(server: &Server, name: &str) -> Result<u64, String> {
+    let pid = server.pid().ok_or("no server")?.as_raw_nonzero();
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).map_err(|e| e.to_string())?;
+    let line = text.lines().find(|line| line.starts_with(name));
+    let figure = line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
+    figure.ok_or_else(|| format!("no {name} in /proc"))
+}
+
+/// Has the peak counted anew; where that is not allowed, it is that of the whole life so far.
+fn reset_peak(server: &Server) {
+    if let Some(pid) = server.pid() {
+        let _ = fs::write(format!("/proc/{}/clear_refs", pid.as_raw_nonzero()), "5");
+    }
+}
+
+/// Expects the server to close, whatever it sends before.
+fn dropped(conn: &mut Conn, what: &str) -> Result<(), String> {
+    loop {
+        match conn.recv(crate::wire::PATIENCE) {
+            Got::Packet(_) => {}
+            Got::Closed { .. } => return Ok(()),
+            Got::Nothing => return Err(format!("{what}: the connection is still open")),
+        }
+    }
+}
+
+/// Sends bytes on a connection of its own, and expects to be dropped.
+fn dropped_after(addr: SocketAddr, bytes: &[u8], what: &str) -> Result<(), String> {
+    let mut conn = Conn::open(addr)?;
+    conn.send(bytes);
+    dropped(&mut conn, what)
+}
