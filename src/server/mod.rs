@@ -24,8 +24,11 @@ mod sequencer;
 mod snapshots;
 mod start;
 mod stats;
+mod sync;
 mod throttle;
 mod token;
+#[cfg(test)]
+mod token_tests;
 mod words;
 mod worker;
 

@@ -134,7 +134,8 @@ pub(super) fn identities(addr: SocketAddr) -> Result<(), String> {
 }
 
 pub(super) fn words(addr: SocketAddr) -> Result<(), String> {
-    let words = ["srvr", "mntr", "cons", "dump", "wchc", "stat", "envi", "conf", "ruok", "wchp", "hash", "dirs"];
+    let words =
+        ["srvr", "mntr", "cons", "dump", "wchc", "stat", "envi", "conf", "ruok", "wchp", "hash", "dirs"];
     let mut held = Vec::new();
     for round in 0..100 {
         for word in words {
