@@ -3,7 +3,6 @@
 //!
 //! `SIM_SEEDS=n` runs so many seeds; `SIM_SEED=n` runs just this one, exactly as it ran before. `SIM_FIRST=n` starts
 //! elsewhere.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(clippy::unwrap_used, reason = "all of it is a test")]
 
 mod ask;
