@@ -6,7 +6,6 @@
     elided_lifetimes_in_paths,
     reason = "a test may panic, and its macro takes any record"
 )]
-#![allow(clippy::unwrap_used, elided_lifetimes_in_paths, reason = "all of it is a test")]
 
 use oxkeeper_codec::{Decode, Encode, Reader, records::*};
 use std::collections::BTreeMap;

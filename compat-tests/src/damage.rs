@@ -404,7 +404,11 @@ impl Files {
     }
 
     fn remove_all_snapshots(&self) -> PathBuf {
-        listed(&self.dir, "snapshot.").into_iter().map(remove).fold(None, |_, path| Some(path)).expect("there was one")
+        listed(&self.dir, "snapshot.")
+            .into_iter()
+            .map(remove)
+            .fold(None, |_, path| Some(path))
+            .expect("there was one")
     }
 
     fn leftover(&self) -> PathBuf {
