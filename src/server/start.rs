@@ -7,7 +7,7 @@ use super::{
     limits::Limits,
     log_writer::{LogQueue, LogWriter},
     mailbox::{Mailbox, Message},
-    metrics::Basic,
+    metrics::{Basic, Count},
     process,
     sequencer::{Sequencer, random},
     snapshots::{SnapshotQueue, SnapshotThread, compression},
@@ -81,14 +81,14 @@ impl Server {
         let clock = Clock::start();
         let descriptors = process::set_up();
         let disks = open_disks(&config.storage)?;
-        let (tree, sessions, recovered) = load(&config, &disks)?;
+        let Loaded { tree, sessions, recovered, digest_mismatches } = load(&config, &disks)?;
         let listener = listen(&config.client)?;
         let workers = worker_count(&config);
         let hub = Arc::new(Hub {
             auth: auth_config(&config.auth),
             clock,
             mailbox: Mailbox::default(),
-            stats: started(clock.elapsed_ms(), &recovered),
+            stats: started(clock.elapsed_ms(), &recovered, digest_mismatches),
             limits: Limits::new(&config.client, &config.connection_throttle, descriptors, random()),
             workers: std::iter::repeat_with(WorkerPort::default).take(workers).collect(),
             stopping: AtomicBool::new(false),
@@ -160,12 +160,14 @@ impl Server {
 }
 
 /// The figures that a server starts with: what loading its data took.
-fn started(took_ms: i64, recovered: &Recovered) -> ServerStats {
+fn started(took_ms: i64, recovered: &Recovered, digest_mismatches: usize) -> ServerStats {
     let stats = ServerStats::default();
     let took_ms = u64::try_from(took_ms).unwrap_or(0);
     stats.sequencer.basic(Basic::DbInitTime).record(took_ms);
     stats.sequencer.basic(Basic::StartupTxnsLoadTime).record(took_ms);
     stats.sequencer.basic(Basic::StartupTxnsLoaded).record(recovered.txns);
+    let mismatches = u64::try_from(digest_mismatches).unwrap_or(u64::MAX);
+    stats.sequencer.count(Count::DigestMismatches).add(mismatches);
     stats
 }
 
@@ -208,8 +210,17 @@ fn open_disk(dir: &Path, create: bool) -> Result<Arc<dyn Disk>, ServerError> {
     Ok(Arc::new(RealDisk::open(&dir)?))
 }
 
+/// What was read.
+struct Loaded {
+    tree: Tree,
+    sessions: BTreeMap<SessionId, i32>,
+    recovered: Recovered,
+    /// Transactions, or the snapshot, after which the digest was another than recorded.
+    digest_mismatches: usize,
+}
+
 /// Reads what is there; on an empty directory, writes the first snapshot.
-fn load(config: &Config, disks: &Disks) -> Result<(Tree, BTreeMap<SessionId, i32>, Recovered), ServerError> {
+fn load(config: &Config, disks: &Disks) -> Result<Loaded, ServerError> {
     let options = TreeOptions {
         owners: OwnerRules {
             extended_types: config.tree.extended_types_enabled,
@@ -232,6 +243,7 @@ fn load(config: &Config, disks: &Disks) -> Result<(Tree, BTreeMap<SessionId, i32
         // The log writer does it before it writes its first file.
         Err(error) => tracing::warn!(%error, "what the last run left cannot be put right yet"),
     }
+    let digest_mismatches = rebuild.digest_mismatches.len();
     let (tree, sessions) = rebuild.finish();
     if recovered.is_empty() {
         write_first_snapshot(config, disks, &tree)?;
@@ -244,7 +256,7 @@ fn load(config: &Config, disks: &Disks) -> Result<(Tree, BTreeMap<SessionId, i32
         zxid = %tree.last_zxid(),
         "data loaded"
     );
-    Ok((tree, sessions, recovered))
+    Ok(Loaded { tree, sessions, recovered, digest_mismatches })
 }
 
 fn write_first_snapshot(config: &Config, disks: &Disks, tree: &Tree) -> Result<(), StoreError> {

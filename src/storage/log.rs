@@ -89,8 +89,14 @@ impl LogRepair {
     }
 }
 
-/// Replaces a file by a durable copy of its first `len` bytes.
+/// Replaces a file by a durable copy of its first `len` bytes. Half a copy would keep the room that a full disk lacks.
 fn rewrite(disk: &dyn Disk, name: &str, len: u64) -> io::Result<()> {
+    copy_over(disk, name, len).inspect_err(|_| {
+        let _ = disk.remove(&temporary_name(name));
+    })
+}
+
+fn copy_over(disk: &dyn Disk, name: &str, len: u64) -> io::Result<()> {
     let content = disk.read(name)?;
     let len = usize::try_from(len).map_err(io::Error::other)?;
     assert!(len <= content.len(), "recovery read this much");

@@ -309,3 +309,24 @@ proptest! {
         life.start();
     }
 }
+
+#[test]
+fn half_a_rewritten_log_does_not_keep_the_room_of_a_full_disk() {
+    let disk = directory(&[]);
+    let mut log = writer(&disk);
+    append(&mut log, 1..=50);
+    log.commit().unwrap();
+    let name = log.current_name().unwrap().to_owned();
+    let content = disk.content(&name).unwrap();
+    let before = disk.used();
+    for faults in [
+        Faults { capacity: Some(before + 500), ..Faults::default() },
+        Faults { failing_sync: true, ..Faults::default() },
+    ] {
+        disk.set_faults(faults);
+        let rewrite = LogRepair::Rewrite { name: name.clone(), len: log.current_len() };
+        assert!(rewrite.run(&disk).is_err());
+        assert_eq!(disk.used(), before);
+        assert_eq!(disk.content(&name).unwrap(), content, "the log itself is as it was");
+    }
+}
