@@ -3,10 +3,6 @@
 use oxkeeper::cli::{self, Command, ExitCode, Server};
 use oxkeeper::config::Config;
 
-/// Znodes are many small allocations of odd sizes, which this one rounds up less.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> std::process::ExitCode {
     // A path that is no UTF-8 cannot be given here, as it cannot be written in a zoo.cfg.
     let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());

@@ -1,6 +1,6 @@
 //! The shell: threads, sockets, files and clocks. It executes actions and takes no decision of the protocol.
 //!
-//! Threads: I/O workers ([`worker`]), each with its connections; the sequencer, which owns the node; the log writer;
+//! Threads: I/O workers (`worker`), each with its connections; the sequencer, which owns the node; the log writer;
 //! the snapshot writer. `ARCHITECTURE.md` draws them.
 
 mod accept;
