@@ -113,6 +113,7 @@ impl Preparation<'_> {
         self.check_quota(&path, 1, data_len, 0)?;
 
         // Applying only ever raises the counter; beyond 2^31 - 1 it stays, as in the official server.
+        let parent_digest = self.digest_of(&parent_record);
         let parent_cversion = parent_record.sequence.wrapping_add(1);
         parent_record.sequence = parent_cversion;
         if parent_cversion > parent_record.stat.cversion {
@@ -120,7 +121,7 @@ impl Preparation<'_> {
             parent_record.stat.pzxid = self.proposal.zxid;
         }
         parent_record.children += 1;
-        self.put(&parent, Some(parent_record));
+        self.put(&parent, Some(parent_record), parent_digest);
         let record = Record {
             stat: self.fresh_stat(self.owner_of(new).stored()),
             sequence: 0,
@@ -129,7 +130,7 @@ impl Preparation<'_> {
             data_len,
             crc: self.crc(&path, new.data.as_ref()),
         };
-        self.put(&path, Some(record));
+        self.put(&path, Some(record), 0);
         Ok(new.txn(path, acl, parent_cversion))
     }
 

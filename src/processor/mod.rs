@@ -110,7 +110,7 @@ impl Processor {
         let mut reader = Reader::shared(body);
         if op == OpCode::MULTI {
             let outcome = decode_multi(&mut reader).map_err(|_| Code::MARSHALLING_ERROR);
-            let mut preparation = self.preparation(tree, proposal);
+            let mut preparation = self.preparation(tree, proposal, true);
             let txn = outcome.map(|ops| preparation.multi(&ops));
             return Ok(self.log(proposal, txn));
         }
@@ -122,7 +122,7 @@ impl Processor {
             }
             Err(_) => return Err(Refusal::Undecodable),
         };
-        let mut preparation = self.preparation(tree, proposal);
+        let mut preparation = self.preparation(tree, proposal, false);
         let outcome = preparation.write(&write);
         if outcome.is_err() {
             let undo = preparation.undo;
@@ -139,7 +139,7 @@ impl Processor {
     /// Prepares the end of a session: its ephemerals go with it, those of pending transactions too.
     pub fn close_session(&mut self, tree: &Tree, proposal: &Proposal<'_>) -> LoggedTxn {
         let paths = self.pending.ephemerals_of(tree, proposal.session);
-        let mut preparation = self.preparation(tree, proposal);
+        let mut preparation = self.preparation(tree, proposal, false);
         for path in &paths {
             preparation.remove(path);
         }
@@ -149,7 +149,7 @@ impl Processor {
 
     /// Prepares the deletion of an empty container or an expired TTL node; everything is judged again.
     pub fn delete_container(&mut self, tree: &Tree, proposal: &Proposal<'_>, path: &ByteStr) -> LoggedTxn {
-        let mut preparation = self.preparation(tree, proposal);
+        let mut preparation = self.preparation(tree, proposal, false);
         let outcome = preparation.delete_container(path);
         self.log(proposal, outcome)
     }
@@ -170,8 +170,14 @@ impl Processor {
         );
     }
 
-    fn preparation<'a>(&'a mut self, tree: &'a Tree, proposal: &'a Proposal<'a>) -> Preparation<'a> {
-        let undo = self.pending.savepoint();
+    /// `can_fail_late`: it may have changed what is pending before it fails.
+    fn preparation<'a>(
+        &'a mut self,
+        tree: &'a Tree,
+        proposal: &'a Proposal<'a>,
+        can_fail_late: bool,
+    ) -> Preparation<'a> {
+        let undo = self.pending.savepoint(can_fail_late);
         Preparation { rules: &self.rules, pending: &mut self.pending, tree, proposal, undo }
     }
 
@@ -255,7 +261,7 @@ impl Preparation<'_> {
             let outcome = if failed { Err(Code::RUNTIME_INCONSISTENCY) } else { self.op(op) };
             if outcome.is_err() && !failed {
                 failed = true;
-                let nothing = self.pending.savepoint();
+                let nothing = self.pending.savepoint(true);
                 self.pending.roll_back(std::mem::replace(&mut self.undo, nothing));
             }
             txns.push(outcome.unwrap_or_else(Txn::error));
@@ -276,8 +282,14 @@ impl Preparation<'_> {
         if allowed { Ok(()) } else { Err(Code::NO_AUTH) }
     }
 
-    fn put(&mut self, path: &ByteStr, record: Option<Record>) {
-        self.pending.put(self.tree, self.proposal.zxid, path, record, &mut self.undo);
+    /// What a znode contributes to the tree's digest now.
+    fn digest_of(&self, record: &Record) -> u64 {
+        if self.pending.keeps_digest() { record.digest() } else { 0 }
+    }
+
+    /// Records what a znode will be; `old_digest` is what it contributed before.
+    fn put(&mut self, path: &ByteStr, record: Option<Record>, old_digest: u64) {
+        self.pending.put(self.proposal.zxid, path, record, old_digest, &mut self.undo);
     }
 
     fn crc(&self, path: &str, data: Option<&Bytes>) -> Option<u32> {
@@ -309,11 +321,13 @@ impl Preparation<'_> {
         let (parent, _) = path.rsplit_once('/').unwrap_or_default();
         let parent = parent_path(path, parent);
         if let Some(mut record) = self.pending.get(self.tree, &parent) {
+            let old_digest = self.digest_of(&record);
             record.children = record.children.saturating_sub(1);
             record.stat.pzxid = self.proposal.zxid;
-            self.put(&parent, Some(record));
+            self.put(&parent, Some(record), old_digest);
         }
-        self.put(path, None);
+        let old_digest = self.pending.get(self.tree, path).map_or(0, |record| self.digest_of(&record));
+        self.put(path, None, old_digest);
     }
 
     fn delete_container(&mut self, path: &ByteStr) -> Outcome {

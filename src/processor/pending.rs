@@ -24,6 +24,13 @@ pub(super) struct Record {
     pub(super) crc: Option<u32>,
 }
 
+impl Record {
+    /// What the znode contributes to the tree's digest.
+    pub(super) fn digest(&self) -> u64 {
+        tree::node_digest(self.crc, &self.stat)
+    }
+}
+
 #[derive(Debug)]
 struct Entry {
     /// The last transaction that changed it.
@@ -49,6 +56,8 @@ pub(super) struct Savepoint {
     digest: u64,
     /// What was there before, newest first when undone.
     replaced: Vec<(ByteStr, Option<Entry>)>,
+    /// Whether it can be gone back to: a request that stands alone changes nothing before it is sure to succeed.
+    kept: bool,
 }
 
 /// The root is known under one name here.
@@ -98,33 +107,36 @@ impl Pending {
         self.by_path.contains_key(path)
     }
 
-    /// Records what a znode will be, `None` for gone, and takes the difference of digests into account.
+    /// Records what a znode will be, `None` for gone. `old_digest` is what it contributed before; the difference is
+    /// taken into account.
     pub(super) fn put(
         &mut self,
-        tree: &Tree,
         zxid: Zxid,
         path: &ByteStr,
         record: Option<Record>,
+        old_digest: u64,
         undo: &mut Savepoint,
     ) {
-        if tree.options().digest {
-            let digest = |record: &Record| tree::node_digest(record.crc, &record.stat);
-            let old = self.get(tree, path).as_ref().map_or(0, digest);
-            let new = record.as_ref().map_or(0, digest);
-            self.digest = self.digest.wrapping_sub(old).wrapping_add(new);
+        if self.keeps_digest {
+            let new = record.as_ref().map_or(0, Record::digest);
+            self.digest = self.digest.wrapping_sub(old_digest).wrapping_add(new);
         }
         let path = key(path);
         let replaced = self.by_path.insert(path.clone(), Entry { zxid, record });
-        undo.replaced.push((path.clone(), replaced));
+        if undo.kept {
+            undo.replaced.push((path.clone(), replaced));
+        }
         self.order.push_back((zxid, path));
     }
 
-    pub(super) fn savepoint(&self) -> Savepoint {
-        Savepoint { order_len: self.order.len(), digest: self.digest, replaced: Vec::new() }
+    /// A place to go back to, if `kept`.
+    pub(super) fn savepoint(&self, kept: bool) -> Savepoint {
+        Savepoint { order_len: self.order.len(), digest: self.digest, replaced: Vec::new(), kept }
     }
 
     /// Takes back everything since the savepoint.
     pub(super) fn roll_back(&mut self, undo: Savepoint) {
+        assert!(undo.kept || self.order.len() == undo.order_len, "nothing to take back, or all of it kept");
         for (path, replaced) in undo.replaced.into_iter().rev() {
             match replaced {
                 Some(entry) => self.by_path.insert(path, entry),

@@ -46,12 +46,13 @@ impl Preparation<'_> {
         let data_len = request.data.as_ref().map_or(0, Bytes::len);
         self.check_quota(&request.path, 0, data_len, record.data_len)?;
         let version = next_version(record.stat.version, request.version)?;
+        let old_digest = self.digest_of(&record);
         record.stat.version = version;
         record.stat.mtime = self.proposal.time_ms;
         record.stat.mzxid = self.proposal.zxid;
         record.data_len = data_len;
         record.crc = self.crc(&request.path, request.data.as_ref());
-        self.put(&request.path, Some(record));
+        self.put(&request.path, Some(record), old_digest);
         Ok(Txn::SetData(SetDataTxn { path: request.path.clone(), data: request.data.clone(), version }))
     }
 
@@ -62,9 +63,10 @@ impl Preparation<'_> {
         let mut record = self.existing(&request.path)?;
         self.check_acl(&record, Perms::ADMIN)?;
         let version = next_version(record.stat.aversion, request.version)?;
+        let old_digest = self.digest_of(&record);
         record.stat.aversion = version;
         record.acl = AclRef::from(&acl[..]);
-        self.put(&request.path, Some(record));
+        self.put(&request.path, Some(record), old_digest);
         Ok(Txn::SetAcl(SetAclTxn { path: request.path.clone(), acl, version }))
     }
 
