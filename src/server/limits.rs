@@ -188,13 +188,8 @@ mod tests {
 
     #[test]
     fn connections_never_take_the_last_descriptors() {
-        let limits = Limits {
-            per_address: None,
-            total: None,
-            descriptors: 2,
-            open: Mutex::default(),
-            bucket: None,
-        };
+        let limits =
+            Limits { per_address: None, total: None, descriptors: 2, open: Mutex::default(), bucket: None };
         let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
         assert_eq!([limits.open(address), limits.open(address)], [Ok(()), Ok(())]);
         assert_eq!(limits.open(address), Err(Refused::Descriptors(2)));

@@ -3,8 +3,8 @@
 use super::{dropped, dropped_after};
 use crate::client::{Hello, OPEN};
 use crate::requests::{
-    auth_body, create_body, delete_body, m_create, part, parts_end, read_body, set_acl_body, set_body, ttl_body,
-    watches_body,
+    auth_body, create_body, delete_body, m_create, part, parts_end, read_body, set_acl_body, set_body,
+    ttl_body, watches_body,
 };
 use crate::session::{Missing, Session};
 use crate::wire::{Out, PATIENCE};
@@ -159,7 +159,11 @@ pub(super) fn bad_paths(addr: SocketAddr) -> Result<(), String> {
         [b"/\xff", b"/a\xc0\xaf", b"/\xed\xa0\x80", b"/\xf8\x88\x80\x80\x80", b"\xfe\xfe", b"/\x80"];
     for path in paths {
         let out = || Out::new().buf(Some(path));
-        client.ends("create", 1, &out().buf(Some(b"d")).int(1).int(31).str("world").str("anyone").int(1).done())?;
+        client.ends(
+            "create",
+            1,
+            &out().buf(Some(b"d")).int(1).int(31).str("world").str("anyone").int(1).done(),
+        )?;
         for op in [3, 4, 8, 12] {
             client.ends("read", op, &out().byte(1).done())?;
         }
