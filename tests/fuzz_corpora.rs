@@ -1,6 +1,6 @@
 //! Replays the corpora of the fuzzers (`fuzz/corpus/<target>/`) on a stable compiler, and what is made of them by simple
 //! changes. `FUZZ_SEEDS=1` writes the seeds anew.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, reason = "all of it is a test")]
 
 #[path = "../fuzz/src/seeds.rs"]
 #[allow(unreachable_pub, reason = "shared with the fuzzers")]

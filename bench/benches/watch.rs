@@ -14,6 +14,7 @@ fn change(path: &str) -> Change {
         path: path.into(),
         acl: AclRef::from(open_acl()),
         parent_acl: None,
+        data_len: 0,
     }
 }
 

@@ -290,18 +290,24 @@ impl Encode for ByteStr {
     }
 }
 
+/// Text of the input; what is not UTF-8 is replaced.
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    // The common case is quicker to check than to search for what has to be replaced.
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+}
+
 impl<'a> Decode<'a> for Cow<'a, str> {
     const MIN_LEN: usize = 4;
     fn decode(reader: &mut Reader<'a>) -> Result<Self> {
         let bytes = reader.slice()?;
-        reader.required(bytes).map(String::from_utf8_lossy)
+        reader.required(bytes).map(text)
     }
 }
 
 impl<'a> Decode<'a> for Option<Cow<'a, str>> {
     const MIN_LEN: usize = 4;
     fn decode(reader: &mut Reader<'a>) -> Result<Self> {
-        Ok(reader.slice()?.map(String::from_utf8_lossy))
+        Ok(reader.slice()?.map(text))
     }
 }
 

@@ -1,5 +1,5 @@
 //! Transactions, requests and frames: what is encoded comes back; any bytes decode or fail, and never panic.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, reason = "all of it is a test")]
 
 use bytes::Bytes;
 use oxkeeper_codec::{

@@ -135,7 +135,7 @@ pub struct CommittedBatch {
     pub txns: usize,
     /// Transactions after which the tree's digest was not the one foreseen.
     pub digest_mismatches: Vec<Zxid>,
-    /// The tree's digest after each transaction whose zxid is a multiple of [`DIGEST_EVERY`].
+    /// The tree's digest after each transaction whose zxid is a multiple of `DIGEST_EVERY`.
     pub digests: Vec<(Zxid, u64)>,
 }
 

@@ -1,5 +1,5 @@
 //! The check for empty containers and expired TTL nodes (`ContainerManager`): at intervals, in slices, and no
-//! faster than so many a minute. Each deletion is a transaction of its own, judged again when it is prepared.
+//! faster than so many a minute. Each deletion is a transaction of its own, judged again when its turn comes.
 
 use super::{Node, Now};
 use crate::{
@@ -74,8 +74,13 @@ impl Node {
         let pause_ms = 60_000 / self.containers.rules.max_per_minute.max(1);
         while now.elapsed_ms >= self.containers.next_delete_ms {
             let Some(path) = self.containers.candidates.pop_front() else { break };
-            self.containers.next_delete_ms = now.elapsed_ms + pause_ms;
-            self.delete_container(now, tree, &path);
+            // Since it became a candidate it may have been written, or be another znode by now. (The official
+            // server deletes it all the same if it has no children.)
+            let still_due = tree.get(&path).is_some_and(|node| self.containers.is_due(&node, now.wall_ms));
+            if still_due && !self.processor.is_pending(&path) {
+                self.containers.next_delete_ms = now.elapsed_ms + pause_ms;
+                self.delete_container(now, tree, &path);
+            }
         }
     }
 

@@ -5,7 +5,10 @@ use crate::{auth::Identities, processor::read, tree::TreeOptions};
 use bytes::Bytes;
 use oxkeeper_codec::{
     Decode, Encode, OpCode,
-    records::{ConnectRequest, ConnectResponse, GetDataRequest, ReplyHeader, RequestHeader, SetDataRequest},
+    records::{
+        ConnectRequest, ConnectResponse, CreateRequest, DeleteRequest, GetDataRequest, ReplyHeader,
+        RequestHeader, SetDataRequest,
+    },
     request::Handshake,
 };
 
@@ -78,6 +81,23 @@ impl Server {
         self.op(xid, OpCode::GET_DATA, GetDataRequest { path: "/".into(), watch: false }.to_vec())
     }
 
+    /// Creates a znode of this kind, or deletes it.
+    fn change(&mut self, path: &str, kind: Option<OpCode>) {
+        let acl = Some(self.tree.get("/").unwrap().acl().to_vec());
+        let (op, body) = match kind {
+            Some(op) => (op, CreateRequest { path: path.into(), data: None, acl, flags: 0 }.to_vec()),
+            None => (OpCode::DELETE, DeleteRequest { path: path.into(), version: -1 }.to_vec()),
+        };
+        let request = self.op(1, op, body);
+        self.step(Event::Requests(vec![request]));
+        self.commit();
+    }
+
+    fn commit(&mut self) {
+        self.step(Event::Persisted(self.node.last_proposed()));
+        self.node.apply(&mut self.tree, 100);
+    }
+
     /// Xids of what is answered now.
     fn answered(&mut self) -> Vec<i32> {
         let mut xids = Vec::new();
@@ -123,6 +143,27 @@ fn while_the_log_takes_nothing_ticks_are_a_tick_apart() {
     server.node.step(late, &server.tree, Event::Tick(Vec::new()));
     assert_eq!(server.node.next_tick_ms(), late.elapsed_ms + 1000);
     assert_eq!(server.node.sessions().len(), 1, "nobody expires meanwhile");
+}
+
+#[test]
+fn a_container_that_is_another_znode_by_now_is_not_deleted() {
+    let mut server = Server::new();
+    for path in ["/1", "/2", "/3"] {
+        server.change(path, Some(OpCode::CREATE_CONTAINER));
+        server.change(&format!("{path}/x"), Some(OpCode::CREATE));
+        server.change(&format!("{path}/x"), None);
+    }
+    // One goes at once; the others wait for their turn, six seconds apart.
+    let heard = vec![(server.session, 60_000)];
+    server.node.step(at(60_000), &server.tree, Event::Tick(heard));
+    server.commit();
+    assert_eq!(["/1", "/2", "/3"].map(|path| server.tree.get(path).is_some()), [false, true, true]);
+    server.change("/2", None);
+    server.change("/2", Some(OpCode::CREATE));
+    let heard = vec![(server.session, 66_000)];
+    server.node.step(at(66_000), &server.tree, Event::Tick(heard));
+    server.commit();
+    assert_eq!(["/1", "/2", "/3"].map(|path| server.tree.get(path).is_some()), [false, true, false]);
 }
 
 #[test]

@@ -154,6 +154,11 @@ impl Processor {
         self.log(proposal, outcome)
     }
 
+    /// Whether a transaction that is not applied yet changes the znode or its children.
+    pub fn is_pending(&self, path: &str) -> bool {
+        self.pending.contains(path)
+    }
+
     /// Transactions up to `zxid` are applied.
     pub fn applied(&mut self, tree: &Tree, zxid: Zxid) {
         self.pending.retire(zxid);

@@ -93,6 +93,11 @@ impl Pending {
         })
     }
 
+    /// Whether anything about the znode is pending.
+    pub(super) fn contains(&self, path: &str) -> bool {
+        self.by_path.contains_key(path)
+    }
+
     /// Records what a znode will be, `None` for gone, and takes the difference of digests into account.
     pub(super) fn put(
         &mut self,

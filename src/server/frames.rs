@@ -13,7 +13,7 @@ use super::{
     throttle::{self, Verdict},
     token::ReadGuard,
     words,
-    worker::{State, Worker},
+    worker::{Reading, State, Worker},
 };
 use crate::{
     auth,
@@ -286,20 +286,18 @@ fn answer_read(
     header: &RequestHeader,
     payload: &[u8],
 ) {
-    let mut output = take_output(state, id);
-    let start = output.len();
-    let Some(conn) = state.conn_by_id(id) else { return };
-    let identities = conn.identities.clone();
-    let asker = Asker { session, identities: &identities, auth: &worker.hub.auth };
+    let Some(Reading { conn, lists, reads, now_ms }) = state.reading(id) else { return };
     let (tree, shard) = guard.parts();
-    let lists = &mut state.lists;
+    let Conn { output, identities, stats, .. } = conn;
+    let start = output.len();
+    let asker = Asker { session, identities, auth: &worker.hub.auth };
     let misses = lists.misses;
-    let watch = match lists.answer(tree, asker, header, payload, &mut output, LIST_WORTH_KEEPING) {
+    let watch = match lists.answer(tree, asker, header, payload, output, LIST_WORTH_KEEPING) {
         Some(watch) => {
             count_list(worker, lists.misses == misses);
             watch
         }
-        None => read::answer(tree, asker, header, payload, &mut output),
+        None => read::answer(tree, asker, header, payload, output),
     };
     let slot = super::conn::slot_of(id);
     match watch {
@@ -308,15 +306,12 @@ fn answer_read(
         None => {}
     }
     if let Some((path, bytes)) = read_bytes(header.op, payload, &output[start..]) {
-        state.reads.record(path, bytes);
+        reads.record(path, bytes);
     }
-    let (frame_len, now_ms) = (output.len() - start, state.now_ms);
-    let Some(conn) = state.conn_by_id(id) else { return };
-    conn.output = output;
-    conn.stats.sent += 1;
-    conn.stats.replied(header.op, header.xid, tree.last_zxid(), now_ms, 0);
+    stats.sent += 1;
+    stats.replied(header.op, header.xid, tree.last_zxid(), now_ms, 0);
+    let frame_len = output.len() - start;
     worker.stats().replied(Replied { write: false, latency_ms: 0, frame_len, now_ms });
-    state.mark_dirty(slot);
 }
 
 /// Counts a list of children that the cache has answered; `hit`: it was there already.

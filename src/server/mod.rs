@@ -1,6 +1,6 @@
 //! The shell: threads, sockets, files and clocks. It executes actions and takes no decision of the protocol.
 //!
-//! Threads: I/O workers ([`worker`]), each with its connections; the sequencer, which owns the node; the log writer;
+//! Threads: I/O workers (`worker`), each with its connections; the sequencer, which owns the node; the log writer;
 //! the snapshot writer. `ARCHITECTURE.md` draws them.
 
 mod accept;
@@ -24,8 +24,11 @@ mod sequencer;
 mod snapshots;
 mod start;
 mod stats;
+mod sync;
 mod throttle;
 mod token;
+#[cfg(test)]
+mod token_tests;
 mod words;
 mod worker;
 

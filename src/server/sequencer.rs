@@ -15,7 +15,6 @@ use crate::{
     node::{Action, CommittedBatch, Delivery, Event, Node},
     session::ConnId,
     storage::{SnapshotSchedule, SnapshotTail, ZxidDigest},
-    tree::ChangeKind,
 };
 use oxkeeper_codec::{SessionId, file::DIGEST_VERSION};
 use std::{
@@ -29,6 +28,11 @@ use std::{
 const APPLY_AT_ONCE: usize = 128;
 /// A piece of a snapshot, in bytes: a slice of work between two looks at the mailbox.
 const SNAPSHOT_PIECE_BYTES: usize = 32 * 1024;
+/// For so many transactions applied meanwhile the slice is one piece longer: under load the snapshot has to be done
+/// long before the next one is due.
+const SNAPSHOT_TXNS_A_PIECE: usize = 64;
+/// The longest slice, in pieces.
+const SNAPSHOT_PIECES_MAX: usize = 8;
 /// Between two slices of a snapshot, for the other threads' sake.
 const SNAPSHOT_PAUSE: Duration = Duration::from_micros(200);
 /// What a snapshot may have waiting in memory before it is given up: the disk does not keep up with the changes.
@@ -45,6 +49,8 @@ pub(super) struct Sequencer {
     snapshots: Arc<SnapshotQueue>,
     schedule: SnapshotSchedule,
     snapshot: Snapshot,
+    /// Transactions applied since the last slice of a snapshot.
+    applied: usize,
     stopping: bool,
 }
 
@@ -68,7 +74,17 @@ impl Sequencer {
         snapshots: Arc<SnapshotQueue>,
         schedule: SnapshotSchedule,
     ) -> Self {
-        Self { hub, node, tree, log, snapshots, schedule, snapshot: Snapshot::None, stopping: false }
+        Self {
+            hub,
+            node,
+            tree,
+            log,
+            snapshots,
+            schedule,
+            snapshot: Snapshot::None,
+            applied: 0,
+            stopping: false,
+        }
     }
 
     /// Runs until it is told to stop.
@@ -214,6 +230,7 @@ impl Sequencer {
         for index in wake {
             self.hub.workers[index].notify.notify_one();
         }
+        self.applied += batch.txns;
         self.hub.digests.extend(&batch.digests);
         self.count(&batch);
         for zxid in &batch.digest_mismatches {
@@ -222,23 +239,16 @@ impl Sequencer {
         }
     }
 
-    /// Counts what a batch did. The data that a change left is that of now: another change of the batch may have
-    /// been since.
+    /// Counts what a batch did.
     fn count(&self, batch: &CommittedBatch) {
         self.hub.stats.sequencer.count(Count::Commits).add(u64::try_from(batch.txns).unwrap_or(0));
         if batch.changes.is_empty() {
             return;
         }
-        let tree = self.tree.tree();
         let mut writes = self.hub.stats.writes.lock();
         for change in &batch.changes {
-            let data = match change.kind {
-                ChangeKind::Deleted => 0,
-                ChangeKind::Created | ChangeKind::DataChanged => {
-                    tree.get(&change.path).and_then(|node| node.data()).map_or(0, <[u8]>::len)
-                }
-            };
-            writes.record(&change.path, u64::try_from(change.path.len() + data).unwrap_or(0));
+            let bytes = change.path.len() + change.data_len;
+            writes.record(change.path.as_bytes(), u64::try_from(bytes).unwrap_or(0));
         }
     }
 
@@ -266,7 +276,8 @@ impl Sequencer {
             }
             return;
         }
-        let done = snapshotter.advance(self.tree.tree(), SNAPSHOT_PIECE_BYTES);
+        let pieces = (1 + std::mem::take(&mut self.applied) / SNAPSHOT_TXNS_A_PIECE).min(SNAPSHOT_PIECES_MAX);
+        let done = snapshotter.advance(self.tree.tree(), pieces * SNAPSHOT_PIECE_BYTES);
         let piece = snapshotter.take();
         let (zxid, digest) = (snapshotter.zxid(), snapshotter.digest());
         self.snapshots.send(Step::Piece(piece));

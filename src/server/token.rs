@@ -5,7 +5,7 @@
 //! no cache line, and what a lock guards besides (its worker's shard) is consistent with the tree it saw.
 #![expect(unsafe_code, reason = "the tree is guarded by a set of locks, which no safe type expresses")]
 
-use parking_lot::{Mutex, MutexGuard};
+use super::sync::{Mutex, MutexGuard};
 use std::{cell::UnsafeCell, ops::Deref, sync::Arc};
 
 /// A lock on a cache line of its own (two, as processors fetch pairs).
@@ -117,40 +117,5 @@ impl<T, S> Deref for WriteGuard<'_, T, S> {
     type Target = T;
     fn deref(&self) -> &T {
         self.tree
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn readers_see_whole_writes_and_their_shards_agree() {
-        let (mut writer, readers) = share([0u64; 8], [0u64, 0]);
-        std::thread::scope(|scope| {
-            for reader in &readers {
-                scope.spawn(move || {
-                    let mut last = 0;
-                    while last < 1000 {
-                        let guard = reader.lock();
-                        let tree = *guard.tree();
-                        assert!(tree.iter().all(|&n| n == tree[0]), "a half-written tree: {tree:?}");
-                        assert_eq!(*guard.shard, tree[0], "the shard was told while all locks were held");
-                        assert!(tree[0] >= last);
-                        last = tree[0];
-                    }
-                });
-            }
-            for n in 1..=1000 {
-                let mut guard = writer.write();
-                for place in guard.tree() {
-                    *place = n;
-                }
-                for shard in &mut guard.shards {
-                    **shard = n;
-                }
-            }
-        });
-        assert_eq!(writer.tree()[0], 1000);
     }
 }

@@ -76,6 +76,18 @@ pub(super) struct State {
     pub(super) now_ms: i64,
 }
 
+/// A connection that is being answered, and what a read needs besides.
+pub(super) struct Reading<'a> {
+    /// The connection; it has an output buffer, and is going to be flushed.
+    pub(super) conn: &'a mut Conn,
+    /// Encoded lists of children.
+    pub(super) lists: &'a mut super::lists::ListCache,
+    /// Bytes read by namespace.
+    pub(super) reads: &'a mut super::metrics::Namespaces,
+    /// When this wake-up began, in ms of the elapsed clock.
+    pub(super) now_ms: i64,
+}
+
 struct Slot {
     generation: u32,
     conn: Option<Box<Conn>>,
@@ -106,6 +118,20 @@ impl State {
     /// The connection with this id, unless it is gone (its slot may have another by now).
     pub(super) fn conn_by_id(&mut self, id: ConnId) -> Option<&mut Conn> {
         self.conn(super::conn::slot_of(id)).filter(|conn| conn.id == id)
+    }
+
+    /// As [`State::conn_by_id`], with what a read needs besides.
+    pub(super) fn reading(&mut self, id: ConnId) -> Option<Reading<'_>> {
+        let slot = self.slots.get_mut(super::conn::slot_of(id).0 as usize)?;
+        let conn = slot.conn.as_deref_mut().filter(|conn| conn.id == id)?;
+        if conn.output.capacity() == 0 {
+            conn.output = self.buffers.pop().unwrap_or_default();
+        }
+        if !conn.dirty {
+            conn.dirty = true;
+            self.dirty.push(super::conn::slot_of(id));
+        }
+        Some(Reading { conn, lists: &mut self.lists, reads: &mut self.reads, now_ms: self.now_ms })
     }
 
     /// Connections that are open.

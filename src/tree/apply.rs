@@ -164,6 +164,7 @@ impl<O: Observer> Application<'_, O> {
             path: new.path.clone(),
             acl,
             parent_acl: Some(parent_acl),
+            data_len: new.data.map_or(0, <[u8]>::len),
         });
         Ok(Applied { path: Some(new.path.clone()), stat: Some(stat), ..Applied::of(Code::OK) })
     }
@@ -238,6 +239,7 @@ impl<O: Observer> Application<'_, O> {
             path: path.clone(),
             acl,
             parent_acl: Some(parent_acl),
+            data_len: 0,
         });
         Ok(())
     }
@@ -267,6 +269,7 @@ impl<O: Observer> Application<'_, O> {
             path: txn.path.clone(),
             acl,
             parent_acl: None,
+            data_len: new_len,
         });
         Ok(Applied { stat: Some(stat), ..Applied::of(Code::OK) })
     }

@@ -29,4 +29,6 @@ pub struct Change {
     /// The parent's ACL at the time: it governs the event about the parent's children. `None` when the list of
     /// children did not change.
     pub parent_acl: Option<AclRef>,
+    /// Bytes of data that the change wrote; 0 for a deletion.
+    pub data_len: usize,
 }

@@ -26,7 +26,7 @@ fn acl(name: &str) -> AclRef {
 
 fn change(kind: ChangeKind, path: &str) -> Change {
     let parent_acl = (kind != ChangeKind::DataChanged).then(|| acl("parent"));
-    Change { kind, path: ByteStr::from(path), acl: acl("node"), parent_acl }
+    Change { kind, path: ByteStr::from(path), acl: acl("node"), parent_acl, data_len: 0 }
 }
 
 /// Fires, checks what must always hold, and hands back the events.

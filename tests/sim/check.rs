@@ -6,7 +6,7 @@
 
 use oxkeeper::{
     node::LogBatch,
-    tree::{Change, ChangeKind, NodeRef, OwnerRules, Tree, TreeOptions},
+    tree::{Change, ChangeKind, NodeRef, Owner, OwnerRules, Tree, TreeOptions},
 };
 use oxkeeper_codec::{
     SessionId, Zxid,
@@ -189,6 +189,9 @@ impl Check {
     fn apply(&mut self, logged: &LoggedTxn) {
         let zxid = logged.header.zxid;
         self.check_versions(&logged.txn);
+        if let Txn::DeleteContainer(txn) = &logged.txn {
+            self.check_deletion(&txn.path, logged.header.time);
+        }
         let mut changes = Vec::new();
         self.shadow.apply(logged, &mut (), &mut changes);
         assert!(self.shadow.digest_matches(logged), "the digest of {zxid} was foreseen");
@@ -214,6 +217,18 @@ impl Check {
         if let Txn::SetData(txn) = txn {
             let before = self.shadow.get(&txn.path).expect("written to").persisted().version;
             assert_eq!(txn.version, before + 1, "no version of {} repeats", txn.path);
+        }
+    }
+
+    /// The server deletes only containers that were used and TTL nodes whose time is over.
+    fn check_deletion(&self, path: &str, wall_ms: i64) {
+        let node = self.shadow.get(path).expect("it was there");
+        assert_eq!(node.num_children(), 0);
+        let stat = node.persisted();
+        match node.owner() {
+            Owner::Container => assert!(stat.cversion > 0, "the container {path} was never used"),
+            Owner::Ttl(ttl_ms) => assert!(wall_ms - stat.mtime > ttl_ms, "{path} has time left"),
+            Owner::Nobody | Owner::Session(_) => panic!("{path} is not the server's to delete"),
         }
     }
 

@@ -71,7 +71,7 @@ fn options() -> NodeOptions {
         rules: Rules { extended_types: true, list_closed_ephemerals: true, ..Rules::default() },
         tick_ms: TICK_MS,
         timeouts: TimeoutBounds { min_ms: 500, max_ms: 10_000 },
-        containers: ContainerRules { interval_ms: 700, max_per_minute: 600, never_used_ms: 0 },
+        containers: ContainerRules { interval_ms: 300, max_per_minute: 100, never_used_ms: 0 },
         server_id: 1,
     }
 }

@@ -9,36 +9,66 @@ const MAX_NAMES: usize = 10_000;
 
 /// Bytes by the first part of paths.
 #[derive(Debug, Default, Clone)]
-pub(in super::super) struct Namespaces(HashMap<Box<str>, Figures, foldhash::fast::FixedState>);
+pub(in super::super) struct Namespaces {
+    places: HashMap<Box<[u8]>, usize, foldhash::fast::FixedState>,
+    figures: Vec<(Box<[u8]>, Figures)>,
+    /// The place that was used last: most requests in a row go to one.
+    last: usize,
+}
+
+/// The first part of a path; `None` for the root.
+fn first_part(path: &[u8]) -> Option<&[u8]> {
+    let rest = path.strip_prefix(b"/")?;
+    let len = rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len());
+    (len > 0).then(|| &rest[..len])
+}
 
 impl Namespaces {
     /// Takes in so many bytes, read or written below the first part of `path`.
-    pub(in super::super) fn record(&mut self, path: &str, bytes: u64) {
-        let Some(name) = path.split('/').nth(1).filter(|name| !name.is_empty()) else { return };
-        if let Some(figures) = self.0.get_mut(name) {
+    pub(in super::super) fn record(&mut self, path: &[u8], bytes: u64) {
+        let Some(name) = first_part(path) else { return };
+        if let Some((last, figures)) = self.figures.get_mut(self.last)
+            && **last == *name
+        {
             figures.record(bytes);
-        } else if self.0.len() < MAX_NAMES {
-            self.0.entry(name.into()).or_default().record(bytes);
+        } else if let Some(figures) = self.of(name) {
+            figures.record(bytes);
         }
+    }
+
+    /// The figures of a name; `None` if there are too many names.
+    fn of(&mut self, name: &[u8]) -> Option<&mut Figures> {
+        self.last = match self.places.get(name) {
+            Some(&place) => place,
+            None if self.figures.len() < MAX_NAMES => {
+                self.places.insert(name.into(), self.figures.len());
+                self.figures.push((name.into(), Figures::default()));
+                self.figures.len() - 1
+            }
+            None => return None,
+        };
+        self.figures.get_mut(self.last).map(|(_, figures)| figures)
     }
 
     /// Adds those of another.
     pub(in super::super) fn merge(&mut self, other: Self) {
-        for (name, figures) in other.0 {
-            let own = self.0.entry(name).or_default();
-            *own = own.merge(figures);
+        for (name, figures) in other.figures {
+            if let Some(own) = self.of(&name) {
+                *own = own.merge(figures);
+            }
         }
     }
 
     /// Forgets all.
     pub(in super::super) fn reset(&mut self) {
-        self.0.clear();
+        *self = Self::default();
     }
 
     /// All, by name.
-    pub(super) fn sorted(&self) -> Vec<(&str, Figures)> {
-        let mut all: Vec<_> = self.0.iter().map(|(name, figures)| (&**name, *figures)).collect();
-        all.sort_unstable_by_key(|(name, _)| *name);
+    pub(super) fn sorted(&self) -> Vec<(String, Figures)> {
+        let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
+        let mut all: Vec<_> = self.figures.iter().map(|(name, figures)| (text(name), *figures)).collect();
+        all.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         all
     }
 }
@@ -54,7 +84,7 @@ pub(in super::super) fn read_bytes<'p>(
     op: OpCode,
     payload: &'p [u8],
     frame: &[u8],
-) -> Option<(&'p str, u64)> {
+) -> Option<(&'p [u8], u64)> {
     let (head, body) = frame.split_at_checked(REPLY_HEAD_LEN)?;
     let path = path_of(payload)?;
     if head[16..] != [0; 4] {
@@ -74,10 +104,10 @@ pub(in super::super) fn read_bytes<'p>(
 }
 
 /// The path that a request's body begins with.
-pub(in super::super) fn path_of(body: &[u8]) -> Option<&str> {
+pub(in super::super) fn path_of(body: &[u8]) -> Option<&[u8]> {
     let (len, rest) = body.split_first_chunk()?;
     let len = usize::try_from(i32::from_be_bytes(*len)).ok()?;
-    std::str::from_utf8(rest.get(..len)?).ok()
+    rest.get(..len)
 }
 
 #[cfg(test)]
@@ -94,15 +124,15 @@ mod tests {
             read_bytes(op, payload, &frame)
         };
         let stat = [1; STAT_LEN];
-        assert_eq!(read(OpCode::EXISTS, 0, &stat), Some(("/a", 70)));
+        assert_eq!(read(OpCode::EXISTS, 0, &stat), Some((&b"/a"[..], 70)));
         assert_eq!(read(OpCode::EXISTS, 9, &[]), None);
         assert_eq!(
             read(OpCode::GET_DATA, 0, &[&[0, 0, 0, 3, 7, 7, 7][..], &stat].concat()),
-            Some(("/a", 73))
+            Some((&b"/a"[..], 73))
         );
         let names = [0, 0, 0, 2, 0, 0, 0, 1, 98, 0, 0, 0, 2, 99, 99];
-        assert_eq!(read(OpCode::GET_CHILDREN, 0, &names), Some(("/a", 73)));
-        assert_eq!(read(OpCode::GET_CHILDREN2, 0, &[&names[..], &stat].concat()), Some(("/a", 73)));
+        assert_eq!(read(OpCode::GET_CHILDREN, 0, &names), Some((&b"/a"[..], 73)));
+        assert_eq!(read(OpCode::GET_CHILDREN2, 0, &[&names[..], &stat].concat()), Some((&b"/a"[..], 73)));
         assert_eq!(read_bytes(OpCode::EXISTS, b"\xff\xff\xff\xff", &[0; 99]), None);
     }
 
@@ -110,11 +140,14 @@ mod tests {
     fn bytes_count_for_the_first_part_of_a_path() {
         let mut reads = Namespaces::default();
         for (path, bytes) in [("/a", 1), ("/a/b/c", 3), ("/b", 7), ("/", 100), ("", 100)] {
-            reads.record(path, bytes);
+            reads.record(str::as_bytes(path), bytes);
         }
         let mut all = reads.clone();
         all.merge(reads);
         let a = Figures { count: 4, sum: 8, min: 1, max: 3 };
-        assert_eq!(all.sorted(), [("a", a), ("b", Figures { count: 2, sum: 14, min: 7, max: 7 })]);
+        assert_eq!(
+            all.sorted(),
+            [("a".to_owned(), a), ("b".to_owned(), Figures { count: 2, sum: 14, min: 7, max: 7 })]
+        );
     }
 }

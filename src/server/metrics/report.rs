@@ -98,7 +98,7 @@ pub(in super::super) fn gather(ask: &Ask<'_>, version: &str) -> Result<Vec<Entry
     }));
     let writes = hub.stats.writes.lock().clone();
     for (name, namespaces) in [("read_per_namespace", reads), ("write_per_namespace", writes)] {
-        let summary = |(key, figures): (&str, Figures)| Entry {
+        let summary = |(key, figures): (String, Figures)| Entry {
             name,
             key: Some(key.to_owned()),
             value: Value::Summary(figures),
