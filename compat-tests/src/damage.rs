@@ -34,6 +34,8 @@ pub enum Verdict {
     AllButTheLast,
     /// No start; the message names the file, the offset, and this.
     Refused(&'static str),
+    /// Everything is served, and the difference is said and counted: the bytes are whole, the digest is another.
+    Counted,
     /// No start; the message says this, of no single place.
     RefusedInAll(&'static str),
 }
@@ -47,7 +49,7 @@ pub struct Row {
     verdict: Verdict,
 }
 
-use Verdict::{AllButTheLast, Refused, RefusedInAll, Whole, WholeAndSaid};
+use Verdict::{AllButTheLast, Counted, Refused, RefusedInAll, Whole, WholeAndSaid};
 
 const fn row(name: &'static str, damage: fn(&Files) -> PathBuf, verdict: Verdict) -> Row {
     Row { name, damage, verdict }
@@ -73,6 +75,7 @@ pub const ROWS: &[Row] = &[
     row("a first entry of zeros", |files| files.zero_entry(0), Refused("whole entry follows")),
     row("random bytes behind the last entry", Files::noise, Refused("length")),
     row("an entry that is no transaction", Files::nonsense, Refused("no transaction")),
+    row("an entry with the digest of other data", Files::wrong_digest, Counted),
     row("an entry twice", Files::repeat, Refused("behind")),
     row("an entry left out", |files| files.leave_out(0), Refused("what lies between is missing")),
     row("another kind of file as log", |files| files.patch(files.log(0), 0, b"PK\x03\x04"), Refused("mark")),
@@ -172,6 +175,7 @@ pub fn check(good: &Good, row: &Row) -> Result<(), String> {
             served(&mut server, good.nodes, false)?;
             said(&server, &[words, &base(&damaged), "offset"])
         }
+        Counted => counted(&mut server),
         AllButTheLast => served(&mut server, good.nodes - 1, true),
         Refused(words) => refused(&mut server, &[words, &base(&damaged), "offset"], &before),
         RefusedInAll(words) => refused(&mut server, &[words], &before),
@@ -207,6 +211,15 @@ fn served(server: &mut Server, nodes: usize, cut: bool) -> Result<(), String> {
         server.launch()?;
     }
     Ok(())
+}
+
+fn counted(server: &mut Server) -> Result<(), String> {
+    server.launch()?;
+    said(server, &["does not have the digest"])?;
+    let figures = crate::wire::word(server.addr, b"mntr")?;
+    let figures = String::from_utf8_lossy(&figures).into_owned();
+    let counted = figures.lines().any(|line| line == "zk_digest_mismatches_count\t1");
+    if counted { Ok(()) } else { Err(format!("not counted in\n{figures}")) }
 }
 
 fn refused(server: &mut Server, words: &[&str], before: &BTreeMap<String, Vec<u8>>) -> Result<(), String> {
@@ -344,10 +357,23 @@ impl Files {
 
     /// A whole entry with a right checksum around bytes that mean nothing.
     fn nonsense(&self) -> PathBuf {
+        // The path's length, behind the header of 32 bytes.
+        self.forge(|body| body[32..36].copy_from_slice(&[0x7f, 0xff, 0xff, 0xff]))
+    }
+
+    fn wrong_digest(&self) -> PathBuf {
+        self.forge(|body| {
+            if let Some(last) = body.last_mut() {
+                *last ^= 1;
+            }
+        })
+    }
+
+    /// Changes the body of the last entry, and its checksum with it.
+    fn forge(&self, change: impl FnOnce(&mut [u8])) -> PathBuf {
         Self::change(self.log(0), |all| {
             let (start, end) = *Self::entries(all).last().expect("there is an entry");
-            // The path's length, behind the header of 32 bytes.
-            all[start + 12 + 32..start + 12 + 36].copy_from_slice(&[0x7f, 0xff, 0xff, 0xff]);
+            change(&mut all[start + 12..end - 1]);
             let checksum = crate::behaviours::adler32(&all[start + 12..end - 1]);
             all[start..start + 8].copy_from_slice(&checksum.to_be_bytes());
         })
@@ -404,11 +430,11 @@ impl Files {
     }
 
     fn remove_all_snapshots(&self) -> PathBuf {
-        listed(&self.dir, "snapshot.")
-            .into_iter()
-            .map(remove)
-            .fold(None, |_, path| Some(path))
-            .expect("there was one")
+        let newest = self.snapshot(0);
+        for path in listed(&self.dir, "snapshot.") {
+            remove(path);
+        }
+        newest
     }
 
     fn leftover(&self) -> PathBuf {

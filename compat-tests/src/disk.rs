@@ -155,7 +155,7 @@ impl Watched {
 ///
 /// # Errors
 /// What was promised and not kept.
-pub fn full() -> Result<(), String> {
+pub fn full() -> Result<String, String> {
     let mut server = Server::prepare(Kind::Oxkeeper, SETUP)?;
     let _mount = Mount::tmpfs(&server.data_dir(), 6 << 20)?;
     let ballast = server.data_dir().join("ballast");
@@ -179,7 +179,7 @@ pub fn full() -> Result<(), String> {
     watched.all_there_after_a_kill()?;
     // The mount must outlive the process.
     watched.server.kill();
-    Ok(())
+    Ok(String::new())
 }
 
 /// Takes so many bytes of a disk, or all that are left.
@@ -197,7 +197,7 @@ fn take_room(path: &Path, len: usize) -> Result<(), String> {
 ///
 /// # Errors
 /// What was promised and not kept.
-pub fn file_size() -> Result<(), String> {
+pub fn file_size() -> Result<String, String> {
     let mut watched = Watched::new(Server::start(Kind::Oxkeeper, SETUP)?)?;
     watched.write()?;
     limit_files(&watched.server, Some(2 << 20))?;
@@ -205,7 +205,8 @@ pub fn file_size() -> Result<(), String> {
     watched.still_reads()?;
     limit_files(&watched.server, None)?;
     watched.writes_again()?;
-    watched.all_there_after_a_kill()
+    watched.all_there_after_a_kill()?;
+    Ok(String::new())
 }
 
 fn limit_files(server: &Server, current: Option<u64>) -> Result<(), String> {
@@ -234,7 +235,7 @@ impl Image {
 ///
 /// # Errors
 /// What was promised and not kept.
-pub fn read_only() -> Result<(), String> {
+pub fn read_only() -> Result<String, String> {
     let Image { mut server, mount, file: _ } = Image::new()?;
     server.launch()?;
     let mut watched = Watched::new(server)?;
@@ -258,7 +259,7 @@ pub fn read_only() -> Result<(), String> {
     watched.writes_again()?;
     watched.all_there_after_a_kill()?;
     watched.server.kill();
-    Ok(())
+    Ok(String::new())
 }
 
 /// Whether a file system can be made to fail here.
@@ -275,7 +276,7 @@ pub fn can_fail() -> Result<(), String> {
 ///
 /// # Errors
 /// What was promised and not kept.
-pub fn failing() -> Result<(), String> {
+pub fn failing() -> Result<String, String> {
     let Image { mut server, mount, file } = Image::new()?;
     mount.remount("errors=remount-ro")?;
     server.launch()?;
@@ -295,7 +296,7 @@ pub fn failing() -> Result<(), String> {
     watched.start_again()?;
     watched.all_there()?;
     watched.server.kill();
-    Ok(())
+    Ok(String::new())
 }
 
 /// Where the file system at this place is told to fail.
@@ -315,7 +316,7 @@ fn trigger(at: &Path) -> Result<PathBuf, String> {
 ///
 /// # Errors
 /// What was promised and not kept.
-pub fn frozen() -> Result<(), String> {
+pub fn frozen() -> Result<String, String> {
     let Image { mut server, mut mount, file: _ } = Image::new()?;
     server.add_key("fsync.warningthresholdms=200");
     server.launch()?;
@@ -346,20 +347,19 @@ pub fn frozen() -> Result<(), String> {
     if !matches!(waiting.recv(WAIT), crate::wire::Got::Packet(_)) {
         return Err("a session that waited for the disk was not opened".to_owned());
     }
-    println!("{reads} reads beside a frozen disk");
     watched.acknowledged.retain(|n| *n > 0);
     let server = &watched.server;
     wait_until("a warning in the log", WAIT, || Ok(server.log_text().contains("took long; this holds up")))?;
     watched.all_there_after_a_kill()?;
     watched.server.kill();
-    Ok(())
+    Ok(format!("{reads} reads beside it"))
 }
 
 /// As many connections as the process can have: those who write must not pay for it.
 ///
 /// # Errors
 /// What was promised and not kept.
-pub fn descriptors() -> Result<(), String> {
+pub fn descriptors() -> Result<String, String> {
     let mut server = Server::prepare(Kind::Oxkeeper, SETUP)?;
     server.add_key("txnLogSizeLimitInKb=16");
     server.wrap(&["sh", "-c", "ulimit -n 200; exec \"$0\" \"$@\""]);
@@ -375,5 +375,6 @@ pub fn descriptors() -> Result<(), String> {
         }
     }
     drop(held);
-    watched.all_there_after_a_kill()
+    watched.all_there_after_a_kill()?;
+    Ok(String::new())
 }

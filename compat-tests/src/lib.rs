@@ -13,6 +13,7 @@ pub mod damage;
 pub mod disk;
 pub mod golden;
 pub mod ground;
+pub mod harness;
 pub mod hostile;
 pub mod random;
 pub mod requests;

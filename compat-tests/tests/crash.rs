@@ -4,7 +4,9 @@
 
 use oxkeeper_compat_tests::crash::{Plan, SETUP, UNSYNCED, expiry_after_a_kill, run};
 use oxkeeper_compat_tests::ground;
+use oxkeeper_compat_tests::harness::{self, Case};
 use oxkeeper_compat_tests::random::Random;
+use std::process::ExitCode;
 use std::time::Duration;
 
 fn plan(rounds: u32) -> Plan {
@@ -20,33 +22,39 @@ fn plan(rounds: u32) -> Plan {
     plan
 }
 
-#[test]
-fn a_killed_server_has_lost_nothing() {
-    match run(&plan(100)) {
-        Ok(tally) => {
-            println!("{tally}");
-            assert!(tally.snapshots > 20, "snapshots and kills were to meet: {tally}");
+fn kills() -> Result<String, String> {
+    let tally = run(&plan(100))?;
+    if tally.snapshots < 20 && tally.rounds >= 100 {
+        return Err(format!("snapshots and kills were to meet: {tally}"));
+    }
+    Ok(tally.to_string())
+}
+
+fn power_cuts() -> Result<String, String> {
+    run(&Plan { power: true, ..plan(20) }).map(|tally| tally.to_string())
+}
+
+/// The proof that the test above can fail.
+fn power_cuts_without_the_sync() -> Result<String, String> {
+    match run(&Plan { power: true, setup: UNSYNCED, ..plan(20) }) {
+        Ok(tally) => Err(format!("nothing was lost, so the test shows nothing: {tally}")),
+        Err(problem) => {
+            let first = problem.lines().next().unwrap_or_default();
+            if first.contains("lost") { Ok(first.to_owned()) } else { Err(problem) }
         }
-        Err(problem) => panic!("{problem}"),
     }
 }
 
-#[test]
-fn a_power_cut_loses_nothing_and_would_without_the_sync() {
-    if let Err(reason) = ground::possible(true) {
-        println!("skipped: {reason}");
-        return;
-    }
-    let synced = Plan { power: true, ..plan(20) };
-    println!("{}", run(&synced).unwrap_or_else(|problem| panic!("{problem}")));
-    let unsynced = Plan { setup: UNSYNCED, ..synced };
-    let problem = run(&unsynced).expect_err("without the sync, acknowledged writes must be missing");
-    let first = problem.lines().next().unwrap_or_default();
-    assert!(first.contains("lost"), "another failure than the one that was asked for: {problem}");
-    println!("without the sync: {first}");
+fn expiry() -> Result<String, String> {
+    expiry_after_a_kill(SETUP, Duration::from_secs(6)).map(|()| String::new())
 }
 
-#[test]
-fn sessions_outlive_the_server_and_end_in_their_time() {
-    expiry_after_a_kill(SETUP, Duration::from_secs(6)).unwrap_or_else(|problem| panic!("{problem}"));
+fn main() -> ExitCode {
+    harness::run(vec![
+        Case::new("a killed server has lost nothing", kills),
+        Case::new("a power cut loses nothing", power_cuts).needs(|| ground::possible(true)),
+        Case::new("a power cut without the sync loses writes", power_cuts_without_the_sync)
+            .needs(|| ground::possible(true)),
+        Case::new("sessions outlive the server and end in their time", expiry),
+    ])
 }

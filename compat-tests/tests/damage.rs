@@ -1,19 +1,21 @@
 //! What a start of the real server makes of damaged files. Needs the release binary.
 
 use oxkeeper_compat_tests::damage::{ROWS, check, good};
+use oxkeeper_compat_tests::harness::{self, Case};
+use std::process::ExitCode;
 
-#[test]
-fn each_damage_comes_to_what_the_table_says() {
-    let good = good().expect("a good directory");
-    let mut failed = 0;
-    for row in ROWS {
-        match check(&good, row) {
-            Ok(()) => println!("ok   {}", row.name),
-            Err(problem) => {
-                println!("FAIL {}: {problem}", row.name);
-                failed += 1;
-            }
+fn main() -> ExitCode {
+    let good = match good() {
+        Ok(good) => good,
+        Err(problem) => {
+            println!("FAIL     no good directory: {problem}");
+            return ExitCode::FAILURE;
         }
-    }
-    assert_eq!(failed, 0, "of {} rows", ROWS.len());
+    };
+    let case = |row| Case::new(row_name(row), || check(&good, row).map(|()| String::new()));
+    harness::run(ROWS.iter().map(case).collect())
+}
+
+const fn row_name(row: &oxkeeper_compat_tests::damage::Row) -> &'static str {
+    row.name
 }

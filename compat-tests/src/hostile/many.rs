@@ -5,7 +5,7 @@ use crate::client::Hello;
 use crate::random::Random;
 use crate::requests::{auth_body, read_body, set_body};
 use crate::session::Session;
-use crate::wire::{Conn, Got, Out, PATIENCE};
+use crate::wire::{Conn, Got, In, Out, PATIENCE};
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -69,6 +69,8 @@ fn push(stream: &mut TcpStream, piece: &[u8], limit: usize) -> usize {
 /// A session on a plain stream, of which nothing is read after the handshake.
 fn deaf(addr: SocketAddr) -> Result<TcpStream, String> {
     let mut stream = TcpStream::connect(addr).map_err(|e| e.to_string())?;
+    // Or the kernel would take dozens of megabytes in its place.
+    rustix::net::sockopt::set_socket_recv_buffer_size(&stream, 4096).map_err(|e| e.to_string())?;
     let hello = Out::new().buf(Some(&Hello::default().bytes())).done();
     stream.write_all(&hello).map_err(|e| e.to_string())?;
     let mut answer = [0; 41];
@@ -81,9 +83,18 @@ pub(super) fn unread_replies(addr: SocketAddr) -> Result<(), String> {
     let get = Out::new().buf(Some(&Out::new().int(1).int(4).raw(&read_body("/big", 0)).done())).done();
     let mut streams = (0..20).map(|_| deaf(addr)).collect::<Result<Vec<_>, _>>()?;
     for stream in &mut streams {
-        push(stream, &get.repeat(4000), 400_000);
+        push(stream, &get.repeat(1000), 100_000);
     }
     std::thread::sleep(Duration::from_millis(500));
+    // It is replies that wait there, and not refusals.
+    for stream in &mut streams {
+        let mut head = [0; 20];
+        std::io::Read::read_exact(stream, &mut head).map_err(|e| e.to_string())?;
+        let length = In(&head).int().unwrap_or(0);
+        if length < 500_000 {
+            return Err(format!("a reply of {length} bytes only"));
+        }
+    }
     Ok(())
 }
 

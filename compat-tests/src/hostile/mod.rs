@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 /// How long the well-behaved client may ever wait. Far above what is usual, for machines that are busy otherwise.
 const LATENCY: Duration = Duration::from_secs(2);
-/// What an attack may add to the server's memory at its peak.
+/// What all attacks so far may have added to the server's memory at the peak of the last.
 const MEMORY_KIB: u64 = 64 << 10;
 /// Milliseconds after which a connection without a session may be closed; twice that is the longest.
 const SESSIONLESS: Duration = Duration::from_millis(1500);
@@ -77,10 +77,17 @@ pub struct Cost {
     pub latency: Duration,
     /// Its requests.
     pub requests: u32,
-    /// Growth of the server's memory at its peak, in KiB.
+    /// The server's memory at its peak, above that before the first attack, in KiB.
     pub memory_kib: u64,
     /// How long the attack took.
     pub time: Duration,
+}
+
+impl std::fmt::Display for Cost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { latency, requests, memory_kib, .. } = self;
+        write!(f, "longest of {requests} waits {:.1} ms, {memory_kib} KiB", latency.as_secs_f64() * 1000.0)
+    }
 }
 
 /// Lets this process, and the servers it starts, have as many descriptors as may be.
@@ -92,11 +99,19 @@ pub fn raise_descriptors() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
+/// The server under attack.
+#[derive(Debug)]
+pub struct Target {
+    server: Server,
+    /// Its memory before the first attack, in KiB.
+    calm_kib: u64,
+}
+
 /// A server for all attacks, warmed up: what it takes once is not to be counted against the first.
 ///
 /// # Errors
 /// When it does not start.
-pub fn server() -> Result<Server, String> {
+pub fn target() -> Result<Target, String> {
     let server = Server::start(Kind::Oxkeeper, SETUP)?;
     let mut session = Session::open(server.addr, 40_000)?;
     session.create("/calm", b"", 0)?;
@@ -106,15 +121,16 @@ pub fn server() -> Result<Server, String> {
         session.get("/big")?;
     }
     session.close()?;
-    Ok(server)
+    let calm_kib = resident_kib(&server, "VmRSS")?;
+    Ok(Target { server, calm_kib })
 }
 
 /// Runs an attack beside a well-behaved client.
 ///
 /// # Errors
 /// When the attack had another outcome than it must, or anybody else noticed.
-pub fn endure(server: &mut Server, attack: &Attack) -> Result<Cost, String> {
-    let before = resident_kib(server, "VmRSS")?;
+pub fn endure(target: &mut Target, attack: &Attack) -> Result<Cost, String> {
+    let Target { server, calm_kib } = target;
     reset_peak(server);
     let over = AtomicBool::new(false);
     let began = Instant::now();
@@ -130,7 +146,7 @@ pub fn endure(server: &mut Server, attack: &Attack) -> Result<Cost, String> {
     }
     outcome?;
     let (latency, requests) = calm.map_err(|e| format!("the calm client noticed: {e}"))?;
-    let memory_kib = resident_kib(server, "VmHWM")?.saturating_sub(before);
+    let memory_kib = resident_kib(server, "VmHWM")?.saturating_sub(*calm_kib);
     let cost = Cost { latency, requests, memory_kib, time };
     if latency > LATENCY {
         return Err(format!("the calm client waited too long: {cost:?}"));
