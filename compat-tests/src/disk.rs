@@ -2,6 +2,8 @@
 //!
 //! In each case no acknowledged write is lost, reads go on, the process does not die, says so in its log, and writes are
 //! served again by themselves once the disk is well (where it can be made well under a running server).
+//!
+//! A mount is bound anew behind the server that stands on it, so that it goes first and the directory can be removed.
 
 use crate::behaviours::wait_until;
 use crate::client::OPEN;
@@ -157,11 +159,12 @@ impl Watched {
 /// What was promised and not kept.
 pub fn full() -> Result<String, String> {
     let mut server = Server::prepare(Kind::Oxkeeper, SETUP)?;
-    let _mount = Mount::tmpfs(&server.data_dir(), 6 << 20)?;
+    let mount = Mount::tmpfs(&server.data_dir(), 6 << 20)?;
     let ballast = server.data_dir().join("ballast");
     take_room(&ballast, 2 << 20)?;
     server.launch()?;
     let mut watched = Watched::new(server)?;
+    let _ground = mount;
     for _ in 0..2 {
         watched.fill()?;
         watched.still_reads()?;
@@ -239,12 +242,13 @@ pub fn read_only() -> Result<String, String> {
     let Image { mut server, mount, file: _ } = Image::new()?;
     server.launch()?;
     let mut watched = Watched::new(server)?;
+    let ground = mount;
     for _ in 0..50 {
         watched.write()?;
     }
     let known = watched.acknowledged.clone();
     watched.server.kill();
-    mount.remount("ro")?;
+    ground.remount("ro")?;
     watched.start_again()?;
     watched.writer = match watched.writer.take() {
         Some(writer) => Some(writer.renew(watched.server.addr)?),
@@ -255,7 +259,7 @@ pub fn read_only() -> Result<String, String> {
         return Err("a write was acknowledged on a read-only disk".to_owned());
     }
     watched.still_reads()?;
-    mount.remount("rw")?;
+    ground.remount("rw")?;
     watched.writes_again()?;
     watched.all_there_after_a_kill()?;
     watched.server.kill();
@@ -281,6 +285,7 @@ pub fn failing() -> Result<String, String> {
     mount.remount("errors=remount-ro")?;
     server.launch()?;
     let mut watched = Watched::new(server)?;
+    let ground = mount;
     for _ in 0..50 {
         watched.write()?;
     }
@@ -291,8 +296,8 @@ pub fn failing() -> Result<String, String> {
         return Err("a write was acknowledged on a disk that has failed".to_owned());
     }
     watched.server.kill();
-    drop(mount);
-    let _mount = Mount::image(&file, &watched.server.data_dir())?;
+    drop(ground);
+    let _ground = Mount::image(&file, &watched.server.data_dir())?;
     watched.start_again()?;
     watched.all_there()?;
     watched.server.kill();
@@ -317,14 +322,15 @@ fn trigger(at: &Path) -> Result<PathBuf, String> {
 /// # Errors
 /// What was promised and not kept.
 pub fn frozen() -> Result<String, String> {
-    let Image { mut server, mut mount, file: _ } = Image::new()?;
+    let Image { mut server, mount, file: _ } = Image::new()?;
     server.add_key("fsync.warningthresholdms=200");
     server.launch()?;
     let mut watched = Watched::new(server)?;
+    let mut ground = mount;
     for _ in 0..20 {
         watched.write()?;
     }
-    mount.freeze()?;
+    ground.freeze()?;
     let mut waiting = Session::open_unanswered(watched.server.addr)?;
     let mut writer = watched.writer.take().ok_or("no writer")?;
     writer.post(5, &set_body("/n0", Some(b"late"), -1));
@@ -342,7 +348,7 @@ pub fn frozen() -> Result<String, String> {
         Err(Missing::Late) => {}
         other => return Err(format!("a write on a frozen disk: {other:?}")),
     }
-    mount.thaw()?;
+    ground.thaw()?;
     writer.answer(WAIT)?.ok()?;
     if !matches!(waiting.recv(WAIT), crate::wire::Got::Packet(_)) {
         return Err("a session that waited for the disk was not opened".to_owned());

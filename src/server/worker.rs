@@ -337,6 +337,11 @@ impl Worker {
             let pace = self.go_on(id);
             match pace {
                 Pace::Close => return Poll::Ready(()),
+                Pace::Wait if self.may_go_on(id) => {
+                    // What held it back is sent already. Nothing will wake it for that; the others come first.
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 Pace::Wait => {
                     // Something else wakes it; a client that goes away meanwhile is noticed when it is written to.
                     return self.poll_writable(id, &stream, cx);
@@ -353,6 +358,12 @@ impl Worker {
                 }
             }
         }
+    }
+
+    /// Whether nothing holds the connection back any more.
+    fn may_go_on(&self, id: ConnId) -> bool {
+        let mut state = self.state.borrow_mut();
+        state.conn_by_id(id).is_some_and(|conn| frames::pace(&self.hub, conn) == Pace::Read)
     }
 
     /// Waits until there is room to send, if something is to be sent.

@@ -78,10 +78,25 @@ fn deaf(addr: SocketAddr) -> Result<TcpStream, String> {
     Ok(stream)
 }
 
+/// Far more replies than fit anywhere are asked for at once, and read in the end: every one must come.
+pub(super) fn late_readers(addr: SocketAddr) -> Result<(), String> {
+    let mut sessions = (0..3).map(|_| Session::open(addr, 30_000)).collect::<Result<Vec<_>, _>>()?;
+    for session in &mut sessions {
+        let requests: Vec<u8> = (0..200).flat_map(|_| session.request(4, &read_body("/big", 0))).collect();
+        session.conn.send(&requests);
+    }
+    for session in &mut sessions {
+        for n in 0..200 {
+            session.answer(PATIENCE).map_err(|e| format!("reply {n}: {e}"))?.ok()?;
+        }
+    }
+    Ok(())
+}
+
 /// Each asks for gigabytes.
 pub(super) fn unread_replies(addr: SocketAddr) -> Result<(), String> {
     let get = Out::new().buf(Some(&Out::new().int(1).int(4).raw(&read_body("/big", 0)).done())).done();
-    let mut streams = (0..20).map(|_| deaf(addr)).collect::<Result<Vec<_>, _>>()?;
+    let mut streams = (0..12).map(|_| deaf(addr)).collect::<Result<Vec<_>, _>>()?;
     for stream in &mut streams {
         push(stream, &get.repeat(1000), 100_000);
     }

@@ -61,6 +61,7 @@ pub const ATTACKS: &[Attack] = &[
     attack("one byte at a time", many::trickle),
     attack("a handshake that never ends", many::unfinished_handshakes),
     attack("100,000 pings at once", many::pings),
+    attack("replies that are read late", many::late_readers),
     attack("replies that nobody reads", many::unread_replies),
     attack("writes whose replies nobody reads", many::unread_writes),
     attack("frames that are announced and never finished", many::unfinished_frames),
