@@ -54,6 +54,7 @@ def show(w, keys_only=False, order=True):
     lines = word(w).splitlines()
     if keys_only:
         lines = sorted(re.split(r"[\t=:]", x)[0] for x in lines)
+        lines = [x for x in lines if not x.startswith("java.")]    # a server that is not Java has none (or one) of them
     else:
         lines = [mask(x) for x in lines]
         if w == "dump":                                    # two connections may or may not expire in the same tick

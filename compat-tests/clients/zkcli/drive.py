@@ -89,7 +89,7 @@ OLD_ONLY = [
 ]
 
 LAST = [
-    ("close", 0), ("ls /", 0), ("connect " + os.environ["ZK"], 1), ("ls /", 0), ("get /a", 0), ("connect", 1 if OLD else 2), ("ls /a", 0),
+    ("close", 1), ("ls /", 0), ("connect " + os.environ["ZK"], 1), ("ls /", 0), ("get /a", 0), ("connect", 1 if OLD else 2), ("ls /a", 0),
     ("addauth nonsense x", 1), ("get /a", 0), ("connect", 1), ("get /a", 0),
 ]
 
