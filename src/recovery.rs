@@ -21,6 +21,9 @@ pub struct Rebuild {
     options: TreeOptions,
     stage: Stage,
     sessions: BTreeMap<SessionId, i32>,
+    /// A snapshot of the official server shows changes that came while it was written: until this transaction the
+    /// tree is ahead of what is replayed, and its digest is nobody's.
+    ahead_until: Zxid,
     /// Transactions after which the digest was not the one foreseen.
     pub digest_mismatches: Vec<Zxid>,
 }
@@ -36,7 +39,13 @@ impl Rebuild {
     /// Nothing is known yet.
     pub fn new(options: TreeOptions) -> Self {
         let stage = Stage::Replaying(Box::new(Tree::new(options)));
-        Self { options, stage, sessions: BTreeMap::new(), digest_mismatches: Vec::new() }
+        Self {
+            options,
+            stage,
+            sessions: BTreeMap::new(),
+            ahead_until: Zxid::ZERO,
+            digest_mismatches: Vec::new(),
+        }
     }
 
     /// The tree and the sessions (time-outs in ms), once recovery is done. Ephemerals of sessions that are not
@@ -90,6 +99,8 @@ impl RecoverySink for Rebuild {
         let Stage::Loading(loader) = std::mem::replace(&mut self.stage, Stage::Failed) else { return };
         match loader.finish(snapshot_zxid) {
             Ok(tree) => {
+                let digest_zxid = tail.digest.map_or(Zxid::ZERO, |digest| digest.zxid);
+                self.ahead_until = digest_zxid.max(tail.last_zxid.unwrap_or(Zxid::ZERO));
                 if let Some(digest) = tail.digest
                     && self.options.digest
                     && digest.version == DIGEST_VERSION
@@ -122,9 +133,76 @@ impl RecoverySink for Rebuild {
             _ => {}
         }
         tree.apply(&logged, &mut (), &mut Vec::new());
-        if !tree.digest_matches(&logged) {
+        if logged.header.zxid >= self.ahead_until && !tree.digest_matches(&logged) {
             self.digest_mismatches.push(logged.header.zxid);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::ZxidDigest;
+    use bytes::Bytes;
+    use oxkeeper_codec::{
+        OpCode, Perms,
+        records::{CreateTxn, Id, TxnDigest, TxnHeader},
+    };
+
+    fn create(zxid: i64, path: &str) -> LoggedTxn {
+        let header =
+            TxnHeader { client_id: SessionId(1), cxid: 1, zxid: Zxid(zxid), time: zxid, op: OpCode::CREATE };
+        let acl = vec![Acl { perms: Perms::ALL, id: Id { scheme: "world".into(), id: "anyone".into() } }];
+        let data = Some(Bytes::from_static(b"data"));
+        let txn = CreateTxn { path: path.into(), data, acl, ephemeral: false, parent_cversion: -1 };
+        LoggedTxn { header, txn: Txn::Create(txn), digest: None }
+    }
+
+    /// Three creates with the digests that a server logs with them, and the tree after all of them.
+    fn history() -> (Vec<LoggedTxn>, Tree) {
+        let mut tree = Tree::new(TreeOptions::default());
+        let mut logged = Vec::new();
+        for (zxid, path) in [(1, "/a"), (2, "/b"), (3, "/c")] {
+            let mut txn = create(zxid, path);
+            tree.apply(&txn, &mut (), &mut Vec::new());
+            let tree_digest = tree.digest().cast_signed();
+            txn.digest = Some(TxnDigest { version: DIGEST_VERSION, tree_digest });
+            logged.push(txn);
+        }
+        (logged, tree)
+    }
+
+    /// Loads a snapshot that is named after zxid 1 and shows all of `tree`, then replays what is behind zxid 1.
+    fn replayed(tree: &Tree, digest: Option<ZxidDigest>, logged: Vec<LoggedTxn>) -> Rebuild {
+        let mut rebuild = Rebuild::new(TreeOptions::default());
+        rebuild.restart();
+        for path in ["/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config", "/a", "/b", "/c"] {
+            let node = tree.get(path).unwrap();
+            let data_node = DataNode { data: node.data(), acl: -1, stat: node.persisted() };
+            rebuild.node(if path == "/" { "" } else { path }, data_node).unwrap();
+        }
+        rebuild.snapshot_end(Zxid(1), SnapshotTail { digest, last_zxid: None });
+        for txn in logged.into_iter().skip(1) {
+            rebuild.txn(txn).unwrap();
+        }
+        rebuild
+    }
+
+    #[test]
+    fn a_snapshot_that_is_ahead_of_its_name_has_the_digest_of_where_it_ended() {
+        let (logged, tree) = history();
+        let digest = |digest: u64| {
+            Some(ZxidDigest { zxid: Zxid(3), version: DIGEST_VERSION, digest: digest.cast_signed() })
+        };
+        let rebuild = replayed(&tree, digest(tree.digest()), logged.clone());
+        assert_eq!(rebuild.digest_mismatches, []);
+        let (rebuilt, _) = rebuild.finish();
+        assert_eq!(rebuilt.digest(), tree.digest());
+
+        let mut other = logged;
+        other[2] = create(3, "/c");
+        other[2].digest = Some(TxnDigest { version: DIGEST_VERSION, tree_digest: 7 });
+        assert_eq!(replayed(&tree, digest(7), other).digest_mismatches, [Zxid(3)]);
     }
 }
