@@ -155,7 +155,8 @@ mod tests {
             TxnHeader { client_id: SessionId(1), cxid: 1, zxid: Zxid(zxid), time: zxid, op: OpCode::CREATE };
         let acl = vec![Acl { perms: Perms::ALL, id: Id { scheme: "world".into(), id: "anyone".into() } }];
         let data = Some(Bytes::from_static(b"data"));
-        let txn = CreateTxn { path: path.into(), data, acl, ephemeral: false, parent_cversion: -1 };
+        let parent_cversion = i32::try_from(zxid).unwrap();
+        let txn = CreateTxn { path: path.into(), data, acl, ephemeral: false, parent_cversion };
         LoggedTxn { header, txn: Txn::Create(txn), digest: None }
     }
 
