@@ -574,6 +574,23 @@ records! {
     }
 }
 
+impl StatPersisted {
+    /// What is stored about a znode that a transaction has just created.
+    pub const fn created(zxid: Zxid, time: i64, ephemeral_owner: i64) -> Self {
+        Self {
+            czxid: zxid,
+            mzxid: zxid,
+            ctime: time,
+            mtime: time,
+            version: 0,
+            cversion: 0,
+            aversion: 0,
+            ephemeral_owner,
+            pzxid: zxid,
+        }
+    }
+}
+
 /// Bytes or null, borrowed from the input.
 pub type Buffer<'a> = Option<&'a [u8]>;
 

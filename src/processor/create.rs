@@ -123,7 +123,11 @@ impl Preparation<'_> {
         parent_record.children += 1;
         self.put(&parent, Some(parent_record), parent_digest);
         let record = Record {
-            stat: self.fresh_stat(self.owner_of(new).stored()),
+            stat: StatPersisted::created(
+                self.proposal.zxid,
+                self.proposal.time_ms,
+                self.owner_of(new).stored(),
+            ),
             sequence: 0,
             children: 0,
             acl: AclRef::from(&acl[..]),
@@ -140,21 +144,6 @@ impl Preparation<'_> {
             OpCode::CREATE_TTL => Owner::Ttl(new.ttl_ms),
             _ if new.mode.is_ephemeral() => Owner::Session(self.proposal.session),
             _ => Owner::Nobody,
-        }
-    }
-
-    const fn fresh_stat(&self, owner: i64) -> StatPersisted {
-        let (zxid, time) = (self.proposal.zxid, self.proposal.time_ms);
-        StatPersisted {
-            czxid: zxid,
-            mzxid: zxid,
-            ctime: time,
-            mtime: time,
-            version: 0,
-            cversion: 0,
-            aversion: 0,
-            ephemeral_owner: owner,
-            pzxid: zxid,
         }
     }
 }

@@ -154,7 +154,7 @@ impl<O: Observer> Application<'_, O> {
         let parent_acl = AclRef::clone(self.tree.node(parent).acl());
         self.raise_cversion(parent_path, parent, new.parent_cversion);
         let acl_id = self.tree.acls.acquire(new.acl);
-        let stat = self.fresh_stat(new.owner.stored());
+        let stat = StatPersisted::created(self.header.zxid, self.header.time, new.owner.stored());
         let id = self.tree.insert_child(parent, path, new.data, acl_id, &stat);
         let stat = self.tree.node(id).stat();
         let acl = AclRef::clone(self.tree.node(id).acl());
@@ -167,21 +167,6 @@ impl<O: Observer> Application<'_, O> {
             data_len: new.data.map_or(0, <[u8]>::len),
         });
         Ok(Applied { path: Some(new.path.clone()), stat: Some(stat), ..Applied::of(Code::OK) })
-    }
-
-    const fn fresh_stat(&self, owner: i64) -> StatPersisted {
-        let (zxid, time) = (self.header.zxid, self.header.time);
-        StatPersisted {
-            czxid: zxid,
-            mzxid: zxid,
-            ctime: time,
-            mtime: time,
-            version: 0,
-            cversion: 0,
-            aversion: 0,
-            ephemeral_owner: owner,
-            pzxid: zxid,
-        }
     }
 
     /// Replay over a snapshot that has the znode: its ACL may be older there, and the parent's counter too.

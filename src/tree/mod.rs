@@ -91,17 +91,7 @@ impl Tree {
     /// The tree of a server that never had data: `/`, `/zookeeper`, `/zookeeper/quota`, `/zookeeper/config`.
     pub fn new(options: TreeOptions) -> Self {
         let mut tree = Self::without_nodes(options);
-        let zero = StatPersisted {
-            czxid: Zxid::ZERO,
-            mzxid: Zxid::ZERO,
-            ctime: 0,
-            mtime: 0,
-            version: 0,
-            cversion: 0,
-            aversion: 0,
-            ephemeral_owner: 0,
-            pzxid: Zxid::ZERO,
-        };
+        let zero = StatPersisted::created(Zxid::ZERO, 0, 0);
         tree.insert_root(Some(b""), AclId::OPEN, &zero);
         tree.insert_child(NodeId::ROOT, "/zookeeper", Some(b""), AclId::OPEN, &zero);
         let zookeeper = tree.find("/zookeeper").expect("just inserted");
