@@ -59,6 +59,7 @@ def show(w, keys_only=False, order=True):
         lines = [mask(x) for x in lines]
         if w == "dump":                                    # two connections may or may not expire in the same tick
             lines = [x for x in lines if not re.match(r"\d+ expire at", x)]
+            lines = [re.sub(r"Sets \(\d+\)/", "Sets (<ticks>)/", x) for x in lines]
         if w in ("stat", "cons"):                          # connections come in the order of a hash set
             peers = sorted(x for x in lines if x.startswith(" /"))
             lines = [peers.pop(0) if x.startswith(" /") else x for x in lines]

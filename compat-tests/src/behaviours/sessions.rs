@@ -104,8 +104,9 @@ fn restart(t: &mut Ctx<'_>) -> Outcome {
     while contact.elapsed() < Duration::from_millis(2800) {
         std::thread::sleep(Duration::from_millis(20));
     }
-    t.server.launch()?;
+    // A slow start counts: the server's own clock begins some time during it.
     let started = Instant::now();
+    t.server.launch()?;
     let mut c = t.session_with("after more than its timeout", &Hello { timeout: 4000, ..kept.renewal() })?;
     c.exists("/b029/kept", false)?.ok()?;
     c.exists("/b029/lost", false)?.ok()?;
@@ -113,7 +114,7 @@ fn restart(t: &mut Ctx<'_>) -> Outcome {
     let wait = Duration::from_millis(6000);
     wait_until("the other session ends", wait, || Ok(c.exists("/b029/lost", false)?.err == -101))?;
     lost.forget();
-    t.fact("the other one had its full timeout again", started.elapsed() > Duration::from_millis(1500))
+    t.fact("the other one had its full timeout again", started.elapsed() >= Duration::from_millis(2400))
 }
 
 fn close_session(t: &mut Ctx<'_>) -> Outcome {

@@ -8,6 +8,7 @@ use crate::requests::{create_body, m_create, m_set};
 use crate::transcript::{hex, quoted};
 use crate::wire::{Out, PATIENCE};
 use std::fs;
+use std::time::Duration;
 
 pub(super) const CASES: &[Case] = &[
     case("files-of-an-empty-directory", &[181, 186], &FRESH, first_files),
@@ -210,7 +211,7 @@ fn write_many(t: &mut Ctx<'_>, count: i32) -> Outcome {
     for n in 0..count {
         c.create(&format!("/n{n}"), 0)?.ok()?;
         if n % 10 == 9 {
-            std::thread::sleep(std::time::Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(20));
         }
     }
     c.close()?;
@@ -286,9 +287,18 @@ fn purging(t: &mut Ctx<'_>) -> Outcome {
     t.server.launch()?;
     // The start itself may add one while the purge runs.
     wait_until("the purge", PATIENCE, || Ok(numbered(&directory, "snapshot.").len() <= 4))?;
-    let snapshots = numbered(&directory, "snapshot.");
+    // The purge takes one file after the other: what is judged is what it leaves.
+    let list = || (numbered(&directory, "snapshot."), numbered(&directory, "log."));
+    let mut before = list();
+    wait_until("the end of the purge", PATIENCE, || {
+        std::thread::sleep(Duration::from_millis(300));
+        let now = list();
+        let ended = now == before;
+        before = now;
+        Ok(ended)
+    })?;
+    let (snapshots, logs) = before;
     t.fact("at least three snapshots are kept", snapshots.len() >= 3)?;
-    let logs = numbered(&directory, "log.");
     let reaches_back = logs.iter().any(|(first, _)| *first <= snapshots[0].0 + 1);
     t.fact("the logs reach back to the oldest snapshot", reaches_back)?;
     t.server.kill();
