@@ -239,8 +239,8 @@ impl<'t, 'a> Reading<'t, 'a> {
     }
 }
 
-/// Names of children as a vector of text.
-fn encode_names(node: &NodeRef<'_>, out: &mut Vec<u8>) {
+/// Appends the names of children as a vector of text.
+pub fn encode_names(node: &NodeRef<'_>, out: &mut Vec<u8>) {
     let children = node.children();
     i32::try_from(children.len()).unwrap_or(i32::MAX).encode(out);
     for child in children {

@@ -6,7 +6,7 @@
 
 use crate::{
     auth,
-    processor::read::{Asker, ReadWatch, reply},
+    processor::read::{Asker, ReadWatch, encode_names, reply},
     tree::{NodeId, NodeRef, Tree},
 };
 use hashbrown::HashMap;
@@ -98,10 +98,7 @@ impl ListCache {
 
     fn keep(&mut self, node: &NodeRef<'_>, version: Version) {
         let mut bytes = Vec::new();
-        i32::try_from(version.children).unwrap_or(i32::MAX).encode(&mut bytes);
-        for child in node.children() {
-            Some(child.name()).encode(&mut bytes);
-        }
+        encode_names(node, &mut bytes);
         if self.lists.len() >= self.max_entries || self.bytes + bytes.len() > MAX_BYTES {
             self.lists.clear();
             self.bytes = 0;

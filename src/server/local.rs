@@ -85,16 +85,9 @@ pub(super) fn answer(
     send(worker, state, id, header, answer);
 }
 
-/// Answers with an error, then closes the connection. Always true: the answer is still to be sent.
-pub(super) fn refuse(
-    worker: &Worker,
-    state: &mut State,
-    id: ConnId,
-    header: &RequestHeader,
-    code: Code,
-) -> bool {
+/// Answers with an error, then closes the connection.
+pub(super) fn refuse(worker: &Worker, state: &mut State, id: ConnId, header: &RequestHeader, code: Code) {
     send(worker, state, id, header, Answer { zxid: Zxid::ZERO, result: Err(code), closes: true });
-    true
 }
 
 /// Answers that the request has waited too long to be executed.
