@@ -8,11 +8,13 @@ use super::{
     hub::Hub,
     mailbox::Message,
     metrics::{Basic, Count, Detailed},
+    sequencer::Sequencing,
 };
 use crate::{
     node::LogBatch,
     storage::{Committed, StoreError, TxnLog},
 };
+use oxkeeper_codec::Zxid;
 use parking_lot::{Condvar, Mutex};
 use std::{
     sync::Arc,
@@ -59,6 +61,10 @@ impl LogQueue {
         self.send(Work::Stop);
     }
 
+    fn is_empty(&self) -> bool {
+        self.work.lock().is_empty()
+    }
+
     fn take(&self) -> Vec<Work> {
         let mut work = self.work.lock();
         while work.is_empty() {
@@ -89,14 +95,15 @@ impl LogQueue {
 pub(super) struct LogWriter {
     hub: Arc<Hub>,
     queue: Arc<LogQueue>,
+    sequencing: Sequencing,
     log: TxnLog,
     warn_after: Duration,
 }
 
 impl LogWriter {
-    pub(super) fn new(hub: Arc<Hub>, queue: Arc<LogQueue>, log: TxnLog) -> Self {
+    pub(super) fn new(hub: Arc<Hub>, queue: Arc<LogQueue>, sequencing: Sequencing, log: TxnLog) -> Self {
         let warn_after = Duration::from_millis(hub.config.storage.fsync_warning_threshold_ms);
-        Self { hub, queue, log, warn_after }
+        Self { hub, queue, sequencing, log, warn_after }
     }
 
     /// Runs until it is told to stop.
@@ -186,6 +193,16 @@ impl LogWriter {
             sheet.basic(Basic::FsyncTime).record(ms(committed.sync_time));
         }
         if let Some(zxid) = committed.through {
+            self.persisted(zxid);
+        }
+    }
+
+    /// Has it applied. Where there are cores for it, the next sync does not wait for that.
+    fn persisted(&self, zxid: Zxid) {
+        if self.hub.workers.len() == 1 || self.queue.is_empty() {
+            self.hub.mailbox.leave(Message::Persisted(zxid));
+            self.sequencing.take_turn();
+        } else {
             self.hub.mailbox.send(Message::Persisted(zxid));
         }
     }

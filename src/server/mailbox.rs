@@ -6,8 +6,6 @@ use crate::{
     tree::Tree,
 };
 use oxkeeper_codec::{SessionId, Zxid};
-use parking_lot::{Condvar, Mutex};
-use std::time::Instant;
 
 /// A question that the sequencer answers from its own state.
 pub(super) type Query = Box<dyn FnOnce(&Node, &Tree) + Send>;
@@ -42,43 +40,7 @@ pub(super) enum Message {
 }
 
 /// The sequencer's mailbox.
-#[derive(Default)]
-pub(super) struct Mailbox {
-    state: Mutex<State>,
-    arrived: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    messages: Vec<Message>,
-    waiting: bool,
-}
-
-impl Mailbox {
-    /// Leaves a message.
-    pub(super) fn send(&self, message: Message) {
-        let mut state = self.state.lock();
-        state.messages.push(message);
-        if state.waiting {
-            self.arrived.notify_one();
-        }
-    }
-
-    /// Takes all messages; waits for the first until `deadline`. `taken` must be empty, and gives back its capacity.
-    pub(super) fn take(&self, taken: &mut Vec<Message>, deadline: Instant) {
-        debug_assert!(taken.is_empty());
-        let mut state = self.state.lock();
-        if state.messages.is_empty() {
-            state.waiting = true;
-            self.arrived.wait_until(&mut state, deadline);
-            state.waiting = false;
-        }
-        std::mem::swap(&mut state.messages, taken);
-    }
-}
-
-impl std::fmt::Debug for Mailbox {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Mailbox").finish_non_exhaustive()
-    }
-}
+///
+/// Whoever leaves a message sees to it that somebody takes it: either the sequencer's thread, which waits here, or
+/// the sender itself, which takes a turn ([`super::turn::Turn`]).
+pub(super) type Mailbox = super::turn::Mail<Message>;

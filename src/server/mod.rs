@@ -1,7 +1,8 @@
 //! The shell: threads, sockets, files and clocks. It executes actions and takes no decision of the protocol.
 //!
-//! Threads: I/O workers (`worker`), each with its connections; the sequencer, which owns the node; the log writer;
-//! the snapshot writer. `ARCHITECTURE.md` draws them.
+//! Threads: I/O workers (`worker`), each with its connections; the log writer; the snapshot writer; and the
+//! sequencer, which has the node, and whose turn the first two take when they have something for it. `ARCHITECTURE.md`
+//! draws them.
 
 mod accept;
 mod ask;
@@ -29,6 +30,7 @@ mod throttle;
 mod token;
 #[cfg(test)]
 mod token_tests;
+mod turn;
 mod words;
 mod worker;
 

@@ -1,5 +1,8 @@
-//! The sequencer: the one thread that owns the node. It takes requests, completions and the time, steps the state
-//! machine, and carries out its actions. It never waits for a disk or a socket.
+//! The sequencer: it owns the node, takes requests, completions and the time, steps the state machine, and carries
+//! out its actions. It never waits for a disk or a socket.
+//!
+//! One thread at a time is the sequencer. A worker that has requests, and the log writer that has made some durable,
+//! take a turn themselves if nobody else has it; time and snapshots are the business of the sequencer's own thread.
 //!
 //! Invariant: a batch enters the inboxes while all locks are held, in the same hold in which it was applied.
 
@@ -10,6 +13,7 @@ use super::{
     mailbox::Message,
     metrics::{Basic, Count},
     snapshots::{SnapshotQueue, Step},
+    turn::{Left, Turn},
 };
 use crate::{
     node::{Action, CommittedBatch, Delivery, Event, Node},
@@ -26,6 +30,8 @@ use std::{
 
 /// Places of the queue that are applied under one hold of all locks.
 const APPLY_AT_ONCE: usize = 128;
+/// So often a turn that a worker or the log writer takes applies a batch.
+const APPLIES_A_TURN: usize = 4;
 /// A piece of a snapshot, in bytes: a slice of work between two looks at the mailbox.
 const SNAPSHOT_PIECE_BYTES: usize = 32 * 1024;
 /// For so many transactions applied meanwhile the slice is one piece longer: under load the snapshot has to be done
@@ -40,7 +46,35 @@ const SNAPSHOT_BACKLOG_BYTES: usize = 256 << 20;
 /// An inbox that nobody had a reason to look at is looked at when it holds so many batches.
 const INBOX_LONG: usize = 64;
 
-/// The thread's state.
+/// The sequencer, as those see it who may take its turn.
+#[derive(Clone)]
+pub(super) struct Sequencing {
+    hub: Arc<Hub>,
+    turn: Arc<Turn<Sequencer>>,
+}
+
+impl Sequencing {
+    pub(super) fn new(sequencer: Sequencer) -> Self {
+        Self { hub: Arc::clone(&sequencer.hub), turn: Arc::new(Turn::new(sequencer)) }
+    }
+
+    /// Works off what was left in the mailbox, unless somebody is at it already. The caller holds no lock.
+    pub(super) fn take_turn(&self) {
+        self.turn.take(&self.hub.mailbox, Sequencer::short_turn);
+    }
+
+    /// The life of the sequencer's own thread: runs until it is told to stop.
+    pub(super) fn run(&self) {
+        loop {
+            self.hub.mailbox.wait();
+            if !self.turn.wait().whole_turn() {
+                return;
+            }
+        }
+    }
+}
+
+/// The state.
 pub(super) struct Sequencer {
     hub: Arc<Hub>,
     node: Node,
@@ -51,6 +85,8 @@ pub(super) struct Sequencer {
     snapshot: Snapshot,
     /// Transactions applied since the last slice of a snapshot.
     applied: usize,
+    /// Empty between two turns.
+    messages: Vec<Message>,
     stopping: bool,
 }
 
@@ -83,27 +119,44 @@ impl Sequencer {
             schedule,
             snapshot: Snapshot::None,
             applied: 0,
+            messages: Vec::new(),
             stopping: false,
         }
     }
 
-    /// Runs until it is told to stop.
-    pub(super) fn run(mut self) {
-        let mut messages = Vec::new();
-        while !self.stopping {
-            self.hub.mailbox.take(&mut messages, self.deadline());
-            self.messages(&mut messages);
-            self.tick();
-            while self.node.can_apply() {
-                self.apply();
-            }
-            self.advance_snapshot();
+    /// What cannot wait: requests and completions.
+    fn short_turn(&mut self) -> Left {
+        self.messages();
+        let mut applies = 0;
+        while self.node.can_apply() && applies < APPLIES_A_TURN {
+            self.apply();
+            applies += 1;
         }
-        self.log.stop();
-        self.snapshots.send(Step::Stop);
+        self.hub.mailbox.look_at(self.deadline());
+        if self.node.can_apply() { Left::Work } else { Left::Nothing }
     }
 
+    /// Everything. False: the server stops.
+    fn whole_turn(&mut self) -> bool {
+        self.messages();
+        self.tick();
+        while self.node.can_apply() {
+            self.apply();
+        }
+        self.advance_snapshot();
+        self.hub.mailbox.look_at(self.deadline());
+        if self.stopping {
+            self.log.stop();
+            self.snapshots.send(Step::Stop);
+        }
+        !self.stopping
+    }
+
+    /// When the thread has to look again.
     fn deadline(&self) -> std::time::Instant {
+        if self.stopping {
+            return super::clock::now();
+        }
         let tick = self.hub.clock.instant_at(self.node.next_tick_ms());
         match self.snapshot {
             Snapshot::Body if self.snapshots.has_room() => tick.min(super::clock::now() + SNAPSHOT_PAUSE),
@@ -111,7 +164,9 @@ impl Sequencer {
         }
     }
 
-    fn messages(&mut self, messages: &mut Vec<Message>) {
+    fn messages(&mut self) {
+        let mut messages = std::mem::take(&mut self.messages);
+        self.hub.mailbox.take(&mut messages);
         let requests =
             messages.iter().map(|message| if let Message::Requests(r) = message { r.len() } else { 0 });
         let requests: usize = requests.sum();
@@ -119,6 +174,7 @@ impl Sequencer {
         for message in messages.drain(..) {
             self.message(message);
         }
+        self.messages = messages;
         if requests > 0 {
             let sheet = &self.hub.stats.sequencer;
             sheet.basic(Basic::PrepQueueSize).record(u64::try_from(requests).unwrap_or(0));

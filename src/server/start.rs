@@ -9,7 +9,7 @@ use super::{
     mailbox::{Mailbox, Message},
     metrics::{Basic, Count},
     process,
-    sequencer::{Sequencer, random},
+    sequencer::{Sequencer, Sequencing, random},
     snapshots::{SnapshotQueue, SnapshotThread, compression},
     stats::ServerStats,
     token,
@@ -108,29 +108,36 @@ impl Server {
             log_options(&hub.config.storage),
             recovered.repairs.logs.clone(),
         );
-        let log_writer = LogWriter::new(Arc::clone(&hub), Arc::clone(&log_queue), log);
         let snapshots =
             SnapshotThread::new(Arc::clone(&hub), Arc::clone(&snapshot_queue), disks.snap, disks.log);
         let schedule = schedule(&hub.config.storage, &recovered);
         let mut sequencer =
-            Sequencer::new(Arc::clone(&hub), node, writer, log_queue, snapshot_queue, schedule);
+            Sequencer::new(Arc::clone(&hub), node, writer, Arc::clone(&log_queue), snapshot_queue, schedule);
         if recovered.txns > 0 {
             // As every start of the official server: the next one has nothing to replay.
             sequencer.begin_snapshot();
         }
+        let sequencing = Sequencing::new(sequencer);
+        let log_writer = LogWriter::new(Arc::clone(&hub), log_queue, sequencing.clone(), log);
 
         let mut others = vec![
             ("log-writer", thread("log-writer", move || log_writer.run())?),
             ("snapshots", thread("snapshots", move || snapshots.run())?),
-            ("sequencer", thread("sequencer", move || sequencer.run())?),
+            (
+                "sequencer",
+                thread("sequencer", {
+                    let sequencing = sequencing.clone();
+                    move || sequencing.run()
+                })?,
+            ),
         ];
         others.reverse();
         let mut listener = Some(listener);
         let mut threads = Vec::new();
         for (index, reader) in readers.into_iter().enumerate() {
-            let (hub, listener) = (Arc::clone(&hub), listener.take());
+            let (hub, sequencing, listener) = (Arc::clone(&hub), sequencing.clone(), listener.take());
             let run = move || {
-                if let Err(error) = Worker::run(index, hub, reader, listener) {
+                if let Err(error) = Worker::run(index, hub, sequencing, reader, listener) {
                     tracing::error!(index, %error, "an I/O worker could not start");
                 }
             };

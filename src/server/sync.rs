@@ -1,3 +1,30 @@
-//! The lock around the tree. `tests/loom` puts another in its place.
+//! The locks around the tree and the sequencer. `tests/loom` puts others in their place.
 
 pub(super) use parking_lot::{Mutex, MutexGuard};
+use std::time::Instant;
+
+/// A condition that threads wait for.
+#[derive(Debug)]
+pub(super) struct Condvar(parking_lot::Condvar);
+
+impl Condvar {
+    pub(super) const fn new() -> Self {
+        Self(parking_lot::Condvar::new())
+    }
+
+    /// Wakes one that waits.
+    pub(super) fn notify_one(&self) {
+        self.0.notify_one();
+    }
+
+    /// Waits to be woken, without end if `until` is none. True: the time is over.
+    pub(super) fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, until: Option<Instant>) -> bool {
+        match until {
+            Some(until) => self.0.wait_until(guard, until).timed_out(),
+            None => {
+                self.0.wait(guard);
+                false
+            }
+        }
+    }
+}

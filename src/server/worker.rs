@@ -14,6 +14,7 @@ use super::{
     hub::{Hub, Mail, Shard, TreeReader},
     mailbox::Message,
     metrics::Count,
+    sequencer::Sequencing,
 };
 use crate::{node::Request, session::ConnId, watch::ConnKey};
 use std::{
@@ -46,9 +47,10 @@ const WORD_THREADS: usize = 4;
 pub(super) struct Worker {
     pub(super) index: usize,
     pub(super) hub: Arc<Hub>,
+    sequencing: Sequencing,
     pub(super) reader: TreeReader,
     pub(super) state: RefCell<State>,
-    /// Wakes the task that hands requests over; it runs once every task that is ready now has run.
+    /// Wakes the task that hands over; it runs once every task that is ready now has run.
     handover: Notify,
     stopped: Notify,
 }
@@ -184,6 +186,7 @@ impl Worker {
     pub(super) fn run(
         index: usize,
         hub: Arc<Hub>,
+        sequencing: Sequencing,
         reader: TreeReader,
         listener: Option<std::net::TcpListener>,
     ) -> io::Result<()> {
@@ -195,6 +198,7 @@ impl Worker {
         let worker = Rc::new(Self {
             index,
             hub,
+            sequencing,
             reader,
             state: RefCell::new(State::new(lists)),
             handover: Notify::new(),
@@ -227,14 +231,15 @@ impl Worker {
         }
     }
 
-    /// Hands over the requests of a poll round.
+    /// Hands over the requests of a poll round, and takes the sequencer's turn for them.
     async fn hand_over(worker: Rc<Self>) {
         loop {
             worker.handover.notified().await;
             let requests = std::mem::take(&mut worker.state.borrow_mut().requests);
             if !requests.is_empty() {
-                worker.hub.mailbox.send(Message::Requests(requests));
+                worker.hub.mailbox.leave(Message::Requests(requests));
             }
+            worker.sequencing.take_turn();
         }
     }
 
@@ -293,7 +298,8 @@ impl Worker {
         }
         worker.hub.limits.close(conn.peer.ip());
         if let Some(session) = conn.session {
-            worker.hub.mailbox.send(Message::Disconnected { session, conn: id, heard_ms: conn.heard_ms });
+            worker.hub.mailbox.leave(Message::Disconnected { session, conn: id, heard_ms: conn.heard_ms });
+            worker.handover.notify_one();
         }
         // Events that meet its watches until they are gone find an empty slot.
         while !worker.reader.lock().shard.watches.remove_some(slot, WATCHES_A_STEP) {
