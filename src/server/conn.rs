@@ -3,8 +3,18 @@
 use crate::{auth::Identities, session::ConnId, watch::ConnKey};
 use bytes::Bytes;
 use oxkeeper_codec::{OpCode, SessionId, Zxid};
-use std::{collections::VecDeque, net::SocketAddr, rc::Rc, task::Waker};
-use tokio::net::TcpStream;
+use std::{
+    collections::VecDeque,
+    net::SocketAddr,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Waker},
+    time::Duration,
+};
+use tokio::{net::TcpStream, time::Sleep};
+
+/// How long a connection that is to be closed waits for its client to take what was said.
+const LINGER: Duration = Duration::from_secs(5);
 
 /// Where a connection is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +52,44 @@ impl Waiting {
     /// Whether it counts as in work (`ServerCnxn.incrOutstandingAndCheckThrottle`).
     pub(super) const fn counts(&self) -> bool {
         self.xid > 0
+    }
+}
+
+/// Requests whose replies are not sent yet, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct InWork {
+    queue: VecDeque<Waiting>,
+    /// Those of them that count.
+    counting: usize,
+}
+
+impl InWork {
+    pub(super) fn push(&mut self, waiting: Waiting) {
+        self.counting += usize::from(waiting.counts());
+        self.queue.push_back(waiting);
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Waiting> {
+        let waiting = self.queue.pop_front()?;
+        self.counting -= usize::from(waiting.counts());
+        Some(waiting)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// How many of them count as in work.
+    pub(super) const fn counting(&self) -> usize {
+        self.counting
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Waiting> {
+        self.queue.iter()
     }
 }
 
@@ -121,8 +169,8 @@ pub(super) struct Conn {
     /// Bytes to be sent, from `sent_to` on.
     pub(super) output: Vec<u8>,
     pub(super) sent_to: usize,
-    /// Requests that the sequencer has, oldest first.
-    pub(super) waiting: VecDeque<Waiting>,
+    /// Requests that the sequencer has.
+    pub(super) waiting: InWork,
     /// Whether it waits for requests in work before it reads on.
     pub(super) held_back: bool,
     /// Since when its input waits for requests of others to end, in ms of the elapsed clock.
@@ -133,6 +181,8 @@ pub(super) struct Conn {
     pub(super) dirty: bool,
     /// When it was last heard of, in ms of the elapsed clock.
     pub(super) heard_ms: i64,
+    /// Ends its life even if the client takes nothing more, once it is closing.
+    pub(super) lingering: Option<Pin<Box<Sleep>>>,
     /// Wakes its task.
     pub(super) waker: Option<Waker>,
     pub(super) stats: ConnStats,
@@ -151,11 +201,12 @@ impl Conn {
             input: Vec::new(),
             output: Vec::new(),
             sent_to: 0,
-            waiting: VecDeque::new(),
+            waiting: InWork::default(),
             held_back: false,
             held_since_ms: None,
             throttled: false,
             dirty: false,
+            lingering: None,
             heard_ms: now_ms,
             waker: None,
             stats: ConnStats::new(now_ms),
@@ -165,6 +216,12 @@ impl Conn {
     /// Bytes that wait to be sent.
     pub(super) const fn unsent(&self) -> usize {
         self.output.len() - self.sent_to
+    }
+
+    /// Whether it has been closing for so long that what is still unsent is given up. Its task is woken when it has.
+    pub(super) fn lingers_too_long(&mut self, cx: &mut Context<'_>) -> bool {
+        let lingering = self.lingering.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
+        lingering.as_mut().poll(cx).is_ready()
     }
 
     /// Lets its task look again if it has input that it was not allowed to answer.

@@ -95,7 +95,7 @@ fn deliver(worker: &Worker, state: &mut State, delivery: Delivery) {
 /// The oldest request of a connection is answered.
 fn finish_waiting(worker: &Worker, state: &mut State, id: ConnId) -> Option<Waiting> {
     let conn = state.conn_by_id(id)?;
-    let waiting = conn.waiting.pop_front()?;
+    let waiting = conn.waiting.pop()?;
     worker.stats().finished(waiting.len, waiting.large);
     if conn.waiting.is_empty() || conn.held_back && frames::pace(&worker.hub, conn) == Pace::Read {
         // It may have been held back because of them.

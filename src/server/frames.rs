@@ -34,6 +34,8 @@ use oxkeeper_codec::{
 const UNSENT_HIGH_BYTES: usize = 1 << 20;
 /// Above this many bytes of requests in work, connections with requests in work are not read.
 const IN_WORK_HIGH_BYTES: u64 = 64 << 20;
+/// With this many requests in work a connection is not read, whatever their numbers.
+const IN_WORK_HIGH: usize = 10_000;
 /// Length of a request header, in bytes.
 const HEADER_LEN: usize = 8;
 /// Lists of at least this many children are kept encoded.
@@ -60,13 +62,14 @@ pub(super) fn pace(hub: &Hub, conn: &Conn) -> Pace {
     if conn.unsent() >= UNSENT_HIGH_BYTES {
         return Pace::Wait;
     }
-    if conn.waiting.iter().any(Waiting::counts) {
-        let limit = u64::from(hub.config.throttle.global_outstanding_limit);
-        if hub.outstanding() > limit || hub.bytes_in_work() > IN_WORK_HIGH_BYTES {
-            return Pace::Wait;
-        }
+    if conn.waiting.is_empty() {
+        return Pace::Read;
     }
-    Pace::Read
+    // The official server counts requests with numbers above 0 alone; the others must cost nobody anything either.
+    let limit = u64::from(hub.config.throttle.global_outstanding_limit);
+    let many = conn.waiting.counting() > 0 && hub.outstanding() > limit;
+    let large = conn.waiting.len() > IN_WORK_HIGH || hub.bytes_in_work() > IN_WORK_HIGH_BYTES;
+    if many || large { Pace::Wait } else { Pace::Read }
 }
 
 /// Whether a whole frame (or a bad one) waits in the input.
@@ -352,7 +355,7 @@ fn forward(
     let body = Bytes::copy_from_slice(&body[HEADER_LEN..]);
     let quotas = worker.hub.config.tree.enforce_quota && may_exceed_quota(header.op);
     let under_quota = quotas.then(|| body.clone());
-    conn.waiting.push_back(Waiting { since_ms: now_ms, xid: header.xid, len, large, throttled, under_quota });
+    conn.waiting.push(Waiting { since_ms: now_ms, xid: header.xid, len, large, throttled, under_quota });
     if header.op == OpCode::CLOSE_SESSION {
         // Whatever follows is not looked at.
         conn.input = Vec::new();

@@ -73,21 +73,13 @@ impl LogQueue {
         std::mem::take(&mut work)
     }
 
-    /// Takes what arrives within `delay`, up to `max_batch` batches in all.
-    fn take_more(&self, taken: &mut Vec<Work>, delay: Duration, max_batch: usize) {
-        let deadline = clock::now() + delay;
-        loop {
-            let entries: usize =
-                taken.iter().map(|work| if let Work::Append(b, _) = work { b.len() } else { 0 }).sum();
-            if entries >= max_batch || matches!(taken.last(), Some(Work::Stop)) {
-                return;
-            }
-            let mut work = self.work.lock();
-            if work.is_empty() && self.arrived.wait_until(&mut work, deadline).timed_out() {
-                return;
-            }
-            taken.append(&mut work);
+    /// Takes what there is after at most `wait`; nothing may have come by then.
+    fn take_within(&self, wait: Duration) -> Vec<Work> {
+        let mut work = self.work.lock();
+        if work.is_empty() {
+            self.arrived.wait_for(&mut work, wait);
         }
+        std::mem::take(&mut work)
     }
 }
 
@@ -98,27 +90,28 @@ pub(super) struct LogWriter {
     sequencing: Sequencing,
     log: TxnLog,
     warn_after: Duration,
+    /// Entries in one sync (`maxBatchSize`).
+    max_batch: usize,
+    /// When the last sync ended.
+    flushed: Instant,
 }
 
 impl LogWriter {
     pub(super) fn new(hub: Arc<Hub>, queue: Arc<LogQueue>, sequencing: Sequencing, log: TxnLog) -> Self {
         let warn_after = Duration::from_millis(hub.config.storage.fsync_warning_threshold_ms);
-        Self { hub, queue, sequencing, log, warn_after }
+        let max_batch = hub.config.batching.max_batch_size.and_then(|size| usize::try_from(size).ok());
+        let max_batch = max_batch.unwrap_or(usize::MAX);
+        Self { hub, queue, sequencing, log, warn_after, max_batch, flushed: clock::now() }
     }
 
     /// Runs until it is told to stop.
     pub(super) fn run(mut self) {
-        let batching = self.hub.config.batching.clone();
-        let max_batch =
-            batching.max_batch_size.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
-        loop {
-            let mut work = self.queue.take();
-            if batching.flush_delay_ms > 0 {
-                self.queue.take_more(&mut work, Duration::from_millis(batching.flush_delay_ms), max_batch);
-            }
+        let mut stop = false;
+        while !stop {
+            let work = self.queue.take();
+            let work = self.gather(work);
             let taken = clock::now();
             let mut queued = Vec::new();
-            let mut stop = false;
             for item in work {
                 match item {
                     Work::Append(batch, since) => {
@@ -131,14 +124,33 @@ impl LogWriter {
             }
             let appended = clock::now();
             self.commit(stop);
+            self.flushed = clock::now();
             self.count(&queued, taken, appended);
-            if stop {
-                break;
-            }
         }
         if let Err(error) = self.log.close() {
             tracing::error!(%error, "the log could not be closed");
         }
+    }
+
+    /// Waits for more to share the sync with (`SyncRequestProcessor.shouldFlush`, `getRemainingDelay`): until
+    /// `flushDelay` has passed since the last sync, there is `maxBatchSize`, or nothing comes for
+    /// `maxWriteQueuePollTime`.
+    fn gather(&self, mut work: Vec<Work>) -> Vec<Work> {
+        let batching = &self.hub.config.batching;
+        let until = self.flushed + Duration::from_millis(batching.flush_delay_ms);
+        let poll = Duration::from_millis(batching.max_poll_ms);
+        while entries(&work) < self.max_batch && !matches!(work.last(), Some(Work::Stop)) {
+            let left = until.saturating_duration_since(clock::now());
+            if left.is_zero() {
+                break;
+            }
+            let mut more = self.queue.take_within(left.min(poll));
+            if more.is_empty() {
+                break;
+            }
+            work.append(&mut more);
+        }
+        work
     }
 
     /// Counts one wake-up: batches by when they were handed over, then when they were taken and appended.
@@ -156,8 +168,12 @@ impl LogWriter {
         }
     }
 
+    /// Appends a batch; what goes beyond `maxBatchSize` is synced before the rest.
     fn append(&mut self, batch: &LogBatch) {
         for (zxid, body) in batch.entries() {
+            if self.log.pending() >= self.max_batch {
+                self.commit(false);
+            }
             if let Err(error) = self.log.append(zxid, body) {
                 // The largest packet is far below the largest entry.
                 panic!("the transaction {zxid} cannot be logged: {error}");
@@ -234,6 +250,11 @@ impl LogWriter {
             }
         }
     }
+}
+
+/// How many entries are to be appended.
+fn entries(work: &[Work]) -> usize {
+    work.iter().map(|work| if let Work::Append(batch, _) = work { batch.len() } else { 0 }).sum()
 }
 
 fn ms(time: Duration) -> u64 {

@@ -18,13 +18,18 @@ impl Condvar {
     }
 
     /// Waits to be woken, without end if `until` is none. True: the time is over.
-    pub(super) fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, until: Option<Instant>) -> bool {
-        match until {
-            Some(until) => self.0.wait_until(guard, until).timed_out(),
+    pub(super) fn wait_until<'a, T>(
+        &self,
+        mut guard: MutexGuard<'a, T>,
+        until: Option<Instant>,
+    ) -> (MutexGuard<'a, T>, bool) {
+        let timed_out = match until {
+            Some(until) => self.0.wait_until(&mut guard, until).timed_out(),
             None => {
-                self.0.wait(guard);
+                self.0.wait(&mut guard);
                 false
             }
-        }
+        };
+        (guard, timed_out)
     }
 }

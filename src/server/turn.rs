@@ -68,7 +68,8 @@ impl<M> Mail<M> {
         while state.messages.is_empty() && !state.called {
             state.waiting = true;
             let until = state.look_at;
-            let timed_out = self.arrived.wait_until(&mut state, until);
+            let (woken, timed_out) = self.arrived.wait_until(state, until);
+            state = woken;
             state.waiting = false;
             if timed_out {
                 break;

@@ -25,6 +25,7 @@ use std::{
     rc::Rc,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 use tokio::{
     io::Interest,
@@ -246,8 +247,7 @@ impl Worker {
     /// Closes connections that never set up a session.
     async fn reap(worker: Rc<Self>) {
         let limit_ms = i64::from(worker.hub.config.client.sessionless_timeout_ms).max(1);
-        let mut interval =
-            tokio::time::interval(std::time::Duration::from_millis(limit_ms.cast_unsigned().max(10) / 2));
+        let mut interval = tokio::time::interval(Duration::from_millis(limit_ms.cast_unsigned().max(10) / 2));
         loop {
             interval.tick().await;
             let now_ms = worker.hub.clock.elapsed_ms();
@@ -292,7 +292,7 @@ impl Worker {
             worker.empty(&conn.stream);
         }
         worker.stats().connections.subtract(1);
-        for waiting in &conn.waiting {
+        for waiting in conn.waiting.iter() {
             worker.stats().finished(waiting.len, waiting.large);
             worker.stats().sheet.count(Count::StaleReplies).add(1);
         }
@@ -338,6 +338,9 @@ impl Worker {
                 if conn.phase == Phase::Closing && conn.unsent() == 0 {
                     return Poll::Ready(());
                 }
+                if conn.phase == Phase::Closing && conn.lingers_too_long(cx) {
+                    return Poll::Ready(());
+                }
                 Rc::clone(&conn.stream)
             };
             let pace = self.go_on(id);
@@ -369,7 +372,8 @@ impl Worker {
     /// Whether nothing holds the connection back any more.
     fn may_go_on(&self, id: ConnId) -> bool {
         let mut state = self.state.borrow_mut();
-        state.conn_by_id(id).is_some_and(|conn| frames::pace(&self.hub, conn) == Pace::Read)
+        let goes_on = |conn: &mut Conn| !conn.throttled && frames::pace(&self.hub, conn) == Pace::Read;
+        state.conn_by_id(id).is_some_and(goes_on)
     }
 
     /// Waits until there is room to send, if something is to be sent.

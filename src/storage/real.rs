@@ -108,7 +108,7 @@ impl Disk for RealDisk {
         })?;
         let zone = Arc::new(Zone::new(again));
         let prefill = self.prefill.clone();
-        Ok(Box::new(RealLogFile { file, zone, prefill, window: None, allocated_len: 0 }))
+        Ok(Box::new(RealLogFile { file, zone, prefill, window: None, allocated_len: 0, synced: false }))
     }
 
     fn create_stream(&self, name: &str) -> io::Result<Box<dyn StreamFile>> {
@@ -142,6 +142,8 @@ struct RealLogFile {
     prefill: Prefill,
     window: Option<Window>,
     allocated_len: u64,
+    /// Whether it was ever synced. If not, zeros that are written ahead save nothing.
+    synced: bool,
 }
 
 impl RealLogFile {
@@ -186,7 +188,9 @@ impl LogFile for RealLogFile {
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let end = offset + u64::try_from(bytes.len()).map_err(io::Error::other)?;
         assert!(end <= self.allocated_len, "nothing is written where no room was taken");
-        self.prefill.claim(&self.zone, end);
+        if self.synced {
+            self.prefill.claim(&self.zone, end);
+        }
         let (mut at, mut rest) = (offset, bytes);
         while !rest.is_empty() {
             let Ok(stored) = self.store(at, rest) else {
@@ -203,6 +207,7 @@ impl LogFile for RealLogFile {
         #[expect(clippy::disallowed_methods, reason = "a real disk is outside of the core, and times itself")]
         let start = Instant::now();
         fdatasync(&self.file)?;
+        self.synced = true;
         Ok(start.elapsed())
     }
 

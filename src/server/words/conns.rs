@@ -36,7 +36,7 @@ impl ConnInfo {
         Self {
             peer: conn.peer,
             interest: read | write,
-            queued: conn.waiting.iter().filter(|waiting| waiting.counts()).count(),
+            queued: conn.waiting.counting(),
             session: conn.session,
             timeout_ms: conn.timeout_ms,
             heard_ms: conn.heard_ms,

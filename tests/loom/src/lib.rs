@@ -1,12 +1,17 @@
-//! The shell's `server/token.rs` under loom, which runs a test in every interleaving that the memory model allows.
+//! The shell's `server/token.rs` and `server/turn.rs` under loom, which runs a test in every interleaving that the
+//! memory model allows.
 //!
-//! The very file is compiled here, with loom's lock in the place of the server's.
+//! The very files are compiled here, with loom's locks in the place of the server's.
 #![cfg(test)]
 
 mod sync;
 #[allow(dead_code, unreachable_pub, reason = "only a part of it is exercised here")]
 #[path = "../../../src/server/token.rs"]
 mod token;
+#[allow(dead_code, unreachable_pub, reason = "only a part of it is exercised here")]
+#[path = "../../../src/server/turn.rs"]
+mod turn;
+mod turn_tests;
 
 use loom::{cell::UnsafeCell, thread};
 
