@@ -10,6 +10,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicI32, AtomicI64, Ordering::*};
 use zkload::args::Args;
 use zkload::net::*;
+use zkload::os::*;
 use zkload::wire::*;
 
 static ZXID: AtomicI64 = AtomicI64::new(1);
@@ -38,17 +39,17 @@ struct Srv {
 }
 
 fn stat(w: &mut Vec<u8>, zxid: i64, version: i32, len: i32, children: i32) {
-    pl(w, 1);
-    pl(w, zxid);
-    pl(w, 0);
-    pl(w, 0);
-    pi(w, version);
-    pi(w, 0);
-    pi(w, 0);
-    pl(w, 0);
-    pi(w, len);
-    pi(w, children);
-    pl(w, 1);
+    put_i64(w, 1);
+    put_i64(w, zxid);
+    put_i64(w, 0);
+    put_i64(w, 0);
+    put_i32(w, version);
+    put_i32(w, 0);
+    put_i32(w, 0);
+    put_i64(w, 0);
+    put_i32(w, len);
+    put_i32(w, children);
+    put_i64(w, 1);
 }
 
 impl Srv {
@@ -59,16 +60,16 @@ impl Srv {
         if !c.up {
             c.up = true;
             let id = SESSION.fetch_add(1, Relaxed);
-            pi(w, 0);
-            pi(w, gi(&c.rbuf, s + 12).clamp(4000, 40000));
-            pl(w, if self.fault == "handshake" { 0 } else { id });
-            pb(w, &[7u8; 16]);
+            put_i32(w, 0);
+            put_i32(w, get_i32(&c.rbuf, s + 12).clamp(4000, 40000));
+            put_i64(w, if self.fault == "handshake" { 0 } else { id });
+            put_bytes(w, &[7u8; 16]);
             w.push(0);
             close_frame(w, f);
             return false;
         }
         let b = &c.rbuf[s..e];
-        let (xid, op) = (gi(b, 0), gi(b, 4));
+        let (xid, op) = (get_i32(b, 0), get_i32(b, 4));
         c.n += 1;
         let bad = c.n.is_multiple_of(self.every) && xid != XID_PING && op != CLOSE;
         let fault = if bad { self.fault.as_str() } else { "" };
@@ -83,16 +84,16 @@ impl Srv {
             c.dead = true;
             return write;
         }
-        pi(w, if fault == "xid" { xid + 1 } else { xid });
-        pl(w, if fault == "zxid" { 0 } else { z });
-        pi(w, if fault == "err" { -1 } else { 0 });
+        put_i32(w, if fault == "xid" { xid + 1 } else { xid });
+        put_i64(w, if fault == "zxid" { 0 } else { z });
+        put_i32(w, if fault == "err" { -1 } else { 0 });
         let ver =
             if matches!(op, SET | MULTI) { VERSION.fetch_add(1, Relaxed) + 1 } else { VERSION.load(Relaxed) };
         let ver = if fault == "version" { 0 } else { ver };
-        let plen = if e - s > 12 { gi(b, 8).max(0) as usize } else { 0 };
+        let plen = if e - s > 12 { get_i32(b, 8).max(0) as usize } else { 0 };
         match op {
             GET => {
-                pi(w, self.vsize as i32);
+                put_i32(w, self.vsize as i32);
                 let at = w.len();
                 w.extend_from_slice(&self.value);
                 if self.vsize >= 8 && plen >= 8 {
@@ -123,20 +124,20 @@ impl Srv {
             }
             MULTI => {
                 for (t, st) in [(CHECK, false), (SET, true)] {
-                    pi(w, t);
+                    put_i32(w, t);
                     w.push(0);
-                    pi(w, 0);
+                    put_i32(w, 0);
                     if st {
                         stat(w, z, ver, self.vsize as i32, 0);
                     }
                 }
-                pi(w, -1);
+                put_i32(w, -1);
                 w.push(1);
-                pi(w, -1);
+                put_i32(w, -1);
             }
             CREATE | SYNC => {
                 let p = b[12..12 + plen].to_vec();
-                pb(w, &p);
+                put_bytes(w, &p);
             }
             CLOSE => c.dead = true,
             _ => {}
@@ -166,9 +167,9 @@ fn main() {
         let vsize: usize = a.num("value-size", 1024);
         let children: usize = a.num("children", 10000);
         let mut kids = Vec::new();
-        pi(&mut kids, children as i32);
+        put_i32(&mut kids, children as i32);
         for i in 0..children {
-            pb(&mut kids, format!("n{i:08}").as_bytes());
+            put_bytes(&mut kids, format!("n{i:08}").as_bytes());
         }
         let srv = Srv {
             vsize,
@@ -193,7 +194,7 @@ fn main() {
 
 fn serve(srv: Srv, addr: std::net::SocketAddrV4, wal: Option<(std::fs::File, u64)>, nosync: bool) {
     let l = listen_on(&addr);
-    let mut ep = Ep::new();
+    let mut ep = Epoll::new();
     ep.add(l, IN, u64::MAX);
     let mut cs: Vec<Option<C>> = Vec::new();
     let mut free: Vec<usize> = Vec::new();
@@ -257,7 +258,7 @@ fn serve(srv: Srv, addr: std::net::SocketAddrV4, wal: Option<(std::fs::File, u64
             }
             let mut pos = 0;
             while c.rend - pos >= 4 {
-                let len = gi(&c.rbuf, pos).max(0) as usize;
+                let len = get_i32(&c.rbuf, pos).max(0) as usize;
                 if c.rend - pos < 4 + len {
                     break;
                 }
@@ -303,12 +304,12 @@ fn serve(srv: Srv, addr: std::net::SocketAddrV4, wal: Option<(std::fs::File, u64
                         continue;
                     }
                     let f = open_frame(&mut c.wbuf);
-                    pi(&mut c.wbuf, XID_EVENT);
-                    pl(&mut c.wbuf, -1);
-                    pi(&mut c.wbuf, 0);
-                    pi(&mut c.wbuf, if srv.fault == "bad-event" { 2 } else { 3 });
-                    pi(&mut c.wbuf, 3);
-                    pb(&mut c.wbuf, &p);
+                    put_i32(&mut c.wbuf, XID_EVENT);
+                    put_i64(&mut c.wbuf, -1);
+                    put_i32(&mut c.wbuf, 0);
+                    put_i32(&mut c.wbuf, if srv.fault == "bad-event" { 2 } else { 3 });
+                    put_i32(&mut c.wbuf, 3);
+                    put_bytes(&mut c.wbuf, &p);
                     close_frame(&mut c.wbuf, f);
                     touched.push(i);
                 }

@@ -1,18 +1,17 @@
 //! fsync-limit: cost of append + fdatasync of a group of records on the disk under --dir, for
 //! several preallocation methods and batch sizes: the floor under every durable write.
 use std::fs::{File, OpenOptions};
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use zkload::args::Args;
 use zkload::hist::Hist;
 use zkload::json::Obj;
-use zkload::net::{now, prealloc};
+use zkload::os::{now, preallocate};
 
 fn prepare(f: &File, method: &str, len: u64) {
     match method {
         "none" => {}
         "sparse" => f.set_len(len).expect("set_len"),
-        "fallocate" => assert!(prealloc(f.as_raw_fd(), len as i64), "fallocate"),
+        "fallocate" => assert!(preallocate(f, len), "fallocate"),
         "zeroed" => {
             let z = vec![0u8; 1 << 20];
             let mut o = 0;

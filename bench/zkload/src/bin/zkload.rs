@@ -9,6 +9,7 @@ use zkload::args::Args;
 use zkload::hist::Hist;
 use zkload::json::Obj;
 use zkload::net::*;
+use zkload::os::*;
 use zkload::sut::{self, sample};
 use zkload::wire::*;
 
@@ -181,7 +182,7 @@ impl Conn {
         }
     }
     /// Starts (or restarts, keeping the session) a connection.
-    fn dial(&mut self, ep: &Ep, id: u64, addr: &std::net::SocketAddrV4, timeout: i32) -> bool {
+    fn dial(&mut self, ep: &Epoll, id: u64, addr: &std::net::SocketAddrV4, timeout: i32) -> bool {
         self.t_dial = now();
         match dial(addr) {
             Err(_) => false,
@@ -201,7 +202,7 @@ impl Conn {
             }
         }
     }
-    fn drop_fd(&mut self, ep: &Ep, rst: bool) {
+    fn drop_fd(&mut self, ep: &Epoll, rst: bool) {
         if self.fd >= 0 {
             ep.del(self.fd);
             if rst { shut_rst(self.fd) } else { shut(self.fd) }
@@ -211,7 +212,7 @@ impl Conn {
         self.rbuf = Vec::new();
     }
     /// Writes what it can. false: the connection is broken.
-    fn flush(&mut self, ep: &Ep, id: u64) -> bool {
+    fn flush(&mut self, ep: &Epoll, id: u64) -> bool {
         while self.wpos < self.wbuf.len() {
             let n = wr(self.fd, &self.wbuf[self.wpos..]);
             if n > 0 {
@@ -271,7 +272,7 @@ impl Conn {
         if have < 4 {
             return None;
         }
-        let len = gi(&self.rbuf, self.rpos);
+        let len = get_i32(&self.rbuf, self.rpos);
         if !(0..=64 << 20).contains(&len) {
             viol!(v, length, "frame length {len}");
             self.rpos = self.rend;
@@ -298,7 +299,7 @@ impl Conn {
                 viol!(v, handshake, "connect response of {len} bytes");
                 return None;
             }
-            let (to, sid) = (gi(b, 4), gl(b, 8));
+            let (to, sid) = (get_i32(b, 4), get_i64(b, 8));
             if to <= 0 || sid == 0 {
                 viol!(v, handshake, "session refused or expired (timeout {to}, id {sid:#x})");
                 return None;
@@ -308,10 +309,10 @@ impl Conn {
             }
             self.timeout = to;
             self.session = sid;
-            if gi(b, 16) == 16 {
+            if get_i32(b, 16) == 16 {
                 self.passwd.copy_from_slice(&b[20..36]);
             } else {
-                viol!(v, handshake, "password of {} bytes", gi(b, 16));
+                viol!(v, handshake, "password of {} bytes", get_i32(b, 16));
             }
             self.phase = Phase::Ready;
             return Some(Msg::Connected);
@@ -321,7 +322,7 @@ impl Conn {
             return self.next(v);
         }
         let b = &self.rbuf[s..e];
-        let (xid, zxid, err) = (gi(b, 0), gl(b, 4), gi(b, 12));
+        let (xid, zxid, err) = (get_i32(b, 0), get_i64(b, 4), get_i32(b, 12));
         if xid == XID_EVENT {
             return Some(Msg::Event(s + 16, e));
         }
@@ -371,7 +372,7 @@ impl Conn {
 }
 
 /// Handles readiness of one connection up to the read. false: it broke.
-fn pump(c: &mut Conn, ep: &Ep, id: u64, ev: u32) -> bool {
+fn pump(c: &mut Conn, ep: &Epoll, id: u64, ev: u32) -> bool {
     if c.phase == Phase::Connecting && ev & (OUT | ERR | HUP) != 0 {
         if so_error(c.fd) != 0 {
             return false;
@@ -514,13 +515,13 @@ fn bulk_path(root: &str, parents: usize, idx: u64) -> String {
 
 struct Simple {
     c: Conn,
-    ep: Ep,
+    ep: Epoll,
     evs: Vec<(u64, u32)>,
     viol: Viol,
 }
 impl Simple {
     fn open(addr: &std::net::SocketAddrV4, timeout: i32, limit_ns: u64) -> Result<Self, String> {
-        let mut s = Self { c: Conn::new(), ep: Ep::new(), evs: Vec::new(), viol: Viol::default() };
+        let mut s = Self { c: Conn::new(), ep: Epoll::new(), evs: Vec::new(), viol: Viol::default() };
         if !s.c.dial(&s.ep, 0, addr, timeout) {
             return Err("connect failed".into());
         }
@@ -650,7 +651,7 @@ struct Worker {
     cfg: Cfg,
     sh: Arc<Shared>,
     conns: Vec<Conn>,
-    ep: Ep,
+    ep: Epoll,
     out: Outcome,
     rng: u64,
     paths: Arc<Vec<Vec<u8>>>,
@@ -788,13 +789,13 @@ impl Worker {
         let vs = self.cfg.vsize;
         match p.kind {
             K_GET => {
-                if n != 4 + vs + STAT_LEN || gi(b, 0) as usize != vs {
+                if n != 4 + vs + STAT_LEN || get_i32(b, 0) as usize != vs {
                     viol!(
                         self.out.viol,
                         length,
                         "get {}: body of {n} bytes, data {}",
                         p.idx,
-                        if n >= 4 { gi(b, 0) } else { -9 }
+                        if n >= 4 { get_i32(b, 0) } else { -9 }
                     );
                     return;
                 }
@@ -820,10 +821,10 @@ impl Worker {
             }
             K_MULTI => {
                 if n != 9 + 9 + STAT_LEN + 9
-                    || gi(b, 0) != CHECK
-                    || gi(b, 9) != SET
-                    || gi(b, 5) != 0
-                    || gi(b, 14) != 0
+                    || get_i32(b, 0) != CHECK
+                    || get_i32(b, 9) != SET
+                    || get_i32(b, 5) != 0
+                    || get_i32(b, 14) != 0
                 {
                     viol!(self.out.viol, length, "multi {}: malformed result of {n} bytes", p.idx);
                     return;
@@ -841,13 +842,13 @@ impl Worker {
                 self.seen(i, p.idx as usize, ver, false);
             }
             K_CHILDREN => {
-                let cnt = if n >= 4 { gi(b, 0) } else { -1 };
+                let cnt = if n >= 4 { get_i32(b, 0) } else { -1 };
                 let mut o = 4;
                 for _ in 0..cnt.max(0) {
                     if o + 4 > n {
                         break;
                     }
-                    o += 4 + gi(b, o).max(0) as usize;
+                    o += 4 + get_i32(b, o).max(0) as usize;
                 }
                 if o + STAT_LEN != n {
                     viol!(self.out.viol, length, "children: body of {n} bytes, parsed {o}");
@@ -1162,7 +1163,7 @@ fn worker(
         cfg: cfg.clone(),
         sh: sh.clone(),
         conns: (0..mine).map(|_| Conn::new()).collect(),
-        ep: Ep::new(),
+        ep: Epoll::new(),
         out: Outcome {
             hist: vec![None; KINDS.len()],
             measured: 0,
@@ -1494,7 +1495,7 @@ fn cmd_storm(a: &Args) {
     let mut c = cfg(a);
     c.threads = 1;
     let conc = a.num("concurrency", 64usize);
-    let ep = Ep::new();
+    let ep = Epoll::new();
     let mut ep = ep;
     let mut slots: Vec<Conn> = (0..conc).map(|_| Conn::new()).collect();
     let mut free: Vec<usize> = (0..conc).collect();
@@ -1718,8 +1719,8 @@ fn cmd_watch(a: &Args) {
                         Msg::Event(s, e) => {
                             let b = &w.conns[i].rbuf[s..e];
                             if b.len() != 12 + path.len()
-                                || gi(b, 0) != 3
-                                || gi(b, 4) != 3
+                                || get_i32(b, 0) != 3
+                                || get_i32(b, 4) != 3
                                 || b[12..] != path[..]
                             {
                                 viol!(
@@ -1815,8 +1816,8 @@ fn cmd_probe(a: &Args) {
                 |_, err, b| {
                     res = if err != 0 {
                         Err(format!("err {err}"))
-                    } else if want >= 0 && gi(b, 0) as i64 != want {
-                        Err(format!("value of {} bytes, expected {want}", gi(b, 0)))
+                    } else if want >= 0 && get_i32(b, 0) as i64 != want {
+                        Err(format!("value of {} bytes, expected {want}", get_i32(b, 0)))
                     } else {
                         Ok(())
                     }
@@ -1838,7 +1839,7 @@ fn cmd_probe(a: &Args) {
                 o.f("secs", (t as f64 - since as f64) / 1e9).int("tries", tries);
                 if s.pids > 0 {
                     o.f("server_cpu_s", s.user + s.sys).int("server_rss_bytes", s.rss as i64);
-                    o.int("server_rss_peak_bytes", s.hwm as i64);
+                    o.int("server_rss_peak_bytes", s.rss_peak as i64);
                 }
                 o.raw("violations", &Viol::default().json());
                 finish(&o, &Viol::default(), a.get("out"))
@@ -1887,7 +1888,7 @@ fn cmd_failover(a: &Args) {
     let kill_pid: i32 = a.num("kill-pid", 0);
     let kill_after = a.num("kill-after", 3.0f64);
     setup(&c).unwrap_or_else(|e| die(&format!("setup: {e}")));
-    let mut ep = Ep::new();
+    let mut ep = Epoll::new();
     let mut viol = Viol::default();
     let n = c.conns;
     let mut k: Vec<Conn> = (0..n).map(|_| Conn::new()).collect();
