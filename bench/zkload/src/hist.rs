@@ -1,15 +1,18 @@
 //! Log-linear (HDR-style) histogram: exact below 2048, then 1024 sub-buckets per power of two
-//! (at most 0.1 % error). Values are nanoseconds.
-#[derive(Clone)]
-pub struct Hist {
-    b: Vec<u64>,
-    pub n: u64,
-    pub max: u64,
-    pub min: u64,
-    pub sum: u128,
-}
+//! (at most 0.1 % error). Values are nanoseconds, the report is in microseconds.
 
 const SUB: usize = 1024;
+
+/// Counts per bucket; adding is a few instructions and never allocates.
+#[derive(Clone)]
+pub struct Hist {
+    buckets: Vec<u64>,
+    /// How many values were added.
+    pub n: u64,
+    max: u64,
+    min: u64,
+    sum: u128,
+}
 
 impl Default for Hist {
     fn default() -> Self {
@@ -18,58 +21,70 @@ impl Default for Hist {
 }
 
 impl Hist {
+    /// An empty histogram.
     pub fn new() -> Self {
-        Self { b: vec![0; SUB * 56], n: 0, max: 0, min: u64::MAX, sum: 0 }
+        Self { buckets: vec![0; SUB * 56], n: 0, max: 0, min: u64::MAX, sum: 0 }
     }
+
     #[inline]
-    fn idx(v: u64) -> usize {
-        if v < 2 * SUB as u64 {
-            return v as usize;
+    fn bucket(value: u64) -> usize {
+        if value < 2 * SUB as u64 {
+            return value as usize;
         }
-        let e = 63 - v.leading_zeros() as usize; // >= 11
-        let sub = (v >> (e - 10)) as usize & (SUB - 1);
-        (e - 9) * SUB + sub
+        let exponent = 63 - value.leading_zeros() as usize; // >= 11
+        let sub = (value >> (exponent - 10)) as usize & (SUB - 1);
+        (exponent - 9) * SUB + sub
     }
-    fn top(i: usize) -> u64 {
-        if i < 2 * SUB {
-            return i as u64;
+
+    /// The largest value that falls into a bucket.
+    fn top(bucket: usize) -> u64 {
+        if bucket < 2 * SUB {
+            return bucket as u64;
         }
-        let e = i / SUB + 9;
-        let sub = (i % SUB) as u64;
-        (((1u64 << 10) + sub + 1) << (e - 10)) - 1
+        let exponent = bucket / SUB + 9;
+        let sub = (bucket % SUB) as u64;
+        (((1u64 << 10) + sub + 1) << (exponent - 10)) - 1
     }
+
+    /// Counts one value.
     #[inline]
-    pub fn add(&mut self, v: u64) {
-        let i = Self::idx(v).min(self.b.len() - 1);
-        self.b[i] += 1;
+    pub fn add(&mut self, value: u64) {
+        let i = Self::bucket(value).min(self.buckets.len() - 1);
+        self.buckets[i] += 1;
         self.n += 1;
-        self.sum += v as u128;
-        self.max = self.max.max(v);
-        self.min = self.min.min(v);
+        self.sum += u128::from(value);
+        self.max = self.max.max(value);
+        self.min = self.min.min(value);
     }
-    pub fn merge(&mut self, o: &Self) {
-        for (a, b) in self.b.iter_mut().zip(&o.b) {
-            *a += b;
+
+    /// Counts everything that `other` has counted.
+    pub fn merge(&mut self, other: &Self) {
+        for (mine, theirs) in self.buckets.iter_mut().zip(&other.buckets) {
+            *mine += theirs;
         }
-        self.n += o.n;
-        self.sum += o.sum;
-        self.max = self.max.max(o.max);
-        self.min = self.min.min(o.min);
+        self.n += other.n;
+        self.sum += other.sum;
+        self.max = self.max.max(other.max);
+        self.min = self.min.min(other.min);
     }
-    pub fn q(&self, p: f64) -> u64 {
+
+    /// The value that a share `p` of all values does not exceed; 0 when there are none.
+    fn quantile(&self, p: f64) -> u64 {
         if self.n == 0 {
             return 0;
         }
         let want = ((p * self.n as f64).ceil() as u64).clamp(1, self.n);
-        let mut c = 0;
-        for (i, x) in self.b.iter().enumerate() {
-            c += x;
-            if c >= want {
+        let mut count = 0;
+        for (i, in_bucket) in self.buckets.iter().enumerate() {
+            count += in_bucket;
+            if count >= want {
                 return Self::top(i).min(self.max);
             }
         }
         self.max
     }
+
+    /// Count, mean, extremes and quantiles as a JSON object.
     pub fn json(&self) -> String {
         let us = |v: u64| v as f64 / 1000.0;
         let mean = if self.n == 0 { 0.0 } else { self.sum as f64 / self.n as f64 / 1000.0 };
@@ -78,10 +93,10 @@ impl Hist {
             self.n,
             mean,
             us(if self.n == 0 { 0 } else { self.min }),
-            us(self.q(0.5)),
-            us(self.q(0.9)),
-            us(self.q(0.99)),
-            us(self.q(0.999)),
+            us(self.quantile(0.5)),
+            us(self.quantile(0.9)),
+            us(self.quantile(0.99)),
+            us(self.quantile(0.999)),
             us(self.max)
         )
     }
@@ -90,25 +105,27 @@ impl Hist {
 #[cfg(test)]
 mod tests {
     use super::*;
+
     #[test]
     fn buckets_are_ordered_and_tight() {
         let mut last = 0;
         for v in (0..5_000_000u64).step_by(37).chain([1 << 40, (1 << 40) + 1]) {
-            let i = Hist::idx(v);
+            let i = Hist::bucket(v);
             assert!(i >= last || v == 0);
             last = i;
             let t = Hist::top(i);
             assert!(t >= v && (t - v) as f64 <= 0.001 * v as f64 + 1.0, "{v} {t}");
         }
     }
+
     #[test]
     fn quantiles() {
         let mut h = Hist::new();
         for v in 1..=1000u64 {
             h.add(v);
         }
-        assert_eq!(h.q(0.5), 500);
-        assert_eq!(h.q(0.99), 990);
-        assert_eq!(h.q(1.0), 1000);
+        assert_eq!(h.quantile(0.5), 500);
+        assert_eq!(h.quantile(0.99), 990);
+        assert_eq!(h.quantile(1.0), 1000);
     }
 }

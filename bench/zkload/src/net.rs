@@ -1,23 +1,22 @@
-//! Thin epoll and socket layer straight on the C library.
+//! Epoll and non-blocking IPv4 sockets, straight from the C library: one system call per function call,
+//! nothing buffered, nothing allocated.
 //!
-//! Each `unsafe` block is one call of the C library (or two) with pointers to live locals or slices of the
-//! stated length, and nothing kept by the callee after it returns.
-#![allow(
-    unsafe_code,
-    clippy::undocumented_unsafe_blocks,
-    reason = "the module is the boundary to the C library"
-)]
+//! Descriptors are plain numbers that the caller closes. A failed call leaves its reason in `os::errno`.
+#![allow(unsafe_code, reason = "the module is a boundary to the C library")]
 
+use crate::os::{TimeSpec, errno};
 use std::net::{SocketAddr, SocketAddrV4};
 
+/// `struct epoll_event`.
 #[cfg_attr(target_arch = "x86_64", repr(C, packed))]
 #[cfg_attr(not(target_arch = "x86_64"), repr(C))]
 #[derive(Clone, Copy)]
-pub struct Ev {
-    pub events: u32,
-    pub data: u64,
+struct EpollEvent {
+    events: u32,
+    data: u64,
 }
 
+/// `struct sockaddr_in`.
 #[repr(C)]
 struct SockAddrIn {
     family: u16,
@@ -25,210 +24,215 @@ struct SockAddrIn {
     addr: u32,
     zero: [u8; 8],
 }
-#[repr(C)]
-struct Ts {
-    sec: i64,
-    nsec: i64,
-}
-#[repr(C)]
-struct RLimit {
-    cur: u64,
-    max: u64,
-}
+
+const SOCKADDR_LEN: u32 = size_of::<SockAddrIn>() as u32;
+const _: () = assert!(SOCKADDR_LEN == 16);
 
 unsafe extern "C" {
     fn epoll_create1(flags: i32) -> i32;
-    fn epoll_ctl(ep: i32, op: i32, fd: i32, ev: *mut Ev) -> i32;
-    fn epoll_pwait2(ep: i32, ev: *mut Ev, max: i32, ts: *const Ts, mask: *const u8) -> i32;
-    fn socket(d: i32, t: i32, p: i32) -> i32;
-    fn connect(fd: i32, a: *const SockAddrIn, l: u32) -> i32;
-    fn bind(fd: i32, a: *const SockAddrIn, l: u32) -> i32;
-    fn listen(fd: i32, n: i32) -> i32;
-    fn accept4(fd: i32, a: *mut u8, l: *mut u32, flags: i32) -> i32;
-    fn read(fd: i32, b: *mut u8, n: usize) -> isize;
-    fn write(fd: i32, b: *const u8, n: usize) -> isize;
+    fn epoll_ctl(ep: i32, op: i32, fd: i32, event: *mut EpollEvent) -> i32;
+    fn epoll_pwait2(ep: i32, events: *mut EpollEvent, max: i32, ts: *const TimeSpec, mask: *const u8) -> i32;
+    fn socket(domain: i32, kind: i32, protocol: i32) -> i32;
+    fn connect(fd: i32, addr: *const SockAddrIn, len: u32) -> i32;
+    fn bind(fd: i32, addr: *const SockAddrIn, len: u32) -> i32;
+    fn listen(fd: i32, backlog: i32) -> i32;
+    fn accept4(fd: i32, addr: *mut u8, len: *mut u32, flags: i32) -> i32;
+    fn read(fd: i32, buf: *mut u8, len: usize) -> isize;
+    fn write(fd: i32, buf: *const u8, len: usize) -> isize;
     fn close(fd: i32) -> i32;
-    fn setsockopt(fd: i32, level: i32, name: i32, v: *const u8, l: u32) -> i32;
-    fn getsockopt(fd: i32, level: i32, name: i32, v: *mut u8, l: *mut u32) -> i32;
-    fn clock_gettime(c: i32, ts: *mut Ts) -> i32;
-    fn kill(pid: i32, sig: i32) -> i32;
-    fn sysconf(n: i32) -> i64;
-    fn getrlimit(r: i32, l: *mut RLimit) -> i32;
-    fn setrlimit(r: i32, l: *const RLimit) -> i32;
-    fn fallocate(fd: i32, mode: i32, off: i64, len: i64) -> i32;
-    fn signal(sig: i32, h: usize) -> usize;
+    fn setsockopt(fd: i32, level: i32, name: i32, value: *const u8, len: u32) -> i32;
+    fn getsockopt(fd: i32, level: i32, name: i32, value: *mut u8, len: *mut u32) -> i32;
 }
 
+/// There is something to read.
 pub const IN: u32 = 1;
+/// There is room to write.
 pub const OUT: u32 = 4;
+/// The socket failed.
 pub const ERR: u32 = 8;
+/// The peer is gone.
 pub const HUP: u32 = 16;
 
-pub fn errno() -> i32 {
-    std::io::Error::last_os_error().raw_os_error().unwrap_or(0)
-}
-pub fn would_block() -> bool {
-    errno() == 11
-}
+const EPOLL_CLOEXEC: i32 = 0o2000000;
+const EPOLL_CTL_ADD: i32 = 1;
+const EPOLL_CTL_DEL: i32 = 2;
+const EPOLL_CTL_MOD: i32 = 3;
+const AF_INET: u16 = 2;
+const SOCK_STREAM: i32 = 1;
+const SOCK_NONBLOCK: i32 = 0o4000;
+const SOCK_CLOEXEC: i32 = 0o2000000;
+const SOL_SOCKET: i32 = 1;
+const SO_REUSEADDR: i32 = 2;
+const SO_ERROR: i32 = 4;
+const SO_LINGER: i32 = 13;
+const SO_REUSEPORT: i32 = 15;
+const IPPROTO_TCP: i32 = 6;
+const TCP_NODELAY: i32 = 1;
+const EINPROGRESS: i32 = 115;
 
-/// Monotonic nanoseconds.
-#[inline]
-pub fn now() -> u64 {
-    let mut t = Ts { sec: 0, nsec: 0 };
-    unsafe { clock_gettime(1, &mut t) };
-    t.sec as u64 * 1_000_000_000 + t.nsec as u64
-}
-/// Wall-clock nanoseconds.
-pub fn wall() -> u64 {
-    let mut t = Ts { sec: 0, nsec: 0 };
-    unsafe { clock_gettime(0, &mut t) };
-    t.sec as u64 * 1_000_000_000 + t.nsec as u64
-}
-pub fn clk_tck() -> f64 {
-    unsafe { sysconf(2) as f64 }
-}
-pub fn page_size() -> u64 {
-    unsafe { sysconf(30) as u64 }
-}
-pub fn send_signal(pid: i32, sig: i32) -> bool {
-    pid > 1 && unsafe { kill(pid, sig) == 0 }
-}
-pub fn ignore_sigpipe() {
-    unsafe { signal(13, 1) };
-}
-pub fn prealloc(fd: i32, len: i64) -> bool {
-    unsafe { fallocate(fd, 0, 0, len) == 0 }
-}
-/// Raises the soft open-file limit to the hard one and returns it.
-pub fn raise_nofile() -> u64 {
-    let mut l = RLimit { cur: 0, max: 0 };
-    unsafe {
-        getrlimit(7, &mut l);
-        l.cur = l.max;
-        setrlimit(7, &l);
-        getrlimit(7, &mut l);
-    }
-    l.cur
-}
-
-pub struct Ep {
+/// An epoll instance. Each descriptor is registered with a number that comes back with its events.
+pub struct Epoll {
     fd: i32,
-    evs: Vec<Ev>,
+    events: Vec<EpollEvent>,
 }
-impl Default for Ep {
+
+impl Default for Epoll {
     fn default() -> Self {
         Self::new()
     }
 }
-impl Ep {
+
+impl Epoll {
+    /// A new instance; its descriptor lives as long as the process.
     pub fn new() -> Self {
-        let fd = unsafe { epoll_create1(0o2000000) };
+        // SAFETY: the call takes no pointer.
+        let fd = unsafe { epoll_create1(EPOLL_CLOEXEC) };
         assert!(fd >= 0, "epoll_create1");
-        Self { fd, evs: vec![Ev { events: 0, data: 0 }; 1024] }
+        Self { fd, events: vec![EpollEvent { events: 0, data: 0 }; 1024] }
     }
+
+    fn control(&self, op: i32, fd: i32, mask: u32, data: u64) -> i32 {
+        let mut event = EpollEvent { events: mask, data };
+        // SAFETY: `event` is a live local that the call reads and does not keep.
+        unsafe { epoll_ctl(self.fd, op, fd, &mut event) }
+    }
+
+    /// Watches `fd` for the events in `mask`.
     pub fn add(&self, fd: i32, mask: u32, data: u64) {
-        let mut e = Ev { events: mask, data };
-        let r = unsafe { epoll_ctl(self.fd, 1, fd, &mut e) };
-        assert!(r == 0, "epoll_ctl add: {}", errno());
+        let result = self.control(EPOLL_CTL_ADD, fd, mask, data);
+        assert!(result == 0, "epoll_ctl add: {}", errno());
     }
+
+    /// Watches `fd` for other events from now on.
     pub fn modify(&self, fd: i32, mask: u32, data: u64) {
-        let mut e = Ev { events: mask, data };
-        unsafe { epoll_ctl(self.fd, 3, fd, &mut e) };
+        self.control(EPOLL_CTL_MOD, fd, mask, data);
     }
+
+    /// Watches `fd` no longer.
     pub fn del(&self, fd: i32) {
-        let mut e = Ev { events: 0, data: 0 };
-        unsafe { epoll_ctl(self.fd, 2, fd, &mut e) };
+        self.control(EPOLL_CTL_DEL, fd, 0, 0);
     }
+
     /// Waits at most `ns` nanoseconds; fills `out` with (data, events).
     pub fn wait(&mut self, ns: u64, out: &mut Vec<(u64, u32)>) {
         out.clear();
-        let ts = Ts { sec: (ns / 1_000_000_000) as i64, nsec: (ns % 1_000_000_000) as i64 };
+        let ts = TimeSpec { sec: (ns / 1_000_000_000) as i64, nsec: (ns % 1_000_000_000) as i64 };
+        // SAFETY: the buffer has room for the stated number of events, `ts` is a live local, and a null mask
+        // leaves the signal mask as it is; nothing is kept.
         let n = unsafe {
-            epoll_pwait2(self.fd, self.evs.as_mut_ptr(), self.evs.len() as i32, &ts, std::ptr::null())
+            epoll_pwait2(self.fd, self.events.as_mut_ptr(), self.events.len() as i32, &ts, std::ptr::null())
         };
-        for e in self.evs.iter().take(n.max(0) as usize) {
-            out.push((e.data, e.events));
+        for event in self.events.iter().take(n.max(0) as usize) {
+            out.push((event.data, event.events));
         }
     }
 }
 
-fn sa(a: &SocketAddrV4) -> SockAddrIn {
-    SockAddrIn { family: 2, port: a.port().to_be(), addr: u32::from_ne_bytes(a.ip().octets()), zero: [0; 8] }
-}
-
-pub fn resolve(s: &str) -> SocketAddrV4 {
-    match s.parse::<SocketAddr>() {
-        Ok(SocketAddr::V4(v)) => v,
+/// Reads an `IPv4:port` option; anything else ends the process.
+pub fn resolve(text: &str) -> SocketAddrV4 {
+    match text.parse::<SocketAddr>() {
+        Ok(SocketAddr::V4(addr)) => addr,
         _ => {
-            eprintln!("server address must be IPv4:port, got {s:?}");
+            eprintln!("server address must be IPv4:port, got {text:?}");
             std::process::exit(2)
         }
     }
 }
 
+fn sockaddr(addr: &SocketAddrV4) -> SockAddrIn {
+    SockAddrIn {
+        family: AF_INET,
+        port: addr.port().to_be(),
+        addr: u32::from_ne_bytes(addr.ip().octets()),
+        zero: [0; 8],
+    }
+}
+
+fn stream_socket() -> i32 {
+    // SAFETY: the call takes no pointer.
+    unsafe { socket(i32::from(AF_INET), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0) }
+}
+
+fn set_option<const N: usize>(fd: i32, level: i32, name: i32, value: [i32; N]) {
+    // SAFETY: `value` is live and of the stated length, and the call does not keep it.
+    unsafe { setsockopt(fd, level, name, value.as_ptr().cast(), size_of_val(&value) as u32) };
+}
+
 /// Starts a non-blocking connect. Err(errno) on immediate failure.
-pub fn dial(a: &SocketAddrV4) -> Result<i32, i32> {
-    unsafe {
-        let fd = socket(2, 1 | 0o4000 | 0o2000000, 0);
-        if fd < 0 {
-            return Err(errno());
-        }
-        let one: i32 = 1;
-        setsockopt(fd, 6, 1, &one as *const i32 as *const u8, 4);
-        let s = sa(a);
-        if connect(fd, &s, 16) != 0 && errno() != 115 {
-            let e = errno();
-            close(fd);
-            return Err(e);
-        }
-        Ok(fd)
+pub fn dial(addr: &SocketAddrV4) -> Result<i32, i32> {
+    let fd = stream_socket();
+    if fd < 0 {
+        return Err(errno());
     }
+    set_option(fd, IPPROTO_TCP, TCP_NODELAY, [1]);
+    // SAFETY: the address is a live temporary of the stated length that the call does not keep.
+    let result = unsafe { connect(fd, &sockaddr(addr), SOCKADDR_LEN) };
+    if result != 0 && errno() != EINPROGRESS {
+        let reason = errno();
+        shut(fd);
+        return Err(reason);
+    }
+    Ok(fd)
 }
+
+/// How a connect that has become writable ended; 0: well.
 pub fn so_error(fd: i32) -> i32 {
-    let mut v: i32 = 0;
-    let mut l: u32 = 4;
-    unsafe { getsockopt(fd, 1, 4, &mut v as *mut i32 as *mut u8, &mut l) };
-    v
+    let mut value: i32 = 0;
+    let mut len: u32 = 4;
+    // SAFETY: both pointers are to live locals, `value` has the four bytes that `len` states; nothing is
+    // kept.
+    unsafe { getsockopt(fd, SOL_SOCKET, SO_ERROR, (&raw mut value).cast(), &mut len) };
+    value
 }
-pub fn listen_on(a: &SocketAddrV4) -> i32 {
-    unsafe {
-        let fd = socket(2, 1 | 0o4000 | 0o2000000, 0);
-        let one: i32 = 1;
-        setsockopt(fd, 1, 2, &one as *const i32 as *const u8, 4);
-        setsockopt(fd, 1, 15, &one as *const i32 as *const u8, 4); // SO_REUSEPORT
-        let s = sa(a);
-        assert!(bind(fd, &s, 16) == 0, "bind {a}: {}", errno());
-        assert!(listen(fd, 4096) == 0);
-        fd
-    }
+
+/// A listening socket that several threads may each open for the same address.
+pub fn listen_on(addr: &SocketAddrV4) -> i32 {
+    let fd = stream_socket();
+    set_option(fd, SOL_SOCKET, SO_REUSEADDR, [1]);
+    set_option(fd, SOL_SOCKET, SO_REUSEPORT, [1]);
+    // SAFETY: the address is a live temporary of the stated length that the call does not keep.
+    let bound = unsafe { bind(fd, &sockaddr(addr), SOCKADDR_LEN) };
+    assert!(bound == 0, "bind {addr}: {}", errno());
+    // SAFETY: the call takes no pointer.
+    let listening = unsafe { listen(fd, 4096) };
+    assert!(listening == 0, "listen {addr}: {}", errno());
+    fd
 }
+
+/// The next connection that waits to be accepted.
 pub fn accept(fd: i32) -> Option<i32> {
-    unsafe {
-        let c = accept4(fd, std::ptr::null_mut(), std::ptr::null_mut(), 0o4000 | 0o2000000);
-        if c < 0 {
-            return None;
-        }
-        let one: i32 = 1;
-        setsockopt(c, 6, 1, &one as *const i32 as *const u8, 4);
-        Some(c)
+    // SAFETY: null pointers say that the peer's address is not wanted.
+    let conn =
+        unsafe { accept4(fd, std::ptr::null_mut(), std::ptr::null_mut(), SOCK_NONBLOCK | SOCK_CLOEXEC) };
+    if conn < 0 {
+        return None;
     }
+    set_option(conn, IPPROTO_TCP, TCP_NODELAY, [1]);
+    Some(conn)
 }
+
+/// Reads what is there, at most a buffer full; 0: closed, negative: see `os::errno`.
 #[inline]
-pub fn rd(fd: i32, b: &mut [u8]) -> isize {
-    unsafe { read(fd, b.as_mut_ptr(), b.len()) }
+pub fn rd(fd: i32, buf: &mut [u8]) -> isize {
+    // SAFETY: `buf` is live, writable and of the stated length, and the call does not keep it.
+    unsafe { read(fd, buf.as_mut_ptr(), buf.len()) }
 }
+
+/// Writes as much as there is room for; negative: see `os::errno`.
 #[inline]
-pub fn wr(fd: i32, b: &[u8]) -> isize {
-    unsafe { write(fd, b.as_ptr(), b.len()) }
+pub fn wr(fd: i32, buf: &[u8]) -> isize {
+    // SAFETY: `buf` is live and of the stated length, and the call does not keep it.
+    unsafe { write(fd, buf.as_ptr(), buf.len()) }
 }
+
+/// Closes a socket.
 pub fn shut(fd: i32) {
+    // SAFETY: the call takes no pointer; who owns the descriptor says here that it is used no more.
     unsafe { close(fd) };
 }
+
 /// Closes with a reset, so that a connect storm leaves no TIME_WAIT sockets behind.
 pub fn shut_rst(fd: i32) {
-    let linger: [i32; 2] = [1, 0];
-    unsafe {
-        setsockopt(fd, 1, 13, linger.as_ptr() as *const u8, 8);
-        close(fd)
-    };
+    set_option(fd, SOL_SOCKET, SO_LINGER, [1, 0]);
+    shut(fd);
 }
