@@ -1,202 +1,20 @@
-//! Four-letter words, metrics and throttles of a whole server: the binary as a child, on a port of the loopback,
-//! with a directory of its own. Every wait ends after [`PATIENCE`].
+//! Four-letter words, metrics and throttles of a whole server.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
-#![expect(clippy::disallowed_methods, reason = "tests read the clock for their patience")]
 
+mod common;
+
+use common::{CREATE, Client, EXISTS, GET_DATA, SET_DATA, Server, create, frame, rest, set, watched};
 use std::{
     collections::BTreeSet,
-    fs::File,
-    io::{ErrorKind, Read, Write},
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    io::Write,
     path::Path,
-    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
-const PATIENCE: Duration = Duration::from_secs(30);
-
-// Op codes and errors that the tests use.
-const CREATE: i32 = 1;
-const EXISTS: i32 = 3;
-const GET_DATA: i32 = 4;
-const SET_DATA: i32 = 5;
 const QUOTA_EXCEEDED: i32 = -125;
 const THROTTLED_OP: i32 = -127;
 /// Two znodes at most.
 const LIMITS: &str = "count=-1,bytes=-1=;byteHardLimit=-1;countHardLimit=2";
-
-/// A server that runs until it is dropped.
-struct Server {
-    child: Child,
-    port: u16,
-    dir: tempfile::TempDir,
-}
-
-impl Server {
-    /// Starts one with these lines besides the usual ones.
-    fn start(extra: &str) -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
-        // Somebody else may take the port in between; so far nobody has.
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
-        let port = port.expect("a free port").port();
-        let text = format!(
-            "dataDir={}\nclientPort={port}\ntickTime=500\n4lw.commands.whitelist=*\nadmin.enableServer=false\n{extra}",
-            dir.path().display()
-        );
-        let config = dir.path().join("zoo.cfg");
-        std::fs::write(&config, text).expect("a configuration");
-        let log = File::create(dir.path().join("server.log")).expect("a log");
-        let child = Command::new(env!("CARGO_BIN_EXE_oxkeeper"))
-            .arg("server")
-            .arg(&config)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("the log again"))
-            .stderr(log)
-            .spawn()
-            .expect("the server starts");
-        let server = Self { child, port, dir };
-        server.wait_until("it serves", |server| server.try_word(b"ruok").is_some_and(|text| text == "imok"));
-        server
-    }
-
-    fn wait_until(&self, what: &str, done: impl Fn(&Self) -> bool) {
-        let until = Instant::now() + PATIENCE;
-        while !done(self) {
-            assert!(Instant::now() < until, "not in time: {what}\n{}", self.log());
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.dir.path().join("server.log")).unwrap_or_default()
-    }
-
-    fn connect(&self) -> TcpStream {
-        self.try_connect().expect("the server takes connections")
-    }
-
-    fn try_connect(&self) -> std::io::Result<TcpStream> {
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        Ok(stream)
-    }
-
-    fn try_word(&self, word: &[u8]) -> Option<String> {
-        let mut stream = self.try_connect().ok()?;
-        stream.write_all(word).ok()?;
-        Some(rest(&mut stream))
-    }
-
-    fn word(&self, word: &str) -> String {
-        self.try_word(word.as_bytes()).expect("the server takes connections")
-    }
-
-    /// The value of one line of `mntr`.
-    fn figure(&self, key: &str) -> String {
-        let text = self.word("mntr");
-        let value = text.lines().find_map(|line| line.strip_prefix(&format!("zk_{key}\t")));
-        value.unwrap_or_else(|| panic!("no {key} in\n{text}")).to_owned()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-/// What comes until the server closes the connection.
-fn rest(stream: &mut TcpStream) -> String {
-    let mut text = Vec::new();
-    match stream.read_to_end(&mut text) {
-        Ok(_) => {}
-        Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset, "closed in time"),
-    }
-    String::from_utf8(text).expect("text")
-}
-
-/// A client with a session.
-struct Client {
-    stream: TcpStream,
-    session: i64,
-}
-
-impl Client {
-    fn open(server: &Server) -> Self {
-        Self::try_open(server).expect("a session")
-    }
-
-    /// `None`: the server has closed the connection.
-    fn try_open(server: &Server) -> Option<Self> {
-        let mut stream = server.connect();
-        let mut body = vec![0; 12];
-        body.extend(10_000_i32.to_be_bytes());
-        body.extend([0; 8]);
-        body.extend(16_i32.to_be_bytes());
-        body.extend([0; 17]);
-        stream.write_all(&framed(&body)).expect("the server reads");
-        let answer = receive(&mut stream)?;
-        let session = i64::from_be_bytes(answer[8..16].try_into().expect("8 bytes"));
-        Some(Self { stream, session })
-    }
-
-    fn ask(&mut self, xid: i32, op: i32, body: &[u8]) {
-        self.stream.write_all(&frame(xid, op, body)).expect("the server reads");
-    }
-
-    /// Number and error of the next reply. Events are passed over.
-    fn reply(&mut self) -> (i32, i32) {
-        loop {
-            let frame = receive(&mut self.stream).expect("a reply");
-            let int = |at: usize| i32::from_be_bytes(frame[at..at + 4].try_into().expect("4 bytes"));
-            if int(0) != -1 {
-                return (int(0), int(12));
-            }
-        }
-    }
-
-    fn call(&mut self, xid: i32, op: i32, body: &[u8]) -> i32 {
-        self.ask(xid, op, body);
-        let (replied, error) = self.reply();
-        assert_eq!(replied, xid);
-        error
-    }
-}
-
-fn framed(body: &[u8]) -> Vec<u8> {
-    [&i32::try_from(body.len()).expect("short").to_be_bytes(), body].concat()
-}
-
-fn frame(xid: i32, op: i32, body: &[u8]) -> Vec<u8> {
-    framed(&[&xid.to_be_bytes(), &op.to_be_bytes(), body].concat())
-}
-
-fn receive(stream: &mut TcpStream) -> Option<Vec<u8>> {
-    let mut len = [0; 4];
-    stream.read_exact(&mut len).ok()?;
-    let mut frame = vec![0; usize::try_from(i32::from_be_bytes(len)).expect("a length")];
-    stream.read_exact(&mut frame).expect("a whole frame");
-    Some(frame)
-}
-
-fn text(text: &str) -> Vec<u8> {
-    [&i32::try_from(text.len()).expect("short").to_be_bytes()[..], text.as_bytes()].concat()
-}
-
-fn create(path: &str, data: &str, flags: i32) -> Vec<u8> {
-    let acl = [&1_i32.to_be_bytes()[..], &31_i32.to_be_bytes(), &text("world"), &text("anyone")].concat();
-    [text(path), text(data), acl, flags.to_be_bytes().to_vec()].concat()
-}
-
-fn set(path: &str, data: &str) -> Vec<u8> {
-    [text(path), text(data), (-1_i32).to_be_bytes().to_vec()].concat()
-}
-
-fn watched(path: &str) -> Vec<u8> {
-    [text(path), vec![1]].concat()
-}
 
 /// The text with every run of digits as one `0`.
 fn shape(text: &str) -> String {
@@ -437,7 +255,7 @@ fn a_quota_that_is_exceeded_counts_for_its_namespace() {
 
 #[test]
 fn behaviour_178_what_waits_too_long_is_refused_in_its_turn() {
-    let throttle = "request_throttle_max_requests=1\nthrottled_op_wait_time=50\nflushDelay=1000\n";
+    let throttle = "request_throttle_max_requests=1\nthrottled_op_wait_time=50\nflushDelay=2000\nmaxWriteQueuePollTime=2000\n";
     let server = Server::start(throttle);
     let mut client = Client::open(&server);
     let mut other = Client::open(&server);
@@ -462,7 +280,8 @@ fn behaviour_178_what_waits_too_long_is_refused_in_its_turn() {
 
 #[test]
 fn behaviour_179_what_a_client_that_is_gone_has_asked_is_dropped() {
-    let server = Server::start("request_throttle_max_requests=1\nflushDelay=1000\n");
+    let server =
+        Server::start("request_throttle_max_requests=1\nflushDelay=2000\nmaxWriteQueuePollTime=2000\n");
     let mut client = Client::open(&server);
     let mut gone = Client::open(&server);
     client.ask(1, CREATE, &create("/a", "", 0));

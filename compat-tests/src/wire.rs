@@ -148,6 +148,15 @@ impl Conn {
         Ok(Self { stream, pending: Vec::new(), ended: false })
     }
 
+    /// Another hold of the same connection, for reading beside somebody who sends.
+    ///
+    /// # Errors
+    /// When there are no descriptors left.
+    pub fn try_clone(&self) -> Result<Self, String> {
+        let stream = self.stream.try_clone().map_err(|e| e.to_string())?;
+        Ok(Self { stream, pending: Vec::new(), ended: false })
+    }
+
     /// The local port, for finding this connection in listings.
     #[must_use]
     pub fn local_port(&self) -> u16 {

@@ -124,6 +124,27 @@ pub(super) fn unread_writes(addr: SocketAddr) -> Result<(), String> {
     Ok(())
 }
 
+/// Requests with numbers that the official server does not count as in work, as fast as they are taken: small ones, then
+/// large ones.
+pub(super) fn uncounted(addr: SocketAddr) -> Result<(), String> {
+    for (size, count) in [(0, 200_000), (100_000, 1000)] {
+        let set = Out::new().int(0).int(5).raw(&set_body("/calm/none", Some(&vec![b'x'; size]), -1)).done();
+        let set = Out::new().buf(Some(&set)).done();
+        let mut session = Session::open(addr, 30_000)?;
+        let mut reader = session.conn.try_clone()?;
+        std::thread::scope(|scope| {
+            scope.spawn(|| (0..count).for_each(|_| session.conn.send(&set)));
+            for n in 0..count {
+                if !matches!(reader.recv(PATIENCE), Got::Packet(_)) {
+                    return Err(format!("request {n} was not answered"));
+                }
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
 /// As many as one address may have by default, each with nearly a whole frame.
 pub(super) fn unfinished_frames(addr: SocketAddr) -> Result<(), String> {
     let mut conns = (0..50).map(|_| Session::open(addr, 10_000)).collect::<Result<Vec<_>, _>>()?;

@@ -64,6 +64,7 @@ pub const ATTACKS: &[Attack] = &[
     attack("replies that are read late", many::late_readers),
     attack("replies that nobody reads", many::unread_replies),
     attack("writes whose replies nobody reads", many::unread_writes),
+    attack("200,000 requests with the number 0", many::uncounted),
     attack("frames that are announced and never finished", many::unfinished_frames),
     attack("20,000 identities on one connection", many::identities),
     attack("four-letter words without end", many::words),
