@@ -91,10 +91,24 @@ impl WriteOp {
         Self::Create(op, CreateRequest { path, data, acl, flags })
     }
 
+    /// The path.
+    pub const fn path(&self) -> &ByteStr {
+        match self {
+            Self::Create(_, CreateRequest { path, .. })
+            | Self::CreateTtl(CreateTtlRequest { path, .. })
+            | Self::Delete(DeleteRequest { path, .. })
+            | Self::SetData(SetDataRequest { path, .. })
+            | Self::Check(CheckVersionRequest { path, .. }) => path,
+        }
+    }
+
     fn decode(op: OpCode, reader: &mut Reader<'_>) -> Result<Self> {
         Ok(match op {
             OpCode::CREATE | OpCode::CREATE2 | OpCode::CREATE_CONTAINER => {
                 let request = CreateRequest::decode(reader)?;
+                if CREATE_FLAGS.contains(&request.flags) && request.acl.is_none() {
+                    return Err(reader.error(ErrorKind::UnexpectedNull).within("acl"));
+                }
                 if !MULTI_CREATE_FLAGS.contains(&request.flags) {
                     return Err(reader.error(ErrorKind::BadValue(request.flags.into())).within("flags"));
                 }
@@ -110,6 +124,14 @@ impl WriteOp {
 }
 
 impl<'a> ReadOp<'a> {
+    /// The path.
+    pub fn path(&self) -> &str {
+        match self {
+            Self::GetData(request) => &request.path,
+            Self::GetChildren(request) => &request.path,
+        }
+    }
+
     fn decode(op: OpCode, reader: &mut Reader<'a>) -> Result<Self> {
         Ok(match op {
             OpCode::GET_DATA => Self::GetData(GetDataRequest::decode(reader)?),
@@ -136,7 +158,8 @@ fn decode_ops<'a, T>(
 /// Decodes the operations of a multi: headers and records, ended by a header that says so.
 ///
 /// # Errors
-/// The list is cut short, or holds an operation that a multi does not take (reads among them).
+/// The list is cut short, or holds an operation that a multi does not take (reads among them). The kind is
+/// [`ErrorKind::UnexpectedNull`] at a create without an ACL (and at null paths, unless the reader takes those).
 pub fn decode_multi(reader: &mut Reader<'_>) -> Result<Vec<WriteOp>> {
     decode_ops(reader, WriteOp::decode)
 }

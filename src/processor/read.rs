@@ -9,6 +9,7 @@ use crate::{
 use oxkeeper_codec::{
     ByteStr, Code, Decode, Encode, OpCode, Perms, Reader, SessionId, Zxid,
     frame::{begin_frame, end_frame},
+    is_null,
     records::{
         ExistsRequest, GetAclRequest, GetAllChildrenNumberRequest, GetChildrenRequest, GetDataRequest,
         GetEphemeralsRequest, ReplyHeader, RequestHeader, SyncRequest, WhoAmIResponse,
@@ -80,16 +81,15 @@ pub fn answer<'a>(
     let xid = if header.op == OpCode::PING { oxkeeper_codec::codes::XID_PING } else { header.xid };
     ReplyHeader { xid, zxid, err: Code::OK }.encode(out);
     let body_start = out.len();
-    let mut reading = Reading { tree, asker, out, watch: None, answers_emptily: false };
+    let mut reading = Reading { tree, asker, out, watch: None, stopped: false };
     let result = reading.dispatch(header.op, Reader::new(body));
-    let Reading { watch, answers_emptily, .. } = reading;
+    let Reading { watch, stopped, .. } = reading;
     if let Err(err) = result {
+        // The one error with a body: the results so far.
+        let results = if stopped { out.split_off(body_start) } else { Vec::new() };
         out.truncate(start + 4);
         ReplyHeader { xid, zxid, err }.encode(out);
-        if answers_emptily {
-            // The one error with a body: an empty list of results.
-            encode_results(&[], out);
-        }
+        out.extend_from_slice(&results);
     }
     debug_assert!(out.len() >= body_start);
     end_frame(out, start);
@@ -101,8 +101,8 @@ struct Reading<'t, 'a> {
     asker: Asker<'t>,
     out: &'t mut Vec<u8>,
     watch: Option<ReadWatch<'a>>,
-    /// A multi-read asked for writes.
-    answers_emptily: bool,
+    /// A multi-read came to what it cannot do: a write, or a null path.
+    stopped: bool,
 }
 
 /// A request's record, or the error for one that does not decode.
@@ -211,14 +211,17 @@ impl<'t, 'a> Reading<'t, 'a> {
         Ok(())
     }
 
-    /// Errors stay with their operation and do not stop the rest.
-    fn multi_read(&mut self, mut reader: Reader<'a>) -> Result<(), Code> {
+    /// Errors stay with their operation and do not stop the rest; a null path does, and so does a write.
+    fn multi_read(&mut self, reader: Reader<'a>) -> Result<(), Code> {
+        let mut reader = reader.taking_nulls();
         let as_writes = decode_multi(&mut reader.clone());
-        let ops = decode_multi_read(&mut reader).map_err(|_| {
-            self.answers_emptily = as_writes.is_ok();
-            Code::MARSHALLING_ERROR
-        })?;
-        for op in &ops {
+        let ops = match decode_multi_read(&mut reader) {
+            Ok(ops) => ops,
+            Err(_) if as_writes.is_ok() => Vec::new(),
+            Err(_) => return Err(Code::MARSHALLING_ERROR),
+        };
+        self.stopped = as_writes.is_ok_and(|ops| !ops.is_empty()) || ops.iter().any(|op| is_null(op.path()));
+        for op in ops.iter().take_while(|op| !is_null(op.path())) {
             let result = match op {
                 ReadOp::GetData(request) => self.readable(&request.path).map(|node| {
                     OpResult::GetData(node.data().map(bytes::Bytes::copy_from_slice), node.stat())
@@ -235,7 +238,7 @@ impl<'t, 'a> Reading<'t, 'a> {
             oxkeeper_codec::request::encode_result(&result, self.out);
         }
         encode_results(&[], self.out);
-        Ok(())
+        if self.stopped { Err(Code::MARSHALLING_ERROR) } else { Ok(()) }
     }
 }
 
