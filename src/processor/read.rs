@@ -11,8 +11,8 @@ use oxkeeper_codec::{
     frame::{begin_frame, end_frame},
     is_null,
     records::{
-        ExistsRequest, GetAclRequest, GetAllChildrenNumberRequest, GetChildrenRequest, GetDataRequest,
-        GetEphemeralsRequest, ReplyHeader, RequestHeader, SyncRequest, WhoAmIResponse,
+        Acl, ExistsRequest, GetAclRequest, GetAllChildrenNumberRequest, GetChildrenRequest, GetDataRequest,
+        GetEphemeralsRequest, ReplyHeader, RequestHeader, SyncRequest,
     },
     request::{OpResult, ReadOp, decode_multi, decode_multi_read, encode_results},
 };
@@ -119,7 +119,10 @@ impl<'t, 'a> Reading<'t, 'a> {
             OpCode::GET_CHILDREN2 => self.get_children(decode(reader)?, true),
             OpCode::GET_ACL => self.get_acl(&decode(reader)?),
             OpCode::SYNC => {
-                decode::<SyncRequest<'_>>(reader)?.encode(self.out);
+                match decode::<SyncRequest<'_>>(reader)?.path {
+                    Some(path) => encode_text(&path, self.out),
+                    null => null.encode(self.out),
+                }
                 Ok(())
             }
             OpCode::PING => Ok(()),
@@ -127,7 +130,12 @@ impl<'t, 'a> Reading<'t, 'a> {
             OpCode::GET_EPHEMERALS => self.get_ephemerals(&decode(reader)?),
             OpCode::GET_ALL_CHILDREN_NUMBER => self.count_descendants(&decode(reader)?),
             OpCode::WHO_AM_I => {
-                WhoAmIResponse { client_info: auth::who_am_i(self.asker.identities) }.encode(self.out);
+                let infos = auth::who_am_i(self.asker.identities);
+                i32::try_from(infos.len()).unwrap_or(i32::MAX).encode(self.out);
+                for info in infos {
+                    encode_text(&info.auth_scheme, self.out);
+                    encode_text(&info.user, self.out);
+                }
                 Ok(())
             }
             _ => Err(Code::UNIMPLEMENTED),
@@ -182,9 +190,9 @@ impl<'t, 'a> Reading<'t, 'a> {
             return Err(Code::NO_AUTH);
         }
         if self.may(&node, Perms::ADMIN) {
-            node.acl().encode(self.out);
+            encode_acl(node.acl(), self.out);
         } else {
-            auth::mask_for_reader(node.acl()).encode(self.out);
+            encode_acl(&auth::mask_for_reader(node.acl()), self.out);
         }
         node.stat().encode(self.out);
         Ok(())
@@ -203,7 +211,9 @@ impl<'t, 'a> Reading<'t, 'a> {
     /// The prefix is plain text, not cut at slashes.
     fn get_ephemerals(&mut self, request: &GetEphemeralsRequest<'_>) -> Result<(), Code> {
         let prefix = request.prefix_path.as_deref().unwrap_or_default();
-        let all = matches!(prefix.trim(), "" | "/");
+        // What Java's `trim` takes away.
+        let trimmed = prefix.trim_matches(|c| c <= ' ');
+        let all = matches!(trimmed, "" | "/");
         let paths =
             self.tree.ephemerals_of(self.asker.session).filter(|path| all || path.starts_with(prefix));
         let paths: Vec<ByteStr> = paths.map(ByteStr::from).collect();
@@ -239,6 +249,34 @@ impl<'t, 'a> Reading<'t, 'a> {
         }
         encode_results(&[], self.out);
         if self.stopped { Err(Code::MARSHALLING_ERROR) } else { Ok(()) }
+    }
+}
+
+/// Appends text as the official server writes it to clients: each half of a surrogate pair by itself, in three bytes.
+pub fn encode_text(text: &str, out: &mut Vec<u8>) {
+    let is_basic = |c: char| c <= '\u{ffff}';
+    if text.chars().all(is_basic) {
+        return text.encode(out);
+    }
+    let mut bytes = Vec::with_capacity(text.len() * 2);
+    for unit in text.encode_utf16() {
+        let [high, middle, low] =
+            [unit >> 12, unit >> 6 & 0x3f, unit & 0x3f].map(|bits| u8::try_from(bits).unwrap_or(0));
+        match unit {
+            0..=0x7f => bytes.push(low | middle << 6),
+            0x80..=0x7ff => bytes.extend([0xc0 | middle, 0x80 | low]),
+            _ => bytes.extend([0xe0 | high, 0x80 | middle, 0x80 | low]),
+        }
+    }
+    Some(&bytes[..]).encode(out);
+}
+
+fn encode_acl(acl: &[Acl], out: &mut Vec<u8>) {
+    i32::try_from(acl.len()).unwrap_or(i32::MAX).encode(out);
+    for Acl { perms, id } in acl {
+        perms.encode(out);
+        encode_text(&id.scheme, out);
+        encode_text(&id.id, out);
     }
 }
 

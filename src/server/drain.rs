@@ -218,7 +218,7 @@ pub(super) fn encode_event(event: EventType, zxid: Zxid, path: &str, out: &mut V
     crate::processor::read::reply(out, XID_EVENT, zxid, Code::OK, |out| {
         event.encode(out);
         STATE_SYNC_CONNECTED.encode(out);
-        path.encode(out);
+        crate::processor::read::encode_text(path, out);
     });
 }
 

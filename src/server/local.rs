@@ -162,13 +162,20 @@ fn authenticate(worker: &Worker, state: &mut State, tree: &Tree, id: ConnId, bod
     }
 }
 
+/// Nothing ever happens at a null path, but it can be watched. This is its name in listings, and no znode's.
+const NULL: &str = "null";
+
+/// The path under which a watch is kept.
+fn watched(path: &str) -> &str {
+    if is_null(path) { NULL } else { path }
+}
+
 fn add_watch(shard: &mut Shard, id: ConnId, body: &[u8]) -> Result<Vec<u8>, Code> {
     let request: AddWatchRequest<'_> = decode(body)?;
-    match (request.mode, request.path.as_deref()) {
-        (0, Some(path)) => shard.watches.add_persistent(path, slot_of(id)),
-        (1, Some(path)) => shard.watches.add_recursive(path, slot_of(id)),
-        // Nothing ever happens at a null path.
-        (0 | 1, None) => {}
+    let path = request.path.as_deref().unwrap_or(NULL);
+    match request.mode {
+        0 => shard.watches.add_persistent(path, slot_of(id)),
+        1 => shard.watches.add_recursive(path, slot_of(id)),
         _ => return Err(Code::MARSHALLING_ERROR),
     }
     Ok(ErrorResponse { err: Code::OK }.to_vec())
@@ -180,13 +187,11 @@ fn check_or_remove(shard: &mut Shard, id: ConnId, op: OpCode, body: &[u8]) -> Re
     let request = CheckWatchesRequest::decode(&mut reader).map_err(|_| Code::MARSHALLING_ERROR)?;
     let kind = WatcherKind::from_wire(request.kind).ok_or(Code::MARSHALLING_ERROR)?;
     let slot = slot_of(id);
-    if is_null(&request.path) {
-        return Err(Code::NO_WATCHER);
-    }
+    let path = watched(&request.path);
     let found = if op == OpCode::CHECK_WATCHES {
-        shard.watches.contains(&request.path, kind, slot)
+        shard.watches.contains(path, kind, slot)
     } else {
-        shard.watches.remove(&request.path, kind, slot)
+        shard.watches.remove(path, kind, slot)
     };
     if found { Ok(Vec::new()) } else { Err(Code::NO_WATCHER) }
 }
@@ -199,10 +204,8 @@ fn set_watches(worker: &Worker, state: &mut State, shard: &mut Shard, id: ConnId
             Again::Told(event) => tell(worker, state, slot, *event, path),
             Again::Data => shard.watches.add_data(path, slot),
             Again::Child => shard.watches.add_child(path, slot),
-            // Nothing ever happens at a null path.
-            Again::Persistent | Again::Recursive if path.is_null() => {}
-            Again::Persistent => shard.watches.add_persistent(path, slot),
-            Again::Recursive => shard.watches.add_recursive(path, slot),
+            Again::Persistent => shard.watches.add_persistent(watched(path), slot),
+            Again::Recursive => shard.watches.add_recursive(watched(path), slot),
         }
     }
     again.code
