@@ -79,12 +79,15 @@ pub const CREATE_FLAGS: std::ops::RangeInclusive<i32> = 0..=6;
 /// Those of them that a create inside a multi takes: the others want a time to live, which it does not have.
 const MULTI_CREATE_FLAGS: std::ops::RangeInclusive<i32> = 0..=4;
 
+/// The flag of `CreateMode.CONTAINER`.
+const CONTAINER_FLAG: i32 = 4;
+
 impl WriteOp {
     /// Inside a multi the flags decide: without a TTL flag it is a create like any other (`Op.create`).
     fn from_create_ttl(request: CreateTtlRequest) -> Self {
         let op = match request.flags {
             5 | 6 => return Self::CreateTtl(request),
-            4 => OpCode::CREATE_CONTAINER,
+            CONTAINER_FLAG => OpCode::CREATE_CONTAINER,
             _ => OpCode::CREATE,
         };
         let CreateTtlRequest { path, data, acl, flags, .. } = request;
@@ -112,6 +115,8 @@ impl WriteOp {
                 if !MULTI_CREATE_FLAGS.contains(&request.flags) {
                     return Err(reader.error(ErrorKind::BadValue(request.flags.into())).within("flags"));
                 }
+                // The flags decide here, too; without that one the op code does (`Op.Create.getOpcode`).
+                let op = if request.flags == CONTAINER_FLAG { OpCode::CREATE_CONTAINER } else { op };
                 Self::Create(op, request)
             }
             OpCode::CREATE_TTL => Self::from_create_ttl(CreateTtlRequest::decode(reader)?),
