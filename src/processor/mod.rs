@@ -299,14 +299,18 @@ impl Preparation<'_> {
             return Ok(());
         }
         let Some(subtree) = self.tree.quota_for(path) else { return Ok(()) };
-        let figures = |path: String| self.tree.get(&path).map(|node| quota::Figures::parse(node.data()));
-        let (Some(limits), Some(stats)) =
-            (figures(quota::limits_path(subtree)), figures(quota::stats_path(subtree)))
-        else {
-            return Ok(());
-        };
         let len = |len| i64::try_from(len).unwrap_or(i64::MAX);
-        match quota::check(&limits, &stats, count, len(new_len) - len(old_len)) {
+        let bytes = len(new_len) - len(old_len);
+        let figures = |path: String| {
+            let node = self.tree.get(&path)?;
+            Some(quota::Figures::parse_strictly(node.data()).ok_or(Code::MARSHALLING_ERROR))
+        };
+        let Some(limits) = figures(quota::limits_path(subtree)).transpose()? else { return Ok(()) };
+        if !quota::concerns(&limits, count, bytes) {
+            return Ok(());
+        }
+        let Some(stats) = figures(quota::stats_path(subtree)).transpose()? else { return Ok(()) };
+        match quota::check(&limits, &stats, count, bytes) {
             Some(exceeded) if exceeded.hard => Err(Code::QUOTA_EXCEEDED),
             Some(_) | None => Ok(()),
         }
