@@ -166,7 +166,37 @@ fn decode_ops<'a, T>(
 /// The list is cut short, or holds an operation that a multi does not take (reads among them). The kind is
 /// [`ErrorKind::UnexpectedNull`] at a create without an ACL (and at null paths, unless the reader takes those).
 pub fn decode_multi(reader: &mut Reader<'_>) -> Result<Vec<WriteOp>> {
-    decode_ops(reader, WriteOp::decode)
+    let mut ops = Vec::new();
+    loop {
+        let header = MultiHeader::decode(reader)?;
+        if header.done {
+            return Ok(ops);
+        }
+        if ops.is_empty() && is_read(header.op) {
+            return Err(begins_with_reads(header.op, reader));
+        }
+        ops.push(WriteOp::decode(header.op, reader)?);
+    }
+}
+
+const fn is_read(op: OpCode) -> bool {
+    matches!(op, OpCode::GET_DATA | OpCode::GET_CHILDREN)
+}
+
+/// What is wrong with a multi that begins with a read. The official server sees that only at the first write that it
+/// has decoded, or at the end.
+fn begins_with_reads(first: OpCode, reader: &mut Reader<'_>) -> DecodeError {
+    let mut op = first;
+    while is_read(op) {
+        let next = ReadOp::decode(op, reader).and_then(|_| MultiHeader::decode(reader));
+        match next {
+            Ok(header) if !header.done => op = header.op,
+            Ok(_) => return reader.error(ErrorKind::BadValue(op.0.into())).within("op"),
+            Err(error) => return error,
+        }
+    }
+    let mixed = |_| reader.clone().error(ErrorKind::BadValue(op.0.into())).within("op");
+    WriteOp::decode(op, &mut reader.clone()).map_or_else(|error| error, mixed)
 }
 
 /// Decodes the operations of a multi-read.

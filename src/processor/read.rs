@@ -254,8 +254,7 @@ impl<'t, 'a> Reading<'t, 'a> {
 
 /// Appends text as the official server writes it to clients: each half of a surrogate pair by itself, in three bytes.
 pub fn encode_text(text: &str, out: &mut Vec<u8>) {
-    let is_basic = |c: char| c <= '\u{ffff}';
-    if text.chars().all(is_basic) {
+    if text.bytes().all(|byte| byte < 0xf0) {
         return text.encode(out);
     }
     let mut bytes = Vec::with_capacity(text.len() * 2);

@@ -103,6 +103,21 @@ fn nulls_in_a_multi() {
 }
 
 #[test]
+fn a_multi_that_begins_with_reads_is_decoded_up_to_its_first_write() {
+    let body = |tail: Vec<u8>| {
+        let read = [bytes(&[Int(4)]), vec![0, 255, 255, 255, 255], bytes(&[Text("/")]), vec![0]].concat();
+        [read, tail].concat()
+    };
+    let end = vec![255, 255, 255, 255, 1, 255, 255, 255, 255];
+    let part = |pieces: &[Piece<'_>]| [bytes(&[Int(1)]), vec![0, 255, 255, 255, 255], bytes(pieces)].concat();
+    let refused = Ok(Txn::error(Code::MARSHALLING_ERROR));
+    assert_eq!(judge(OpCode::MULTI, body(end)), refused);
+    assert_eq!(judge(OpCode::MULTI, body(part(&create(Text("/a"), 0)))), refused);
+    let no_acl = [Text("/a"), Null, Null, Int(0)];
+    assert_eq!(judge(OpCode::MULTI, body(part(&no_acl))), Err(Refusal::Undecodable));
+}
+
+#[test]
 fn the_flag_of_a_container_decides_inside_a_multi() {
     let Ok(Txn::Multi(txns)) = multi(&[(OpCode::CREATE, create(Text("/a"), 4))]) else {
         panic!("it is good")
