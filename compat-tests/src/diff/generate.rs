@@ -1,7 +1,7 @@
 //! From a seed to a sequence of steps.
 //!
 //! What is left out, because the official server's answer is a race there:
-//! - in a burst, whatever it does not answer in order ([`operations::in_order`]);
+//! - in a burst, whatever it does not answer in order (`operations::in_order`);
 //! - in a burst, writes where quotas are enforced: it judges them by what happens to be applied;
 //! - behind a closeSession or broken bytes, anything on the same connection.
 //!
