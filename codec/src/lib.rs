@@ -20,5 +20,5 @@ pub mod wire;
 
 pub use codes::{Code, EventType, OpCode, Perms};
 pub use ids::{SessionId, Zxid};
-pub use text::ByteStr;
+pub use text::{ByteStr, decode_lossy, is_null};
 pub use wire::{Decode, DecodeError, Encode, ErrorKind, Reader};

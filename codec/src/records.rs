@@ -10,8 +10,7 @@ use std::borrow::Cow;
 /// An access control list as it is sent; null is told apart from empty.
 pub type AclList = Option<Vec<Acl>>;
 
-/// Who: an identity of an authentication scheme (`data.Id`). A null field is read as an empty one: no scheme has
-/// that name, and none takes it as an id.
+/// Who: an identity of an authentication scheme (`data.Id`). A null field is taken, and found by [`ByteStr::is_null`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Id {
     /// Name of the scheme: `world`, `auth`, `digest`, `ip`, ….
@@ -28,7 +27,7 @@ impl Id {
 impl<'a> Decode<'a> for Id {
     const MIN_LEN: usize = 8;
     fn decode(reader: &mut Reader<'a>) -> wire::Result<Self> {
-        let mut text = || Option::<ByteStr>::decode(reader).map(Option::unwrap_or_default);
+        let mut text = || Option::<ByteStr>::decode(reader).map(|text| text.unwrap_or(ByteStr::null()));
         Ok(Self { scheme: text().map_err(|e| e.within("scheme"))?, id: text().map_err(|e| e.within("id"))? })
     }
 }
@@ -139,26 +138,26 @@ records! {
         /// Changes after this zxid are told at once.
         relative_zxid: Zxid,
         /// Paths with data watches.
-        data_watches: Vec<ByteStr>,
+        data_watches: Option<Vec<ByteStr>>,
         /// Paths with exist watches.
-        exist_watches: Vec<ByteStr>,
+        exist_watches: Option<Vec<ByteStr>>,
         /// Paths with child watches.
-        child_watches: Vec<ByteStr>,
+        child_watches: Option<Vec<ByteStr>>,
     }
     /// Brings watches back, persistent ones too (`proto.SetWatches2`).
     SetWatches2 {
         /// Changes after this zxid are told at once.
         relative_zxid: Zxid,
         /// Paths with data watches.
-        data_watches: Vec<ByteStr>,
+        data_watches: Option<Vec<ByteStr>>,
         /// Paths with exist watches.
-        exist_watches: Vec<ByteStr>,
+        exist_watches: Option<Vec<ByteStr>>,
         /// Paths with child watches.
-        child_watches: Vec<ByteStr>,
+        child_watches: Option<Vec<ByteStr>>,
         /// Paths with persistent watches.
-        persistent_watches: Vec<ByteStr>,
+        persistent_watches: Option<Vec<ByteStr>>,
         /// Paths with persistent recursive watches.
-        persistent_recursive_watches: Vec<ByteStr>,
+        persistent_recursive_watches: Option<Vec<ByteStr>>,
     }
     /// In front of every request (`proto.RequestHeader`, 8 bytes).
     RequestHeader {

@@ -79,25 +79,44 @@ pub const CREATE_FLAGS: std::ops::RangeInclusive<i32> = 0..=6;
 /// Those of them that a create inside a multi takes: the others want a time to live, which it does not have.
 const MULTI_CREATE_FLAGS: std::ops::RangeInclusive<i32> = 0..=4;
 
+/// The flag of `CreateMode.CONTAINER`.
+const CONTAINER_FLAG: i32 = 4;
+
 impl WriteOp {
     /// Inside a multi the flags decide: without a TTL flag it is a create like any other (`Op.create`).
     fn from_create_ttl(request: CreateTtlRequest) -> Self {
         let op = match request.flags {
             5 | 6 => return Self::CreateTtl(request),
-            4 => OpCode::CREATE_CONTAINER,
+            CONTAINER_FLAG => OpCode::CREATE_CONTAINER,
             _ => OpCode::CREATE,
         };
         let CreateTtlRequest { path, data, acl, flags, .. } = request;
         Self::Create(op, CreateRequest { path, data, acl, flags })
     }
 
+    /// The path.
+    pub const fn path(&self) -> &ByteStr {
+        match self {
+            Self::Create(_, CreateRequest { path, .. })
+            | Self::CreateTtl(CreateTtlRequest { path, .. })
+            | Self::Delete(DeleteRequest { path, .. })
+            | Self::SetData(SetDataRequest { path, .. })
+            | Self::Check(CheckVersionRequest { path, .. }) => path,
+        }
+    }
+
     fn decode(op: OpCode, reader: &mut Reader<'_>) -> Result<Self> {
         Ok(match op {
             OpCode::CREATE | OpCode::CREATE2 | OpCode::CREATE_CONTAINER => {
                 let request = CreateRequest::decode(reader)?;
+                if CREATE_FLAGS.contains(&request.flags) && request.acl.is_none() {
+                    return Err(reader.error(ErrorKind::UnexpectedNull).within("acl"));
+                }
                 if !MULTI_CREATE_FLAGS.contains(&request.flags) {
                     return Err(reader.error(ErrorKind::BadValue(request.flags.into())).within("flags"));
                 }
+                // The flags decide here, too; without that one the op code does (`Op.Create.getOpcode`).
+                let op = if request.flags == CONTAINER_FLAG { OpCode::CREATE_CONTAINER } else { op };
                 Self::Create(op, request)
             }
             OpCode::CREATE_TTL => Self::from_create_ttl(CreateTtlRequest::decode(reader)?),
@@ -110,6 +129,14 @@ impl WriteOp {
 }
 
 impl<'a> ReadOp<'a> {
+    /// The path.
+    pub fn path(&self) -> &str {
+        match self {
+            Self::GetData(request) => &request.path,
+            Self::GetChildren(request) => &request.path,
+        }
+    }
+
     fn decode(op: OpCode, reader: &mut Reader<'a>) -> Result<Self> {
         Ok(match op {
             OpCode::GET_DATA => Self::GetData(GetDataRequest::decode(reader)?),
@@ -136,9 +163,40 @@ fn decode_ops<'a, T>(
 /// Decodes the operations of a multi: headers and records, ended by a header that says so.
 ///
 /// # Errors
-/// The list is cut short, or holds an operation that a multi does not take (reads among them).
+/// The list is cut short, or holds an operation that a multi does not take (reads among them). The kind is
+/// [`ErrorKind::UnexpectedNull`] at a create without an ACL (and at null paths, unless the reader takes those).
 pub fn decode_multi(reader: &mut Reader<'_>) -> Result<Vec<WriteOp>> {
-    decode_ops(reader, WriteOp::decode)
+    let mut ops = Vec::new();
+    loop {
+        let header = MultiHeader::decode(reader)?;
+        if header.done {
+            return Ok(ops);
+        }
+        if ops.is_empty() && is_read(header.op) {
+            return Err(begins_with_reads(header.op, reader));
+        }
+        ops.push(WriteOp::decode(header.op, reader)?);
+    }
+}
+
+const fn is_read(op: OpCode) -> bool {
+    matches!(op, OpCode::GET_DATA | OpCode::GET_CHILDREN)
+}
+
+/// What is wrong with a multi that begins with a read. The official server sees that only at the first write that it
+/// has decoded, or at the end.
+fn begins_with_reads(first: OpCode, reader: &mut Reader<'_>) -> DecodeError {
+    let mut op = first;
+    while is_read(op) {
+        let next = ReadOp::decode(op, reader).and_then(|_| MultiHeader::decode(reader));
+        match next {
+            Ok(header) if !header.done => op = header.op,
+            Ok(_) => return reader.error(ErrorKind::BadValue(op.0.into())).within("op"),
+            Err(error) => return error,
+        }
+    }
+    let mixed = |_| reader.clone().error(ErrorKind::BadValue(op.0.into())).within("op");
+    WriteOp::decode(op, &mut reader.clone()).map_or_else(|error| error, mixed)
 }
 
 /// Decodes the operations of a multi-read.

@@ -6,7 +6,7 @@
 //! Invariants: a length is compared with what is left before anything is allocated; a reader never moves past its
 //! end; no input panics.
 
-use crate::ByteStr;
+use crate::{ByteStr, text};
 use bytes::Bytes;
 use std::{borrow::Cow, fmt};
 
@@ -73,17 +73,26 @@ pub struct Reader<'a> {
     pos: usize,
     /// Set when `input` is all of these bytes: buffers are then shared instead of copied.
     owner: Option<&'a Bytes>,
+    /// Whether null text is taken where text is required.
+    takes_nulls: bool,
 }
 
 impl<'a> Reader<'a> {
     /// Reads borrowed input; buffers that have to outlive it are copied.
     pub const fn new(input: &'a [u8]) -> Self {
-        Self { input, pos: 0, owner: None }
+        Self { input, pos: 0, owner: None, takes_nulls: false }
     }
 
     /// Reads shared input; buffers are slices of it.
     pub fn shared(owner: &'a Bytes) -> Self {
-        Self { input: owner, pos: 0, owner: Some(owner) }
+        Self { input: owner, pos: 0, owner: Some(owner), takes_nulls: false }
+    }
+
+    /// The same, but that null text is decoded where text is required: it is found by [`crate::is_null`].
+    #[must_use]
+    pub const fn taking_nulls(mut self) -> Self {
+        self.takes_nulls = true;
+        self
     }
 
     /// Offset of the next byte, from the start of the input.
@@ -260,8 +269,10 @@ impl Encode for Option<&[u8]> {
 impl<'a> Decode<'a> for ByteStr {
     const MIN_LEN: usize = 4;
     fn decode(reader: &mut Reader<'a>) -> Result<Self> {
-        let bytes = reader.bytes()?;
-        reader.required(bytes).map(Self::from_bytes_lossy)
+        match reader.bytes()? {
+            None if reader.takes_nulls => Ok(Self::null()),
+            bytes => reader.required(bytes).map(Self::from_bytes_lossy),
+        }
     }
 }
 
@@ -290,24 +301,20 @@ impl Encode for ByteStr {
     }
 }
 
-/// Text of the input; what is not UTF-8 is replaced.
-fn text(bytes: &[u8]) -> Cow<'_, str> {
-    // The common case is quicker to check than to search for what has to be replaced.
-    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
-}
-
 impl<'a> Decode<'a> for Cow<'a, str> {
     const MIN_LEN: usize = 4;
     fn decode(reader: &mut Reader<'a>) -> Result<Self> {
-        let bytes = reader.slice()?;
-        reader.required(bytes).map(text)
+        match reader.slice()? {
+            None if reader.takes_nulls => Ok(Cow::Borrowed(text::null())),
+            bytes => reader.required(bytes).map(text::decode_lossy),
+        }
     }
 }
 
 impl<'a> Decode<'a> for Option<Cow<'a, str>> {
     const MIN_LEN: usize = 4;
     fn decode(reader: &mut Reader<'a>) -> Result<Self> {
-        Ok(reader.slice()?.map(text))
+        Ok(reader.slice()?.map(text::decode_lossy))
     }
 }
 

@@ -173,6 +173,19 @@ impl Reply {
     }
 }
 
+/// What came next on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// A watch event.
+    Event,
+    /// A reply with this xid.
+    Reply(i32),
+    /// The end.
+    Closed,
+    /// Nothing within the time.
+    Nothing,
+}
+
 /// The fields of a node as the wire shows them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stat {
@@ -266,12 +279,31 @@ impl Client {
     /// When no answer comes.
     pub fn welcomed(&mut self, what: &str) -> Outcome<Welcome> {
         let packet = self.packet(what)?;
-        let mut from = In(&packet);
+        self.learn(what, &packet)
+    }
+
+    /// Takes the answer to a connect request, or the end of the connection instead.
+    ///
+    /// # Errors
+    /// When neither comes.
+    pub fn welcomed_or_closed(&mut self, what: &str) -> Outcome<Option<Welcome>> {
+        match self.conn.recv(PATIENCE) {
+            Got::Packet(packet) => self.learn(what, &packet).map(Some),
+            Got::Closed { left } => {
+                self.note(&format!("hello {what}"), &format!("closed {}", hex(&left)));
+                Ok(None)
+            }
+            Got::Nothing => Err(format!("{} {what}: no answer to the hello", self.name)),
+        }
+    }
+
+    fn learn(&mut self, what: &str, packet: &[u8]) -> Outcome<Welcome> {
+        let mut from = In(packet);
         let _ = from.int();
         let mut read = || Some((from.int()?, from.long()?, from.buf()??.to_vec()));
-        let (timeout, session, password) = read().ok_or_else(|| format!("short hello {}", hex(&packet)))?;
+        let (timeout, session, password) = read().ok_or_else(|| format!("short hello {}", hex(packet)))?;
         self.log.borrow_mut().learn_session(session);
-        let seen = self.log.borrow().hello(&packet);
+        let seen = self.log.borrow().hello(packet);
         self.note(&format!("hello {what}"), &seen);
         self.welcome = Welcome { timeout, session, password, length: packet.len() };
         let mut open = self.open.borrow_mut();
@@ -354,6 +386,30 @@ impl Client {
                 None
             }
         }
+    }
+
+    /// Takes whatever comes next and records it as the reply to an op code, an event, or the end.
+    pub fn next(&mut self, what: &str, op: i32, wait: Duration) -> Seen {
+        let packet = match self.conn.recv(wait) {
+            Got::Packet(packet) => packet,
+            Got::Closed { left } => {
+                self.note(what, &format!("closed {}", hex(&left)));
+                return Seen::Closed;
+            }
+            Got::Nothing => {
+                self.note(what, "no answer");
+                return Seen::Nothing;
+            }
+        };
+        let xid = In(&packet).int().unwrap_or_default();
+        if xid == -1 && packet.len() > 16 {
+            let seen = self.log.borrow().event(&packet);
+            self.note("event", &seen);
+            return Seen::Event;
+        }
+        let seen = self.log.borrow().reply(op, &packet);
+        self.note(what, &seen);
+        Seen::Reply(xid)
     }
 
     fn saw_event(&mut self, packet: &[u8]) -> Outcome<(i32, String)> {

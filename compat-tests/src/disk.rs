@@ -63,7 +63,7 @@ impl Watched {
         let n = self.next;
         self.next += 1;
         let data = vec![b'x'; DATA_LEN];
-        match writer.call(1, &create_body(&format!("/n{n}"), Some(&data), Some(OPEN), 0)) {
+        match writer.call(1, &create_body(format!("/n{n}"), Some(&data), Some(OPEN), 0)) {
             Ok(answer) if answer.err == 0 => {
                 self.acknowledged.push(n);
                 self.writer = Some(writer);

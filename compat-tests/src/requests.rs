@@ -1,6 +1,7 @@
 //! The requests of the protocol, one method each, as thin as possible.
 //!
 //! Record bodies are free functions so that a case can send them under another opcode, cut them or put them in a multi.
+//! Their paths need not be UTF-8.
 
 use crate::client::{Acl, Client, OPEN, Outcome, Reply};
 use crate::transcript::ACL_SET;
@@ -11,8 +12,13 @@ pub const DATA: Option<&[u8]> = Some(b"d");
 
 /// CreateRequest.
 #[must_use]
-pub fn create_body(path: &str, data: Option<&[u8]>, acl: Option<&[Acl<'_>]>, flags: i32) -> Vec<u8> {
-    acl_onto(Out::new().str(path).buf(data), acl).int(flags).done()
+pub fn create_body(
+    path: impl AsRef<[u8]>,
+    data: Option<&[u8]>,
+    acl: Option<&[Acl<'_>]>,
+    flags: i32,
+) -> Vec<u8> {
+    acl_onto(Out::new().text(path).buf(data), acl).int(flags).done()
 }
 
 /// CreateTTLRequest.
@@ -23,26 +29,26 @@ pub fn ttl_body(path: &str, flags: i32, ttl: i64) -> Vec<u8> {
 
 /// A path and a version.
 #[must_use]
-pub fn delete_body(path: &str, version: i32) -> Vec<u8> {
-    Out::new().str(path).int(version).done()
+pub fn delete_body(path: impl AsRef<[u8]>, version: i32) -> Vec<u8> {
+    Out::new().text(path).int(version).done()
 }
 
 /// A path, data and a version.
 #[must_use]
-pub fn set_body(path: &str, data: Option<&[u8]>, version: i32) -> Vec<u8> {
-    Out::new().str(path).buf(data).int(version).done()
+pub fn set_body(path: impl AsRef<[u8]>, data: Option<&[u8]>, version: i32) -> Vec<u8> {
+    Out::new().text(path).buf(data).int(version).done()
 }
 
 /// A path and a boolean.
 #[must_use]
-pub fn read_body(path: &str, watch: u8) -> Vec<u8> {
-    Out::new().str(path).byte(watch).done()
+pub fn read_body(path: impl AsRef<[u8]>, watch: u8) -> Vec<u8> {
+    Out::new().text(path).byte(watch).done()
 }
 
 /// A path, an ACL and a version.
 #[must_use]
-pub fn set_acl_body(path: &str, acl: Option<&[Acl<'_>]>, version: i32) -> Vec<u8> {
-    acl_onto(Out::new().str(path), acl).int(version).done()
+pub fn set_acl_body(path: impl AsRef<[u8]>, acl: Option<&[Acl<'_>]>, version: i32) -> Vec<u8> {
+    acl_onto(Out::new().text(path), acl).int(version).done()
 }
 
 /// AuthPacket.
@@ -53,7 +59,7 @@ pub fn auth_body(scheme: &str, auth: &[u8]) -> Vec<u8> {
 
 /// SetWatches with data, exist and child lists, and for opcode 105 persistent and recursive ones.
 #[must_use]
-pub fn watches_body(zxid: i64, lists: &[&[&str]]) -> Vec<u8> {
+pub fn watches_body<P: AsRef<[u8]>>(zxid: i64, lists: &[&[P]]) -> Vec<u8> {
     lists.iter().fold(Out::new().long(zxid), |out, list| out.strs(list)).done()
 }
 

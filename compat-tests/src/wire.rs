@@ -56,11 +56,17 @@ impl Out {
         self.buf(Some(value.as_bytes()))
     }
 
+    /// The same of something that need not be UTF-8.
+    #[must_use]
+    pub fn text(self, value: impl AsRef<[u8]>) -> Self {
+        self.buf(Some(value.as_ref()))
+    }
+
     /// A count and that many strings.
     #[must_use]
-    pub fn strs(self, values: &[&str]) -> Self {
+    pub fn strs<S: AsRef<[u8]>>(self, values: &[S]) -> Self {
         let count = self.int(i32::try_from(values.len()).unwrap_or(i32::MAX));
-        values.iter().fold(count, |out, value| out.str(value))
+        values.iter().fold(count, |out, value| out.text(value))
     }
 
     /// Bytes without a length.

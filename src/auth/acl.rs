@@ -15,10 +15,14 @@ fn is_anyone(id: &Id) -> bool {
     id.scheme == "world" && id.id == "anyone"
 }
 
-/// What is stored of an ACL that a client has sent, or INVALID_ACL: equal entries are merged, `auth` becomes one
+/// What is stored of an ACL that a client has sent, or INVALID_ACL (MARSHALLING_ERROR where the official server falls
+/// over a null): equal entries are merged, `auth` becomes one
 /// entry for each identity that tells who the client is (`PrepRequestProcessor.fixupACL`).
 pub fn fixup_acl(config: &AuthConfig, acl: Option<&[Acl]>, ids: &Identities) -> Result<Vec<Acl>, Code> {
     let acl = acl.unwrap_or_default();
+    if falls_over_nulls(acl) {
+        return Err(Code::MARSHALLING_ERROR);
+    }
     let mut seen = BTreeSet::new();
     let mut fixed = Vec::with_capacity(acl.len());
     for entry in acl {
@@ -33,10 +37,44 @@ pub fn fixup_acl(config: &AuthConfig, acl: Option<&[Acl]>, ids: &Identities) -> 
             fixed.extend(identifying(config, ids).map(|id| Acl { perms: entry.perms, id: id.clone() }));
         }
         if fixed.len() == before {
-            return Err(Code::INVALID_ACL);
+            let asks_for_id =
+                *scheme == "world" || Provider::configured(config, scheme).is_some_and(Provider::parses);
+            let null = id.is_null() && asks_for_id;
+            return Err(if null { Code::MARSHALLING_ERROR } else { Code::INVALID_ACL });
         }
     }
     if fixed.is_empty() { Err(Code::INVALID_ACL) } else { Ok(fixed) }
+}
+
+/// Whether the official server falls over a null as it looks for equal entries: it compares the permissions, then the
+/// schemes, then the ids, and calls a method of the later entry's.
+fn falls_over_nulls(acl: &[Acl]) -> bool {
+    let has_null = |entry: &Acl| entry.id.scheme.is_null() || entry.id.id.is_null();
+    if !acl.iter().any(has_null) {
+        return false;
+    }
+    let mut kept: Vec<&Acl> = Vec::new();
+    for entry in acl {
+        let Id { scheme, id } = &entry.id;
+        let mut same_perms = kept.iter().filter(|other| other.perms == entry.perms);
+        let equal = loop {
+            let Some(other) = same_perms.next() else { break false };
+            if scheme.is_null() {
+                return true;
+            }
+            let same_scheme = *scheme == other.id.scheme && !other.id.scheme.is_null();
+            if same_scheme && id.is_null() {
+                return true;
+            }
+            if same_scheme && *id == other.id.id && !other.id.id.is_null() {
+                break true;
+            }
+        };
+        if !equal {
+            kept.push(entry);
+        }
+    }
+    false
 }
 
 /// The identities that tell who the client is.
@@ -121,6 +159,31 @@ mod tests {
         let config = AuthConfig::default();
         assert_eq!(fixup_acl(&config, None, &ids("")), Err(Code::INVALID_ACL));
         assert_eq!(fixup_acl(&config, Some(&[]), &ids(BOB_AND_EVE)), Err(Code::INVALID_ACL));
+    }
+
+    #[test]
+    fn nulls_are_invalid_or_fallen_over() {
+        let entry = |perms, scheme: Option<&str>, id: Option<&str>| {
+            let text = |text: Option<&str>| text.map_or(ByteStr::null(), ByteStr::from);
+            Acl { perms: Perms(perms), id: Id { scheme: text(scheme), id: text(id) } }
+        };
+        let fixed = |acl: &[Acl]| {
+            fixup_acl(&AuthConfig::default(), Some(acl), &ids(BOB_AND_EVE)).map(|acl| acl.len())
+        };
+        let anyone = entry(1, Some("world"), Some("anyone"));
+        for scheme in ["world", "digest", "ip"] {
+            assert_eq!(fixed(&[entry(1, Some(scheme), None)]), Err(Code::MARSHALLING_ERROR), "{scheme}");
+        }
+        assert_eq!(fixed(&[entry(1, Some("sasl"), None)]), Err(Code::INVALID_ACL));
+        assert_eq!(fixed(&[entry(1, None, Some("anyone"))]), Err(Code::INVALID_ACL));
+        assert_eq!(fixed(&[entry(1, Some("auth"), None)]), Ok(2));
+        // Compared with an entry of the same permissions before it.
+        assert_eq!(fixed(&[anyone.clone(), entry(1, None, None)]), Err(Code::MARSHALLING_ERROR));
+        assert_eq!(fixed(&[anyone.clone(), entry(2, None, None)]), Err(Code::INVALID_ACL));
+        assert_eq!(fixed(&[entry(1, None, None), anyone]), Err(Code::INVALID_ACL));
+        let bad = entry(1, Some("sasl"), Some("x"));
+        assert_eq!(fixed(&[bad.clone(), entry(1, Some("ip"), None)]), Err(Code::INVALID_ACL));
+        assert_eq!(fixed(&[bad, entry(1, Some("sasl"), None)]), Err(Code::MARSHALLING_ERROR));
     }
 
     #[test]

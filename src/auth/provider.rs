@@ -7,7 +7,7 @@ use super::{
     identities::Identities,
     ip,
 };
-use oxkeeper_codec::{ByteStr, records::Id};
+use oxkeeper_codec::{ByteStr, decode_lossy, records::Id};
 use std::net::IpAddr;
 
 /// What the configuration says about authentication and ACLs.
@@ -108,6 +108,11 @@ impl Provider {
         matches!(self, Self::Digest | Self::Key)
     }
 
+    /// Whether it looks into an id to tell whether an ACL may name it.
+    pub(super) const fn parses(self) -> bool {
+        matches!(self, Self::Digest | Self::Ip)
+    }
+
     /// Whether an ACL may name the id.
     pub(super) fn is_valid(self, id: &str) -> bool {
         match self {
@@ -161,7 +166,7 @@ pub fn authenticate(config: &AuthConfig, offer: Offer<'_>, ids: &mut Identities)
             ids.add(ip::identity(remote));
         }
         Provider::Ensemble => {
-            let name = String::from_utf8_lossy(data.unwrap_or_default());
+            let name = decode_lossy(data.unwrap_or_default());
             let known =
                 config.ensemble_names.as_ref().is_none_or(|names| names.iter().any(|known| *known == name));
             if !name.is_empty() && !known {
@@ -177,7 +182,7 @@ pub fn authenticate(config: &AuthConfig, offer: Offer<'_>, ids: &mut Identities)
             ids.add(Id { scheme: ByteStr::from_static("key"), id: ByteStr::default() });
         }
         Provider::Digest => {
-            let user_and_password = String::from_utf8_lossy(data.ok_or(AuthError::MissingData)?);
+            let user_and_password = decode_lossy(data.ok_or(AuthError::MissingData)?);
             let digest = digest::generate_digest(config.digest_algorithm, &user_and_password);
             if config.super_digest.as_ref() == Some(&digest) {
                 ids.add(Identities::super_user());

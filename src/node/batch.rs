@@ -11,7 +11,10 @@ use super::{
     requests::RequestBody,
 };
 use crate::{
-    processor::read::{self, Asker, ReadWatch},
+    processor::{
+        read::{self, Asker, ReadWatch},
+        set_watches::{SetAgain, set_again},
+    },
     session::ConnId,
     tree::{Applied, Change, Tree},
 };
@@ -101,12 +104,31 @@ pub enum Entry {
         header: RequestHeader,
         /// The rest.
         body: RequestBody,
+        /// What the tree said when it had its turn.
+        seen: Seen,
     },
     /// The session has ended: the connection is closed once everything before is sent.
     Close {
         /// The connection.
         conn: ConnId,
     },
+}
+
+/// What the worker's answer depends on of the tree, which has gone on when the worker comes to it.
+#[derive(Debug)]
+pub struct Seen {
+    /// The last transaction applied.
+    pub zxid: Zxid,
+    /// For the op codes that bring watches back: what becomes of them.
+    pub watches: Option<Box<SetAgain>>,
+}
+
+impl Seen {
+    /// What this request sees of the tree as it is.
+    pub fn now(tree: &Tree, op: OpCode, body: &[u8]) -> Self {
+        let sets = matches!(op, OpCode::SET_WATCHES | OpCode::SET_WATCHES2);
+        Self { zxid: tree.last_zxid(), watches: sets.then(|| Box::new(set_again(tree, op, body))) }
+    }
 }
 
 impl Entry {
@@ -159,7 +181,8 @@ impl Node {
                     batch.entries.push(Entry::Reply { conn, op: header.op, frame, watch });
                 }
                 Queued::Local { conn, header, body } => {
-                    batch.entries.push(Entry::Local { conn, header, body })
+                    let seen = Seen::now(tree, header.op, &body);
+                    batch.entries.push(Entry::Local { conn, header, body, seen });
                 }
                 Queued::Error { conn, xid, code } => {
                     let start = batch.bytes.len();

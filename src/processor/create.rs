@@ -106,7 +106,7 @@ impl Preparation<'_> {
         if self.pending.get(self.tree, &path).is_some() {
             return Err(Code::NODE_EXISTS);
         }
-        if matches!(self.tree.options().owners.read(parent_record.stat.ephemeral_owner), Owner::Session(_)) {
+        if parent_record.childless {
             return Err(Code::NO_CHILDREN_FOR_EPHEMERALS);
         }
         let data_len = new.data.as_ref().map_or(0, Bytes::len);
@@ -130,6 +130,7 @@ impl Preparation<'_> {
             ),
             sequence: 0,
             children: 0,
+            childless: new.mode.is_ephemeral(),
             acl: AclRef::from(&acl[..]),
             data_len,
             crc: self.crc(&path, new.data.as_ref()),

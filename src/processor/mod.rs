@@ -8,6 +8,7 @@ mod create;
 mod path;
 mod pending;
 pub mod read;
+pub mod set_watches;
 mod write;
 
 pub use path::validate as validate_path;
@@ -107,21 +108,20 @@ impl Processor {
         body: &Bytes,
         proposal: &Proposal<'_>,
     ) -> Result<LoggedTxn, Refusal> {
-        let mut reader = Reader::shared(body);
+        // The official server decodes nulls, and falls over each where it looks at it.
+        let mut reader = Reader::shared(body).taking_nulls();
         if op == OpCode::MULTI {
-            let outcome = decode_multi(&mut reader).map_err(|_| Code::MARSHALLING_ERROR);
+            let outcome = match decode_multi(&mut reader) {
+                Ok(ops) if !ops.iter().any(|op| op.path().is_null()) => Ok(ops),
+                // It falls over this one while it decodes, before the zxid is taken.
+                Err(error) if error.kind == ErrorKind::UnexpectedNull => return Err(Refusal::Undecodable),
+                Ok(_) | Err(_) => Err(Code::MARSHALLING_ERROR),
+            };
             let mut preparation = self.preparation(tree, proposal, true);
-            let txn = outcome.map(|ops| preparation.multi(&ops));
+            let txn = outcome.and_then(|ops| preparation.multi(&ops));
             return Ok(self.log(proposal, txn));
         }
-        let write = match Write::decode(op, &mut reader) {
-            Ok(write) => write,
-            // The official server decodes a null and falls over it once the zxid is taken.
-            Err(error) if error.kind == ErrorKind::UnexpectedNull => {
-                return Ok(self.log(proposal, Err(code_for_null(op))));
-            }
-            Err(_) => return Err(Refusal::Undecodable),
-        };
+        let write = Write::decode(op, &mut reader).map_err(|_| Refusal::Undecodable)?;
         let mut preparation = self.preparation(tree, proposal, false);
         let outcome = preparation.write(&write);
         if outcome.is_err() {
@@ -198,14 +198,6 @@ impl Processor {
     }
 }
 
-/// How the official server falls over a null path: some requests look at it as a path first.
-const fn code_for_null(op: OpCode) -> Code {
-    match op {
-        OpCode::SET_DATA | OpCode::SET_ACL | OpCode::CREATE_TTL => Code::BAD_ARGUMENTS,
-        _ => Code::MARSHALLING_ERROR,
-    }
-}
-
 /// A write that stands alone.
 enum Write {
     Op(WriteOp),
@@ -253,8 +245,9 @@ impl Preparation<'_> {
         }
     }
 
-    /// All or none. The first that fails says why, and nothing of the multi stays pending.
-    fn multi(&mut self, ops: &[WriteOp]) -> Txn {
+    /// All or none. The first that fails says why, and nothing of the multi stays pending. One that cannot be judged
+    /// at all spoils the whole.
+    fn multi(&mut self, ops: &[WriteOp]) -> Outcome {
         let mut txns = Vec::with_capacity(ops.len());
         let mut failed = false;
         for op in ops {
@@ -263,10 +256,13 @@ impl Preparation<'_> {
                 failed = true;
                 let nothing = self.pending.savepoint(true);
                 self.pending.roll_back(std::mem::replace(&mut self.undo, nothing));
+                if outcome == Err(Code::MARSHALLING_ERROR) {
+                    return outcome;
+                }
             }
             txns.push(outcome.unwrap_or_else(Txn::error));
         }
-        Txn::Multi(txns)
+        Ok(Txn::Multi(txns))
     }
 
     const fn check_session(&self) -> Result<(), Code> {
@@ -303,14 +299,18 @@ impl Preparation<'_> {
             return Ok(());
         }
         let Some(subtree) = self.tree.quota_for(path) else { return Ok(()) };
-        let figures = |path: String| self.tree.get(&path).map(|node| quota::Figures::parse(node.data()));
-        let (Some(limits), Some(stats)) =
-            (figures(quota::limits_path(subtree)), figures(quota::stats_path(subtree)))
-        else {
-            return Ok(());
-        };
         let len = |len| i64::try_from(len).unwrap_or(i64::MAX);
-        match quota::check(&limits, &stats, count, len(new_len) - len(old_len)) {
+        let bytes = len(new_len) - len(old_len);
+        let figures = |path: String| {
+            let node = self.tree.get(&path)?;
+            Some(quota::Figures::parse_strictly(node.data()).ok_or(Code::MARSHALLING_ERROR))
+        };
+        let Some(limits) = figures(quota::limits_path(subtree)).transpose()? else { return Ok(()) };
+        if !quota::concerns(&limits, count, bytes) {
+            return Ok(());
+        }
+        let Some(stats) = figures(quota::stats_path(subtree)).transpose()? else { return Ok(()) };
+        match quota::check(&limits, &stats, count, bytes) {
             Some(exceeded) if exceeded.hard => Err(Code::QUOTA_EXCEEDED),
             Some(_) | None => Ok(()),
         }

@@ -1,13 +1,16 @@
 //! Path rules (`PathUtils.validatePath`, `PrepRequestProcessor.validatePathForCreate`).
 
 use crate::tree::SPECIAL_PATHS;
-use oxkeeper_codec::Code;
+use oxkeeper_codec::{Code, is_null};
 
 /// The first look at a path to be created or deleted: it has a slash and no NUL. Returns the parent's path.
 ///
 /// # Errors
-/// `BAD_ARGUMENTS`.
+/// `BAD_ARGUMENTS`; for null `MARSHALLING_ERROR`, as the official server falls over it.
 pub(super) fn parent_of(path: &str) -> Result<&str, Code> {
+    if is_null(path) {
+        return Err(Code::MARSHALLING_ERROR);
+    }
     match path.rsplit_once('/') {
         Some((parent, _)) if !path.contains('\0') => Ok(parent),
         Some(_) | None => Err(Code::BAD_ARGUMENTS),
@@ -17,7 +20,7 @@ pub(super) fn parent_of(path: &str) -> Result<&str, Code> {
 /// As [`parent_of`], for a path to be deleted: none of those that every tree has.
 ///
 /// # Errors
-/// `BAD_ARGUMENTS`.
+/// As [`parent_of`].
 pub(super) fn deletable_parent_of(path: &str) -> Result<&str, Code> {
     if SPECIAL_PATHS.contains(&path) {
         return Err(Code::BAD_ARGUMENTS);

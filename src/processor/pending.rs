@@ -4,7 +4,7 @@
 //! Invariants: a path is here exactly as long as a proposed transaction that changed it is not applied; the digest
 //! is the one that the tree will have once all of them are.
 
-use crate::tree::{self, AclRef, Tree};
+use crate::tree::{self, AclRef, Owner, Tree};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use oxkeeper_codec::{ByteStr, SessionId, Zxid, records::StatPersisted};
@@ -18,6 +18,9 @@ pub(super) struct Record {
     /// stays and this one wraps for as long as the change is pending, as in the official server.
     pub(super) sequence: i32,
     pub(super) children: usize,
+    /// Whether it may have no children: it is an ephemeral, or is asked for as one. (A container may be, which it is
+    /// once that is applied.)
+    pub(super) childless: bool,
     pub(super) acl: AclRef,
     pub(super) data_len: usize,
     /// CRC-32 of path and data; see [`tree::node_digest`].
@@ -92,10 +95,12 @@ impl Pending {
         let node = tree.get(name)?;
         let crc = if tree.options().digest { node.content_crc(name) } else { None };
         let stat = node.persisted();
+        let childless = matches!(tree.options().owners.read(stat.ephemeral_owner), Owner::Session(_));
         Some(Record {
             sequence: stat.cversion,
             stat,
             children: node.num_children(),
+            childless,
             acl: AclRef::clone(node.acl()),
             data_len: node.data().map_or(0, <[u8]>::len),
             crc,

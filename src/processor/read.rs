@@ -9,9 +9,10 @@ use crate::{
 use oxkeeper_codec::{
     ByteStr, Code, Decode, Encode, OpCode, Perms, Reader, SessionId, Zxid,
     frame::{begin_frame, end_frame},
+    is_null,
     records::{
-        ExistsRequest, GetAclRequest, GetAllChildrenNumberRequest, GetChildrenRequest, GetDataRequest,
-        GetEphemeralsRequest, ReplyHeader, RequestHeader, SyncRequest, WhoAmIResponse,
+        Acl, ExistsRequest, GetAclRequest, GetAllChildrenNumberRequest, GetChildrenRequest, GetDataRequest,
+        GetEphemeralsRequest, ReplyHeader, RequestHeader, SyncRequest,
     },
     request::{OpResult, ReadOp, decode_multi, decode_multi_read, encode_results},
 };
@@ -80,16 +81,15 @@ pub fn answer<'a>(
     let xid = if header.op == OpCode::PING { oxkeeper_codec::codes::XID_PING } else { header.xid };
     ReplyHeader { xid, zxid, err: Code::OK }.encode(out);
     let body_start = out.len();
-    let mut reading = Reading { tree, asker, out, watch: None, answers_emptily: false };
+    let mut reading = Reading { tree, asker, out, watch: None, stopped: false };
     let result = reading.dispatch(header.op, Reader::new(body));
-    let Reading { watch, answers_emptily, .. } = reading;
+    let Reading { watch, stopped, .. } = reading;
     if let Err(err) = result {
+        // The one error with a body: the results so far.
+        let results = if stopped { out.split_off(body_start) } else { Vec::new() };
         out.truncate(start + 4);
         ReplyHeader { xid, zxid, err }.encode(out);
-        if answers_emptily {
-            // The one error with a body: an empty list of results.
-            encode_results(&[], out);
-        }
+        out.extend_from_slice(&results);
     }
     debug_assert!(out.len() >= body_start);
     end_frame(out, start);
@@ -101,8 +101,8 @@ struct Reading<'t, 'a> {
     asker: Asker<'t>,
     out: &'t mut Vec<u8>,
     watch: Option<ReadWatch<'a>>,
-    /// A multi-read asked for writes.
-    answers_emptily: bool,
+    /// A multi-read came to what it cannot do: a write, or a null path.
+    stopped: bool,
 }
 
 /// A request's record, or the error for one that does not decode.
@@ -119,7 +119,10 @@ impl<'t, 'a> Reading<'t, 'a> {
             OpCode::GET_CHILDREN2 => self.get_children(decode(reader)?, true),
             OpCode::GET_ACL => self.get_acl(&decode(reader)?),
             OpCode::SYNC => {
-                decode::<SyncRequest<'_>>(reader)?.encode(self.out);
+                match decode::<SyncRequest<'_>>(reader)?.path {
+                    Some(path) => encode_text(&path, self.out),
+                    null => null.encode(self.out),
+                }
                 Ok(())
             }
             OpCode::PING => Ok(()),
@@ -127,7 +130,12 @@ impl<'t, 'a> Reading<'t, 'a> {
             OpCode::GET_EPHEMERALS => self.get_ephemerals(&decode(reader)?),
             OpCode::GET_ALL_CHILDREN_NUMBER => self.count_descendants(&decode(reader)?),
             OpCode::WHO_AM_I => {
-                WhoAmIResponse { client_info: auth::who_am_i(self.asker.identities) }.encode(self.out);
+                let infos = auth::who_am_i(self.asker.identities);
+                i32::try_from(infos.len()).unwrap_or(i32::MAX).encode(self.out);
+                for info in infos {
+                    encode_text(&info.auth_scheme, self.out);
+                    encode_text(&info.user, self.out);
+                }
                 Ok(())
             }
             _ => Err(Code::UNIMPLEMENTED),
@@ -182,9 +190,9 @@ impl<'t, 'a> Reading<'t, 'a> {
             return Err(Code::NO_AUTH);
         }
         if self.may(&node, Perms::ADMIN) {
-            node.acl().encode(self.out);
+            encode_acl(node.acl(), self.out);
         } else {
-            auth::mask_for_reader(node.acl()).encode(self.out);
+            encode_acl(&auth::mask_for_reader(node.acl()), self.out);
         }
         node.stat().encode(self.out);
         Ok(())
@@ -203,7 +211,9 @@ impl<'t, 'a> Reading<'t, 'a> {
     /// The prefix is plain text, not cut at slashes.
     fn get_ephemerals(&mut self, request: &GetEphemeralsRequest<'_>) -> Result<(), Code> {
         let prefix = request.prefix_path.as_deref().unwrap_or_default();
-        let all = matches!(prefix.trim(), "" | "/");
+        // What Java's `trim` takes away.
+        let trimmed = prefix.trim_matches(|c| c <= ' ');
+        let all = matches!(trimmed, "" | "/");
         let paths =
             self.tree.ephemerals_of(self.asker.session).filter(|path| all || path.starts_with(prefix));
         let paths: Vec<ByteStr> = paths.map(ByteStr::from).collect();
@@ -211,14 +221,17 @@ impl<'t, 'a> Reading<'t, 'a> {
         Ok(())
     }
 
-    /// Errors stay with their operation and do not stop the rest.
-    fn multi_read(&mut self, mut reader: Reader<'a>) -> Result<(), Code> {
+    /// Errors stay with their operation and do not stop the rest; a null path does, and so does a write.
+    fn multi_read(&mut self, reader: Reader<'a>) -> Result<(), Code> {
+        let mut reader = reader.taking_nulls();
         let as_writes = decode_multi(&mut reader.clone());
-        let ops = decode_multi_read(&mut reader).map_err(|_| {
-            self.answers_emptily = as_writes.is_ok();
-            Code::MARSHALLING_ERROR
-        })?;
-        for op in &ops {
+        let ops = match decode_multi_read(&mut reader) {
+            Ok(ops) => ops,
+            Err(_) if as_writes.is_ok() => Vec::new(),
+            Err(_) => return Err(Code::MARSHALLING_ERROR),
+        };
+        self.stopped = as_writes.is_ok_and(|ops| !ops.is_empty()) || ops.iter().any(|op| is_null(op.path()));
+        for op in ops.iter().take_while(|op| !is_null(op.path())) {
             let result = match op {
                 ReadOp::GetData(request) => self.readable(&request.path).map(|node| {
                     OpResult::GetData(node.data().map(bytes::Bytes::copy_from_slice), node.stat())
@@ -235,7 +248,34 @@ impl<'t, 'a> Reading<'t, 'a> {
             oxkeeper_codec::request::encode_result(&result, self.out);
         }
         encode_results(&[], self.out);
-        Ok(())
+        if self.stopped { Err(Code::MARSHALLING_ERROR) } else { Ok(()) }
+    }
+}
+
+/// Appends text as the official server writes it to clients: each half of a surrogate pair by itself, in three bytes.
+pub fn encode_text(text: &str, out: &mut Vec<u8>) {
+    if text.bytes().all(|byte| byte < 0xf0) {
+        return text.encode(out);
+    }
+    let mut bytes = Vec::with_capacity(text.len() * 2);
+    for unit in text.encode_utf16() {
+        let [high, middle, low] =
+            [unit >> 12, unit >> 6 & 0x3f, unit & 0x3f].map(|bits| u8::try_from(bits).unwrap_or(0));
+        match unit {
+            0..=0x7f => bytes.push(low | middle << 6),
+            0x80..=0x7ff => bytes.extend([0xc0 | middle, 0x80 | low]),
+            _ => bytes.extend([0xe0 | high, 0x80 | middle, 0x80 | low]),
+        }
+    }
+    Some(&bytes[..]).encode(out);
+}
+
+fn encode_acl(acl: &[Acl], out: &mut Vec<u8>) {
+    i32::try_from(acl.len()).unwrap_or(i32::MAX).encode(out);
+    for Acl { perms, id } in acl {
+        perms.encode(out);
+        encode_text(&id.scheme, out);
+        encode_text(&id.id, out);
     }
 }
 

@@ -2,5 +2,6 @@
 //! model says, must apply without an error, and must leave the tree that was foreseen.
 
 mod model;
+mod odd;
 mod random;
 mod world;

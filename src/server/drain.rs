@@ -65,11 +65,11 @@ fn batch(worker: &Worker, state: &mut State, guard: &mut Guard<'_>, batch: &Comm
                 connected(worker, state, *conn, *session, *timeout_ms, &batch.bytes[frame.clone()]);
                 opened(worker, state, *conn, heard_ms, guard.tree().last_zxid());
             }
-            Entry::Local { conn, header, body } if mine(conn) => {
+            Entry::Local { conn, header, body, seen } if mine(conn) => {
                 if finish_waiting(worker, state, *conn).is_some_and(|waiting| waiting.throttled) {
                     local::throttled(worker, state, guard, *conn, header);
                 } else {
-                    local::answer(worker, state, guard, *conn, header, body);
+                    local::answer_as_seen(worker, state, guard, *conn, header, body, seen);
                 }
             }
             Entry::Close { conn } if mine(conn) => close(state, *conn),
@@ -218,7 +218,7 @@ pub(super) fn encode_event(event: EventType, zxid: Zxid, path: &str, out: &mut V
     crate::processor::read::reply(out, XID_EVENT, zxid, Code::OK, |out| {
         event.encode(out);
         STATE_SYNC_CONNECTED.encode(out);
-        path.encode(out);
+        crate::processor::read::encode_text(path, out);
     });
 }
 

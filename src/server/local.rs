@@ -12,16 +12,20 @@ use super::{
 };
 use crate::{
     auth,
-    processor::read,
+    node::Seen,
+    processor::{
+        read,
+        set_watches::{Again, SetAgain},
+    },
     session::ConnId,
     tree::Tree,
     watch::{ConnKey, WatcherKind},
 };
 use oxkeeper_codec::{
-    ByteStr, Code, Decode, Encode, EventType, OpCode, Zxid,
+    ByteStr, Code, Decode, Encode, EventType, OpCode, Reader, Zxid, is_null,
     records::{
         AddWatchRequest, AuthPacket, CheckWatchesRequest, ErrorResponse, GetSaslRequest, RequestHeader,
-        SetSaslResponse, SetWatches, SetWatches2,
+        SetSaslResponse,
     },
 };
 
@@ -49,7 +53,20 @@ pub(super) fn answer(
     header: &RequestHeader,
     body: &[u8],
 ) {
-    let zxid = guard.tree().last_zxid();
+    let seen = Seen::now(guard.tree(), header.op, body);
+    answer_as_seen(worker, state, guard, id, header, body, &seen);
+}
+
+/// The same for one that had its turn before: the tree has gone on since.
+pub(super) fn answer_as_seen(
+    worker: &Worker,
+    state: &mut State,
+    guard: &mut Guard<'_>,
+    id: ConnId,
+    header: &RequestHeader,
+    body: &[u8],
+    seen: &Seen,
+) {
     let answer = match header.op {
         OpCode::AUTH => match authenticate(worker, state, guard.tree(), id, body) {
             Some(answer) => answer,
@@ -62,24 +79,17 @@ pub(super) fn answer(
             }
             Ok(GetSaslRequest { token: None }) | Err(_) => return drain::close(state, id),
         },
-        OpCode::ADD_WATCH => Answer::new(zxid, add_watch(&mut guard.shard, id, body)),
+        OpCode::ADD_WATCH => Answer::new(seen.zxid, add_watch(&mut guard.shard, id, body)),
         OpCode::CHECK_WATCHES | OpCode::REMOVE_WATCHES => {
-            Answer::new(zxid, check_or_remove(&mut guard.shard, id, header.op, body))
+            Answer::new(seen.zxid, check_or_remove(&mut guard.shard, id, header.op, body))
         }
-        OpCode::SET_WATCHES => Answer::new(
-            zxid,
-            decode_set_watches(body).map(|request| {
-                set_watches(worker, state, guard, id, &request);
-                Vec::new()
-            }),
-        ),
-        OpCode::SET_WATCHES2 => Answer::new(
-            zxid,
-            decode::<SetWatches2>(body).map(|request| {
-                set_watches(worker, state, guard, id, &request);
-                Vec::new()
-            }),
-        ),
+        OpCode::SET_WATCHES | OpCode::SET_WATCHES2 => {
+            let code = match &seen.watches {
+                Some(again) => set_watches(worker, state, &mut guard.shard, id, again),
+                None => Code::MARSHALLING_ERROR,
+            };
+            Answer::new(seen.zxid, if code == Code::OK { Ok(Vec::new()) } else { Err(code) })
+        }
         _ => Answer { zxid: Zxid(-1), result: Err(Code::UNIMPLEMENTED), closes: true },
     };
     send(worker, state, id, header, answer);
@@ -134,10 +144,10 @@ fn decode<'a, T: Decode<'a>>(body: &'a [u8]) -> Result<T, Code> {
     T::from_slice(body).map_err(|_| Code::MARSHALLING_ERROR)
 }
 
-/// `None`: the connection is closed without an answer.
+/// `None`: the connection is closed without an answer, as for what does not decode.
 fn authenticate(worker: &Worker, state: &mut State, tree: &Tree, id: ConnId, body: &[u8]) -> Option<Answer> {
     let refused = |code| Some(Answer { zxid: Zxid::ZERO, result: Err(code), closes: true });
-    let Ok(packet) = AuthPacket::from_slice(body) else { return refused(Code::MARSHALLING_ERROR) };
+    let packet = AuthPacket::decode(&mut Reader::new(body).taking_nulls()).ok()?;
     let conn = state.conn_by_id(id)?;
     let Conn { identities, peer, .. } = conn;
     let key = tree.get("/key").map(|node| node.data().unwrap_or_default());
@@ -152,13 +162,20 @@ fn authenticate(worker: &Worker, state: &mut State, tree: &Tree, id: ConnId, bod
     }
 }
 
+/// Nothing ever happens at a null path, but it can be watched. This is its name in listings, and no znode's.
+const NULL: &str = "null";
+
+/// The path under which a watch is kept.
+fn watched(path: &str) -> &str {
+    if is_null(path) { NULL } else { path }
+}
+
 fn add_watch(shard: &mut Shard, id: ConnId, body: &[u8]) -> Result<Vec<u8>, Code> {
     let request: AddWatchRequest<'_> = decode(body)?;
-    match (request.mode, request.path.as_deref()) {
-        (0, Some(path)) => shard.watches.add_persistent(path, slot_of(id)),
-        (1, Some(path)) => shard.watches.add_recursive(path, slot_of(id)),
-        // Nothing ever happens at a null path.
-        (0 | 1, None) => {}
+    let path = request.path.as_deref().unwrap_or(NULL);
+    match request.mode {
+        0 => shard.watches.add_persistent(path, slot_of(id)),
+        1 => shard.watches.add_recursive(path, slot_of(id)),
         _ => return Err(Code::MARSHALLING_ERROR),
     }
     Ok(ErrorResponse { err: Code::OK }.to_vec())
@@ -166,66 +183,32 @@ fn add_watch(shard: &mut Shard, id: ConnId, body: &[u8]) -> Result<Vec<u8>, Code
 
 fn check_or_remove(shard: &mut Shard, id: ConnId, op: OpCode, body: &[u8]) -> Result<Vec<u8>, Code> {
     // Both requests have the same form.
-    let request: CheckWatchesRequest<'_> = decode(body)?;
+    let mut reader = Reader::new(body).taking_nulls();
+    let request = CheckWatchesRequest::decode(&mut reader).map_err(|_| Code::MARSHALLING_ERROR)?;
     let kind = WatcherKind::from_wire(request.kind).ok_or(Code::MARSHALLING_ERROR)?;
     let slot = slot_of(id);
+    let path = watched(&request.path);
     let found = if op == OpCode::CHECK_WATCHES {
-        shard.watches.contains(&request.path, kind, slot)
+        shard.watches.contains(path, kind, slot)
     } else {
-        shard.watches.remove(&request.path, kind, slot)
+        shard.watches.remove(path, kind, slot)
     };
     if found { Ok(Vec::new()) } else { Err(Code::NO_WATCHER) }
 }
 
-/// The older form, without persistent watches.
-fn decode_set_watches(body: &[u8]) -> Result<SetWatches2, Code> {
-    let SetWatches { relative_zxid, data_watches, exist_watches, child_watches } = decode(body)?;
-    Ok(SetWatches2 {
-        relative_zxid,
-        data_watches,
-        exist_watches,
-        child_watches,
-        persistent_watches: Vec::new(),
-        persistent_recursive_watches: Vec::new(),
-    })
-}
-
-/// Brings watches back; what has happened since is told at once (`DataTree.setWatches`). Neither paths nor ACLs are
-/// looked at.
-fn set_watches(worker: &Worker, state: &mut State, guard: &mut Guard<'_>, id: ConnId, request: &SetWatches2) {
-    let (tree, shard) = guard.parts();
+/// Brings watches back, or tells what has happened since.
+fn set_watches(worker: &Worker, state: &mut State, shard: &mut Shard, id: ConnId, again: &SetAgain) -> Code {
     let slot = slot_of(id);
-    let since = request.relative_zxid;
-    for path in &request.data_watches {
-        match tree.get(path) {
-            None => tell(worker, state, slot, EventType::NODE_DELETED, path),
-            Some(node) if node.persisted().mzxid > since => {
-                tell(worker, state, slot, EventType::NODE_DATA_CHANGED, path);
-            }
-            Some(_) => shard.watches.add_data(path, slot),
+    for (path, again) in &again.watches {
+        match again {
+            Again::Told(event) => tell(worker, state, slot, *event, path),
+            Again::Data => shard.watches.add_data(path, slot),
+            Again::Child => shard.watches.add_child(path, slot),
+            Again::Persistent => shard.watches.add_persistent(watched(path), slot),
+            Again::Recursive => shard.watches.add_recursive(watched(path), slot),
         }
     }
-    for path in &request.exist_watches {
-        match tree.get(path) {
-            Some(_) => tell(worker, state, slot, EventType::NODE_CREATED, path),
-            None => shard.watches.add_data(path, slot),
-        }
-    }
-    for path in &request.child_watches {
-        match tree.get(path) {
-            None => tell(worker, state, slot, EventType::NODE_DELETED, path),
-            Some(node) if node.persisted().pzxid > since => {
-                tell(worker, state, slot, EventType::NODE_CHILDREN_CHANGED, path);
-            }
-            Some(_) => shard.watches.add_child(path, slot),
-        }
-    }
-    for path in &request.persistent_watches {
-        shard.watches.add_persistent(path, slot);
-    }
-    for path in &request.persistent_recursive_watches {
-        shard.watches.add_recursive(path, slot);
-    }
+    again.code
 }
 
 fn tell(worker: &Worker, state: &mut State, slot: ConnKey, event: EventType, path: &ByteStr) {

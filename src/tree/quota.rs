@@ -39,6 +39,26 @@ impl Figures {
         Self(pairs.collect())
     }
 
+    /// Reads the text as strictly as the official server (`StatsTrack`), which falls over null and over whatever is
+    /// no key with a number.
+    pub fn parse_strictly(data: Option<&[u8]>) -> Option<Self> {
+        let text = String::from_utf8_lossy(data?);
+        if text.is_empty() {
+            return Some(Self::default());
+        }
+        // Java's split leaves out what is empty at the end, and keeps what is empty at the start.
+        let separators = [',', ';'];
+        let text = text.trim_end_matches(separators);
+        let first_is_empty = text.starts_with(separators);
+        let mut figures = BTreeMap::new();
+        for pair in text.split(separators).filter(|pair| !pair.is_empty()) {
+            let mut parts = pair.trim_end_matches('=').split('=');
+            let (key, value) = (parts.next()?, parts.next()?);
+            figures.insert(key.to_owned(), if value.is_empty() { -1 } else { value.parse().ok()? });
+        }
+        (!first_is_empty).then_some(Self(figures))
+    }
+
     /// Figures of a subtree.
     pub fn new(count: i64, bytes: i64) -> Self {
         Self(BTreeMap::from([(COUNT.to_owned(), count), (BYTES.to_owned(), bytes)]))
@@ -131,6 +151,12 @@ pub struct Exceeded {
     pub limit: i64,
 }
 
+/// Whether limits have a say in a change at all: otherwise the figures are not looked at.
+pub fn concerns(limits: &Figures, count: i64, bytes: i64) -> bool {
+    count != 0 && (limits.count() > -1 || limits.count_hard_limit() > -1)
+        || bytes != 0 && (limits.bytes() > -1 || limits.byte_hard_limit() > -1)
+}
+
 /// Compares a change with limits (`ZooKeeperServer.checkQuota`): the first hard limit that it exceeds, else the
 /// first soft one.
 pub fn check(limits: &Figures, stats: &Figures, count: i64, bytes: i64) -> Option<Exceeded> {
@@ -163,6 +189,27 @@ mod tests {
         }
         assert_eq!(Figures::parse(Some(b"count=x,bytes=")).to_text(), "count=-1,bytes=-1");
         assert_eq!(Figures::parse(None).count(), -1);
+    }
+
+    #[test]
+    fn what_the_official_server_falls_over() {
+        let good: &[&str] = &[
+            "",
+            "count=1,bytes=2",
+            "count=-1,bytes=-1=;byteHardLimit=1",
+            "a==3",
+            "=5",
+            ",",
+            "a=1,,;b=2;",
+            "a=+1",
+        ];
+        for text in good {
+            assert!(Figures::parse_strictly(Some(text.as_bytes())).is_some(), "{text:?}");
+        }
+        for text in ["x", "count=", "count=x", ",count=1", "=", "a=1,=", "a=99999999999999999999", "a= 1"] {
+            assert_eq!(Figures::parse_strictly(Some(text.as_bytes())), None, "{text:?}");
+        }
+        assert_eq!(Figures::parse_strictly(None), None);
     }
 
     #[test]

@@ -39,7 +39,7 @@ fn reconfig(t: &mut Ctx<'_>) -> Outcome {
 
 /// Sends many creates at once.
 fn flood(c: &mut crate::client::Client, parent: &str, count: usize) {
-    let create = |n: usize| create_body(&format!("{parent}/{n:05}"), None, Some(OPEN), 0);
+    let create = |n: usize| create_body(format!("{parent}/{n:05}"), None, Some(OPEN), 0);
     let packets = (0..count).map(|n| {
         let xid = i32::try_from(n).unwrap_or_default() + 1;
         Out::new().buf(Some(&Out::new().int(xid).int(1).raw(&create(n)).done())).done()
@@ -71,7 +71,7 @@ fn outstanding(t: &mut Ctx<'_>) -> Outcome {
 fn large(t: &mut Ctx<'_>) -> Outcome {
     let mut c = t.session()?;
     for size in [500, 1500, 2500] {
-        let body = create_body(&format!("/b177-{size}"), Some(&vec![b'x'; size]), Some(OPEN), 0);
+        let body = create_body(format!("/b177-{size}"), Some(&vec![b'x'; size]), Some(OPEN), 0);
         c.call(&format!("create of {size} bytes"), 1, &body)?.ok()?;
     }
     c.post(9, 1, &create_body("/b177-big", Some(&[b'x'; 3500]), Some(OPEN), 0));

@@ -156,7 +156,7 @@ impl<'s> Ctx<'s> {
 }
 
 /// Ends a session so that it cannot disturb the next case; one that has ended already is fine.
-fn close_session(server: &Server, session: i64, password: Vec<u8>) {
+pub(crate) fn close_session(server: &Server, session: i64, password: Vec<u8>) {
     let Ok(mut conn) = Conn::open(server.addr) else { return };
     let hello = Hello { session, password: Some(password), timeout: 2000, ..Hello::default() };
     conn.send_packet(&hello.bytes());

@@ -33,7 +33,7 @@ fn xids(t: &mut Ctx<'_>) -> Outcome {
         same("xid", reply.xid, xid)?;
     }
     for (count, xid) in [0, 5, 5, -2, -3, i32::MIN, i32::MAX].into_iter().enumerate() {
-        let body = create_body(&format!("/b033-{count}"), None, Some(OPEN), 0);
+        let body = create_body(format!("/b033-{count}"), None, Some(OPEN), 0);
         same("xid", c.call_as(xid, &format!("create with xid {xid}"), 1, &body)?.ok()?.xid, xid)?;
     }
     for xid in [77, 0, -8, -2] {
@@ -41,7 +41,7 @@ fn xids(t: &mut Ctx<'_>) -> Outcome {
     }
     let auth = auth_body("digest", b"u:p");
     same("xid", c.call_as(5, "auth with xid 5", 100, &auth)?.ok()?.xid, 5)?;
-    let watches = watches_body(0, &[&[], &[], &[]]);
+    let watches = watches_body::<&str>(0, &[&[], &[], &[]]);
     same("xid", c.call_as(6, "setWatches with xid 6", 101, &watches)?.ok()?.xid, 6)
 }
 

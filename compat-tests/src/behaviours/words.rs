@@ -333,7 +333,7 @@ fn digests(t: &mut Ctx<'_>) -> Outcome {
     c.multi("of one", &[m_create("/a", 0)])?.ok()?;
     t.mute(true);
     for n in 0..300 {
-        c.call("create", 1, &create_body(&format!("/a/{n}"), None, Some(OPEN), 0))?.ok()?;
+        c.call("create", 1, &create_body(format!("/a/{n}"), None, Some(OPEN), 0))?.ok()?;
     }
     let answer = ask(t, "hash")?;
     for line in answer.lines() {

@@ -125,7 +125,7 @@ impl Model {
             return set(own, "counter", Vec::new());
         }
         let name = victims[random.index(victims.len())].clone();
-        let body = delete_body(&format!("{own}/{name}"), self.nodes[&name].version);
+        let body = delete_body(format!("{own}/{name}"), self.nodes[&name].version);
         Op { code: 2, body, changes: vec![Change::Delete { name }], fails: false }
     }
 }
@@ -146,18 +146,18 @@ fn random_data(random: &mut Random, n: u64) -> Vec<u8> {
 }
 
 fn set(own: &str, name: &str, data: Vec<u8>) -> Op {
-    let body = set_body(&format!("{own}/{name}"), Some(&data), -1);
+    let body = set_body(format!("{own}/{name}"), Some(&data), -1);
     Op { code: 5, body, changes: vec![Change::Set { name: name.to_owned(), data }], fails: false }
 }
 
 fn create(own: &str, name: &str, data: Vec<u8>, ephemeral: bool) -> Op {
-    let body = create_body(&format!("{own}/{name}"), Some(&data), Some(OPEN), i32::from(ephemeral));
+    let body = create_body(format!("{own}/{name}"), Some(&data), Some(OPEN), i32::from(ephemeral));
     let node = Node { data, version: 0, ephemeral };
     Op { code: 1, body, changes: vec![Change::Create { name: name.to_owned(), node }], fails: false }
 }
 
 fn sequential(own: &str, created: i32, data: Vec<u8>) -> Op {
-    let body = create_body(&format!("{own}/s"), Some(&data), Some(OPEN), 2);
+    let body = create_body(format!("{own}/s"), Some(&data), Some(OPEN), 2);
     let node = Node { data, version: 0, ephemeral: false };
     Op {
         code: 1,
@@ -170,9 +170,9 @@ fn sequential(own: &str, created: i32, data: Vec<u8>) -> Op {
 /// A multi whose last part fails: nothing of it may ever be seen.
 fn failing(own: &str, n: u64, data: Vec<u8>) -> Op {
     let parts = [
-        part(5, &set_body(&format!("{own}/counter"), Some(&data), -1)),
-        part(1, &create_body(&format!("{own}/f{n}"), Some(&data), Some(OPEN), 0)),
-        part(13, &delete_body(&format!("{own}/counter"), 1_000_000_000)),
+        part(5, &set_body(format!("{own}/counter"), Some(&data), -1)),
+        part(1, &create_body(format!("{own}/f{n}"), Some(&data), Some(OPEN), 0)),
+        part(13, &delete_body(format!("{own}/counter"), 1_000_000_000)),
         parts_end(),
     ];
     Op { code: 14, body: parts.concat(), changes: Vec::new(), fails: true }
@@ -183,8 +183,8 @@ fn multi(own: &str, client: usize, n: u64, data: Vec<u8>) -> Op {
     let tag = format!("{client}:{n}");
     let parts = [
         part(5, &set_body(HOT, Some(tag.as_bytes()), -1)),
-        part(1, &create_body(&format!("{SHARED}/x"), Some(tag.as_bytes()), Some(OPEN), 2)),
-        part(5, &set_body(&format!("{own}/counter"), Some(&data), -1)),
+        part(1, &create_body(format!("{SHARED}/x"), Some(tag.as_bytes()), Some(OPEN), 2)),
+        part(5, &set_body(format!("{own}/counter"), Some(&data), -1)),
         parts_end(),
     ];
     let changes = vec![Change::Hot, Change::Set { name: "counter".to_owned(), data }];
