@@ -41,18 +41,13 @@ pub struct RealDisk {
 }
 
 impl RealDisk {
-    /// Opens a directory, which is created if it is not there, and locks it.
+    /// Opens a directory, which is durably created with all its parents if it is not there, and locks it.
     ///
     /// # Errors
     /// It cannot be created or opened, or is [in use](StoreError::InUse).
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
         let failed = |source| StoreError::io("open", dir.to_path_buf(), source);
-        if !dir.is_dir() {
-            fs::create_dir_all(dir).map_err(failed)?;
-            if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-                File::open(parent).and_then(|parent| parent.sync_all()).map_err(failed)?;
-            }
-        }
+        create_dir(dir).map_err(failed)?;
         let handle = File::open(dir).map_err(failed)?;
         match flock(&handle, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
@@ -220,6 +215,37 @@ impl Drop for RealLogFile {
     fn drop(&mut self) {
         self.zone.close();
     }
+}
+
+/// Creates a directory and those above it, one after the other, each durable before the next.
+fn create_dir(dir: &Path) -> io::Result<()> {
+    let mut missing: Vec<&Path> = dir.ancestors().take_while(|dir| !is_there(dir)).collect();
+    if let Some(first) = missing.last() {
+        // A start that fell in between may have left the one above it as the last that it created.
+        let above = first.parent().and_then(Path::parent);
+        if let Some(above) = above {
+            drop(sync_path(above));
+        }
+    }
+    while let Some(dir) = missing.pop() {
+        match fs::create_dir(dir) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
+            result => result?,
+        }
+        sync_path(dir)?;
+        sync_path(dir.parent().unwrap_or(dir))?;
+    }
+    Ok(())
+}
+
+/// Whether there is something of this name; an empty one is the working directory.
+fn is_there(path: &Path) -> bool {
+    path.as_os_str().is_empty() || fs::metadata(path).is_ok()
+}
+
+fn sync_path(dir: &Path) -> io::Result<()> {
+    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+    File::open(dir)?.sync_all()
 }
 
 /// Where space cannot be allocated, it is written.
