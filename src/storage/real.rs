@@ -217,23 +217,19 @@ impl Drop for RealLogFile {
     }
 }
 
-/// Creates a directory and those above it, one after the other, each durable before the next.
+/// Creates a directory and those above it, and makes all of them durable. One that is empty may have been created by
+/// a start that fell before it could do so.
 fn create_dir(dir: &Path) -> io::Result<()> {
-    let mut missing: Vec<&Path> = dir.ancestors().take_while(|dir| !is_there(dir)).collect();
-    if let Some(first) = missing.last() {
-        // A start that fell in between may have left the one above it as the last that it created.
-        let above = first.parent().and_then(Path::parent);
-        if let Some(above) = above {
-            drop(sync_path(above));
-        }
+    /// `version-2` in `dataDir`.
+    const USUAL_LEVELS: usize = 2;
+    let missing = dir.ancestors().take_while(|dir| !is_there(dir)).count();
+    fs::create_dir_all(dir)?;
+    if missing > 0 {
+        return dir.ancestors().take(missing + 1).try_for_each(sync_path);
     }
-    while let Some(dir) = missing.pop() {
-        match fs::create_dir(dir) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
-            result => result?,
-        }
-        sync_path(dir)?;
-        sync_path(dir.parent().unwrap_or(dir))?;
+    if fs::read_dir(dir)?.next().is_none() {
+        // Whoever created them may have had rights above that this process has not.
+        dir.ancestors().take(USUAL_LEVELS + 1).for_each(|dir| drop(sync_path(dir)));
     }
     Ok(())
 }
