@@ -2,6 +2,7 @@
 
 use oxkeeper::cli::{self, Command, ExitCode, Server};
 use oxkeeper::config::Config;
+use oxkeeper::server::ServerError;
 
 fn main() -> std::process::ExitCode {
     // A path that is no UTF-8 cannot be given here, as it cannot be written in a zoo.cfg.
@@ -44,7 +45,20 @@ fn serve(server: &Server) -> ExitCode {
         Ok(()) => ExitCode::Finished,
         Err(error) => {
             tracing::error!("the server stopped: {error}");
-            ExitCode::UnexpectedError
+            exit_code(&error)
         }
+    }
+}
+
+/// As `ZooKeeperServerMain` tells failures apart.
+const fn exit_code(error: &ServerError) -> ExitCode {
+    match error {
+        ServerError::DataDir { .. } | ServerError::NoDatabase { .. } => ExitCode::DataDirUnavailable,
+        // There it is a part of reading the configuration.
+        ServerError::Resolve { .. } => ExitCode::InvalidInvocation,
+        ServerError::Store(_)
+        | ServerError::Listen { .. }
+        | ServerError::System { .. }
+        | ServerError::Thread(_) => ExitCode::UnexpectedError,
     }
 }

@@ -96,6 +96,11 @@ pub const ROWS: &[Row] = &[
         Files::snapshot_and_log,
         Refused("what lies between is missing"),
     ),
+    row(
+        "newest snapshot cut and its logs gone",
+        Files::snapshot_and_its_logs,
+        Refused("the logs lead only to transaction"),
+    ),
     row("all snapshots cut", Files::cut_all_snapshots, RefusedInAll("Not able to find valid snapshots")),
     row("all snapshots gone", Files::remove_all_snapshots, RefusedInAll("No snapshot found")),
     row("half a snapshot under its temporary name", Files::leftover, Whole),
@@ -420,6 +425,19 @@ impl Files {
         remove(logs[needed].clone());
         // Reading begins with the one before, and the hole is behind it.
         logs[needed - 1].clone()
+    }
+
+    /// What is left ends with the snapshot before: there is no hole, only less.
+    fn snapshot_and_its_logs(&self) -> PathBuf {
+        let second = self.snapshot(1);
+        let number = |path: &Path| {
+            let name = base(path);
+            i64::from_str_radix(name.rsplit('.').next().unwrap_or_default(), 16).expect("a zxid")
+        };
+        for path in listed(&self.dir, "log.").into_iter().filter(|path| number(path) > number(&second)) {
+            remove(path);
+        }
+        self.cut_snapshot(2)
     }
 
     fn cut_all_snapshots(&self) -> PathBuf {

@@ -266,7 +266,10 @@ fn enforced_schemes(settings: &Settings, digest: bool) -> Result<Option<Vec<Enfo
     let names = settings.given(&ENFORCE_AUTH_SCHEMES)?.unwrap_or_default();
     let given = settings.find_or_default(&ENFORCE_AUTH_SCHEMES);
     if names.is_empty() {
-        return Err(given.conflict("enforce.auth.enabled needs the schemes to enforce: digest, ip"));
+        // The line to repair is one that was written.
+        let written = settings.find(ENFORCE_AUTH_SCHEMES.spec.name).cloned();
+        let blamed = written.unwrap_or_else(|| settings.find_or_default(&ENFORCE_AUTH));
+        return Err(blamed.conflict("enforcing needs enforce.auth.schemes: digest, ip"));
     }
     let scheme = |name: &String| match name.as_str() {
         "digest" if digest => Ok(EnforcedScheme::Digest),

@@ -1,6 +1,5 @@
 //! The one place of this module that reads files: `zoo.cfg`, the dynamic file it names, and `myid`.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use super::error::{ConfigError, Origin};
@@ -28,15 +27,14 @@ fn read(path: &Path, what: &'static str) -> Result<String, ConfigError> {
     std::fs::read(path).map(|bytes| properties::decode_latin1(&bytes)).map_err(unreadable)
 }
 
-/// The server's own number. A standalone server needs none, but one that is there must be a number.
+/// The server's own number. A standalone server needs none, but one that is there must be a number. What is wrong
+/// with its directory is found when the data is looked for.
 fn my_id(path: &Path) -> Result<Option<i64>, ConfigError> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => {
-            return Err(ConfigError::Unreadable { what: "myid file", path: path.to_owned(), source });
-        }
-    };
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let unreadable = |source| ConfigError::Unreadable { what: "myid file", path: path.to_owned(), source };
+    let text = std::fs::read_to_string(path).map_err(unreadable)?;
     let first = text.lines().next().unwrap_or_default().trim();
     match first.parse() {
         Ok(id) => Ok(Some(id)),
@@ -95,6 +93,11 @@ mod tests {
     fn myid_is_a_number() {
         let bad = "DIR/myid:1: myid: bad value \"one\"; allowed: a whole number";
         check(&[("zoo.cfg", "dataDir=DIR\nclientPort=21"), ("myid", "one")], Err(bad));
+    }
+
+    #[test]
+    fn a_data_directory_that_is_a_file_has_no_myid() {
+        check(&[("zoo.cfg", "dataDir=DIR/f\nclientPort=21"), ("f", "")], Ok(21));
     }
 
     #[test]

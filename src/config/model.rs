@@ -50,7 +50,7 @@ pub struct Storage {
     pub data_log_dir: PathBuf,
     /// `datadir.autocreate`: create both folders with their `version-2` when missing.
     pub create_dirs: bool,
-    /// `db.autocreate`: an empty database needs no `initialize` file.
+    /// `db.autocreate`: an empty database may begin without an `initialize` file.
     pub create_database: bool,
     /// `snapshot.trust.empty`: logs without any snapshot are accepted.
     pub trust_empty_snapshot: bool,
@@ -68,7 +68,7 @@ pub struct Storage {
     pub snapshot_size_factor: Option<f64>,
     /// `forceSync`: sync before acknowledging.
     pub force_sync: bool,
-    /// `fsync.warningthresholdms`: longer syncs are logged and counted.
+    /// `fsync.warningthresholdms`: writing and syncing the log for longer is logged.
     pub fsync_warning_threshold_ms: u64,
     /// `autopurge.snapRetainCount`: at least 3.
     pub purge_retain_count: u32,
@@ -108,7 +108,7 @@ pub struct Throttle {
     pub stale_latency_check: bool,
     /// `request_stale_connection_check`: a closed connection makes stale.
     pub stale_connection_check: bool,
-    /// `request_throttler.shutdownTimeout`: wait for the rest at shutdown.
+    /// `request_throttler.shutdownTimeout`: a stop waits so long for the requests in work.
     pub shutdown_timeout_ms: u32,
     /// `throttled_op_wait_time`: longer waits are answered THROTTLEDOP; `None` for off.
     pub op_wait_time_ms: Option<u32>,

@@ -120,12 +120,14 @@ impl Settings {
         if let Some(adjusted) = row.adjusted(&given.value) {
             self.warnings.push(given.warning(adjusted));
         }
-        if let Status::Missing(when) = row.spec().status
-            && when.applies(&given.value)
-        {
-            let message = format!("not available in this version: {}", row.spec().meaning);
-            self.warnings.push(given.warning(message));
-        }
+        let message = match row.spec().status {
+            Status::Missing(when) if when.applies(&given.value) => {
+                format!("not available in this version: {}", row.spec().meaning)
+            }
+            Status::Idle(when, reason) if when.applies(&given.value) => format!("no effect: {reason}"),
+            _ => return,
+        };
+        self.warnings.push(given.warning(message));
     }
 
     /// The value of a setting, from the default when nobody wrote it.

@@ -208,7 +208,9 @@ fn authentication() {
     check("enforce.auth.schemes=sasl", |c| c.auth.enforced_schemes.clone(), None);
     let unavailable = "not supported yet: scheme sasl is not available in this version";
     refused(&format!("{enforce}sasl"), &format!("zoo.cfg:4: enforce.auth.schemes=sasl: {unavailable}"));
-    assert!(parse("enforce.auth.enabled=true").is_err());
+    let needed = "enforcing needs enforce.auth.schemes: digest, ip";
+    refused("enforce.auth.enabled=true", &format!("zoo.cfg:3: enforce.auth.enabled: {needed}"));
+    refused(enforce, &format!("zoo.cfg:4: enforce.auth.schemes: {needed}"));
     assert!(parse(&format!("{enforce}digest\nDigestAuthenticationProvider.enabled=false")).is_err());
 }
 
@@ -235,7 +237,7 @@ fn providers() {
 
 #[test]
 fn what_is_not_there_is_refused_or_told() {
-    for line in ["secureClientPort=2281", "client.portUnification=true", "sslQuorum=TRUE"] {
+    for line in ["secureClientPort=2281", "client.portUnification=true"] {
         refused(line, &format!("zoo.cfg:3: {line}: not supported yet: TLS is not available in this version"));
     }
     let line = "sessionRequireClientSASLAuth=true";
@@ -249,6 +251,30 @@ fn what_is_not_there_is_refused_or_told() {
     let class = "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider";
     let message = "metricsProvider.className: not available in this version: where metrics go (zoo.cfg:3)";
     warned(&format!("metricsProvider.className={class}"), message);
+    // As in the official standalone server, which never looks at it.
+    warned("sslQuorum=TRUE", "sslQuorum: no effect: a standalone server has no quorum ports (zoo.cfg:3)");
+    check("sslQuorum=false", |_| (), ());
+}
+
+#[test]
+fn what_has_no_effect_says_so_and_why() {
+    let listing = Config::describe();
+    let idle = [
+        "testingonly.initialZxid",
+        "commitLogCount",
+        "snapshotSizeFactor",
+        "enableEagerACLCheck",
+        "IPAuthenticationProvider.usexforwardedfor",
+        "maxResponseCacheSize",
+        "intBufferStartingSizeBytes",
+        "jute.maxbuffer.extrasize",
+        "sslQuorum",
+    ];
+    for key in idle {
+        let (_, row) = listing.split_once(&format!("\n  {key} = ")).expect(key);
+        let text = row.lines().nth(1).expect("what it means");
+        assert!(text.contains(" [accepted, no effect: "), "{key}: {text}");
+    }
 }
 
 #[test]

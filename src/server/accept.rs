@@ -4,18 +4,24 @@ use super::{hub::Mail, metrics::Count, worker::Worker};
 use std::{io, net::SocketAddr, rc::Rc, time::Duration};
 use tokio::net::{TcpListener, TcpStream};
 
+/// Where connections come in.
+pub(super) struct Entrance {
+    pub(super) listener: TcpListener,
+    /// Who came while the data was loaded.
+    pub(super) waiting: Vec<(std::net::TcpStream, SocketAddr)>,
+}
+
 /// How long to wait when the system has no more descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Accepts connections for as long as the server runs.
-pub(super) async fn accept(worker: Rc<Worker>, listener: std::net::TcpListener) {
-    let listener = match TcpListener::from_std(listener) {
-        Ok(listener) => listener,
-        Err(error) => {
-            tracing::error!(%error, "cannot listen: the runtime does not take the listener");
-            return;
+/// Accepts connections for as long as the server runs, those first who have waited for it.
+pub(super) async fn accept(worker: Rc<Worker>, Entrance { listener, waiting }: Entrance) {
+    for (stream, peer) in waiting {
+        match TcpStream::from_std(stream) {
+            Ok(stream) => place(&worker, stream, canonical(peer)),
+            Err(error) => tracing::warn!(%peer, %error, "cannot take in a connection that has waited"),
         }
-    };
+    }
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => place(&worker, stream, canonical(peer)),

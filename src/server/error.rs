@@ -1,24 +1,43 @@
 //! Why a server does not start.
 
 use crate::storage::StoreError;
-use std::{io, path::PathBuf};
+use std::{error::Error, io, path::PathBuf};
 
 /// A start that failed: what, where, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// The data directory is not there, and may not be created.
+    /// The data directory is not to be had: it is not there and may not be created, is no directory, or is in use.
     #[error("the data directory {dir} cannot be used: {source}")]
     DataDir {
         /// The directory.
         dir: PathBuf,
         /// Why.
-        source: io::Error,
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// There is no data, and nobody has said that this is right.
+    #[error(
+        "{dir} holds no data, and db.autocreate=false: data may be missing. If the database is to begin empty, \
+         create the file {initialize}"
+    )]
+    NoDatabase {
+        /// Where the data should be.
+        dir: PathBuf,
+        /// The file that lets it begin empty.
+        initialize: PathBuf,
     },
     /// The data cannot be read without loss.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The host of the client port has no address.
+    #[error("clientPortAddress={host}: cannot find its address: {source}")]
+    Resolve {
+        /// As it is written.
+        host: String,
+        /// Why.
+        source: io::Error,
+    },
     /// The client port cannot be listened on.
-    #[error("cannot listen on {address}: {source}; is another server running there?")]
+    #[error("cannot listen on {address}: {source}{}", hint(source))]
     Listen {
         /// Address and port.
         address: String,
@@ -36,4 +55,15 @@ pub enum ServerError {
     /// A thread ended that should not.
     #[error("the thread {0} has failed; see the log")]
     Thread(&'static str),
+}
+
+/// What may be the matter with a port.
+fn hint(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => {
+            "; is another server running there? Nothing in the data directory was changed"
+        }
+        io::ErrorKind::AddrNotAvailable => "; no interface of this machine has that address",
+        _ => "",
+    }
 }

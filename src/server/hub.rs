@@ -117,6 +117,8 @@ pub(super) struct Hub {
     pub(super) stats: ServerStats,
     pub(super) limits: Limits,
     pub(super) workers: Vec<WorkerPort>,
+    /// Whether nothing more is read from connections: the server is about to stop.
+    pub(super) draining: AtomicBool,
     pub(super) stopping: AtomicBool,
     /// The port that clients are taken in on.
     pub(super) port: u16,

@@ -192,7 +192,7 @@ impl LogWriter {
 
     /// `took`: a disk that stands still may hold up the write already, and not only the sync.
     fn committed(&self, committed: Committed, took: Duration) {
-        if took >= self.warn_after && committed.entries > 0 {
+        if took > self.warn_after && committed.entries > 0 {
             tracing::warn!(
                 commit_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
                 sync_ms = u64::try_from(committed.sync_time.as_millis()).unwrap_or(u64::MAX),

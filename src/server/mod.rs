@@ -2,7 +2,7 @@
 //!
 //! Threads: I/O workers (`worker`), each with its connections; the log writer; the snapshot writer; and the
 //! sequencer, which has the node, and whose turn the first two take when they have something for it. `ARCHITECTURE.md`
-//! draws them.
+//! draws them. While the data is loaded, one thread more holds the client port (`waiting_room`).
 
 mod accept;
 mod ask;
@@ -14,7 +14,9 @@ mod flush;
 mod frames;
 mod hub;
 mod limits;
+mod listen;
 mod lists;
+mod load;
 mod local;
 mod log_writer;
 mod lop;
@@ -31,6 +33,7 @@ mod token;
 #[cfg(test)]
 mod token_tests;
 mod turn;
+mod waiting_room;
 mod words;
 mod worker;
 

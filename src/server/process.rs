@@ -6,17 +6,30 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::sync::{Arc, atomic::AtomicBool};
 
-/// Descriptors that are kept from connections: files, listeners, what runtimes need.
+/// Descriptors that are kept from connections besides those that are open when the server begins: logs, snapshots,
+/// a connection that is about to be refused.
 const KEPT: u64 = 64;
+/// Open descriptors of a server without workers, and of each worker's runtime, where they cannot be counted.
+const ASSUMED: (u64, u64) = (16, 6);
 
-/// Sets the process up; returns how many connections its descriptors are enough for.
-pub(super) fn set_up() -> u32 {
+/// Sets the process up.
+pub(super) fn set_up() {
     ignore_file_size_signal();
     raise_descriptors();
+}
+
+/// How many connections the descriptors are enough for, once so many workers have their runtimes.
+pub(super) fn connections(workers: usize) -> u32 {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let for_connections = connections_of(limit);
-    tracing::debug!(descriptors = limit, connections = for_connections, "limits of the process");
+    let workers = u64::try_from(workers).unwrap_or(u64::MAX);
+    let open = open_descriptors().unwrap_or_else(|| ASSUMED.0 + ASSUMED.1.saturating_mul(workers));
+    let for_connections = connections_of(limit, open);
+    tracing::debug!(descriptors = limit, open, connections = for_connections, "limits of the process");
     for_connections
+}
+
+fn open_descriptors() -> Option<u64> {
+    u64::try_from(std::fs::read_dir("/proc/self/fd").ok()?.count()).ok()
 }
 
 /// A file that reaches the limit of its size is an error to us, as it is to the official server (the JVM handles the
@@ -39,11 +52,12 @@ fn raise_descriptors() {
     }
 }
 
-/// Connections that so many descriptors are enough for.
-fn connections_of(descriptors: u64) -> u32 {
+/// Connections that so many descriptors are enough for, some of which are `open` already.
+fn connections_of(descriptors: u64, open: u64) -> u32 {
+    let left = descriptors.saturating_sub(open);
     // Whoever allows only a few has to share them fairly.
-    let kept = KEPT.min(descriptors / 2);
-    u32::try_from(descriptors - kept).unwrap_or(u32::MAX)
+    let kept = KEPT.min(left / 2);
+    u32::try_from(left - kept).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -53,7 +67,15 @@ mod tests {
     #[test]
     fn some_descriptors_are_kept() {
         for (descriptors, connections) in [(1024, 960), (100, 50), (2, 1), (0, 0), (u64::MAX, u32::MAX)] {
-            assert_eq!(connections_of(descriptors), connections, "{descriptors}");
+            assert_eq!(connections_of(descriptors, 0), connections, "{descriptors}");
         }
+    }
+
+    #[test]
+    fn what_is_open_is_not_for_connections() {
+        for (descriptors, open, connections) in [(512, 265, 183), (100, 20, 40), (64, 64, 0), (64, 70, 0)] {
+            assert_eq!(connections_of(descriptors, open), connections, "{descriptors}, {open} open");
+        }
+        assert!(open_descriptors().is_some_and(|open| open >= 3));
     }
 }

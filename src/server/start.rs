@@ -2,18 +2,23 @@
 
 use super::{
     ServerError,
-    clock::Clock,
-    hub::{Hub, Mail, Shard, WorkerPort},
+    accept::Entrance,
+    ask::Ask,
+    clock::{self, Clock},
+    hub::{Hub, Mail, Shard, TreeReader, WorkerPort},
     limits::Limits,
+    listen::listen,
+    load::{Disks, Loaded, load, open_disks},
     log_writer::{LogQueue, LogWriter},
     mailbox::{Mailbox, Message},
     metrics::{Basic, Count},
     process,
     sequencer::{Sequencer, Sequencing, random},
-    snapshots::{SnapshotQueue, SnapshotThread, compression},
+    snapshots::{SnapshotQueue, SnapshotThread},
     stats::ServerStats,
     token,
-    words::{DEFAULT_TRACE_MASK, DigestHistory},
+    waiting_room::{Door, House, WaitingRoom},
+    words::DigestHistory,
     worker::Worker,
 };
 use crate::{
@@ -21,34 +26,35 @@ use crate::{
     config::{self, Config},
     node::{ContainerRules, Node, NodeOptions},
     processor::Rules,
-    recovery::Rebuild,
     session::TimeoutBounds,
-    storage::{
-        Disk, LogOptions, RealDisk, Recovered, RecoveryOptions, ScheduleOptions, SnapshotSchedule,
-        SnapshotTail, SnapshotWriter, StoreError, TxnLog, ZxidDigest, recover, repair,
-    },
-    tree::{OwnerRules, Snapshotter, Tree, TreeOptions},
+    storage::{LogOptions, Recovered, ScheduleOptions, SnapshotSchedule, TxnLog},
 };
-use oxkeeper_codec::{SessionId, file::DIGEST_VERSION};
 use std::{
-    collections::BTreeMap,
-    net::{SocketAddr, TcpListener, ToSocketAddrs},
-    path::Path,
+    io,
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicI64, Ordering},
+        mpsc::channel,
     },
     thread::JoinHandle,
+    time::Duration,
 };
+use tokio::runtime::Runtime;
 
-/// Folder of logs and snapshots within their directories.
-pub(super) const VERSION_DIR: &str = "version-2";
-/// Connections that may wait to be accepted, unless configured.
-const DEFAULT_BACKLOG: u32 = 8192;
 /// A standalone server's id, as far as session ids show it.
 const STANDALONE_SERVER_ID: u8 = 1;
+/// Between two looks at whether the requests in work are answered.
+const LOOK_UP: Duration = Duration::from_millis(1);
 
-/// Runs a standalone server until SIGTERM or SIGINT.
+/// What the thread that starts the server and the one that stops it tell each other.
+enum Event {
+    Signal(i32),
+    Prepared(Box<Result<Prepared, ServerError>>),
+}
+
+/// Runs a standalone server until SIGTERM or SIGINT. Before it serves, they end it at once: nothing in the files
+/// needs more than what a kill leaves.
 ///
 /// # Errors
 /// The server cannot start, or a part of it has failed.
@@ -56,17 +62,64 @@ pub fn run(config: Config) -> Result<(), ServerError> {
     let signals =
         signal_hook::iterator::Signals::new([signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT]);
     let mut signals = signals.map_err(|source| ServerError::System { what: "handle signals", source })?;
-    let server = Server::start(config)?;
-    if let Some(signal) = signals.forever().next() {
-        tracing::info!(signal, "stopping");
+    let (sender, events) = channel();
+    let prepared = sender.clone();
+    // Nobody hears what comes after the server has stopped.
+    thread("signals", move || {
+        signals.forever().for_each(|signal| drop(sender.send(Event::Signal(signal))));
+    })?;
+    thread("start", move || drop(prepared.send(Event::Prepared(Box::new(Prepared::new(config))))))?;
+    let mut server = None;
+    for event in events {
+        match (event, server.take()) {
+            (Event::Prepared(prepared), _) => server = Some(Server::start((*prepared)?)?),
+            (Event::Signal(signal), None) => {
+                tracing::info!(signal, "stopping before the data was loaded");
+                break;
+            }
+            (Event::Signal(signal), Some(server)) => {
+                tracing::info!(signal, "stopping");
+                return server.stop();
+            }
+        }
     }
-    server.stop()
+    Ok(())
 }
 
-/// The two directories, which may be one.
-struct Disks {
-    snap: Arc<dyn Disk>,
-    log: Arc<dyn Disk>,
+/// A server that has all it needs, and whose data is loaded.
+struct Prepared {
+    config: Config,
+    clock: Clock,
+    /// Of each worker.
+    runtimes: Vec<Runtime>,
+    /// Connections that there are descriptors for.
+    descriptors: u32,
+    disks: Disks,
+    loaded: Loaded,
+    room: WaitingRoom,
+}
+
+impl Prepared {
+    /// What may be missing is asked for first: whoever cannot have the port changes nothing in the directory.
+    fn new(config: Config) -> Result<Self, ServerError> {
+        let clock = Clock::start();
+        process::set_up();
+        let listener = listen(&config.client)?;
+        let runtimes = std::iter::repeat_with(Worker::runtime).take(worker_count(&config));
+        let runtimes: io::Result<Vec<Runtime>> = runtimes.collect();
+        let what = "start the I/O workers (nio.numWorkerThreads)";
+        let runtimes = runtimes.map_err(|source| ServerError::System { what, source })?;
+        let descriptors = process::connections(runtimes.len());
+        let house = House {
+            words: config.operator.four_letter_words,
+            silence: Duration::from_millis(config.client.sessionless_timeout_ms.into()),
+            descriptors,
+        };
+        let room = WaitingRoom::open(listener, house)?;
+        let disks = open_disks(&config.storage)?;
+        let loaded = load(&config, &disks)?;
+        Ok(Self { config, clock, runtimes, descriptors, disks, loaded, room })
+    }
 }
 
 /// A running server.
@@ -77,13 +130,11 @@ struct Server {
 }
 
 impl Server {
-    fn start(config: Config) -> Result<Self, ServerError> {
-        let clock = Clock::start();
-        let descriptors = process::set_up();
-        let disks = open_disks(&config.storage)?;
-        let Loaded { tree, sessions, recovered, digest_mismatches } = load(&config, &disks)?;
-        let listener = listen(&config.client)?;
-        let workers = worker_count(&config);
+    fn start(prepared: Prepared) -> Result<Self, ServerError> {
+        let Prepared { config, clock, runtimes, descriptors, disks, loaded, room } = prepared;
+        let Loaded { tree, sessions, recovered, digest_mismatches } = loaded;
+        let Door { listener, waiting, trace_mask } = room.close()?;
+        let workers = runtimes.len();
         let hub = Arc::new(Hub {
             auth: auth_config(&config.auth),
             clock,
@@ -91,9 +142,10 @@ impl Server {
             stats: started(clock.elapsed_ms(), &recovered, digest_mismatches),
             limits: Limits::new(&config.client, &config.connection_throttle, descriptors, random()),
             workers: std::iter::repeat_with(WorkerPort::default).take(workers).collect(),
+            draining: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             port: listener.local_addr().map_or(config.client.port, |address| address.port()),
-            trace_mask: AtomicI64::new(DEFAULT_TRACE_MASK),
+            trace_mask: AtomicI64::new(trace_mask),
             digests: DigestHistory::default(),
             config,
         });
@@ -132,28 +184,20 @@ impl Server {
             ),
         ];
         others.reverse();
-        let mut listener = Some(listener);
-        let mut threads = Vec::new();
-        for (index, reader) in readers.into_iter().enumerate() {
-            let (hub, sequencing, listener) = (Arc::clone(&hub), sequencing.clone(), listener.take());
-            let run = move || {
-                if let Err(error) = Worker::run(index, hub, sequencing, reader, listener) {
-                    tracing::error!(index, %error, "an I/O worker could not start");
-                }
-            };
-            threads.push(("worker", thread("worker", run)?));
-        }
+        let entrance = entrance(&runtimes[0], listener, waiting)?;
+        let workers = start_workers(&hub, &sequencing, runtimes, readers, entrance)?;
         tracing::info!(
             port = hub.config.client.port,
-            workers,
+            workers = workers.len(),
             zxid = %recovered.last_zxid,
             "serving"
         );
-        Ok(Self { hub, workers: threads, others })
+        Ok(Self { hub, workers, others })
     }
 
-    /// Connections first, then what they asked for, then the files.
+    /// What is in work is answered, then connections end, then what they asked for, then the files.
     fn stop(self) -> Result<(), ServerError> {
+        self.drain();
         self.hub.stopping.store(true, Ordering::Relaxed);
         for worker in 0..self.hub.workers.len() {
             self.hub.post(worker, Mail::Stop);
@@ -164,6 +208,59 @@ impl Server {
         tracing::info!("stopped");
         Ok(())
     }
+
+    /// Waits until the requests that were read are answered, for as long as `request_throttler.shutdownTimeout` says
+    /// (`RequestThrottler.shutdown`). No more are read.
+    fn drain(&self) {
+        let timeout_ms = self.hub.config.throttle.shutdown_timeout_ms;
+        let until = clock::now() + Duration::from_millis(timeout_ms.into());
+        if timeout_ms == 0 {
+            return;
+        }
+        self.hub.draining.store(true, Ordering::Relaxed);
+        // A worker that answers this has counted all that it has read. One that does not is stuck; so be it.
+        if Ask::new(&self.hub).workers(|_, _, _| ()).is_err() {
+            return;
+        }
+        while self.hub.outstanding() > 0 {
+            if clock::now() >= until {
+                let outstanding = self.hub.outstanding();
+                tracing::warn!(outstanding, timeout_ms, "stopping with requests that are not answered");
+                return;
+            }
+            std::thread::sleep(LOOK_UP);
+        }
+    }
+}
+
+/// Has the first worker watch the port.
+fn entrance(
+    runtime: &Runtime,
+    listener: std::net::TcpListener,
+    waiting: Vec<(std::net::TcpStream, SocketAddr)>,
+) -> Result<Entrance, ServerError> {
+    let _entered = runtime.enter();
+    let listener = tokio::net::TcpListener::from_std(listener);
+    let listener =
+        listener.map_err(|source| ServerError::System { what: "watch the client port", source })?;
+    Ok(Entrance { listener, waiting })
+}
+
+fn start_workers(
+    hub: &Arc<Hub>,
+    sequencing: &Sequencing,
+    runtimes: Vec<Runtime>,
+    readers: Vec<TreeReader>,
+    entrance: Entrance,
+) -> Result<Vec<(&'static str, JoinHandle<()>)>, ServerError> {
+    let mut entrance = Some(entrance);
+    let mut threads = Vec::new();
+    for (index, (reader, runtime)) in readers.into_iter().zip(runtimes).enumerate() {
+        let (hub, sequencing, entrance) = (Arc::clone(hub), sequencing.clone(), entrance.take());
+        let run = move || Worker::run(index, hub, sequencing, reader, &runtime, entrance);
+        threads.push(("worker", thread("worker", run)?));
+    }
+    Ok(threads)
 }
 
 /// The figures that a server starts with: what loading its data took.
@@ -195,90 +292,6 @@ fn thread(name: &'static str, run: impl FnOnce() + Send + 'static) -> Result<Joi
     };
     let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(run);
     spawned.map_err(|source| ServerError::System { what: "start a thread", source })
-}
-
-fn open_disks(storage: &config::Storage) -> Result<Disks, ServerError> {
-    let snap = open_disk(&storage.data_dir, storage.create_dirs)?;
-    let log = if storage.data_log_dir == storage.data_dir {
-        Arc::clone(&snap)
-    } else {
-        open_disk(&storage.data_log_dir, storage.create_dirs)?
-    };
-    Ok(Disks { snap, log })
-}
-
-fn open_disk(dir: &Path, create: bool) -> Result<Arc<dyn Disk>, ServerError> {
-    let dir = dir.join(VERSION_DIR);
-    if create {
-        std::fs::create_dir_all(&dir).map_err(|source| ServerError::DataDir { dir: dir.clone(), source })?;
-    } else if let Err(source) = std::fs::read_dir(&dir) {
-        return Err(ServerError::DataDir { dir, source });
-    }
-    Ok(Arc::new(RealDisk::open(&dir)?))
-}
-
-/// What was read.
-struct Loaded {
-    tree: Tree,
-    sessions: BTreeMap<SessionId, i32>,
-    recovered: Recovered,
-    /// Transactions, or the snapshot, after which the digest was another than recorded.
-    digest_mismatches: usize,
-}
-
-/// Reads what is there; on an empty directory, writes the first snapshot.
-fn load(config: &Config, disks: &Disks) -> Result<Loaded, ServerError> {
-    let options = TreeOptions {
-        owners: OwnerRules {
-            extended_types: config.tree.extended_types_enabled,
-            emulate_353: config.tree.emulate_353_ttl_nodes,
-        },
-        digest: config.tree.digest_enabled,
-        hash_seed: random(),
-    };
-    let recovery = RecoveryOptions { trust_empty_snapshot: config.storage.trust_empty_snapshot };
-    let mut rebuild = Rebuild::new(options);
-    let mut recovered = recover(&*disks.snap, &*disks.log, recovery, &mut rebuild)?;
-    for rejected in &recovered.rejected {
-        tracing::error!(file = rejected.name, damage = %rejected.damage, "a snapshot is damaged; the one before it was used, with the logs since");
-    }
-    if let Some(zxid) = rebuild.digest_mismatches.first() {
-        tracing::error!(%zxid, count = rebuild.digest_mismatches.len(), "the data does not have the digest that was recorded with it");
-    }
-    match repair(&*disks.snap, &*disks.log, &recovered.repairs) {
-        Ok(()) => recovered.repairs.logs.clear(),
-        // The log writer does it before it writes its first file.
-        Err(error) => tracing::warn!(%error, "what the last run left cannot be put right yet"),
-    }
-    let digest_mismatches = rebuild.digest_mismatches.len();
-    let (tree, sessions) = rebuild.finish();
-    if recovered.is_empty() {
-        write_first_snapshot(config, disks, &tree)?;
-    }
-    tracing::info!(
-        snapshot = recovered.snapshot.as_ref().map(|used| used.name.as_str()),
-        transactions = recovered.txns,
-        znodes = tree.node_count(),
-        sessions = sessions.len(),
-        zxid = %tree.last_zxid(),
-        "data loaded"
-    );
-    Ok(Loaded { tree, sessions, recovered, digest_mismatches })
-}
-
-fn write_first_snapshot(config: &Config, disks: &Disks, tree: &Tree) -> Result<(), StoreError> {
-    let mut snapshotter = Snapshotter::begin(tree, std::iter::empty::<(SessionId, i32)>());
-    while !snapshotter.advance(tree, usize::MAX) {}
-    let zxid = tree.last_zxid();
-    let digest = ZxidDigest { zxid, version: DIGEST_VERSION, digest: tree.digest().cast_signed() };
-    let tail = SnapshotTail {
-        digest: config.tree.digest_enabled.then_some(digest),
-        last_zxid: config.storage.serialize_last_processed_zxid.then_some(zxid),
-    };
-    let compression = compression(config.storage.snapshot_compression);
-    let mut writer = SnapshotWriter::create(Arc::clone(&disks.snap), zxid, compression)?;
-    writer.write(&snapshotter.take())?;
-    writer.finish(&tail).map(drop)
 }
 
 fn log_options(storage: &config::Storage) -> LogOptions {
@@ -350,51 +363,4 @@ fn worker_count(config: &Config) -> usize {
     let configured = config.client.io_workers.and_then(|n| usize::try_from(n).ok()).filter(|&n| n > 0);
     // Worker numbers have 8 bits in connection ids.
     configured.unwrap_or(cores).clamp(1, 200)
-}
-
-fn listen(client: &config::Client) -> Result<TcpListener, ServerError> {
-    let backlog = i32::try_from(client.listen_backlog.unwrap_or(DEFAULT_BACKLOG)).unwrap_or(i32::MAX);
-    let host = client.address.as_deref();
-    let shown = format!("{}:{}", host.unwrap_or("*"), client.port);
-    let refused = |source| ServerError::Listen { address: shown.clone(), source };
-    match host {
-        Some(host) => {
-            let address = resolve(host, client.port).map_err(refused)?;
-            bind(address, backlog).map_err(refused)
-        }
-        // All interfaces, of both families where there are both.
-        None => bind(SocketAddr::from(([0u16; 8], client.port)), backlog)
-            .or_else(|_| bind(SocketAddr::from(([0u8; 4], client.port)), backlog))
-            .map_err(refused),
-    }
-}
-
-/// An address, a host name, or an IPv6 address with the name or number of its interface behind a `%`.
-fn resolve(host: &str, port: u16) -> std::io::Result<SocketAddr> {
-    let (bare, zone) = host.split_once('%').unwrap_or((host, ""));
-    let mut addresses = (bare, port).to_socket_addrs()?;
-    let mut address = addresses.next().ok_or(std::io::ErrorKind::NotFound)?;
-    if let SocketAddr::V6(address) = &mut address
-        && !zone.is_empty()
-        // The loopback address is no link's.
-        && !address.ip().is_loopback()
-    {
-        let index = std::fs::read_to_string(format!("/sys/class/net/{zone}/ifindex"));
-        let index = zone.parse().or_else(|_| index?.trim().parse().map_err(std::io::Error::other))?;
-        address.set_scope_id(index);
-    }
-    Ok(address)
-}
-
-fn bind(address: SocketAddr, backlog: i32) -> std::io::Result<TcpListener> {
-    use socket2::{Domain, Protocol, Socket, Type};
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    if address.is_ipv6() && address.ip().is_unspecified() {
-        socket.set_only_v6(false)?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(backlog)?;
-    Ok(socket.into())
 }

@@ -8,6 +8,7 @@
 //! is in zxid order. A connection's requests are answered here only while the sequencer has none of them.
 
 use super::{
+    accept::Entrance,
     conn::{Conn, Phase, conn_id},
     drain, flush,
     frames::{self, Pace},
@@ -23,13 +24,14 @@ use std::{
     io,
     net::SocketAddr,
     rc::Rc,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
     time::Duration,
 };
 use tokio::{
     io::Interest,
     net::TcpStream,
+    runtime::Runtime,
     sync::Notify,
     task::{LocalSet, spawn_local},
 };
@@ -183,18 +185,23 @@ impl State {
 }
 
 impl Worker {
-    /// Runs a worker until it is told to stop. `listener` is for the one that accepts.
+    /// What a worker runs on. It takes descriptors, which may be too few.
+    pub(super) fn runtime() -> io::Result<Runtime> {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime.enable_all().event_interval(512);
+        // They answer four-letter words, and live only while there are some.
+        runtime.max_blocking_threads(WORD_THREADS).build()
+    }
+
+    /// Runs a worker until it is told to stop. `entrance` is for the one that accepts.
     pub(super) fn run(
         index: usize,
         hub: Arc<Hub>,
         sequencing: Sequencing,
         reader: TreeReader,
-        listener: Option<std::net::TcpListener>,
-    ) -> io::Result<()> {
-        let mut runtime = tokio::runtime::Builder::new_current_thread();
-        runtime.enable_all().event_interval(512);
-        // They answer four-letter words, and live only while there are some.
-        let runtime = runtime.max_blocking_threads(WORD_THREADS).build()?;
+        runtime: &Runtime,
+        entrance: Option<Entrance>,
+    ) {
         let lists = super::lists::ListCache::new(hub.config.limits.children_cache_entries);
         let worker = Rc::new(Self {
             index,
@@ -206,18 +213,17 @@ impl Worker {
             stopped: Notify::new(),
         });
         let local = LocalSet::new();
-        local.block_on(&runtime, async {
+        local.block_on(runtime, async {
             let inbox = spawn_local(Self::watch_inbox(Rc::clone(&worker)));
             spawn_local(Self::hand_over(Rc::clone(&worker)));
             spawn_local(Self::reap(Rc::clone(&worker)));
             spawn_local(super::throttle::look_again(Rc::clone(&worker)));
-            if let Some(listener) = listener {
-                spawn_local(super::accept::accept(Rc::clone(&worker), listener));
+            if let Some(entrance) = entrance {
+                spawn_local(super::accept::accept(Rc::clone(&worker), entrance));
             }
             worker.stopped.notified().await;
             inbox.abort();
         });
-        Ok(())
     }
 
     /// Takes in what the sequencer and the other workers leave.
@@ -353,6 +359,10 @@ impl Worker {
                 }
                 Pace::Wait => {
                     // Something else wakes it; a client that goes away meanwhile is noticed when it is written to.
+                    return self.poll_writable(id, &stream, cx);
+                }
+                // What comes now finds no server any more.
+                Pace::Read if self.hub.draining.load(Ordering::Relaxed) => {
                     return self.poll_writable(id, &stream, cx);
                 }
                 Pace::Read => {}

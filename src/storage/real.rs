@@ -41,18 +41,13 @@ pub struct RealDisk {
 }
 
 impl RealDisk {
-    /// Opens a directory, which is created if it is not there, and locks it.
+    /// Opens a directory, which is durably created with all its parents if it is not there, and locks it.
     ///
     /// # Errors
     /// It cannot be created or opened, or is [in use](StoreError::InUse).
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
         let failed = |source| StoreError::io("open", dir.to_path_buf(), source);
-        if !dir.is_dir() {
-            fs::create_dir_all(dir).map_err(failed)?;
-            if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-                File::open(parent).and_then(|parent| parent.sync_all()).map_err(failed)?;
-            }
-        }
+        create_dir(dir).map_err(failed)?;
         let handle = File::open(dir).map_err(failed)?;
         match flock(&handle, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
@@ -225,6 +220,33 @@ impl Drop for RealLogFile {
     fn drop(&mut self) {
         self.zone.close();
     }
+}
+
+/// Creates a directory and those above it, and makes all of them durable. One that is empty may have been created by
+/// a start that fell before it could do so.
+fn create_dir(dir: &Path) -> io::Result<()> {
+    /// `version-2` in `dataDir`.
+    const USUAL_LEVELS: usize = 2;
+    let missing = dir.ancestors().take_while(|dir| !is_there(dir)).count();
+    fs::create_dir_all(dir)?;
+    if missing > 0 {
+        return dir.ancestors().take(missing + 1).try_for_each(sync_path);
+    }
+    if fs::read_dir(dir)?.next().is_none() {
+        // Whoever created them may have had rights above that this process has not.
+        dir.ancestors().take(USUAL_LEVELS + 1).for_each(|dir| drop(sync_path(dir)));
+    }
+    Ok(())
+}
+
+/// Whether there is something of this name; an empty one is the working directory.
+fn is_there(path: &Path) -> bool {
+    path.as_os_str().is_empty() || fs::metadata(path).is_ok()
+}
+
+fn sync_path(dir: &Path) -> io::Result<()> {
+    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+    File::open(dir)?.sync_all()
 }
 
 /// Where space cannot be allocated, it is written.

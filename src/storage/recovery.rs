@@ -249,18 +249,15 @@ fn no_valid_snapshot(disk: &dyn Disk, rejected: &[RejectedSnapshot], more: &str)
     StoreError::NoValidSnapshot { dir: disk.dir().to_path_buf(), tried: tried.join("; ") + more }
 }
 
-/// An older snapshot will do only if the logs lead from it to where the damaged one was. One that was never whole
-/// proves nothing: the server fell while it fetched it from the leader, before it vouched for it.
+/// An older snapshot will do only if the logs lead from it to where the damaged one was. A server that falls while it
+/// writes one in its place (as the official ones do) has logged all that it would hold; where the logs do not reach
+/// that far, something is missing, however little of the snapshot there is.
 fn check_reach(disk: &dyn Disk, recovered: &Recovered) -> Result<(), StoreError> {
     let reached = recovered.last_zxid;
-    let is_beyond = |rejected: &&RejectedSnapshot| {
-        let was_never_whole = matches!(rejected.damage.kind, DamageKind::SnapshotCut(_));
-        let zxid = SnapshotName::parse(&rejected.name).map_or(Zxid::ZERO, |name| name.zxid);
-        // A leader's first snapshot in an epoch has the counter 0, and no transaction has that.
-        let is_reached = zxid <= reached || zxid.counter() == 0 && zxid.epoch() > reached.epoch();
-        !is_reached && !was_never_whole
+    let is_beyond = |rejected: &RejectedSnapshot| {
+        SnapshotName::parse(&rejected.name).is_some_and(|name| name.zxid > reached)
     };
-    if recovered.rejected.iter().any(|rejected| is_beyond(&rejected)) {
+    if recovered.rejected.iter().any(is_beyond) {
         let more = format!("; and from the snapshot before, the logs lead only to transaction {reached}");
         return Err(no_valid_snapshot(disk, &recovered.rejected, &more));
     }

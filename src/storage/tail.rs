@@ -12,7 +12,10 @@
 //! - *damage*, if a whole entry follows (its checksum right, its zxid later). This refuses one rare kind of crash
 //!   as well: power that fails while a batch of several entries is under way, on a disk that stored a later
 //!   sector of it and not an earlier one. It looks exactly like an acknowledged entry whose sector was wiped, and
-//!   the operator has to know;
+//!   the operator has to know. Data of a client may hold the bytes of a whole entry, so where the place is the front
+//!   of a torn one whose length can be believed, only what follows that length counts. A length can be believed
+//!   if the header of a later transaction stands behind it, a piece is missing before it ends, and no other length
+//!   makes the entry whole;
 //! - *damage*, if it is one wrong length or one wrong bit away from being whole;
 //! - *torn*, if a piece of it is missing in a way that the model allows: cut off at the end, or a sector of zeros;
 //! - *damage* otherwise.
@@ -55,11 +58,12 @@ pub(super) fn judge(data: &[u8], at: usize, last: Option<Zxid>, because: DamageK
     if end == at {
         return Ok(Tail::Clean);
     }
-    if let Some(next) = whole_entry_after(data, at + 1, end, last) {
+    let tail = Remains { data, at, end };
+    let from = tail.believable_end(last).unwrap_or(at + 1);
+    if let Some(next) = whole_entry_after(data, from, end, last) {
         let next = u64::try_from(next).unwrap_or(u64::MAX);
         return Err(Damage::new(at, DamageKind::FollowedByEntry { at: next, because: Box::new(because) }));
     }
-    let tail = Remains { data, at, end };
     if tail.is_whole_but_for_length() || tail.is_whole_but_for_a_bit() || !tail.is_torn() {
         return Err(Damage::new(at, because));
     }
@@ -80,12 +84,15 @@ fn content_end(data: &[u8], from: usize) -> usize {
 fn whole_entry_after(data: &[u8], from: usize, end: usize, last: Option<Zxid>) -> Option<usize> {
     (from..end.saturating_sub(ENTRY_HEADER_LEN + MIN_BODY_LEN)).find(|&at| {
         data[at..at + ALWAYS_ZERO_LEN] == [0; ALWAYS_ZERO_LEN]
-            && whole_body(&data[at..end]).is_some_and(|body| {
-                TxnHeader::from_slice(body).is_ok_and(|header| {
-                    last.is_none_or(|last| header.zxid > last)
-                        && (header.op == OpCode::ERROR || header.op.name().is_some())
-                })
-            })
+            && whole_body(&data[at..end]).is_some_and(|body| begins_later_txn(body, last))
+    })
+}
+
+/// Whether a body begins with the header of a transaction later than `last`.
+fn begins_later_txn(body: &[u8], last: Option<Zxid>) -> bool {
+    TxnHeader::from_slice(body).is_ok_and(|header| {
+        last.is_none_or(|last| header.zxid > last)
+            && (header.op == OpCode::ERROR || header.op.name().is_some())
     })
 }
 
@@ -113,6 +120,18 @@ struct Remains<'a> {
 }
 
 impl Remains<'_> {
+    /// Where the entry would have ended, if it is the front of one, torn, and its length can be believed.
+    fn believable_end(&self, last: Option<Zxid>) -> Option<usize> {
+        let (stored, len) = entry_header(&self.data[self.at..])?;
+        let len = usize::try_from(len).ok().filter(|&len| len >= MIN_BODY_LEN)?;
+        let start = self.at + ENTRY_HEADER_LEN;
+        let claimed = start.checked_add(len)?.checked_add(1)?;
+        let body = &self.data[start.min(self.end)..claimed.min(self.end)];
+        let is_front = u32::try_from(stored).is_ok() && begins_later_txn(body, last);
+        let is_torn = is_front && (self.is_cut_off() || self.lacks_a_sector());
+        (is_torn && !is_whole_at_another_length(body, stored)).then_some(claimed)
+    }
+
     /// What lies between the entry's header and the last byte that is not zero, if that is an end mark.
     fn marked_body(&self) -> Option<(i64, &[u8])> {
         let (stored, _) = entry_header(&self.data[self.at..])?;
@@ -189,6 +208,18 @@ impl Remains<'_> {
         }
         false
     }
+}
+
+/// Whether an entry with this checksum ends somewhere in `body`, before the end that its length claims.
+fn is_whole_at_another_length(body: &[u8], stored: i64) -> bool {
+    const MODULUS: i64 = 65521;
+    let (mut low, mut high) = (1, 0);
+    body.iter().enumerate().any(|(len, &byte)| {
+        let ends = byte == END_OF_ENTRY && len >= MIN_BODY_LEN && high << 16 | low == stored;
+        low = (low + i64::from(byte)) % MODULUS;
+        high = (high + low) % MODULUS;
+        ends
+    })
 }
 
 /// Whether some byte of `body` differs by `step` from what was written, so that the second half of the checksum

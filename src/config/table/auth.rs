@@ -8,14 +8,16 @@ keys! {
     SKIP_ACL: OneOf<bool> = "skipACL", exactly(&[("yes", true), ("no", false)]), "no", "<=3.4",
         "check no ACLs at all";
     EAGER_ACL_CHECK: Flag = "enableEagerACLCheck", Flag, "false", "3.6.x",
-        "check ACLs on the server that receives the request";
+        "check ACLs on the server that receives the request",
+        idle "a standalone server checks them once, in any case";
     DIGEST_SCHEME: Flag = "DigestAuthenticationProvider.enabled", Flag, "true", "3.7.x", "the digest scheme";
     SUPER_DIGEST: Text = "DigestAuthenticationProvider.superDigest", Text, "unset", "3.2",
         "super:base64; digest of the user who may do everything";
     DIGEST_ALGORITHM: OneOf<DigestAlgorithm> = "DigestAuthenticationProvider.digestAlg",
         one_of(DigestAlgorithm::NAMES), "SHA1", "3.7.x", "hash of user:password in the digest scheme";
     FORWARDED_FOR: Flag = "IPAuthenticationProvider.usexforwardedfor", Flag, "false", "3.9.3",
-        "HTTP commands take the client's address from X-Forwarded-For";
+        "HTTP commands take the client's address from X-Forwarded-For",
+        idle "there is no HTTP admin server in this version";
     ENFORCE_AUTH: Flag = "enforce.auth.enabled", Flag, "false", "3.7.x",
         "serve only connections that passed one of enforce.auth.schemes";
     ENFORCE_AUTH_SCHEMES: List = "enforce.auth.schemes", List, "unset", "3.7.x",

@@ -37,14 +37,17 @@ keys! {
         "bytes; largest request, and largest string or buffer in it";
     JUTE_EXTRA_SIZE: Int<u32> = "jute.maxbuffer.extrasize", number(1024, INT_MAX).raised(), "jute.maxbuffer",
         "3.5.7",
-        "bytes on top of that for records read from disk or peers";
+        "bytes on top of that for records read from disk or peers",
+        idle "what is on the disk is read whatever its size";
     RESPONSE_CACHE: Off<u32> = "maxResponseCacheSize", off(number(1, INT_MAX), "off"), "400", "3.6.x",
-        "cached getData replies";
+        "cached getData replies",
+        idle "replies are encoded straight from the tree";
     CHILDREN_CACHE: Off<u32> = "maxGetChildrenResponseCacheSize", off(number(1, INT_MAX), "off"), "400",
         "3.6.x",
         "cached getChildren2 replies";
     REPLY_BUFFER: Int<u32> = "intBufferStartingSizeBytes", number(32, INT_MAX), "1024", "3.6.x",
-        "bytes; first size of reply buffers";
+        "bytes; first size of reply buffers",
+        idle "reply buffers are kept and grow as they need";
 
     DIGEST_ENABLED: Flag = "digest.enabled", Flag, "true", "3.6.x", "keep and compare tree digests";
     CLOSE_SESSION_TXN: Flag = "closeSessionTxn.enabled", Flag, "true", "3.6.x",

@@ -27,6 +27,8 @@ pub(super) enum Status {
     Used,
     /// Checked and accepted; means something only among several servers.
     Ensemble,
+    /// Checked and accepted without effect in a standalone server, for this reason; said so when it asks for something.
+    Idle(When, &'static str),
     /// Checked and accepted; concerns the Java runtime or a library that is not part of this server.
     Java,
     /// Checked and accepted, but what it concerns is not there yet: said so when the operator asks for it.
@@ -124,7 +126,7 @@ pub(super) const SECTIONS: &[(&str, &[Part])] = &[
     ("storage", &[storage::ROWS]),
     ("write batching and throttling", &[throttle::ROWS]),
     ("authentication and access", &[auth::ROWS, auth::ABSENT, auth::REFUSED, auth::ENSEMBLE]),
-    ("TLS", &[tls::REFUSED, tls::SWITCHES, tls::ABSENT]),
+    ("TLS", &[tls::REFUSED, tls::SWITCHES, tls::QUORUM, tls::ABSENT]),
     ("ensemble", &[ensemble::ROWS, ensemble::MEMBERS, ensemble::ACCEPTED]),
     ("operators", &[operator::ADMIN, operator::SWITCHES, operator::ACCEPTED]),
     ("accepted, of no concern here", &[java::ACCEPTED]),
@@ -175,23 +177,33 @@ fn note(status: Status) -> String {
     match status {
         Status::Used => String::new(),
         Status::Ensemble => " [ensembles only: accepted, no effect]".to_owned(),
+        Status::Idle(_, reason) => format!(" [accepted, no effect: {reason}]"),
         Status::Java => " [Java only: accepted, no effect]".to_owned(),
         Status::Missing(_) => " [not available in this version: accepted, no effect]".to_owned(),
         Status::Refused(_, reason) => format!(" [refused when used: {reason}]"),
     }
 }
 
-/// Declares rows that the builder reads, each as a constant, and the list `ROWS` of them.
+/// The status of a row that the builder reads: used, unless a reason is given why it has no effect.
+const fn status_of(idle: &[&'static str]) -> Status {
+    match idle {
+        [] => Status::Used,
+        [reason, ..] => Status::Idle(When::Never, reason),
+    }
+}
+
+/// Declares rows that the builder reads, each as a constant, and the list `ROWS` of them. `idle REASON` at the end of
+/// one: its value has no effect in a standalone server.
 macro_rules! keys {
     ($($id:ident: $rule:ty = $name:literal $(| $alias:literal)*, $build:expr, $default:literal, $since:literal,
-       $meaning:literal;)*) => {
+       $meaning:literal $(, idle $reason:literal)?;)*) => {
         $(pub(in crate::config) static $id: $crate::config::table::Key<$rule> = $crate::config::table::Key {
             spec: $crate::config::table::Spec {
                 name: $name,
                 aliases: &[$($alias),*],
                 default: $default,
                 since: $since,
-                status: $crate::config::table::Status::Used,
+                status: $crate::config::table::status_of(&[$($reason)?]),
                 meaning: $meaning,
             },
             rule: $build,

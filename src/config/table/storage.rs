@@ -10,7 +10,7 @@ keys! {
     DATA_DIR_AUTOCREATE: Flag = "datadir.autocreate", Flag, "true", "3.5.x",
         "create missing folders at the start";
     DB_AUTOCREATE: Flag = "db.autocreate", Flag, "true", "3.6.x",
-        "start with an empty database without being told to by an \"initialize\" file";
+        "begin an empty database without a file \"initialize\" beside the logs' version-2; false refuses to start then";
     TRUST_EMPTY: Flag = "snapshot.trust.empty", Flag, "false", "3.5.6",
         "accept transaction logs without any snapshot";
     PRE_ALLOC_SIZE: Off<u64> = "preAllocSize", off(decimal(1, INT_MAX), "off"), "65536", "<=3.4",
@@ -22,13 +22,15 @@ keys! {
     TXN_LOG_SIZE_LIMIT: Off<u64> = "txnLogSizeLimitInKb", off(number(1, 1 << 50), "off"), "-1", "3.6.x",
         "KiB after which a new log file is begun";
     COMMIT_LOG_COUNT: Int<u32> = "commitLogCount", decimal(500, INT_MAX).raised(), "500", "3.6.x",
-        "last transactions kept in memory for followers";
+        "last transactions kept in memory for followers",
+        idle "a standalone server has no followers";
     SNAPSHOT_SIZE_FACTOR: ShareOrOff = "snapshotSizeFactor", ShareOrOff, "0.33", "3.5.x",
-        "largest share of the snapshot's size that a follower gets as log";
+        "largest share of the snapshot's size that a follower gets as log",
+        idle "a standalone server has no followers";
     FORCE_SYNC: OneOf<bool> = "forceSync", exactly(&[("yes", true), ("no", false)]), "yes", "<=3.4",
         "sync the log before a write is acknowledged; \"no\" risks loss";
     FSYNC_WARNING: Int<u64> = "fsync.warningthresholdms", number(0, i64::MAX), "1000", "3.3.4",
-        "ms; a longer sync is logged and counted";
+        "ms; when writing and syncing the log takes longer, a warning is logged (officially: the sync alone)";
     SNAP_RETAIN_COUNT: Int<u32> = "autopurge.snapRetainCount", decimal(3, INT_MAX).raised(), "3", "3.4.0",
         "snapshots that purging keeps";
     PURGE_INTERVAL: Hours = "autopurge.purgeInterval", Hours, "0", "3.4.0",
@@ -39,5 +41,6 @@ keys! {
     LAST_ZXID: Flag = "serializeLastProcessedZxid.enabled", Flag, "true", "3.9.x",
         "end snapshots with the last processed zxid";
     INITIAL_ZXID: Int<u64> = "testingonly.initialZxid", decimal(0, i64::MAX), "unset", "<=3.4",
-        "tests only: counter to start with";
+        "tests only: counter to start with",
+        idle "only the leader of an ensemble starts with it";
 }

@@ -27,7 +27,7 @@ keys! {
         "3.6.x",
         "a request whose connection is gone is stale";
     THROTTLE_SHUTDOWN: Int<u32> = "request_throttler.shutdownTimeout", number(0, INT_MAX), "10000", "3.6.x",
-        "ms to wait for waiting requests at shutdown";
+        "ms that a stop waits at most until the requests in work are answered";
     THROTTLED_OP_WAIT: Off<u32> = "throttledOpWaitTime" | "throttled_op_wait_time", off(number(1, INT_MAX), "off"),
         "0", "3.7.x", "ms; requests that waited longer are answered with THROTTLEDOP";
     LARGE_THRESHOLD: Off<u32> = "largeRequestThreshold", off(number(1, INT_MAX), "off"), "-1", "3.6.x",

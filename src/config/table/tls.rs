@@ -1,4 +1,4 @@
-//! Rows about TLS. What asks for TLS is refused; stores, protocols and checks alone ask for nothing.
+//! Rows about TLS. What asks for TLS towards clients is refused; stores, protocols and checks alone ask for nothing.
 
 use super::{Status, When, accepted};
 use crate::config::rules::*;
@@ -34,6 +34,10 @@ accepted! {
 accepted! {
     SWITCHES, Status::Refused(When::Is("true"), REASON);
     "client.portUnification", Flag, "false", "3.5.x", "plain and TLS on the client port";
+}
+
+accepted! {
+    QUORUM, Status::Idle(When::Is("true"), "a standalone server has no quorum ports");
     "sslQuorum", Flag, "false", "3.5.x", "TLS on quorum and election ports";
 }
 

@@ -1,7 +1,7 @@
 //! `conf`, `dirs`, `envi`, and the hash of `hash`: what is fixed, and what the file system knows.
 
 use super::{
-    super::{hub::Hub, start::VERSION_DIR},
+    super::{hub::Hub, load::VERSION_DIR},
     server::VERSION,
 };
 use oxkeeper_codec::Zxid;

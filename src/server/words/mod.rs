@@ -24,7 +24,11 @@ use super::{
     token::ReadGuard,
     worker::{State, Worker},
 };
-use crate::{config::FourLetterWord, session::ConnId, tree::Tree};
+use crate::{
+    config::{FourLetterWord, FourLetterWords},
+    session::ConnId,
+    tree::Tree,
+};
 pub(super) use info::DigestHistory;
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
@@ -75,8 +79,7 @@ pub(super) fn run(
     worker.stats().received.add(1);
     worker.stats().sheet.count(Count::BytesReceived).add(4);
     if !enabled {
-        let notice = format!("{} is not executed because it is not in the whitelist.\n", word.name());
-        finish(worker.stats(), state, id, notice);
+        finish(worker.stats(), state, id, not_listed(word));
         return Some(Pace::Wait);
     }
     tracing::debug!(peer = %conn.peer, word = word.name(), "four-letter word");
@@ -87,6 +90,51 @@ pub(super) fn run(
         in_time(Arc::clone(&worker.hub), worker.index, id, word);
     }
     Some(Pace::Wait)
+}
+
+/// What stands first on a connection to a server that does not serve yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Early {
+    /// No word: a handshake, or nonsense.
+    NoWord,
+    /// A word, and some of what belongs to it is still to come.
+    Incomplete,
+    /// Telnet was interrupted: the connection is closed.
+    Interrupt,
+    /// What is answered before it is closed.
+    Answer(String),
+}
+
+/// Answers before there is data (`AbstractFourLetterCommand.isZKServerRunning`).
+pub(super) fn early(word: [u8; 4], rest: &[u8], enabled: FourLetterWords, trace_mask: &mut i64) -> Early {
+    let word = match Word::from_bytes(word) {
+        None => return Early::NoWord,
+        Some(Word::Interrupt) => return Early::Interrupt,
+        Some(Word::Command(word)) => word,
+    };
+    if !enabled.contains(word) {
+        return Early::Answer(not_listed(word));
+    }
+    Early::Answer(match word {
+        FourLetterWord::Ruok => "imok".to_owned(),
+        FourLetterWord::Isro => "null".to_owned(),
+        FourLetterWord::Envi => info::envi(),
+        FourLetterWord::Gtmk => trace_mask.to_string(),
+        FourLetterWord::Stmk => match rest.first_chunk() {
+            Some(mask) => {
+                *trace_mask = i64::from_be_bytes(*mask);
+                trace_mask.to_string()
+            }
+            None => return Early::Incomplete,
+        },
+        // Its official command prints no line feed.
+        FourLetterWord::Hash => NOT_SERVING.trim_end().to_owned(),
+        _ => NOT_SERVING.to_owned(),
+    })
+}
+
+fn not_listed(word: FourLetterWord) -> String {
+    format!("{} is not executed because it is not in the whitelist.\n", word.name())
 }
 
 /// The answer to a word that needs nobody else's state.

@@ -92,6 +92,70 @@ fn a_lost_sector_of_the_last_entry_is_its_torn_tail() {
     }
 }
 
+/// A whole entry, as a client could make it up: of a transaction later than all that there are.
+fn made_up() -> Vec<u8> {
+    let made = log_of(&[txn(9, 30)]);
+    made[FILE_HEADER_LEN..ends(&made)[1]].to_vec()
+}
+
+/// A create with this data.
+fn holding(zxid: i64, data: Vec<u8>) -> LoggedTxn {
+    let mut txn = txn(zxid, 0);
+    let Txn::Create(create) = &mut txn.txn else { panic!("it is a create") };
+    create.data = Some(data.into());
+    txn
+}
+
+#[test]
+fn an_entry_within_the_data_of_a_torn_one_does_not_follow_it() {
+    for filler in [3, 700] {
+        let data = [made_up(), vec![7; filler], made_up(), vec![7; filler]].concat();
+        let log = log_of(&[txn(1, 20), holding(2, data)]);
+        let ends = ends(&log);
+        for cut in ends[1] + 8..ends[2] {
+            for padding in [0, 5000] {
+                let mut torn = log[..cut].to_vec();
+                torn.resize(cut + padding, 0);
+                let (zxids, end) = read(&torn).unwrap_or_else(|e| panic!("cut {cut}, padded {padding}: {e}"));
+                assert_eq!((zxids, end.torn), (vec![1], true), "cut {cut}, padded {padding}");
+            }
+        }
+        for sector in ends[1] / 512 + 1..ends[2] / 512 {
+            let mut torn = log.clone();
+            torn[sector * 512..(sector + 1) * 512].fill(0);
+            let (zxids, end) = read(&torn).unwrap_or_else(|e| panic!("sector {sector}: {e}"));
+            assert_eq!((zxids, end.torn), (vec![1], true), "sector {sector}");
+        }
+    }
+}
+
+#[test]
+fn what_follows_a_torn_entry_is_found_whatever_its_data_holds() {
+    let data = [made_up(), vec![7; 3000]].concat();
+    let log = log_of(&[txn(1, 20), holding(2, data), txn(3, 20)]);
+    let ends = ends(&log);
+    let mut wiped = log;
+    let sector = (ends[1] / 512 + 2) * 512;
+    wiped[sector..sector + 512].fill(0);
+    let error = read(&wiped).unwrap_err();
+    assert!(error.contains(&format!("a whole entry follows at offset {}", ends[2])), "{error}");
+}
+
+#[test]
+fn a_length_that_swallows_what_follows_is_not_believed() {
+    let log = log_file(1..=5);
+    let ends = ends(&log);
+    let right = i32::try_from(ends[2] - ends[1] - ENTRY_HEADER_LEN - 1).unwrap();
+    for wrong in [right + 1, right * 2, right * 5, 1 << 20, i32::MAX] {
+        let mut damaged = log.clone();
+        damaged[ends[1] + 8..ends[1] + 12].copy_from_slice(&wrong.to_be_bytes());
+        for len in [ends[5], log.len()] {
+            let error = read(&damaged[..len]).expect_err(&format!("length {wrong}"));
+            assert!(error.contains("a whole entry follows"), "length {wrong}: {error}");
+        }
+    }
+}
+
 #[test]
 fn zeros_between_entries_are_damage() {
     let log = log_file(1..=4);

@@ -160,3 +160,15 @@ fn an_abandoned_snapshot_leaves_nothing_behind() {
     drop(writer);
     assert_eq!(disk.list().unwrap(), []);
 }
+
+#[test]
+fn directories_are_created_down_to_the_last() {
+    let dir = tempfile::tempdir().unwrap();
+    let deep = dir.path().join("a/b/c");
+    create_dir(&deep).unwrap();
+    create_dir(&deep).unwrap();
+    assert!(deep.is_dir());
+    fs::write(dir.path().join("file"), "").unwrap();
+    let error = create_dir(&dir.path().join("file/d")).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::NotADirectory);
+}

@@ -80,11 +80,29 @@ fn a_damaged_snapshot_beyond_the_logs_is_refused() {
     let disk = directory(&[("log.1", &log_file(1..=5))]);
     write_snapshot(&disk, 8, Compression::None);
     let mut newest = disk.content("snapshot.8").unwrap();
-    disk.put("snapshot.8", &newest[..60]);
-    assert_eq!(last_zxid(&disk), Ok(5), "it was never whole: the server fell while it was written");
+    for len in [0, 3, 60, newest.len() - 1] {
+        disk.put("snapshot.8", &newest[..len]);
+        refused(&disk, &["snapshot.8 at offset", "0x5"]);
+    }
     newest[60] ^= 1;
     disk.put("snapshot.8", &newest);
     refused(&disk, &["snapshot.8", "checksum", "0x5"]);
+    let empty = MemoryDisk::new("/d");
+    write_snapshot(&empty, 0, Compression::None);
+    empty.put("snapshot.100000000", &newest[..60]);
+    refused(&empty, &["snapshot.100000000 at offset", "0x0"]);
+}
+
+#[test]
+fn a_snapshot_that_was_being_written_when_the_server_fell() {
+    // The official server writes it in its place, and has logged what it would hold.
+    let disk = directory(&[("log.1", &log_file(1..=5)), ("log.6", &log_file(6..=8))]);
+    write_snapshot(&disk, 5, Compression::None);
+    let whole = disk.content("snapshot.5").unwrap();
+    for len in [0, 3, 60, whole.len() - 1] {
+        disk.put("snapshot.5", &whole[..len]);
+        assert_eq!(last_zxid(&disk), Ok(8), "cut at {len}");
+    }
 }
 
 #[test]

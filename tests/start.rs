@@ -1,0 +1,390 @@
+//! Starts and stops of a whole server: what a start may touch, what it says before it serves, how it ends, and with
+//! which exit code. The binary as a child, on a port of the loopback, with a directory of its own. Every wait ends
+//! after [`PATIENCE`].
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::disallowed_methods, reason = "tests read the clock for their patience")]
+
+use oxkeeper::storage::{LogOptions, RealDisk, TxnLog};
+use oxkeeper_codec::{
+    ByteStr, OpCode, SessionId, Zxid,
+    records::{SetDataTxn, TxnHeader},
+    txn::{LoggedTxn, Txn},
+};
+use std::{
+    fs::{self, File},
+    io::{ErrorKind, Read, Write},
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const NOT_SERVING: &str = "This ZooKeeper instance is not currently serving requests\n";
+/// Transactions that take a while to load, also with optimization.
+const MANY: i64 = 300_000;
+
+const CREATE: i32 = 1;
+const SET_DATA: i32 = 5;
+
+/// A place where a server runs, or could.
+struct Place {
+    dir: tempfile::TempDir,
+    port: u16,
+    child: Option<Child>,
+}
+
+impl Place {
+    fn new(lines: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        // Somebody else may take the port in between; so far nobody has.
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
+        let place = Self { dir, port: port.expect("a free port").port(), child: None };
+        place.configure(lines);
+        place
+    }
+
+    /// Writes the configuration anew; `DIR` stands for the place's directory.
+    fn configure(&self, lines: &str) {
+        let text = format!("dataDir=DIR/data\nclientPort={}\ntickTime=500\n{lines}\n", self.port);
+        let text = text.replace("DIR", &self.dir.path().display().to_string());
+        fs::write(self.dir.path().join("zoo.cfg"), text).expect("a configuration");
+    }
+
+    fn version_2(&self) -> PathBuf {
+        self.dir.path().join("data/version-2")
+    }
+
+    /// Starts a server, which may have so many descriptors.
+    fn spawn(&mut self, descriptors: u32) {
+        let log = File::create(self.dir.path().join("server.log")).expect("a log");
+        let child = Command::new("sh")
+            .args(["-c", "ulimit -n $0; exec \"$@\"", &descriptors.to_string()])
+            .args([env!("CARGO_BIN_EXE_oxkeeper"), "server"])
+            .arg(self.dir.path().join("zoo.cfg"))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("the log again"))
+            .stderr(log)
+            .spawn();
+        self.child = Some(child.expect("the server starts"));
+    }
+
+    fn start(&mut self, descriptors: u32) {
+        self.spawn(descriptors);
+        self.wait_until("it serves", Self::serves);
+    }
+
+    fn serves(&self) -> bool {
+        self.word("srvr").is_some_and(|text| text.contains("Mode: standalone"))
+    }
+
+    fn wait_until(&self, what: &str, done: impl Fn(&Self) -> bool) {
+        let until = Instant::now() + PATIENCE;
+        while !done(self) {
+            assert!(Instant::now() < until, "not in time: {what}\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Waits for its end.
+    fn ended(&mut self) -> ExitStatus {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < until, "it does not end\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Starts a server that ends by itself; its exit code, and what it said.
+    fn refusal(&mut self) -> (i32, String) {
+        self.spawn(1024);
+        let code = self.ended().code().expect("no signal");
+        (code, self.log())
+    }
+
+    fn terminate(&self) {
+        let pid = self.child.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    }
+
+    fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.dir.path().join("server.log")).unwrap_or_default()
+    }
+
+    fn connect(&self) -> Option<TcpStream> {
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).ok()?;
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Some(stream)
+    }
+
+    fn word(&self, word: &str) -> Option<String> {
+        let mut stream = self.connect()?;
+        stream.write_all(word.as_bytes()).ok()?;
+        Some(rest(&mut stream))
+    }
+
+    /// Asks for a session.
+    fn handshake(&self) -> TcpStream {
+        let mut stream = self.connect().expect("the port is open");
+        let body = [&[0; 12][..], &10_000_i32.to_be_bytes(), &[0; 8], &16_i32.to_be_bytes(), &[0; 17]];
+        stream.write_all(&framed(&body.concat())).unwrap();
+        stream
+    }
+
+    /// Fills the data directory with transactions.
+    fn fill(&self) {
+        let disk = Arc::new(RealDisk::open(&self.version_2()).unwrap());
+        let mut log = TxnLog::new(disk, LogOptions::default(), Vec::new());
+        for zxid in 1..=MANY {
+            let path = ByteStr::from_static("/zookeeper");
+            let txn = Txn::SetData(SetDataTxn { path, data: None, version: 1 });
+            let op = OpCode::SET_DATA;
+            let header = TxnHeader { client_id: SessionId(1), cxid: 1, zxid: Zxid(zxid), time: 1, op };
+            let mut body = Vec::new();
+            LoggedTxn { header, txn, digest: None }.encode(&mut body);
+            log.append(Zxid(zxid), &body).unwrap();
+        }
+        log.commit().unwrap();
+        // As after a crash: it is not closed.
+    }
+
+    /// A first start and its end: there is a snapshot.
+    fn begin(&mut self) {
+        self.start(1024);
+        self.kill();
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// What comes until the connection is closed.
+fn rest(stream: &mut TcpStream) -> String {
+    let mut text = Vec::new();
+    match stream.read_to_end(&mut text) {
+        Ok(_) => {}
+        Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset, "closed in time"),
+    }
+    String::from_utf8(text).expect("text")
+}
+
+fn framed(body: &[u8]) -> Vec<u8> {
+    [&i32::try_from(body.len()).expect("short").to_be_bytes(), body].concat()
+}
+
+/// The next frame; `None`: the connection is closed.
+fn receive(stream: &mut TcpStream) -> Option<Vec<u8>> {
+    let mut len = [0; 4];
+    stream.read_exact(&mut len).ok()?;
+    let mut frame = vec![0; usize::try_from(i32::from_be_bytes(len)).expect("a length")];
+    stream.read_exact(&mut frame).expect("a whole frame");
+    Some(frame)
+}
+
+fn bytes(bytes: &[u8]) -> Vec<u8> {
+    [&i32::try_from(bytes.len()).expect("short").to_be_bytes(), bytes].concat()
+}
+
+fn request(xid: i32, op: i32, body: &[u8]) -> Vec<u8> {
+    framed(&[&xid.to_be_bytes(), &op.to_be_bytes(), body].concat())
+}
+
+fn create(xid: i32, path: &str) -> Vec<u8> {
+    let acl = [&1_i32.to_be_bytes()[..], &31_i32.to_be_bytes(), &bytes(b"world"), &bytes(b"anyone")].concat();
+    request(xid, CREATE, &[bytes(path.as_bytes()), bytes(b""), acl, 0_i32.to_be_bytes().to_vec()].concat())
+}
+
+fn set(xid: i32, path: &str, len: usize) -> Vec<u8> {
+    let version = (-1_i32).to_be_bytes().to_vec();
+    request(xid, SET_DATA, &[bytes(path.as_bytes()), bytes(&vec![7; len]), version].concat())
+}
+
+/// Number and error of the next reply.
+fn reply(stream: &mut TcpStream) -> Option<(i32, i32)> {
+    let frame = receive(stream)?;
+    let int = |at: usize| i32::from_be_bytes(frame[at..at + 4].try_into().expect("4 bytes"));
+    Some((int(0), int(12)))
+}
+
+/// Everything below a directory: name, file number, length, times of change.
+fn listing(dir: &Path) -> Vec<(PathBuf, u64, u64, i64, i64)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let meta = entry.metadata().unwrap();
+        found.push((entry.path(), meta.ino(), meta.len(), meta.ctime(), meta.ctime_nsec()));
+        if meta.is_dir() {
+            found.extend(listing(&entry.path()));
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn whoever_cannot_have_the_port_changes_nothing() {
+    let mut place = Place::new("4lw.commands.whitelist=*");
+    place.start(1024);
+    let mut client = place.handshake();
+    receive(&mut client).expect("a session");
+    client.write_all(&create(1, "/a")).unwrap();
+    assert_eq!(reply(&mut client), Some((1, 0)));
+    place.kill();
+    // What a server leaves that still runs, or was killed: a log that a start would write anew.
+    let data = place.dir.path().join("data");
+    let before = listing(&data);
+    let _taken = TcpListener::bind((Ipv4Addr::UNSPECIFIED, place.port)).unwrap();
+    let (code, log) = place.refusal();
+    assert_eq!(code, 1, "{log}");
+    assert!(log.contains("is another server running there?"), "{log}");
+    assert_eq!(listing(&data), before);
+    place.configure("dataLogDir=DIR/logs\ndataDir=DIR/new/data");
+    assert_eq!(place.refusal().0, 1);
+    assert!(!place.dir.path().join("new").exists() && !place.dir.path().join("logs").exists());
+}
+
+#[test]
+fn clients_that_come_while_data_loads_wait_for_it() {
+    let mut place = Place::new("4lw.commands.whitelist=ruok,srvr,mntr\nmaxClientCnxns=3");
+    place.begin();
+    place.fill();
+    place.spawn(1024);
+    place.wait_until("it listens", |place| place.connect().is_some());
+    let mut clients: Vec<TcpStream> = (0..5).map(|_| place.handshake()).collect();
+    assert_eq!(place.word("ruok").as_deref(), Some("imok"));
+    for word in ["srvr", "mntr"] {
+        assert_eq!(place.word(word).as_deref(), Some(NOT_SERVING));
+    }
+    let notice = "dump is not executed because it is not in the whitelist.\n";
+    assert_eq!(place.word("dump").as_deref(), Some(notice));
+    assert!(!place.log().contains("data loaded"), "too fast for this test:\n{}", place.log());
+    // The limits are those of any connection; first come, first served.
+    let sessions: Vec<bool> = clients.iter_mut().map(|client| receive(client).is_some()).collect();
+    assert_eq!(sessions, [true, true, true, false, false]);
+    clients[2].write_all(&create(1, "/a")).unwrap();
+    assert_eq!(reply(&mut clients[2]), Some((1, 0)));
+    clients.truncate(1);
+    place.wait_until("it serves", Place::serves);
+}
+
+#[test]
+fn a_signal_ends_a_start_at_once() {
+    for signal in ["-TERM", "-INT"] {
+        let mut place = Place::new("4lw.commands.whitelist=*");
+        place.begin();
+        place.fill();
+        let before = listing(&place.version_2());
+        place.spawn(1024);
+        place.wait_until("it listens", |place| place.word("ruok").is_some_and(|text| text == "imok"));
+        let pid = place.child.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        let status = place.ended();
+        assert_eq!(status.code(), Some(0), "{}", place.log());
+        assert!(place.log().contains("stopping before"), "{}", place.log());
+        assert!(!place.log().contains("data loaded"), "{}", place.log());
+        assert_eq!(listing(&place.version_2()), before);
+    }
+}
+
+#[test]
+fn exit_codes_are_the_official_ones() {
+    let mut place = Place::new("datadir.autocreate=false");
+    let mut refused = |lines: &str, code: i32, words: &str| {
+        place.configure(lines);
+        let (found, log) = place.refusal();
+        assert_eq!(found, code, "{lines}:\n{log}");
+        assert!(log.contains(words), "{lines}: no {words} in\n{log}");
+    };
+    refused("datadir.autocreate=false", 3, "data/version-2 cannot be used: No such file");
+    refused("dataDir=DIR/zoo.cfg", 3, "zoo.cfg/version-2 cannot be used: Not a directory");
+    refused("dataDir=/proc/oxkeeper", 3, "/proc/oxkeeper/version-2 cannot be used");
+    refused("db.autocreate=false", 3, "data/initialize");
+    refused("snapCount=many", 2, "snapCount: bad value");
+    refused("clientPortAddress=256.1.1.1", 2, "clientPortAddress=256.1.1.1: cannot find its address");
+    refused("clientPortAddress=192.0.2.1", 1, "no interface of this machine has that address");
+    let disk = RealDisk::open(&place.version_2()).unwrap();
+    place.configure("");
+    let (code, log) = place.refusal();
+    assert_eq!(code, 3, "{log}");
+    assert!(log.contains("in use by another process"), "{log}");
+    drop(disk);
+}
+
+#[test]
+fn a_damaged_snapshot_beyond_the_logs_ends_the_start() {
+    let mut place = Place::new("");
+    place.begin();
+    let zero = fs::read(place.version_2().join("snapshot.0")).unwrap();
+    fs::write(place.version_2().join("snapshot.9"), &zero[..60]).unwrap();
+    let (code, log) = place.refusal();
+    assert_eq!(code, 1, "{log}");
+    for words in ["snapshot.9 at offset", "lead only to transaction 0x0"] {
+        assert!(log.contains(words), "no {words} in\n{log}");
+    }
+}
+
+#[test]
+fn too_few_descriptors_for_the_workers_end_the_start() {
+    let mut place = Place::new("nio.numWorkerThreads=60");
+    place.spawn(100);
+    let code = place.ended().code();
+    let log = place.log();
+    assert_eq!(code, Some(1), "{log}");
+    assert!(
+        log.contains("cannot start the I/O workers (nio.numWorkerThreads): Too many open files"),
+        "{log}"
+    );
+    assert!(!place.version_2().exists(), "nothing was begun");
+}
+
+#[test]
+fn connections_leave_descriptors_for_the_logs_of_many_workers() {
+    let lines = "nio.numWorkerThreads=40\nmaxClientCnxns=0\ntxnLogSizeLimitInKb=1\n\
+                 nio.sessionlessCnxnTimeout=600000\n4lw.commands.whitelist=*";
+    let mut place = Place::new(lines);
+    place.start(320);
+    let mut client = place.handshake();
+    receive(&mut client).expect("a session");
+    client.write_all(&create(1, "/a")).unwrap();
+    assert_eq!(reply(&mut client), Some((1, 0)));
+    let mut crowd: Vec<TcpStream> = (0..330).filter_map(|_| place.connect()).collect();
+    // The last one is turned away once all before it are in.
+    assert_eq!(rest(crowd.last_mut().unwrap()), "");
+    for xid in 2..12 {
+        client.write_all(&set(xid, "/a", 2000)).unwrap();
+        assert_eq!(reply(&mut client), Some((xid, 0)), "{}", place.log());
+    }
+    assert!(place.log().contains("Descriptors"), "some were turned away\n{}", place.log());
+}
+
+#[test]
+fn a_stop_answers_the_writes_in_work() {
+    let lines = "4lw.commands.whitelist=*\nflushDelay=1500";
+    for (more, answered) in [("", true), ("\nrequest_throttler.shutdownTimeout=0", false)] {
+        let mut place = Place::new(&format!("{lines}{more}"));
+        place.start(1024);
+        let mut client = place.handshake();
+        receive(&mut client).expect("a session");
+        client.write_all(&create(1, "/a")).unwrap();
+        let in_work = |place: &Place| place.word("srvr").is_some_and(|text| text.contains("Outstanding: 1"));
+        place.wait_until("the write is in work", in_work);
+        place.terminate();
+        assert_eq!(reply(&mut client), answered.then_some((1, 0)), "{more}");
+        assert_eq!(place.ended().code(), Some(0));
+        assert!(place.log().contains("stopped"), "{}", place.log());
+    }
+}
