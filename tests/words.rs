@@ -1,5 +1,6 @@
 //! Four-letter words, metrics and throttles of a whole server.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::disallowed_methods, reason = "tests read the clock for their patience")]
 
 mod common;
 
