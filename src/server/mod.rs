@@ -31,6 +31,7 @@ mod token;
 #[cfg(test)]
 mod token_tests;
 mod turn;
+mod warnings;
 mod words;
 mod worker;
 

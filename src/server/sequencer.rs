@@ -289,6 +289,9 @@ impl Sequencer {
         self.applied += batch.txns;
         self.hub.digests.extend(&batch.digests);
         self.count(&batch);
+        if batch.too_long > 0 {
+            self.hub.stats.warnings.reply_too_long(self.hub.clock.elapsed_ms());
+        }
         for zxid in &batch.digest_mismatches {
             self.hub.stats.sequencer.count(Count::DigestMismatches).add(1);
             tracing::error!(%zxid, "the tree's digest is not the one that was foreseen: the data of this server may differ from that of others");
