@@ -5,6 +5,7 @@
 //! fails leaves no trace in what is pending; nothing is looked at but the tree, what is pending, and the request.
 
 mod create;
+mod limits;
 mod path;
 mod pending;
 pub mod read;
@@ -18,16 +19,16 @@ use crate::{
 };
 use bytes::Bytes;
 use oxkeeper_codec::{
-    ByteStr, Code, Decode, ErrorKind, OpCode, Reader, SessionId, Zxid,
+    ByteStr, Code, Decode, Encode, ErrorKind, OpCode, Reader, SessionId, Zxid,
     file::DIGEST_VERSION,
-    records::{CloseSessionTxn, CreateSessionTxn, DeleteTxn, TxnDigest, TxnHeader},
+    records::{Acl, CloseSessionTxn, CreateSessionTxn, DeleteTxn, TxnDigest, TxnHeader},
     request::{WriteOp, decode_multi},
     txn::{LoggedTxn, Txn},
 };
 use pending::{Pending, Record, Savepoint};
 
 /// The rules that are settings.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {
     /// Authentication and ACL checks.
     pub auth: AuthConfig,
@@ -39,6 +40,21 @@ pub struct Rules {
     pub reconfig_enabled: bool,
     /// `closeSessionTxn.enabled`: whether closing lists the ephemerals that go.
     pub list_closed_ephemerals: bool,
+    /// `jute.maxbuffer`: what a packet can be, and so what official servers read.
+    pub max_packet_bytes: usize,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            auth: AuthConfig::default(),
+            extended_types: false,
+            enforce_quota: false,
+            reconfig_enabled: false,
+            list_closed_ephemerals: false,
+            max_packet_bytes: 0xfffff,
+        }
+    }
 }
 
 /// Who asks, and which transaction it will be.
@@ -82,6 +98,8 @@ struct Preparation<'a> {
     tree: &'a Tree,
     proposal: &'a Proposal<'a>,
     undo: Savepoint,
+    /// Bytes that its ACLs may still come to.
+    acl_room: usize,
 }
 
 impl Processor {
@@ -107,6 +125,9 @@ impl Processor {
         body: &Bytes,
         proposal: &Proposal<'_>,
     ) -> Result<LoggedTxn, Refusal> {
+        if body.len() > limits::MAX_BODY_BYTES {
+            return Err(Refusal::Undecodable);
+        }
         let mut reader = Reader::shared(body);
         if op == OpCode::MULTI {
             let outcome = decode_multi(&mut reader).map_err(|_| Code::MARSHALLING_ERROR);
@@ -136,14 +157,18 @@ impl Processor {
         self.log(proposal, Ok(Txn::CreateSession(CreateSessionTxn { time_out: timeout_ms })))
     }
 
-    /// Prepares the end of a session: its ephemerals go with it, those of pending transactions too.
+    /// Prepares the end of a session: its ephemerals go with it, those of pending transactions too. A list that would
+    /// keep an official server from reading the log is left out; without it, all that the session has by then goes.
     pub fn close_session(&mut self, tree: &Tree, proposal: &Proposal<'_>) -> LoggedTxn {
         let paths = self.pending.ephemerals_of(tree, proposal.session);
         let mut preparation = self.preparation(tree, proposal, false);
         for path in &paths {
             preparation.remove(path);
         }
-        let listed = self.rules.list_closed_ephemerals.then_some(CloseSessionTxn { paths_to_delete: paths });
+        let list = CloseSessionTxn { paths_to_delete: paths };
+        let can_list =
+            self.rules.list_closed_ephemerals && list.encoded_len() <= limits::close_list_bytes(&self.rules);
+        let listed = can_list.then_some(list);
         self.log(proposal, Ok(Txn::CloseSession(listed)))
     }
 
@@ -178,7 +203,8 @@ impl Processor {
         can_fail_late: bool,
     ) -> Preparation<'a> {
         let undo = self.pending.savepoint(can_fail_late);
-        Preparation { rules: &self.rules, pending: &mut self.pending, tree, proposal, undo }
+        let acl_room = limits::acl_bytes(&self.rules);
+        Preparation { rules: &self.rules, pending: &mut self.pending, tree, proposal, undo, acl_room }
     }
 
     fn log(&self, proposal: &Proposal<'_>, outcome: Outcome) -> LoggedTxn {
@@ -267,6 +293,11 @@ impl Preparation<'_> {
             txns.push(outcome.unwrap_or_else(Txn::error));
         }
         Txn::Multi(txns)
+    }
+
+    /// What is stored of an ACL that was sent.
+    fn fixup_acl(&mut self, sent: Option<&[Acl]>) -> Result<Vec<Acl>, Code> {
+        crate::auth::fixup_acl(&self.rules.auth, sent, self.proposal.identities, &mut self.acl_room)
     }
 
     const fn check_session(&self) -> Result<(), Code> {
