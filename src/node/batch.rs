@@ -144,6 +144,8 @@ pub struct CommittedBatch {
 /// A batch whose replies have so many bytes is not made larger: all of it is in memory until the last worker has
 /// been through it.
 const BATCH_BYTES: usize = 4 << 20;
+/// Nor one with so many changes: all locks are held until all are made.
+const BATCH_CHANGES: usize = 4096;
 /// Between two transactions whose digests are kept (`DataTree.DIGEST_LOG_INTERVAL`).
 const DIGEST_EVERY: i64 = 128;
 
@@ -153,7 +155,7 @@ impl Node {
     pub fn apply(&mut self, tree: &mut Tree, limit: usize) -> CommittedBatch {
         let mut batch = CommittedBatch::default();
         for _ in 0..limit {
-            if batch.bytes.len() >= BATCH_BYTES {
+            if batch.bytes.len() >= BATCH_BYTES || batch.changes.len() >= BATCH_CHANGES {
                 break;
             }
             let Some(queued) = self.queue.pop_ready(self.committed) else { break };

@@ -159,17 +159,20 @@ impl Processor {
 
     /// Prepares the end of a session: its ephemerals go with it, those of pending transactions too. A list that would
     /// keep an official server from reading the log is left out; without it, all that the session has by then goes.
-    pub fn close_session(&mut self, tree: &Tree, proposal: &Proposal<'_>) -> LoggedTxn {
+    ///
+    /// Returns how many ephemerals go, too.
+    pub fn close_session(&mut self, tree: &Tree, proposal: &Proposal<'_>) -> (LoggedTxn, usize) {
         let paths = self.pending.ephemerals_of(tree, proposal.session);
         let mut preparation = self.preparation(tree, proposal, false);
         for path in &paths {
             preparation.remove(path);
         }
+        let count = paths.len();
         let list = CloseSessionTxn { paths_to_delete: paths };
         let can_list =
             self.rules.list_closed_ephemerals && list.encoded_len() <= limits::close_list_bytes(&self.rules);
         let listed = can_list.then_some(list);
-        self.log(proposal, Ok(Txn::CloseSession(listed)))
+        (self.log(proposal, Ok(Txn::CloseSession(listed))), count)
     }
 
     /// Prepares the deletion of an empty container or an expired TTL node; everything is judged again.

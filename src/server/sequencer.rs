@@ -233,7 +233,7 @@ impl Sequencer {
         }
         let due = self.node.due_sessions(now);
         let heard = self.last_heard(&due);
-        self.step(Event::Tick(heard));
+        self.step(Event::Tick { due: due.clone(), heard });
         let expired = due.iter().filter(|session| !self.node.sessions().is_live(**session)).count();
         let expired = u64::try_from(expired).unwrap_or(0);
         self.hub.stats.sequencer.count(Count::SessionsExpired).add(expired);

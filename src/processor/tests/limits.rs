@@ -153,7 +153,7 @@ fn a_list_of_ephemerals_that_no_official_server_would_read_is_left_out() {
                 session_is_live: true,
             };
             let logged = if n == count {
-                processor.close_session(&tree, &proposal)
+                processor.close_session(&tree, &proposal).0
             } else {
                 let body = create(&format!("/{n:034}"), open.clone(), 1).to_vec();
                 processor.prepare(&tree, OpCode::CREATE, &body.into(), &proposal).unwrap()

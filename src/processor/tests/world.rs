@@ -216,7 +216,7 @@ impl World {
                 let body = encode_multi(ops).into();
                 self.processor.prepare(&self.tree, OpCode::MULTI, &body, &proposal).unwrap()
             }
-            Request::Close => self.processor.close_session(&self.tree, &proposal),
+            Request::Close => self.processor.close_session(&self.tree, &proposal).0,
         };
         self.processor.pending.check();
         compare_outcome(request, &logged.txn, &mut self.model, context);
