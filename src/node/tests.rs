@@ -173,6 +173,46 @@ fn a_container_that_is_another_znode_by_now_is_not_deleted() {
     assert_eq!(["/1", "/2", "/3"].map(|path| server.tree.get(path).is_some()), [false, true, false]);
 }
 
+#[test]
+fn containers_are_looked_at_in_steps_that_follow_at_once() {
+    let mut server = Server::new();
+    let used = |n: usize| n % 5000 == 4999;
+    for n in 0..10_000 {
+        server.change(&format!("/{n}"), Some(OpCode::CREATE_CONTAINER));
+        if used(n) {
+            server.change(&format!("/{n}/x"), Some(OpCode::CREATE));
+            server.change(&format!("/{n}/x"), None);
+        }
+    }
+    let mut deleted = Vec::new();
+    for ms in [60_000, 60_000, 60_000, 66_000, 72_000] {
+        assert!(server.node.next_tick_ms() <= ms);
+        server.tick(at(ms), Some(ms));
+        server.commit();
+        deleted.push((0..10_000).filter(|n| server.tree.get(&format!("/{n}")).is_none()).count());
+    }
+    // 4,096 in each of the first three; the second candidate is six seconds behind the first.
+    assert_eq!(deleted, [0, 1, 1, 2, 2]);
+    assert!(server.node.next_tick_ms() > 72_000, "until the next check");
+}
+
+#[test]
+fn no_more_candidates_are_looked_for_than_wait_to_be_deleted() {
+    let mut server = Server::new();
+    for n in 0..1500 {
+        server.change(&format!("/{n}"), Some(OpCode::CREATE_CONTAINER));
+        server.change(&format!("/{n}/x"), Some(OpCode::CREATE));
+        server.change(&format!("/{n}/x"), None);
+    }
+    // Ten a minute, whatever else is due.
+    for step in 0..30 {
+        let ms = 60_000 + step * 6000;
+        server.tick(at(ms), Some(ms));
+        server.commit();
+        assert_eq!(server.tree.node_count() - 4, 1499 - usize::try_from(step).unwrap());
+    }
+}
+
 /// The transactions of the ends of sessions that actions have to be appended.
 fn ends(actions: &[Action]) -> usize {
     let appended = actions.iter().map(|action| if let Action::Append(batch) = action { batch.len() } else { 0 });
