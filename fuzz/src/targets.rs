@@ -233,6 +233,7 @@ impl Driven {
                 Action::Deliver(deliveries) => {
                     deliveries.iter().for_each(|delivery| self.delivered(delivery))
                 }
+                Action::OverQuota(_) => {}
             }
         }
     }

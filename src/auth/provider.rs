@@ -258,7 +258,10 @@ mod tests {
                 .collect();
             let bytes: usize = ids.as_slice().iter().map(|id| id.scheme.len() + id.id.len()).sum();
             assert!(bytes <= Identities::MAX_BYTES, "{bytes} bytes");
-            assert!(bytes + 2 * len + 2000 > Identities::MAX_BYTES, "{bytes} bytes, and {len} more did not fit");
+            assert!(
+                bytes + 2 * len + 2000 > Identities::MAX_BYTES,
+                "{bytes} bytes, and {len} more did not fit"
+            );
             assert_eq!(outcomes.last(), Some(&Err(AuthError::TooMany)));
         }
     }

@@ -21,7 +21,7 @@ pub use containers::ContainerRules;
 pub use requests::{Request, RequestBody, is_write};
 
 use crate::{
-    processor::{Processor, Rules},
+    processor::{OverQuota, Processor, Rules},
     session::{ConnId, SessionIds, SessionTracker, TimeoutBounds},
     tree::{Snapshotter, Tree},
 };
@@ -125,6 +125,8 @@ pub enum Action {
     Append(LogBatch),
     /// Hand these to their connections now: they depend on nothing that is queued.
     Deliver(Vec<Delivery>),
+    /// Log that these quotas were exceeded. A client can have it done at will.
+    OverQuota(OverQuota),
 }
 
 /// What one tick does about sessions that end, in ephemerals that go: the rest waits for the next one, which is due at
@@ -222,6 +224,10 @@ impl Node {
         }
         if !self.appending.is_empty() {
             actions.push(Action::Append(std::mem::take(&mut self.appending)));
+        }
+        let over_quota = self.processor.take_over_quota();
+        if !over_quota.exceeded.is_empty() {
+            actions.push(Action::OverQuota(over_quota));
         }
         actions
     }

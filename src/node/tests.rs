@@ -29,7 +29,7 @@ impl Server {
     fn new() -> Self {
         let tree = Tree::new(TreeOptions::default());
         let options = NodeOptions {
-            rules: Rules::default(),
+            rules: Rules { enforce_quota: true, ..Rules::default() },
             tick_ms: 1000,
             timeouts: TimeoutBounds { min_ms: 2000, max_ms: 9000 },
             containers: ContainerRules { interval_ms: 60_000, max_per_minute: 10, never_used_ms: 0 },
@@ -215,7 +215,8 @@ fn no_more_candidates_are_looked_for_than_wait_to_be_deleted() {
 
 /// The transactions of the ends of sessions that actions have to be appended.
 fn ends(actions: &[Action]) -> usize {
-    let appended = actions.iter().map(|action| if let Action::Append(batch) = action { batch.len() } else { 0 });
+    let appended =
+        actions.iter().map(|action| if let Action::Append(batch) = action { batch.len() } else { 0 });
     appended.sum()
 }
 
@@ -264,6 +265,52 @@ fn who_was_not_asked_about_does_not_expire() {
     let actions = server.node.step(late, &server.tree, Event::Tick { due, heard: Vec::new() });
     assert_eq!(ends(&actions), 0);
     assert_eq!(ends(&server.tick(late, None)), 1);
+}
+
+#[test]
+fn soft_quotas_let_pass_and_are_told_and_hard_ones_refuse() {
+    let mut server = Server::new();
+    let acl = Some(server.tree.get("/").unwrap().acl().to_vec());
+    let create = |server: &Server, path: &str, data: &'static [u8]| {
+        let data = Some(Bytes::from_static(data));
+        let request = CreateRequest { path: path.into(), data, acl: acl.clone(), flags: 0 };
+        server.op(1, OpCode::CREATE, request.to_vec())
+    };
+    for (path, limits) in [("/s", &b"count=1,bytes=-1"[..]), ("/h", b"count=-1,bytes=-1=;byteHardLimit=1")] {
+        let quota = format!("/zookeeper/quota{path}");
+        for (path, data) in [
+            (path, &b""[..]),
+            (&quota, b""),
+            (&format!("{quota}/zookeeper_limits"), limits),
+            (&format!("{quota}/zookeeper_stats"), b""),
+        ] {
+            server.step(Event::Requests(vec![create(&server, path, data)]));
+            server.commit();
+        }
+    }
+    let told = |actions: &[Action]| match actions {
+        [Action::Append(_), Action::OverQuota(over)] => over
+            .exceeded
+            .iter()
+            .map(ToString::to_string)
+            .chain((over.more > 0).then(|| over.more.to_string()))
+            .collect(),
+        [Action::Append(_)] => Vec::new(),
+        _ => panic!("{actions:?}"),
+    };
+    let requests =
+        vec![create(&server, "/s/a", b""), create(&server, "/h/a", b""), create(&server, "/h/b", b"xx")];
+    let actions = server.step(Event::Requests(requests));
+    assert_eq!(
+        told(&actions),
+        ["/s [current count=2, softCountLimit=1]", "/h [current bytes=2, hardByteLimit=1]"]
+    );
+    server.commit();
+    assert_eq!(["/s/a", "/h/a", "/h/b"].map(|path| server.tree.get(path).is_some()), [true, true, false]);
+    let requests = (0..100).map(|n| create(&server, &format!("/s/{n}"), b"")).collect();
+    let actions = server.step(Event::Requests(requests));
+    assert_eq!(told(&actions).last().map(String::as_str), Some("84"), "what is kept is bounded");
+    assert_eq!(told(&server.step(Event::Requests(vec![server.set(1)]))), [String::new(); 0]);
 }
 
 #[test]

@@ -34,7 +34,10 @@ pub(super) fn acl_bytes(rules: &Rules) -> usize {
 
 const _: () = {
     let grown = MAX_BODY_BYTES / LEAST_OP_BYTES * (LEAST_OP_BYTES + MOST_OP_GROWTH);
-    assert!(grown + MAX_BODY_BYTES + AROUND_RECORD_BYTES < i32::MAX as usize, "every transaction can be logged");
+    assert!(
+        grown + MAX_BODY_BYTES + AROUND_RECORD_BYTES < i32::MAX as usize,
+        "every transaction can be logged"
+    );
 };
 
 /// The longest record of a session's end: with a longer one, an official server would refuse to read the log.

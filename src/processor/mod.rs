@@ -84,11 +84,36 @@ pub enum Refusal {
 /// The outcome of one operation: its transaction, or why not.
 type Outcome = Result<Txn, Code>;
 
+/// Quotas that writes have exceeded since somebody asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OverQuota {
+    /// The first of them.
+    pub exceeded: Vec<quota::Exceeded>,
+    /// How many came after those.
+    pub more: u64,
+}
+
+impl OverQuota {
+    /// A multi alone can have thousands: so many are kept.
+    const KEPT: usize = 16;
+
+    fn add(&mut self, exceeded: Vec<quota::Exceeded>) {
+        for exceeded in exceeded {
+            if self.exceeded.len() < Self::KEPT {
+                self.exceeded.push(exceeded);
+            } else {
+                self.more += 1;
+            }
+        }
+    }
+}
+
 /// Judges requests.
 #[derive(Debug)]
 pub struct Processor {
     rules: Rules,
     pending: Pending,
+    over_quota: OverQuota,
 }
 
 /// One request on its way to a transaction.
@@ -100,12 +125,13 @@ struct Preparation<'a> {
     undo: Savepoint,
     /// Bytes that its ACLs may still come to.
     acl_room: usize,
+    over_quota: &'a mut OverQuota,
 }
 
 impl Processor {
     /// Judges by these rules; nothing is pending on `tree`.
     pub fn new(rules: Rules, tree: &Tree) -> Self {
-        Self { rules, pending: Pending::new(tree) }
+        Self { rules, pending: Pending::new(tree), over_quota: OverQuota::default() }
     }
 
     /// The rules.
@@ -182,6 +208,11 @@ impl Processor {
         self.log(proposal, outcome)
     }
 
+    /// The quotas that were exceeded since this was asked last.
+    pub fn take_over_quota(&mut self) -> OverQuota {
+        std::mem::take(&mut self.over_quota)
+    }
+
     /// Whether a transaction that is not applied yet changes the znode or its children.
     pub fn is_pending(&self, path: &str) -> bool {
         self.pending.contains(path)
@@ -207,7 +238,8 @@ impl Processor {
     ) -> Preparation<'a> {
         let undo = self.pending.savepoint(can_fail_late);
         let acl_room = limits::acl_bytes(&self.rules);
-        Preparation { rules: &self.rules, pending: &mut self.pending, tree, proposal, undo, acl_room }
+        let Self { rules, pending, over_quota } = self;
+        Preparation { rules, pending, tree, proposal, undo, acl_room, over_quota }
     }
 
     fn log(&self, proposal: &Proposal<'_>, outcome: Outcome) -> LoggedTxn {
@@ -331,8 +363,9 @@ impl Preparation<'_> {
         if self.tree.options().digest { crate::tree::crc_of_content(path, data) } else { None }
     }
 
-    /// Hard quotas, by what is applied; those of pending changes are not foreseen, as in the official server.
-    fn check_quota(&self, path: &str, count: i64, new_len: usize, old_len: usize) -> Result<(), Code> {
+    /// Quotas, by what is applied; those of pending changes are not foreseen, as in the official server. Only hard ones
+    /// refuse; what is exceeded is kept to be told.
+    fn check_quota(&mut self, path: &str, count: i64, new_len: usize, old_len: usize) -> Result<(), Code> {
         if !self.rules.enforce_quota {
             return Ok(());
         }
@@ -344,10 +377,10 @@ impl Preparation<'_> {
             return Ok(());
         };
         let len = |len| i64::try_from(len).unwrap_or(i64::MAX);
-        match quota::check(&limits, &stats, count, len(new_len) - len(old_len)) {
-            Some(exceeded) if exceeded.hard => Err(Code::QUOTA_EXCEEDED),
-            Some(_) | None => Ok(()),
-        }
+        let exceeded = quota::check(subtree, &limits, &stats, count, len(new_len) - len(old_len));
+        let refuses = exceeded.iter().any(|exceeded| exceeded.hard);
+        self.over_quota.add(exceeded);
+        if refuses { Err(Code::QUOTA_EXCEEDED) } else { Ok(()) }
     }
 
     /// A znode and its parent's part of its removal.

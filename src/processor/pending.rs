@@ -226,7 +226,9 @@ impl Pending {
     pub(super) fn check(&self) {
         let mut expected: BTreeMap<SessionId, Vec<ByteStr>> = BTreeMap::new();
         for (zxid, path) in &self.order {
-            let Some(Entry { zxid: last, record: Some(record), .. }) = self.by_path.get(path) else { continue };
+            let Some(Entry { zxid: last, record: Some(record), .. }) = self.by_path.get(path) else {
+                continue;
+            };
             let Owner::Session(session) = self.owners.read(record.stat.ephemeral_owner) else { continue };
             let paths = expected.entry(session).or_default();
             if last == zxid && !paths.contains(path) {

@@ -107,8 +107,7 @@ pub fn answer<'a>(
     let start = begin_frame(out);
     let xid = if header.op == OpCode::PING { oxkeeper_codec::codes::XID_PING } else { header.xid };
     ReplyHeader { xid, zxid, err: Code::OK }.encode(out);
-    let mut reading =
-        Reading { tree, asker, out, watch: None, answers_emptily: false, too_long: false };
+    let mut reading = Reading { tree, asker, out, watch: None, answers_emptily: false, too_long: false };
     let result = reading.dispatch(header.op, Reader::new(body));
     let Reading { mut watch, answers_emptily, mut too_long, .. } = reading;
     if let Err(err) = result {

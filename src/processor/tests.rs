@@ -19,7 +19,8 @@ pub(super) fn fill(tree: &mut Tree, nodes: impl Iterator<Item = (String, Vec<u8>
     for (path, data) in nodes {
         let zxid = tree.last_zxid().next();
         let data = Some(data.into());
-        let txn = CreateTxn { path: path.into(), data, acl: acl.clone(), ephemeral: false, parent_cversion: -1 };
+        let txn =
+            CreateTxn { path: path.into(), data, acl: acl.clone(), ephemeral: false, parent_cversion: -1 };
         let txn = Txn::Create(txn);
         let header = TxnHeader { client_id: SessionId(1), cxid: 0, zxid, time: 0, op: txn.op() };
         tree.apply(&LoggedTxn { header, txn, digest: None }, &mut None, &mut Vec::new());

@@ -222,6 +222,9 @@ impl Sequencer {
                     }
                 }
                 Action::Deliver(deliveries) => self.deliver(deliveries),
+                Action::OverQuota(over) => {
+                    self.hub.stats.warnings.over_quota(self.hub.clock.elapsed_ms(), &over);
+                }
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Warnings that clients can cause as often as they like (`RateLogger`): so many a second are logged, and then how
 //! many were left out.
 
+use crate::processor::OverQuota;
 use parking_lot::Mutex;
 
 /// Lines a second, of all threads together.
@@ -55,6 +56,14 @@ impl Warnings {
                 "a reply would have been too long: its client was answered with an error"
             );
         });
+    }
+
+    /// A write went beyond a quota, or would have.
+    pub(super) fn over_quota(&self, now_ms: i64, over: &OverQuota) {
+        for exceeded in &over.exceeded {
+            self.say(now_ms, || tracing::warn!("Quota exceeded: {exceeded}"));
+        }
+        self.0.lock().left_out += over.more;
     }
 }
 

@@ -212,7 +212,8 @@ impl Tree {
             Some(Expirable::Container(_)) | None => Bound::Unbounded,
         };
         let range = |kind| (from(kind), Bound::Unbounded);
-        let containers = self.containers.range(range(Expirable::Container)).copied().map(Expirable::Container);
+        let containers =
+            self.containers.range(range(Expirable::Container)).copied().map(Expirable::Container);
         containers.chain(self.ttls.range(range(Expirable::Ttl)).copied().map(Expirable::Ttl))
     }
 

@@ -315,6 +315,7 @@ impl SimNode {
             match action {
                 Action::Append(batch) => self.append(core, batch),
                 Action::Deliver(deliveries) => self.deliver(core, deliveries),
+                Action::OverQuota(_) => {}
             }
         }
     }
