@@ -1,6 +1,7 @@
 //! Clients that misbehave, each beside one that does not: the sender is dropped or kept waiting, the server's memory
 //! stays bounded, and nobody else notices.
 
+mod amplified;
 mod attacks;
 mod many;
 mod records;
@@ -66,6 +67,10 @@ pub const ATTACKS: &[Attack] = &[
     attack("writes whose replies nobody reads", many::unread_writes),
     attack("frames that are announced and never finished", many::unfinished_frames),
     attack("20,000 identities on one connection", many::identities),
+    attack("multi-reads of gigabytes", amplified::huge_multi_reads),
+    attack("identities of a megabyte, and ACLs that multiply them", amplified::large_identities),
+    attack("a session that ends with 84,000 ephemerals on their way", amplified::pending_ephemerals),
+    attack("400 sessions that end together", amplified::ends_together),
     attack("four-letter words without end", many::words),
     attack("connections that are reset", many::resets),
     attack("5,000 half-open connections", many::half_open),
