@@ -310,7 +310,7 @@ fn soft_quotas_let_pass_and_are_told_and_hard_ones_refuse() {
     let requests = (0..100).map(|n| create(&server, &format!("/s/{n}"), b"")).collect();
     let actions = server.step(Event::Requests(requests));
     assert_eq!(told(&actions).last().map(String::as_str), Some("84"), "what is kept is bounded");
-    assert_eq!(told(&server.step(Event::Requests(vec![server.set(1)]))), [String::new(); 0]);
+    assert!(told(&server.step(Event::Requests(vec![server.set(1)]))).is_empty());
 }
 
 #[test]

@@ -106,13 +106,16 @@ pub(super) fn ends_together(addr: SocketAddr) -> Result<(), String> {
     let mut calm = Session::open(addr, 40_000)?;
     calm.create("/together", b"", 0)?;
     let mut sessions = Vec::new();
-    for k in 0..400 {
-        let mut session = Session::open(addr, 4000)?;
+    for k in 0..1200 {
+        let mut session = Session::open(addr, 8000)?;
         let create = |n: usize| part(1, &create_body(&format!("/together/{k}-{n}"), None, Some(OPEN), 1));
-        let parts: Vec<u8> = (0..50).flat_map(create).collect();
+        let parts: Vec<u8> = (0..60).flat_map(create).collect();
         session.call(14, &[parts, parts_end()].concat())?.ok()?;
         sessions.push(session);
     }
+    // All heard of at about the same time.
+    let ping = Out::new().int(-2).int(11).done();
+    sessions.iter_mut().for_each(|session| session.conn.send_packet(&ping));
     drop(sessions);
     for _ in 0..200 {
         if calm.children("/together")?.is_empty() {

@@ -71,7 +71,7 @@ pub const ATTACKS: &[Attack] = &[
     attack("20,000 identities on one connection", many::identities),
     attack("multi-reads of gigabytes", amplified::huge_multi_reads),
     attack("identities of a megabyte, and ACLs that multiply them", amplified::large_identities),
-    attack("400 sessions that end together", amplified::ends_together),
+    attack("1,200 sessions that end together", amplified::ends_together),
     attack("four-letter words without end", many::words),
     attack("connections that are reset", many::resets),
     attack("5,000 half-open connections", many::half_open),
