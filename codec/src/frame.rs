@@ -32,11 +32,19 @@ pub fn begin_frame(out: &mut Vec<u8>) -> usize {
     start
 }
 
+/// A frame of 2 GiB or more, whose length cannot be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooLong;
+
 /// Ends the frame that [`begin_frame`] started at `start`.
-pub fn end_frame(out: &mut [u8], start: usize) {
+///
+/// # Errors
+/// [`TooLong`]: nothing is changed, and what was appended since is no frame.
+pub fn end_frame(out: &mut [u8], start: usize) -> Result<(), TooLong> {
     let len = out.len() - start - PREFIX_LEN;
-    let len = i32::try_from(len).expect("a frame is shorter than 2 GiB");
+    let len = i32::try_from(len).map_err(|_| TooLong)?;
     out[start..start + PREFIX_LEN].copy_from_slice(&len.to_be_bytes());
+    Ok(())
 }
 
 #[cfg(test)]
@@ -48,12 +56,22 @@ mod tests {
         let mut bytes = Vec::new();
         let start = begin_frame(&mut bytes);
         bytes.extend_from_slice(b"abc");
-        end_frame(&mut bytes, start);
+        end_frame(&mut bytes, start).unwrap();
         for cut in 0..bytes.len() {
             assert_eq!(next_frame(&bytes[..cut], 0, 3), Ok(None), "cut at {cut}");
         }
         assert_eq!(next_frame(&bytes, 0, 3), Ok(Some(4..7)));
         assert_eq!(next_frame(&bytes, 0, 2), Err(BadFrame(3)));
+    }
+
+    #[test]
+    fn a_frame_of_2_gib_is_an_error() {
+        // Zeros that nobody touches cost no memory.
+        let mut bytes = vec![0; PREFIX_LEN + (1 << 31)];
+        assert_eq!(end_frame(&mut bytes, 0), Err(TooLong));
+        bytes.pop();
+        assert_eq!(end_frame(&mut bytes, 0), Ok(()));
+        assert_eq!(bytes[..PREFIX_LEN], i32::MAX.to_be_bytes());
     }
 
     #[test]

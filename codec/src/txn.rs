@@ -156,7 +156,7 @@ fn encode_multi(txns: &[Txn], out: &mut Vec<u8>) {
         // A length-prefixed record is laid out like a frame.
         let start = crate::frame::begin_frame(out);
         txn.encode_record(out);
-        crate::frame::end_frame(out, start);
+        crate::frame::end_frame(out, start).expect("a record of a multi came in one packet");
     }
 }
 

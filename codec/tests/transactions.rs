@@ -152,7 +152,7 @@ proptest! {
         for body in &bodies {
             let start = begin_frame(&mut stream);
             stream.extend(body);
-            end_frame(&mut stream, start);
+            end_frame(&mut stream, start).unwrap();
         }
         let arrived = cut.index(stream.len() + 1);
         let (mut at, mut found) = (0, Vec::new());

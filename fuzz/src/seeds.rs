@@ -164,7 +164,7 @@ fn frames() -> Vec<u8> {
     for (op, body) in requests().into_iter().take(4) {
         let start = begin_frame(&mut bytes);
         bytes.extend(with_header(op, &body));
-        end_frame(&mut bytes, start);
+        end_frame(&mut bytes, start).unwrap();
     }
     bytes
 }

@@ -233,6 +233,7 @@ impl Driven {
                 Action::Deliver(deliveries) => {
                     deliveries.iter().for_each(|delivery| self.delivered(delivery))
                 }
+                Action::OverQuota(_) => {}
             }
         }
     }
@@ -296,9 +297,9 @@ impl Driven {
     fn tick(&mut self, by_ms: i64) {
         self.now_ms += by_ms;
         let due = self.node.due_sessions(self.now());
-        let heard = due.into_iter().filter(|session| session.0 % 2 == 0);
+        let heard = due.iter().copied().filter(|session| session.0 % 2 == 0);
         let heard = heard.map(|session| (session, self.now_ms)).collect();
-        self.event(Event::Tick(heard));
+        self.event(Event::Tick { due, heard });
     }
 
     fn snapshot(&mut self, budget: usize) {

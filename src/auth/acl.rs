@@ -5,7 +5,7 @@ use super::{
     provider::{AuthConfig, Provider, is_valid_id},
 };
 use oxkeeper_codec::{
-    ByteStr, Code, Perms,
+    ByteStr, Code, Encode, Perms,
     records::{Acl, Id},
 };
 use std::collections::BTreeSet;
@@ -16,15 +16,28 @@ fn is_anyone(id: &Id) -> bool {
 }
 
 /// What is stored of an ACL that a client has sent, or INVALID_ACL (MARSHALLING_ERROR where the official server falls
-/// over a null): equal entries are merged, `auth` becomes one
-/// entry for each identity that tells who the client is (`PrepRequestProcessor.fixupACL`).
-pub fn fixup_acl(config: &AuthConfig, acl: Option<&[Acl]>, ids: &Identities) -> Result<Vec<Acl>, Code> {
+/// over a null): equal entries are merged, `auth` becomes one entry for each identity that tells who the client is
+/// (`PrepRequestProcessor.fixupACL`).
+///
+/// What is stored is taken from `room`, in bytes; one that does not fit is invalid, too. (The official server stores
+/// what the product of entries and identities comes to.)
+pub fn fixup_acl(
+    config: &AuthConfig,
+    acl: Option<&[Acl]>,
+    ids: &Identities,
+    room: &mut usize,
+) -> Result<Vec<Acl>, Code> {
     let acl = acl.unwrap_or_default();
     if falls_over_nulls(acl) {
         return Err(Code::MARSHALLING_ERROR);
     }
     let mut seen = BTreeSet::new();
     let mut fixed = Vec::with_capacity(acl.len());
+    let mut push = |fixed: &mut Vec<Acl>, entry: Acl| {
+        *room = room.checked_sub(entry.encoded_len()).ok_or(Code::INVALID_ACL)?;
+        fixed.push(entry);
+        Ok(())
+    };
     for entry in acl {
         let Id { scheme, id } = &entry.id;
         if acl.len() > 1 && !seen.insert((scheme.as_str(), id.as_str(), entry.perms)) {
@@ -32,9 +45,11 @@ pub fn fixup_acl(config: &AuthConfig, acl: Option<&[Acl]>, ids: &Identities) -> 
         }
         let before = fixed.len();
         if is_anyone(&entry.id) || is_valid_id(config, scheme, id) {
-            fixed.push(entry.clone());
+            push(&mut fixed, entry.clone())?;
         } else if *scheme == "auth" {
-            fixed.extend(identifying(config, ids).map(|id| Acl { perms: entry.perms, id: id.clone() }));
+            for id in identifying(config, ids) {
+                push(&mut fixed, Acl { perms: entry.perms, id: id.clone() })?;
+            }
         }
         if fixed.len() == before {
             let asks_for_id =
@@ -151,14 +166,32 @@ mod tests {
     const BOB_AND_EVE: &str = "0 digest:bob:h, 0 digest:eve:h";
 
     fn fixed(text: &str, who: &str) -> Result<String, Code> {
-        fixup_acl(&AuthConfig::default(), Some(&acl(text)), &ids(who)).map(|acl| short(&acl))
+        fixup(&AuthConfig::default(), Some(&acl(text)), &ids(who)).map(|acl| short(&acl))
+    }
+
+    fn fixup(config: &AuthConfig, acl: Option<&[Acl]>, ids: &Identities) -> Result<Vec<Acl>, Code> {
+        fixup_acl(config, acl, ids, &mut 10_000)
+    }
+
+    #[test]
+    fn auth_entries_multiply_as_far_as_there_is_room() {
+        let sent: Vec<Acl> = (0..37).flat_map(|perms| acl(&format!("{perms} auth:"))).collect();
+        let config = AuthConfig::default();
+        let stored = fixup(&config, Some(&sent), &ids(BOB_AND_EVE)).expect("there is room");
+        let len: usize = stored.iter().map(Encode::encoded_len).sum();
+        for room in [0, 1, len - 1, len, len + 1] {
+            let mut left = room;
+            let fits = fixup_acl(&config, Some(&sent), &ids(BOB_AND_EVE), &mut left);
+            assert_eq!(fits.is_ok(), room >= len, "{room} of {len}");
+            assert!(fits.is_err() || left == room - len);
+        }
     }
 
     #[test]
     fn b118_null_and_empty_are_invalid() {
         let config = AuthConfig::default();
-        assert_eq!(fixup_acl(&config, None, &ids("")), Err(Code::INVALID_ACL));
-        assert_eq!(fixup_acl(&config, Some(&[]), &ids(BOB_AND_EVE)), Err(Code::INVALID_ACL));
+        assert_eq!(fixup(&config, None, &ids("")), Err(Code::INVALID_ACL));
+        assert_eq!(fixup(&config, Some(&[]), &ids(BOB_AND_EVE)), Err(Code::INVALID_ACL));
     }
 
     #[test]
@@ -168,7 +201,7 @@ mod tests {
             Acl { perms: Perms(perms), id: Id { scheme: text(scheme), id: text(id) } }
         };
         let fixed = |acl: &[Acl]| {
-            fixup_acl(&AuthConfig::default(), Some(acl), &ids(BOB_AND_EVE)).map(|acl| acl.len())
+            fixup(&AuthConfig::default(), Some(acl), &ids(BOB_AND_EVE)).map(|acl| acl.len())
         };
         let anyone = entry(1, Some("world"), Some("anyone"));
         for scheme in ["world", "digest", "ip"] {
@@ -226,7 +259,7 @@ mod tests {
         }
         let config = AuthConfig { digest_enabled: false, ..AuthConfig::default() };
         for sent in ["1 digest:bob:h", "1 auth:"] {
-            assert_eq!(fixup_acl(&config, Some(&acl(sent)), &ids(BOB_AND_EVE)), Err(Code::INVALID_ACL));
+            assert_eq!(fixup(&config, Some(&acl(sent)), &ids(BOB_AND_EVE)), Err(Code::INVALID_ACL));
         }
     }
 
@@ -309,11 +342,11 @@ mod tests {
         #[test]
         fn b119_what_is_stored_is_stored_again_unchanged(sent in prop::collection::vec(entry(), 0..6)) {
             let config = AuthConfig::default();
-            if let Ok(stored) = fixup_acl(&config, Some(&sent), &ids(BOB_AND_EVE)) {
+            if let Ok(stored) = fixup(&config, Some(&sent), &ids(BOB_AND_EVE)) {
                 prop_assert!(stored.iter().all(|entry| entry.id.scheme != "auth"));
                 let mut merged = stored.clone();
                 merged.dedup();
-                let again = fixup_acl(&config, Some(&stored), &ids("")).expect("it was accepted before");
+                let again = fixup(&config, Some(&stored), &ids("")).expect("it was accepted before");
                 prop_assert!(again.iter().all(|entry| merged.contains(entry)));
                 prop_assert!(merged.iter().all(|entry| again.contains(entry)));
             }

@@ -5,7 +5,7 @@
 
 use super::{ip, provider::Provider};
 use oxkeeper_codec::{
-    ByteStr,
+    ByteStr, Encode,
     records::{ClientInfo, Id},
 };
 use std::{net::IpAddr, sync::Arc};
@@ -18,6 +18,9 @@ impl Identities {
     /// What one connection may have: each is looked at in every check of an ACL, and compared with each new one.
     /// (The official server sets no bound; no client is known to need a tenth of this.)
     pub const MAX: usize = 1000;
+    /// What all of them may be together, in bytes: each request that waits its turn holds them, and an `auth` entry of
+    /// an ACL stores them.
+    pub const MAX_BYTES: usize = 64 << 10;
 
     /// A connection from an address: it has that identity from the start.
     pub fn new(remote: IpAddr) -> Self {
@@ -48,9 +51,10 @@ impl Identities {
         &self.0
     }
 
-    /// Whether there is no room for another.
-    pub fn is_full(&self) -> bool {
-        self.0.len() >= Self::MAX
+    /// Whether there is room for another.
+    pub fn has_room_for(&self, id: &Id) -> bool {
+        let bytes: usize = self.0.iter().chain([id]).map(Encode::encoded_len).sum();
+        self.0.len() < Self::MAX && bytes <= Self::MAX_BYTES
     }
 
     /// Whether one of them is of a scheme.

@@ -63,7 +63,7 @@ pub enum AuthError {
     /// The scheme wants data, and there is none.
     #[error("the authentication data is missing")]
     MissingData,
-    /// The connection has [`Identities::MAX`] of them already.
+    /// The connection has [`Identities::MAX`] of them already, or [`Identities::MAX_BYTES`] with this one.
     #[error("the connection has too many identities")]
     TooMany,
 }
@@ -158,12 +158,10 @@ fn key_fits(key: &[u8], offered: &[u8]) -> bool {
 /// Adds the identity that an auth packet proves (`ZooKeeperServer.processPacket`).
 pub fn authenticate(config: &AuthConfig, offer: Offer<'_>, ids: &mut Identities) -> Result<(), AuthError> {
     let Offer { scheme, data, remote, key } = offer;
-    if ids.is_full() {
-        return Err(AuthError::TooMany);
-    }
+    let mut add = |id| if ids.has_room_for(&id) { Ok(ids.add(id)) } else { Err(AuthError::TooMany) };
     match Provider::configured(config, scheme).ok_or(AuthError::UnknownScheme)? {
         Provider::Ip => {
-            ids.add(ip::identity(remote));
+            add(ip::identity(remote))?;
         }
         Provider::Ensemble => {
             let name = decode_lossy(data.unwrap_or_default());
@@ -179,15 +177,15 @@ pub fn authenticate(config: &AuthConfig, offer: Offer<'_>, ids: &mut Identities)
                 return Err(AuthError::WrongKey);
             }
             // The id is empty, so that it stays the same when the key changes.
-            ids.add(Id { scheme: ByteStr::from_static("key"), id: ByteStr::default() });
+            add(Id { scheme: ByteStr::from_static("key"), id: ByteStr::default() })?;
         }
         Provider::Digest => {
             let user_and_password = decode_lossy(data.ok_or(AuthError::MissingData)?);
             let digest = digest::generate_digest(config.digest_algorithm, &user_and_password);
             if config.super_digest.as_ref() == Some(&digest) {
-                ids.add(Identities::super_user());
+                add(Identities::super_user())?;
             }
-            ids.add(Id { scheme: ByteStr::from_static("digest"), id: ByteStr::from(digest) });
+            add(Id { scheme: ByteStr::from_static("digest"), id: ByteStr::from(digest) })?;
         }
     }
     Ok(())
@@ -250,6 +248,27 @@ mod tests {
         };
         assert!((1..Identities::MAX).all(|n| add(n).is_ok()));
         assert_eq!(add(Identities::MAX), Err(AuthError::TooMany));
+    }
+
+    #[test]
+    fn identities_of_a_connection_are_bounded_in_bytes() {
+        // 500 packets of 1 MB left 488 MB with one connection.
+        for len in [1_000_000, Identities::MAX_BYTES, 10_000, 1000] {
+            let mut ids = Identities::new(REMOTE);
+            let outcomes: Vec<_> = (0..100)
+                .map(|n| format!("{n}{}:", "u".repeat(len)))
+                .map(|user| {
+                    authenticate(&AuthConfig::default(), offer("digest", Some(user.as_bytes())), &mut ids)
+                })
+                .collect();
+            let bytes: usize = ids.as_slice().iter().map(|id| id.scheme.len() + id.id.len()).sum();
+            assert!(bytes <= Identities::MAX_BYTES, "{bytes} bytes");
+            assert!(
+                bytes + 2 * len + 2000 > Identities::MAX_BYTES,
+                "{bytes} bytes, and {len} more did not fit"
+            );
+            assert_eq!(outcomes.last(), Some(&Err(AuthError::TooMany)));
+        }
     }
 
     #[test]

@@ -157,10 +157,17 @@ pub struct CommittedBatch {
     pub txns: usize,
     /// Transactions after which the tree's digest was not the one foreseen.
     pub digest_mismatches: Vec<Zxid>,
+    /// Replies that would have been too long, and say so instead.
+    pub too_long: usize,
     /// The tree's digest after each transaction whose zxid is a multiple of `DIGEST_EVERY`.
     pub digests: Vec<(Zxid, u64)>,
 }
 
+/// A batch whose replies have so many bytes is not made larger: all of it is in memory until the last worker has
+/// been through it.
+const BATCH_BYTES: usize = 4 << 20;
+/// Nor one with so many changes: all locks are held until all are made.
+const BATCH_CHANGES: usize = 4096;
 /// Between two transactions whose digests are kept (`DataTree.DIGEST_LOG_INTERVAL`).
 const DIGEST_EVERY: i64 = 128;
 
@@ -170,13 +177,18 @@ impl Node {
     pub fn apply(&mut self, tree: &mut Tree, limit: usize) -> CommittedBatch {
         let mut batch = CommittedBatch::default();
         for _ in 0..limit {
+            if batch.bytes.len() >= BATCH_BYTES || batch.changes.len() >= BATCH_CHANGES {
+                break;
+            }
             let Some(queued) = self.queue.pop_ready(self.committed) else { break };
             match queued {
                 Queued::Txn { logged, answer } => self.apply_txn(tree, &logged, answer, &mut batch),
                 Queued::Read { conn, session, header, body, identities } => {
                     let asker = Asker { session, identities: &identities, auth: &self.options.rules.auth };
                     let start = batch.bytes.len();
-                    let watch = read::answer(tree, asker, &header, &body, &mut batch.bytes).map(own_watch);
+                    let answered = read::answer(tree, asker, &header, &body, &mut batch.bytes);
+                    batch.too_long += usize::from(answered.too_long);
+                    let watch = answered.watch.map(own_watch);
                     let frame = start..batch.bytes.len();
                     batch.entries.push(Entry::Reply { conn, op: header.op, frame, watch });
                 }

@@ -28,7 +28,7 @@ pub(super) fn connect_frame(session: SessionId, timeout_ms: i32, with_read_only:
     let mut frame = Vec::with_capacity(64);
     let start = begin_frame(&mut frame);
     encode_connect_response(&response, with_read_only, &mut frame);
-    end_frame(&mut frame, start);
+    end_frame(&mut frame, start).expect("it has some 40 bytes");
     frame
 }
 

@@ -1,11 +1,14 @@
 //! The check for empty containers and expired TTL nodes (`ContainerManager`): at intervals, in slices, and no
 //! faster than so many a minute. Each deletion is a transaction of its own, judged again when its turn comes.
+//!
+//! Invariants: one step looks at no more than [`LOOKED_AT_A_STEP`] znodes; a check begins when the one before has
+//! looked at all and deleted what it found.
 
 use super::{Node, Now};
 use crate::{
     auth::Identities,
     processor::Proposal,
-    tree::{NodeRef, Owner, Tree},
+    tree::{Expirable, NodeRef, Owner, Tree},
 };
 use oxkeeper_codec::{ByteStr, SessionId};
 use std::collections::VecDeque;
@@ -21,27 +24,72 @@ pub struct ContainerRules {
     pub never_used_ms: i64,
 }
 
+/// Znodes that one step looks at.
+const LOOKED_AT_A_STEP: usize = 4096;
+/// While so many wait to be deleted, no more are looked for.
+const CANDIDATES: usize = 1000;
+
 #[derive(Debug)]
 pub(super) struct ContainerCheck {
     rules: ContainerRules,
     next_check_ms: i64,
     next_delete_ms: i64,
     candidates: VecDeque<ByteStr>,
+    looking: Looking,
+}
+
+/// How far a check has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Looking {
+    /// It has looked at everything.
+    Done,
+    /// It has looked at this one and those before it.
+    At(Option<Expirable>),
 }
 
 impl ContainerCheck {
     pub(super) const fn new(rules: ContainerRules, now_ms: i64) -> Self {
         let next_check_ms = now_ms + rules.interval_ms;
-        Self { rules, next_check_ms, next_delete_ms: now_ms, candidates: VecDeque::new() }
+        Self {
+            rules,
+            next_check_ms,
+            next_delete_ms: now_ms,
+            candidates: VecDeque::new(),
+            looking: Looking::Done,
+        }
     }
 
     /// When there is something to do, in ms of the elapsed clock.
     pub(super) fn next_ms(&self) -> i64 {
-        if self.candidates.is_empty() {
+        if self.looks_on() {
+            // At once.
+            i64::MIN
+        } else if self.candidates.is_empty() {
             self.next_check_ms
         } else {
             self.next_delete_ms.min(self.next_check_ms)
         }
+    }
+
+    /// Whether there are znodes to look at now.
+    fn looks_on(&self) -> bool {
+        self.looking != Looking::Done && self.candidates.len() < CANDIDATES
+    }
+
+    /// Looks at some znodes.
+    fn look(&mut self, tree: &Tree, wall_ms: i64) {
+        let Looking::At(after) = self.looking else { return };
+        for (looked_at, expirable) in tree.expirable(after).enumerate() {
+            if looked_at == LOOKED_AT_A_STEP || self.candidates.len() >= CANDIDATES {
+                return;
+            }
+            let node = tree.node(expirable.node());
+            if self.is_due(&node, wall_ms) {
+                self.candidates.push_back(ByteStr::from(node.path()));
+            }
+            self.looking = Looking::At(Some(expirable));
+        }
+        self.looking = Looking::Done;
     }
 
     /// Whether a container or TTL node is due (`ContainerManager.getCandidates`).
@@ -65,11 +113,12 @@ impl Node {
         let check = &mut self.containers;
         if now.elapsed_ms >= check.next_check_ms {
             check.next_check_ms = now.elapsed_ms + check.rules.interval_ms;
-            if check.candidates.is_empty() {
-                let due =
-                    tree.expirable().map(|id| tree.node(id)).filter(|node| check.is_due(node, now.wall_ms));
-                check.candidates = due.map(|node| ByteStr::from(node.path())).collect();
+            if check.candidates.is_empty() && check.looking == Looking::Done {
+                check.looking = Looking::At(None);
             }
+        }
+        if check.looks_on() {
+            check.look(tree, now.wall_ms);
         }
         let pause_ms = 60_000 / self.containers.rules.max_per_minute.max(1);
         while now.elapsed_ms >= self.containers.next_delete_ms {

@@ -21,7 +21,7 @@ pub use containers::ContainerRules;
 pub use requests::{Request, RequestBody, is_write};
 
 use crate::{
-    processor::{Processor, Rules},
+    processor::{OverQuota, Processor, Rules},
     session::{ConnId, SessionIds, SessionTracker, TimeoutBounds},
     tree::{Snapshotter, Tree},
 };
@@ -70,8 +70,13 @@ pub enum Event {
         /// When it was last heard of, in ms of the elapsed clock.
         heard_ms: i64,
     },
-    /// Time has passed. Sessions that [`Node::due_sessions`] named, and when they were last heard of (elapsed ms).
-    Tick(Vec<(SessionId, i64)>),
+    /// Time has passed.
+    Tick {
+        /// The sessions that [`Node::due_sessions`] named: no others end.
+        due: Vec<SessionId>,
+        /// When those of them that have a connection were last heard of (elapsed ms).
+        heard: Vec<(SessionId, i64)>,
+    },
     /// The log takes no more: what is queued stays undecided.
     LogFailed,
     /// The log has taken everything that it was given, and takes more.
@@ -120,7 +125,15 @@ pub enum Action {
     Append(LogBatch),
     /// Hand these to their connections now: they depend on nothing that is queued.
     Deliver(Vec<Delivery>),
+    /// Log that these quotas were exceeded. A client can have it done at will.
+    OverQuota(OverQuota),
 }
+
+/// What one tick does about sessions that end, in ephemerals that go: the rest waits for the next one, which is due at
+/// once, and lets others in between.
+const EXPIRY_WORK_A_TICK: usize = 4096;
+/// What a session counts beside its ephemerals: it becomes a transaction.
+const SESSION_WORK: usize = 8;
 
 /// The state machine.
 #[derive(Debug)]
@@ -197,7 +210,7 @@ impl Node {
                     self.sessions.attach(session, None);
                 }
             }
-            Event::Tick(heard) => self.tick(now, tree, heard),
+            Event::Tick { due, heard } => self.tick(now, tree, due, heard),
             Event::LogFailed => self.log_failed(),
             Event::LogRecovered => self.log_failed = false,
         }
@@ -212,18 +225,23 @@ impl Node {
         if !self.appending.is_empty() {
             actions.push(Action::Append(std::mem::take(&mut self.appending)));
         }
+        let over_quota = self.processor.take_over_quota();
+        if !over_quota.exceeded.is_empty() {
+            actions.push(Action::OverQuota(over_quota));
+        }
         actions
     }
 
-    /// Sessions that expire unless they were heard of; say so with the next [`Event::Tick`].
+    /// Sessions that expire unless they were heard of; say so with the next [`Event::Tick`]. Not all at once: while
+    /// some are left, [`Node::next_tick_ms`] has passed.
     pub fn due_sessions(&self, now: Now) -> Vec<SessionId> {
-        if self.log_failed { Vec::new() } else { self.sessions.due(now.elapsed_ms).collect() }
+        if self.log_failed {
+            return Vec::new();
+        }
+        self.sessions.due(now.elapsed_ms).take(EXPIRY_WORK_A_TICK / SESSION_WORK).collect()
     }
 
-    /// How many sessions one tick may end: each becomes a transaction.
-    const EXPIRED_A_TICK: usize = 1000;
-
-    fn tick(&mut self, now: Now, tree: &Tree, heard: Vec<(SessionId, i64)>) {
+    fn tick(&mut self, now: Now, tree: &Tree, due: Vec<SessionId>, heard: Vec<(SessionId, i64)>) {
         self.ticked_ms = now.elapsed_ms;
         for (session, heard_ms) in heard {
             self.sessions.touch(session, heard_ms);
@@ -231,8 +249,16 @@ impl Node {
         if self.log_failed {
             return;
         }
-        for session in self.sessions.expire(now.elapsed_ms, Self::EXPIRED_A_TICK) {
-            self.end_session(now, tree, session, None);
+        let mut work = 0;
+        for session in due {
+            if work >= EXPIRY_WORK_A_TICK {
+                break;
+            }
+            // Whoever became due since was not asked about.
+            if self.sessions.is_due(session, now.elapsed_ms) {
+                self.sessions.set_closing(session);
+                work += SESSION_WORK + self.end_session(now, tree, session, None);
+            }
         }
         self.check_containers(now, tree);
     }

@@ -126,8 +126,14 @@ impl Node {
         }
     }
 
-    /// Queues the end of a session that is closing.
-    pub(super) fn end_session(&mut self, now: Now, tree: &Tree, session: SessionId, answer: Option<Answer>) {
+    /// Queues the end of a session that is closing; returns how many ephemerals go with it.
+    pub(super) fn end_session(
+        &mut self,
+        now: Now,
+        tree: &Tree,
+        session: SessionId,
+        answer: Option<Answer>,
+    ) -> usize {
         let identities = Identities::none();
         let proposal = Proposal {
             zxid: self.proposed.next(),
@@ -137,7 +143,8 @@ impl Node {
             identities: &identities,
             session_is_live: false,
         };
-        let logged = self.processor.close_session(tree, &proposal);
+        let (logged, ephemerals) = self.processor.close_session(tree, &proposal);
         self.propose(logged, answer);
+        ephemerals
     }
 }

@@ -29,7 +29,7 @@ impl Server {
     fn new() -> Self {
         let tree = Tree::new(TreeOptions::default());
         let options = NodeOptions {
-            rules: Rules::default(),
+            rules: Rules { enforce_quota: true, ..Rules::default() },
             tick_ms: 1000,
             timeouts: TimeoutBounds { min_ms: 2000, max_ms: 9000 },
             containers: ContainerRules { interval_ms: 60_000, max_per_minute: 10, never_used_ms: 0 },
@@ -95,7 +95,16 @@ impl Server {
 
     fn commit(&mut self) {
         self.step(Event::Persisted(self.node.last_proposed()));
-        self.node.apply(&mut self.tree, 100);
+        while self.node.can_apply() {
+            self.node.apply(&mut self.tree, 100);
+        }
+    }
+
+    /// Time has passed; the session was heard of then, or not at all.
+    fn tick(&mut self, now: Now, heard_ms: Option<i64>) -> Vec<Action> {
+        let due = self.node.due_sessions(now);
+        let heard = heard_ms.map(|ms| (self.session, ms)).into_iter().collect();
+        self.node.step(now, &self.tree, Event::Tick { due, heard })
     }
 
     /// Xids of what is answered now.
@@ -140,7 +149,7 @@ fn while_the_log_takes_nothing_ticks_are_a_tick_apart() {
     server.step(Event::LogFailed);
     let late = at(100_000);
     assert!(server.node.next_tick_ms() < late.elapsed_ms);
-    server.node.step(late, &server.tree, Event::Tick(Vec::new()));
+    server.tick(late, None);
     assert_eq!(server.node.next_tick_ms(), late.elapsed_ms + 1000);
     assert_eq!(server.node.sessions().len(), 1, "nobody expires meanwhile");
 }
@@ -154,16 +163,154 @@ fn a_container_that_is_another_znode_by_now_is_not_deleted() {
         server.change(&format!("{path}/x"), None);
     }
     // One goes at once; the others wait for their turn, six seconds apart.
-    let heard = vec![(server.session, 60_000)];
-    server.node.step(at(60_000), &server.tree, Event::Tick(heard));
+    server.tick(at(60_000), Some(60_000));
     server.commit();
     assert_eq!(["/1", "/2", "/3"].map(|path| server.tree.get(path).is_some()), [false, true, true]);
     server.change("/2", None);
     server.change("/2", Some(OpCode::CREATE));
-    let heard = vec![(server.session, 66_000)];
-    server.node.step(at(66_000), &server.tree, Event::Tick(heard));
+    server.tick(at(66_000), Some(66_000));
     server.commit();
     assert_eq!(["/1", "/2", "/3"].map(|path| server.tree.get(path).is_some()), [false, true, false]);
+}
+
+#[test]
+fn containers_are_looked_at_in_steps_that_follow_at_once() {
+    let mut server = Server::new();
+    let used = |n: usize| n % 5000 == 4999;
+    for n in 0..10_000 {
+        server.change(&format!("/{n}"), Some(OpCode::CREATE_CONTAINER));
+        if used(n) {
+            server.change(&format!("/{n}/x"), Some(OpCode::CREATE));
+            server.change(&format!("/{n}/x"), None);
+        }
+    }
+    let mut deleted = Vec::new();
+    for ms in [60_000, 60_000, 60_000, 66_000, 72_000] {
+        assert!(server.node.next_tick_ms() <= ms);
+        server.tick(at(ms), Some(ms));
+        server.commit();
+        deleted.push((0..10_000).filter(|n| server.tree.get(&format!("/{n}")).is_none()).count());
+    }
+    // 4,096 in each of the first three; the second candidate is six seconds behind the first.
+    assert_eq!(deleted, [0, 1, 1, 2, 2]);
+    assert!(server.node.next_tick_ms() > 72_000, "until the next check");
+}
+
+#[test]
+fn no_more_candidates_are_looked_for_than_wait_to_be_deleted() {
+    let mut server = Server::new();
+    for n in 0..1500 {
+        server.change(&format!("/{n}"), Some(OpCode::CREATE_CONTAINER));
+        server.change(&format!("/{n}/x"), Some(OpCode::CREATE));
+        server.change(&format!("/{n}/x"), None);
+    }
+    // Ten a minute, whatever else is due.
+    for step in 0..30 {
+        let ms = 60_000 + step * 6000;
+        server.tick(at(ms), Some(ms));
+        server.commit();
+        assert_eq!(server.tree.node_count() - 4, 1499 - usize::try_from(step).unwrap());
+    }
+}
+
+/// The transactions of the ends of sessions that actions have to be appended.
+fn ends(actions: &[Action]) -> usize {
+    let appended =
+        actions.iter().map(|action| if let Action::Append(batch) = action { batch.len() } else { 0 });
+    appended.sum()
+}
+
+#[test]
+fn a_tick_ends_sessions_by_what_they_have_and_goes_on_at_once() {
+    let mut server = Server::new();
+    let acl = Some(server.tree.get("/").unwrap().acl().to_vec());
+    for n in 0..40 {
+        server.connect(ConnId(2 + n));
+        let creates = (0..300).map(|k| {
+            let (path, acl) = (format!("/{n}-{k}").into(), acl.clone());
+            let body = CreateRequest { path, data: None, acl, flags: 1 }.to_vec();
+            let Request::Op { session, header, body, identities, .. } = server.op(1, OpCode::CREATE, body)
+            else {
+                panic!("no request")
+            };
+            Request::Op { conn: ConnId(2 + n), session, header, body, identities }
+        });
+        let creates = creates.collect();
+        server.step(Event::Requests(creates));
+        server.step(Event::Persisted(server.node.last_proposed()));
+        while server.node.can_apply() {
+            server.node.apply(&mut server.tree, 100);
+        }
+    }
+    // All 41 at the same time; the first has no ephemerals.
+    let now = at(100_000);
+    let mut steps = Vec::new();
+    while server.node.next_tick_ms() <= now.elapsed_ms && steps.len() < 100 {
+        steps.push(ends(&server.tick(now, None)));
+    }
+    assert_eq!(steps, [15, 14, 12], "4,096 ephemerals a step");
+    server.commit();
+    assert_eq!(server.tree.ephemeral_count(), 0);
+    assert_eq!(server.node.sessions().len(), 0);
+}
+
+#[test]
+fn who_was_not_asked_about_does_not_expire() {
+    // A session that became due between the question and the tick was ended unheard.
+    let mut server = Server::new();
+    let due = server.node.due_sessions(at(4999));
+    assert!(due.is_empty());
+    let late = at(5000);
+    assert_eq!(server.node.due_sessions(late), [server.session]);
+    let actions = server.node.step(late, &server.tree, Event::Tick { due, heard: Vec::new() });
+    assert_eq!(ends(&actions), 0);
+    assert_eq!(ends(&server.tick(late, None)), 1);
+}
+
+#[test]
+fn soft_quotas_let_pass_and_are_told_and_hard_ones_refuse() {
+    let mut server = Server::new();
+    let acl = Some(server.tree.get("/").unwrap().acl().to_vec());
+    let create = |server: &Server, path: &str, data: &'static [u8]| {
+        let data = Some(Bytes::from_static(data));
+        let request = CreateRequest { path: path.into(), data, acl: acl.clone(), flags: 0 };
+        server.op(1, OpCode::CREATE, request.to_vec())
+    };
+    for (path, limits) in [("/s", &b"count=1,bytes=-1"[..]), ("/h", b"count=-1,bytes=-1=;byteHardLimit=1")] {
+        let quota = format!("/zookeeper/quota{path}");
+        for (path, data) in [
+            (path, &b""[..]),
+            (&quota, b""),
+            (&format!("{quota}/zookeeper_limits"), limits),
+            (&format!("{quota}/zookeeper_stats"), b""),
+        ] {
+            server.step(Event::Requests(vec![create(&server, path, data)]));
+            server.commit();
+        }
+    }
+    let told = |actions: &[Action]| match actions {
+        [Action::Append(_), Action::OverQuota(over)] => over
+            .exceeded
+            .iter()
+            .map(ToString::to_string)
+            .chain((over.more > 0).then(|| over.more.to_string()))
+            .collect(),
+        [Action::Append(_)] => Vec::new(),
+        _ => panic!("{actions:?}"),
+    };
+    let requests =
+        vec![create(&server, "/s/a", b""), create(&server, "/h/a", b""), create(&server, "/h/b", b"xx")];
+    let actions = server.step(Event::Requests(requests));
+    assert_eq!(
+        told(&actions),
+        ["/s [current count=2, softCountLimit=1]", "/h [current bytes=2, hardByteLimit=1]"]
+    );
+    server.commit();
+    assert_eq!(["/s/a", "/h/a", "/h/b"].map(|path| server.tree.get(path).is_some()), [true, true, false]);
+    let requests = (0..100).map(|n| create(&server, &format!("/s/{n}"), b"")).collect();
+    let actions = server.step(Event::Requests(requests));
+    assert_eq!(told(&actions).last().map(String::as_str), Some("84"), "what is kept is bounded");
+    assert!(told(&server.step(Event::Requests(vec![server.set(1)]))).is_empty());
 }
 
 #[test]

@@ -93,7 +93,7 @@ impl Preparation<'_> {
     fn create_node(&mut self, new: &New<'_>) -> Outcome {
         self.check_session()?;
         let parent_text = path::parent_of(new.path)?;
-        let acl = crate::auth::fixup_acl(&self.rules.auth, new.acl.as_deref(), self.proposal.identities)?;
+        let acl = self.fixup_acl(new.acl.as_deref())?;
         let parent = parent_path(new.path, parent_text);
         let mut parent_record = self.existing(&parent)?;
         self.check_acl(&parent_record, Perms::CREATE)?;

@@ -5,6 +5,7 @@
 //! fails leaves no trace in what is pending; nothing is looked at but the tree, what is pending, and the request.
 
 mod create;
+mod limits;
 mod path;
 mod pending;
 pub mod read;
@@ -19,16 +20,16 @@ use crate::{
 };
 use bytes::Bytes;
 use oxkeeper_codec::{
-    ByteStr, Code, Decode, ErrorKind, OpCode, Reader, SessionId, Zxid,
+    ByteStr, Code, Decode, Encode, ErrorKind, OpCode, Reader, SessionId, Zxid,
     file::DIGEST_VERSION,
-    records::{CloseSessionTxn, CreateSessionTxn, DeleteTxn, TxnDigest, TxnHeader},
+    records::{Acl, CloseSessionTxn, CreateSessionTxn, DeleteTxn, TxnDigest, TxnHeader},
     request::{WriteOp, decode_multi},
     txn::{LoggedTxn, Txn},
 };
 use pending::{Pending, Record, Savepoint};
 
 /// The rules that are settings.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {
     /// Authentication and ACL checks.
     pub auth: AuthConfig,
@@ -40,6 +41,21 @@ pub struct Rules {
     pub reconfig_enabled: bool,
     /// `closeSessionTxn.enabled`: whether closing lists the ephemerals that go.
     pub list_closed_ephemerals: bool,
+    /// `jute.maxbuffer`: what a packet can be, and so what official servers read.
+    pub max_packet_bytes: usize,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            auth: AuthConfig::default(),
+            extended_types: false,
+            enforce_quota: false,
+            reconfig_enabled: false,
+            list_closed_ephemerals: false,
+            max_packet_bytes: 0xfffff,
+        }
+    }
 }
 
 /// Who asks, and which transaction it will be.
@@ -69,11 +85,36 @@ pub enum Refusal {
 /// The outcome of one operation: its transaction, or why not.
 type Outcome = Result<Txn, Code>;
 
+/// Quotas that writes have exceeded since somebody asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OverQuota {
+    /// The first of them.
+    pub exceeded: Vec<quota::Exceeded>,
+    /// How many came after those.
+    pub more: u64,
+}
+
+impl OverQuota {
+    /// A multi alone can have thousands: so many are kept.
+    const KEPT: usize = 16;
+
+    fn add(&mut self, exceeded: Vec<quota::Exceeded>) {
+        for exceeded in exceeded {
+            if self.exceeded.len() < Self::KEPT {
+                self.exceeded.push(exceeded);
+            } else {
+                self.more += 1;
+            }
+        }
+    }
+}
+
 /// Judges requests.
 #[derive(Debug)]
 pub struct Processor {
     rules: Rules,
     pending: Pending,
+    over_quota: OverQuota,
 }
 
 /// One request on its way to a transaction.
@@ -83,12 +124,15 @@ struct Preparation<'a> {
     tree: &'a Tree,
     proposal: &'a Proposal<'a>,
     undo: Savepoint,
+    /// Bytes that its ACLs may still come to.
+    acl_room: usize,
+    over_quota: &'a mut OverQuota,
 }
 
 impl Processor {
     /// Judges by these rules; nothing is pending on `tree`.
     pub fn new(rules: Rules, tree: &Tree) -> Self {
-        Self { rules, pending: Pending::new(tree) }
+        Self { rules, pending: Pending::new(tree), over_quota: OverQuota::default() }
     }
 
     /// The rules.
@@ -108,6 +152,9 @@ impl Processor {
         body: &Bytes,
         proposal: &Proposal<'_>,
     ) -> Result<LoggedTxn, Refusal> {
+        if body.len() > limits::MAX_BODY_BYTES {
+            return Err(Refusal::Undecodable);
+        }
         // The official server decodes nulls, and falls over each where it looks at it.
         let mut reader = Reader::shared(body).taking_nulls();
         if op == OpCode::MULTI {
@@ -136,15 +183,22 @@ impl Processor {
         self.log(proposal, Ok(Txn::CreateSession(CreateSessionTxn { time_out: timeout_ms })))
     }
 
-    /// Prepares the end of a session: its ephemerals go with it, those of pending transactions too.
-    pub fn close_session(&mut self, tree: &Tree, proposal: &Proposal<'_>) -> LoggedTxn {
+    /// Prepares the end of a session: its ephemerals go with it, those of pending transactions too. A list that would
+    /// keep an official server from reading the log is left out; without it, all that the session has by then goes.
+    ///
+    /// Returns how many ephemerals go, too.
+    pub fn close_session(&mut self, tree: &Tree, proposal: &Proposal<'_>) -> (LoggedTxn, usize) {
         let paths = self.pending.ephemerals_of(tree, proposal.session);
         let mut preparation = self.preparation(tree, proposal, false);
         for path in &paths {
             preparation.remove(path);
         }
-        let listed = self.rules.list_closed_ephemerals.then_some(CloseSessionTxn { paths_to_delete: paths });
-        self.log(proposal, Ok(Txn::CloseSession(listed)))
+        let count = paths.len();
+        let list = CloseSessionTxn { paths_to_delete: paths };
+        let can_list =
+            self.rules.list_closed_ephemerals && list.encoded_len() <= limits::close_list_bytes(&self.rules);
+        let listed = can_list.then_some(list);
+        (self.log(proposal, Ok(Txn::CloseSession(listed))), count)
     }
 
     /// Prepares the deletion of an empty container or an expired TTL node; everything is judged again.
@@ -152,6 +206,11 @@ impl Processor {
         let mut preparation = self.preparation(tree, proposal, false);
         let outcome = preparation.delete_container(path);
         self.log(proposal, outcome)
+    }
+
+    /// The quotas that were exceeded since this was asked last.
+    pub fn take_over_quota(&mut self) -> OverQuota {
+        std::mem::take(&mut self.over_quota)
     }
 
     /// Whether a transaction that is not applied yet changes the znode or its children.
@@ -178,7 +237,9 @@ impl Processor {
         can_fail_late: bool,
     ) -> Preparation<'a> {
         let undo = self.pending.savepoint(can_fail_late);
-        Preparation { rules: &self.rules, pending: &mut self.pending, tree, proposal, undo }
+        let acl_room = limits::acl_bytes(&self.rules);
+        let Self { rules, pending, over_quota } = self;
+        Preparation { rules, pending, tree, proposal, undo, acl_room, over_quota }
     }
 
     fn log(&self, proposal: &Proposal<'_>, outcome: Outcome) -> LoggedTxn {
@@ -265,6 +326,11 @@ impl Preparation<'_> {
         Ok(Txn::Multi(txns))
     }
 
+    /// What is stored of an ACL that was sent.
+    fn fixup_acl(&mut self, sent: Option<&[Acl]>) -> Result<Vec<Acl>, Code> {
+        crate::auth::fixup_acl(&self.rules.auth, sent, self.proposal.identities, &mut self.acl_room)
+    }
+
     const fn check_session(&self) -> Result<(), Code> {
         if self.proposal.session_is_live { Ok(()) } else { Err(Code::SESSION_EXPIRED) }
     }
@@ -293,8 +359,9 @@ impl Preparation<'_> {
         if self.tree.options().digest { crate::tree::crc_of_content(path, data) } else { None }
     }
 
-    /// Hard quotas, by what is applied; those of pending changes are not foreseen, as in the official server.
-    fn check_quota(&self, path: &str, count: i64, new_len: usize, old_len: usize) -> Result<(), Code> {
+    /// Quotas, by what is applied; those of pending changes are not foreseen, as in the official server. Only hard ones
+    /// refuse; what is exceeded is kept to be told.
+    fn check_quota(&mut self, path: &str, count: i64, new_len: usize, old_len: usize) -> Result<(), Code> {
         if !self.rules.enforce_quota {
             return Ok(());
         }
@@ -310,10 +377,10 @@ impl Preparation<'_> {
             return Ok(());
         }
         let Some(stats) = figures(quota::stats_path(subtree)).transpose()? else { return Ok(()) };
-        match quota::check(&limits, &stats, count, bytes) {
-            Some(exceeded) if exceeded.hard => Err(Code::QUOTA_EXCEEDED),
-            Some(_) | None => Ok(()),
-        }
+        let exceeded = quota::check(subtree, &limits, &stats, count, bytes);
+        let refuses = exceeded.iter().any(|exceeded| exceeded.hard);
+        self.over_quota.add(exceeded);
+        if refuses { Err(Code::QUOTA_EXCEEDED) } else { Ok(()) }
     }
 
     /// A znode and its parent's part of its removal.

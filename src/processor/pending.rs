@@ -2,13 +2,14 @@
 //! (`ZooKeeperServer.outstandingChanges`).
 //!
 //! Invariants: a path is here exactly as long as a proposed transaction that changed it is not applied; the digest
-//! is the one that the tree will have once all of them are.
+//! is the one that the tree will have once all of them are; a session's pending ephemerals are listed under it, and
+//! nothing else is.
 
-use crate::tree::{self, AclRef, Owner, Tree};
+use crate::tree::{self, AclRef, Owner, OwnerRules, Tree};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use oxkeeper_codec::{ByteStr, SessionId, Zxid, records::StatPersisted};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 /// A znode as it will be.
 #[derive(Debug, Clone)]
@@ -38,6 +39,8 @@ impl Record {
 struct Entry {
     /// The last transaction that changed it.
     zxid: Zxid,
+    /// Where that transaction changed it first, among all changes.
+    place: u64,
     /// `None`: it will be gone.
     record: Option<Record>,
 }
@@ -48,6 +51,11 @@ pub(super) struct Pending {
     by_path: HashMap<ByteStr, Entry, FixedState>,
     /// Each change, in zxid order.
     order: VecDeque<(Zxid, ByteStr)>,
+    /// Ephemerals that will be there, by session and place: what a session's end needs costs what the session has.
+    ephemerals: BTreeMap<SessionId, BTreeMap<u64, ByteStr>>,
+    /// The place of the next change.
+    next_place: u64,
+    owners: OwnerRules,
     digest: u64,
     keeps_digest: bool,
 }
@@ -70,8 +78,16 @@ fn key(path: &ByteStr) -> ByteStr {
 
 impl Pending {
     pub(super) fn new(tree: &Tree) -> Self {
-        let by_path = HashMap::with_hasher(FixedState::with_seed(tree.options().hash_seed));
-        Self { by_path, order: VecDeque::new(), digest: tree.digest(), keeps_digest: tree.options().digest }
+        let options = tree.options();
+        Self {
+            by_path: HashMap::with_hasher(FixedState::with_seed(options.hash_seed)),
+            order: VecDeque::new(),
+            ephemerals: BTreeMap::new(),
+            next_place: 0,
+            owners: options.owners,
+            digest: tree.digest(),
+            keeps_digest: options.digest,
+        }
     }
 
     /// The digest of the tree once everything is applied.
@@ -127,7 +143,11 @@ impl Pending {
             self.digest = self.digest.wrapping_sub(old_digest).wrapping_add(new);
         }
         let path = key(path);
-        let replaced = self.by_path.insert(path.clone(), Entry { zxid, record });
+        // Only a multi changes an ephemeral twice.
+        let before = if undo.kept { self.by_path.get(&path) } else { None };
+        let place = before.filter(|entry| entry.zxid == zxid).map_or(self.next_place, |entry| entry.place);
+        self.next_place += 1;
+        let replaced = self.set(&path, Some(Entry { zxid, place, record }));
         if undo.kept {
             undo.replaced.push((path.clone(), replaced));
         }
@@ -143,10 +163,7 @@ impl Pending {
     pub(super) fn roll_back(&mut self, undo: Savepoint) {
         assert!(undo.kept || self.order.len() == undo.order_len, "nothing to take back, or all of it kept");
         for (path, replaced) in undo.replaced.into_iter().rev() {
-            match replaced {
-                Some(entry) => self.by_path.insert(path, entry),
-                None => self.by_path.remove(&path),
-            };
+            self.set(&path, replaced);
         }
         self.order.truncate(undo.order_len);
         self.digest = undo.digest;
@@ -159,28 +176,72 @@ impl Pending {
         {
             let (at, path) = self.order.pop_front().expect("there is a front");
             if self.by_path.get(&path).is_some_and(|entry| entry.zxid == at) {
-                self.by_path.remove(&path);
+                self.set(&path, None);
             }
         }
     }
 
-    /// A session's ephemerals once everything is applied, in a fixed order.
+    /// Puts an entry in the place of what is there, which it returns; keeps the lists of ephemerals.
+    fn set(&mut self, path: &ByteStr, entry: Option<Entry>) -> Option<Entry> {
+        let listed = entry.as_ref().and_then(|entry| self.listed_under(entry));
+        let replaced = match entry {
+            Some(entry) => self.by_path.insert(path.clone(), entry),
+            None => self.by_path.remove(path),
+        };
+        if let Some((session, place)) = replaced.as_ref().and_then(|entry| self.listed_under(entry))
+            && let Some(paths) = self.ephemerals.get_mut(&session)
+        {
+            paths.remove(&place);
+            if paths.is_empty() {
+                self.ephemerals.remove(&session);
+            }
+        }
+        if let Some((session, place)) = listed {
+            self.ephemerals.entry(session).or_default().insert(place, path.clone());
+        }
+        replaced
+    }
+
+    /// The session and the place that an ephemeral is listed under.
+    fn listed_under(&self, entry: &Entry) -> Option<(SessionId, u64)> {
+        match self.owners.read(entry.record.as_ref()?.stat.ephemeral_owner) {
+            Owner::Session(session) => Some((session, entry.place)),
+            Owner::Nobody | Owner::Container | Owner::Ttl(_) => None,
+        }
+    }
+
+    /// A session's ephemerals once everything is applied, in a fixed order: those of the tree that nothing is pending
+    /// about, then the others as they were changed. (The official order is that of a hash set.)
     pub(super) fn ephemerals_of(&self, tree: &Tree, session: SessionId) -> Vec<ByteStr> {
         let mut paths: Vec<ByteStr> = tree.ephemerals_of(session).map(ByteStr::from).collect();
         if self.by_path.is_empty() {
             return paths;
         }
         paths.retain(|path| !self.by_path.contains_key(path));
-        for (zxid, path) in &self.order {
-            let Some(Entry { zxid: last, record: Some(record) }) = self.by_path.get(path) else { continue };
-            if last == zxid && record.stat.ephemeral_owner == session.0 && !paths.contains(path) {
-                paths.push(path.clone());
-            }
-        }
+        paths.extend(self.ephemerals.get(&session).into_iter().flat_map(BTreeMap::values).cloned());
         paths
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.order.is_empty()
+    }
+
+    /// The lists of ephemerals are what a walk through everything that is pending finds, in its order.
+    #[cfg(test)]
+    pub(super) fn check(&self) {
+        let mut expected: BTreeMap<SessionId, Vec<ByteStr>> = BTreeMap::new();
+        for (zxid, path) in &self.order {
+            let Some(Entry { zxid: last, record: Some(record), .. }) = self.by_path.get(path) else {
+                continue;
+            };
+            let Owner::Session(session) = self.owners.read(record.stat.ephemeral_owner) else { continue };
+            let paths = expected.entry(session).or_default();
+            if last == zxid && !paths.contains(path) {
+                paths.push(path.clone());
+            }
+        }
+        expected.retain(|_, paths| !paths.is_empty());
+        let listed = self.ephemerals.iter().map(|(id, paths)| (*id, paths.values().cloned().collect()));
+        assert_eq!(listed.collect::<BTreeMap<_, Vec<_>>>(), expected);
     }
 }

@@ -8,13 +8,13 @@ use crate::{
 };
 use oxkeeper_codec::{
     ByteStr, Code, Decode, Encode, OpCode, Perms, Reader, SessionId, Zxid,
-    frame::{begin_frame, end_frame},
+    frame::{PREFIX_LEN, TooLong, begin_frame, end_frame},
     is_null,
     records::{
         Acl, ExistsRequest, GetAclRequest, GetAllChildrenNumberRequest, GetChildrenRequest, GetDataRequest,
-        GetEphemeralsRequest, ReplyHeader, RequestHeader, SyncRequest,
+        GetEphemeralsRequest, MultiHeader, ReplyHeader, RequestHeader, SyncRequest,
     },
-    request::{OpResult, ReadOp, decode_multi, decode_multi_read, encode_results},
+    request::{OpResult, ReadOp, decode_multi, decode_multi_read, encode_result, encode_results},
 };
 use std::borrow::Cow;
 
@@ -56,6 +56,13 @@ pub const fn is_read(op: OpCode) -> bool {
     )
 }
 
+/// The longest reply to a multi-read, in bytes: each of its reads may ask for the largest znode there is. (The official
+/// server runs out of memory, and clients take 1 MiB unless they are told otherwise.)
+pub const MULTI_READ_MAX_BYTES: usize = 64 << 20;
+
+/// The error for a reply that cannot be sent, and that has no body therefore.
+const TOO_LONG: Code = Code::MARSHALLING_ERROR;
+
 /// Appends a reply: the frame around the header and what `body` appends.
 pub fn reply(out: &mut Vec<u8>, xid: i32, zxid: Zxid, err: Code, body: impl FnOnce(&mut Vec<u8>)) {
     let start = begin_frame(out);
@@ -63,10 +70,31 @@ pub fn reply(out: &mut Vec<u8>, xid: i32, zxid: Zxid, err: Code, body: impl FnOn
     if err == Code::OK {
         body(out);
     }
-    end_frame(out, start);
+    if end_frame(out, start) == Err(TooLong) {
+        refuse_long(out, start, ReplyHeader { xid, zxid, err: TOO_LONG });
+    }
 }
 
-/// Answers a read: appends the reply to `out`, and returns the watch that it leaves.
+/// Puts a reply without a body in the place of one that is too long.
+fn refuse_long(out: &mut Vec<u8>, start: usize, header: ReplyHeader) {
+    out.truncate(start);
+    begin_frame(out);
+    header.encode(out);
+    // The buffer is to have no room for the next of its kind.
+    out.shrink_to_fit();
+    end_frame(out, start).expect("a header has 16 bytes");
+}
+
+/// What an answer leaves behind, besides the reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered<'a> {
+    /// The watch that is to be set together with the reply.
+    pub watch: Option<ReadWatch<'a>>,
+    /// The reply would have been too long, and says so instead.
+    pub too_long: bool,
+}
+
+/// Answers a read: appends the reply to `out`.
 ///
 /// `body` is what follows the request's header. Bytes behind the record are ignored.
 pub fn answer<'a>(
@@ -75,25 +103,28 @@ pub fn answer<'a>(
     header: &RequestHeader,
     body: &'a [u8],
     out: &mut Vec<u8>,
-) -> Option<ReadWatch<'a>> {
+) -> Answered<'a> {
     let zxid = tree.last_zxid();
     let start = begin_frame(out);
     let xid = if header.op == OpCode::PING { oxkeeper_codec::codes::XID_PING } else { header.xid };
     ReplyHeader { xid, zxid, err: Code::OK }.encode(out);
     let body_start = out.len();
-    let mut reading = Reading { tree, asker, out, watch: None, stopped: false };
+    let mut reading = Reading { tree, asker, out, watch: None, stopped: false, too_long: false };
     let result = reading.dispatch(header.op, Reader::new(body));
-    let Reading { watch, stopped, .. } = reading;
+    let Reading { mut watch, stopped, mut too_long, .. } = reading;
     if let Err(err) = result {
         // The one error with a body: the results so far.
         let results = if stopped { out.split_off(body_start) } else { Vec::new() };
-        out.truncate(start + 4);
+        out.truncate(start + PREFIX_LEN);
         ReplyHeader { xid, zxid, err }.encode(out);
         out.extend_from_slice(&results);
     }
-    debug_assert!(out.len() >= body_start);
-    end_frame(out, start);
-    watch
+    too_long |= end_frame(out, start) == Err(TooLong);
+    if too_long {
+        refuse_long(out, start, ReplyHeader { xid, zxid, err: TOO_LONG });
+        watch = None;
+    }
+    Answered { watch, too_long }
 }
 
 struct Reading<'t, 'a> {
@@ -103,6 +134,8 @@ struct Reading<'t, 'a> {
     watch: Option<ReadWatch<'a>>,
     /// A multi-read came to what it cannot do: a write, or a null path.
     stopped: bool,
+    /// A multi-read asked for more than [`MULTI_READ_MAX_BYTES`].
+    too_long: bool,
 }
 
 /// A request's record, or the error for one that does not decode.
@@ -230,25 +263,43 @@ impl<'t, 'a> Reading<'t, 'a> {
             Err(_) if as_writes.is_ok() => Vec::new(),
             Err(_) => return Err(Code::MARSHALLING_ERROR),
         };
-        self.stopped = as_writes.is_ok_and(|ops| !ops.is_empty()) || ops.iter().any(|op| is_null(op.path()));
-        for op in ops.iter().take_while(|op| !is_null(op.path())) {
-            let result = match op {
-                ReadOp::GetData(request) => self.readable(&request.path).map(|node| {
-                    OpResult::GetData(node.data().map(bytes::Bytes::copy_from_slice), node.stat())
-                }),
-                ReadOp::GetChildren(request) => {
-                    let name = |node: NodeRef<'_>| {
-                        ByteStr::from_bytes_lossy(bytes::Bytes::copy_from_slice(node.name()))
-                    };
-                    self.readable(&request.path)
-                        .map(|node| OpResult::GetChildren(node.children().map(name).collect()))
-                }
-            };
-            let result = result.unwrap_or_else(OpResult::Error);
-            oxkeeper_codec::request::encode_result(&result, self.out);
+        let nulls_from = ops.iter().position(|op| is_null(op.path()));
+        self.stopped = nulls_from.is_some() || as_writes.is_ok_and(|ops| !ops.is_empty());
+        let ops = &ops[..nulls_from.unwrap_or(ops.len())];
+        let found: Vec<Result<NodeRef<'t>, Code>> = ops.iter().map(|op| self.readable(op.path())).collect();
+        // Judged before anything is copied.
+        let least = ops.iter().zip(&found).map(|(op, node)| match (op, node) {
+            (ReadOp::GetData(_), Ok(node)) => node.data().map_or(0, <[u8]>::len),
+            (ReadOp::GetChildren(_), Ok(node)) => node.num_children().saturating_mul(4),
+            (_, Err(_)) => 0,
+        });
+        let least = least.fold(0, usize::saturating_add);
+        let start = self.out.len();
+        for (op, node) in ops.iter().zip(found) {
+            self.too_long = least.max(self.out.len() - start) > MULTI_READ_MAX_BYTES;
+            if self.too_long {
+                return Ok(());
+            }
+            self.multi_read_result(op, node);
         }
         encode_results(&[], self.out);
         if self.stopped { Err(Code::MARSHALLING_ERROR) } else { Ok(()) }
+    }
+
+    fn multi_read_result(&mut self, op: &ReadOp<'a>, node: Result<NodeRef<'t>, Code>) {
+        let header = |op| MultiHeader { op, done: false, err: 0 };
+        match (op, node) {
+            (ReadOp::GetData(_), Ok(node)) => {
+                header(OpCode::GET_DATA).encode(self.out);
+                node.data().encode(self.out);
+                node.stat().encode(self.out);
+            }
+            (ReadOp::GetChildren(_), Ok(node)) => {
+                header(OpCode::GET_CHILDREN).encode(self.out);
+                encode_names(&node, self.out);
+            }
+            (_, Err(code)) => encode_result(&OpResult::Error(code), self.out),
+        }
     }
 }
 
@@ -287,3 +338,6 @@ pub fn encode_names(node: &NodeRef<'_>, out: &mut Vec<u8>) {
         Some(child.name()).encode(out);
     }
 }
+
+#[cfg(test)]
+mod tests;

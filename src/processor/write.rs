@@ -59,7 +59,7 @@ impl Preparation<'_> {
     pub(super) fn set_acl(&mut self, request: &SetAclRequest) -> Outcome {
         self.check_session()?;
         path::validate(&request.path)?;
-        let acl = crate::auth::fixup_acl(&self.rules.auth, request.acl.as_deref(), self.proposal.identities)?;
+        let acl = self.fixup_acl(request.acl.as_deref())?;
         let mut record = self.existing(&request.path)?;
         self.check_acl(&record, Perms::ADMIN)?;
         let version = next_version(record.stat.aversion, request.version)?;

@@ -300,7 +300,13 @@ fn answer_read(
             count_list(worker, lists.misses == misses);
             watch
         }
-        None => read::answer(tree, asker, header, payload, output),
+        None => {
+            let answered = read::answer(tree, asker, header, payload, output);
+            if answered.too_long {
+                worker.hub.stats.warnings.reply_too_long(now_ms);
+            }
+            answered.watch
+        }
     };
     let slot = super::conn::slot_of(id);
     match watch {

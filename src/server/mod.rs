@@ -34,6 +34,7 @@ mod token;
 mod token_tests;
 mod turn;
 mod waiting_room;
+mod warnings;
 mod words;
 mod worker;
 

@@ -222,6 +222,9 @@ impl Sequencer {
                     }
                 }
                 Action::Deliver(deliveries) => self.deliver(deliveries),
+                Action::OverQuota(over) => {
+                    self.hub.stats.warnings.over_quota(self.hub.clock.elapsed_ms(), &over);
+                }
             }
         }
     }
@@ -233,7 +236,7 @@ impl Sequencer {
         }
         let due = self.node.due_sessions(now);
         let heard = self.last_heard(&due);
-        self.step(Event::Tick(heard));
+        self.step(Event::Tick { due: due.clone(), heard });
         let expired = due.iter().filter(|session| !self.node.sessions().is_live(**session)).count();
         let expired = u64::try_from(expired).unwrap_or(0);
         self.hub.stats.sequencer.count(Count::SessionsExpired).add(expired);
@@ -289,6 +292,9 @@ impl Sequencer {
         self.applied += batch.txns;
         self.hub.digests.extend(&batch.digests);
         self.count(&batch);
+        if batch.too_long > 0 {
+            self.hub.stats.warnings.reply_too_long(self.hub.clock.elapsed_ms());
+        }
         for zxid in &batch.digest_mismatches {
             self.hub.stats.sequencer.count(Count::DigestMismatches).add(1);
             tracing::error!(%zxid, "the tree's digest is not the one that was foreseen: the data of this server may differ from that of others");

@@ -322,6 +322,7 @@ fn node_options(config: &Config, auth: &AuthConfig) -> NodeOptions {
             enforce_quota: config.tree.enforce_quota,
             reconfig_enabled: config.tree.reconfig_enabled,
             list_closed_ephemerals: config.tree.close_session_txn_enabled,
+            max_packet_bytes: usize::try_from(config.limits.max_packet_bytes).unwrap_or(usize::MAX),
         },
         tick_ms: ms(config.session.tick_time_ms),
         timeouts: TimeoutBounds {

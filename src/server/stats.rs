@@ -1,6 +1,9 @@
 //! Figures of the server and its workers, for the shell's own decisions and for monitoring.
 
-use super::metrics::{Count, Counter, Detailed, Figures, Namespaces, Sheet, Summary};
+use super::{
+    metrics::{Count, Counter, Detailed, Figures, Namespaces, Sheet, Summary},
+    warnings::Warnings,
+};
 use oxkeeper_codec::frame::PREFIX_LEN;
 use parking_lot::Mutex;
 
@@ -112,4 +115,6 @@ pub(super) struct ServerStats {
     pub(super) snapshots: Sheet,
     /// Bytes written, by namespace; the sequencer's, once a batch.
     pub(super) writes: Mutex<Namespaces>,
+    /// What keeps clients from flooding the log.
+    pub(super) warnings: Warnings,
 }

@@ -97,18 +97,14 @@ impl SessionTracker {
     }
 
     /// Sessions whose deadline has passed as far as is known; ask when they were last heard of, then
-    /// [`SessionTracker::touch`] and [`SessionTracker::expire`].
+    /// [`SessionTracker::touch`], and end those that are due still ([`SessionTracker::is_due`]).
     pub fn due(&self, now_ms: i64) -> impl Iterator<Item = SessionId> {
         self.buckets.range(..=now_ms).flat_map(|(_, bucket)| bucket).copied()
     }
 
-    /// Sessions that are over, at most `limit`: they are closing from now on.
-    pub fn expire(&mut self, now_ms: i64, limit: usize) -> Vec<SessionId> {
-        let over: Vec<SessionId> = self.due(now_ms).take(limit).collect();
-        for &id in &over {
-            self.set_closing(id);
-        }
-        over
+    /// Whether a session's deadline has passed and it is not closing yet.
+    pub fn is_due(&self, id: SessionId, now_ms: i64) -> bool {
+        self.sessions.get(&id).is_some_and(|session| !session.closing && session.deadline_ms <= now_ms)
     }
 
     /// When the next bucket is due, in ms.
@@ -213,9 +209,12 @@ mod tests {
             tracker.track(A, 4000, now);
             let deadline = tracker.next_deadline_ms().expect("tracked");
             assert!(deadline > now + 4000 && deadline <= now + 5000, "{now}: {deadline}");
-            assert!(tracker.expire(deadline - 1, 9).is_empty());
-            assert_eq!(tracker.expire(deadline, 9), [A]);
+            assert_eq!((tracker.due(deadline - 1).count(), tracker.is_due(A, deadline - 1)), (0, false));
+            assert_eq!(tracker.due(deadline).collect::<Vec<_>>(), [A]);
+            assert!(tracker.is_due(A, deadline));
+            tracker.set_closing(A);
             assert!(!tracker.is_live(A));
+            assert!(!tracker.is_due(A, deadline));
         }
     }
 

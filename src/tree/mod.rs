@@ -80,6 +80,24 @@ pub struct Tree {
     data_size: i64,
 }
 
+/// A znode that may have to go by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expirable {
+    /// A container.
+    Container(NodeId),
+    /// One with a time to live.
+    Ttl(NodeId),
+}
+
+impl Expirable {
+    /// The znode.
+    pub const fn node(self) -> NodeId {
+        match self {
+            Self::Container(id) | Self::Ttl(id) => id,
+        }
+    }
+}
+
 /// A znode, for reading.
 #[derive(Debug, Clone, Copy)]
 pub struct NodeRef<'t> {
@@ -185,9 +203,18 @@ impl Tree {
         self.ephemerals.range((after, Bound::Unbounded)).map(|(&session, _)| session)
     }
 
-    /// Containers and TTL nodes, which the container check looks at.
-    pub fn expirable(&self) -> impl Iterator<Item = NodeId> {
-        self.containers.iter().chain(&self.ttls).copied()
+    /// Containers and TTL nodes, which the container check looks at, in order, from the one after `after` on.
+    pub fn expirable(&self, after: Option<Expirable>) -> impl Iterator<Item = Expirable> {
+        let from = |kind: fn(NodeId) -> Expirable| match after {
+            Some(after) if kind(after.node()) == after => Bound::Excluded(after.node()),
+            // Past all of the first kind, or before all of the second.
+            Some(Expirable::Ttl(_)) => Bound::Excluded(NodeId::MAX),
+            Some(Expirable::Container(_)) | None => Bound::Unbounded,
+        };
+        let range = |kind| (from(kind), Bound::Unbounded);
+        let containers =
+            self.containers.range(range(Expirable::Container)).copied().map(Expirable::Container);
+        containers.chain(self.ttls.range(range(Expirable::Ttl)).copied().map(Expirable::Ttl))
     }
 
     /// Number of access control lists in use.

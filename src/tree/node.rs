@@ -16,6 +16,8 @@ pub struct NodeId(pub(super) u32);
 impl NodeId {
     /// The root.
     pub const ROOT: Self = Self(0);
+    /// No znode has an id beyond this.
+    pub(super) const MAX: Self = Self(u32::MAX);
 
     pub(super) const fn index(self) -> usize {
         self.0 as usize

@@ -1,7 +1,10 @@
 //! Quotas: for a subtree /p the pair of znodes `/zookeeper/quota/p/zookeeper_limits` and `…/zookeeper_stats`
 //! (`Quotas`, `StatsTrack`). The limits are written by clients, the figures by every server on its own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 /// Where quotas live.
 pub const QUOTA_ROOT: &str = "/zookeeper/quota";
@@ -136,19 +139,41 @@ impl QuotaSet {
     }
 }
 
-/// A quota that a change would exceed.
+/// A quota that a change exceeds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exceeded {
     /// The subtree.
     pub subtree: String,
     /// Whether the limit is one that refuses.
     pub hard: bool,
-    /// `count` or `bytes`.
-    pub what: &'static str,
+    /// What is counted.
+    pub what: Counted,
     /// The figure after the change.
     pub total: i64,
     /// The limit.
     pub limit: i64,
+}
+
+/// What a quota counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counted {
+    /// Znodes.
+    Count,
+    /// Bytes of data.
+    Bytes,
+}
+
+/// In the words of the official server.
+impl fmt::Display for Exceeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { subtree, hard, what, total, limit } = self;
+        let kind = if *hard { "hard" } else { "soft" };
+        let (name, limit_name) = match what {
+            Counted::Count => (COUNT, "CountLimit"),
+            Counted::Bytes => (BYTES, "ByteLimit"),
+        };
+        write!(f, "{subtree} [current {name}={total}, {kind}{limit_name}={limit}]")
+    }
 }
 
 /// Whether limits have a say in a change at all: otherwise the figures are not looked at.
@@ -157,25 +182,28 @@ pub fn concerns(limits: &Figures, count: i64, bytes: i64) -> bool {
         || bytes != 0 && (limits.bytes() > -1 || limits.byte_hard_limit() > -1)
 }
 
-/// Compares a change with limits (`ZooKeeperServer.checkQuota`): the first hard limit that it exceeds, else the
-/// first soft one.
-pub fn check(limits: &Figures, stats: &Figures, count: i64, bytes: i64) -> Option<Exceeded> {
+/// Compares a change in `subtree` with its limits (`ZooKeeperServer.checkQuota`): what it exceeds, of count and bytes.
+/// The first hard limit is the last that is looked at: it refuses.
+pub fn check(subtree: &str, limits: &Figures, stats: &Figures, count: i64, bytes: i64) -> Vec<Exceeded> {
     let one = |what, diff: i64, total: i64, hard: i64, soft: i64| {
         let (is_hard, limit) = if hard > -1 { (true, hard) } else { (false, soft) };
-        (diff != 0 && limit > -1 && total > limit).then(|| Exceeded {
-            subtree: String::new(),
+        let subtree = subtree.to_owned();
+        (diff != 0 && limit > -1 && total > limit).then_some(Exceeded {
+            subtree,
             hard: is_hard,
             what,
             total,
             limit,
         })
     };
-    let by_count = one(COUNT, count, stats.count() + count, limits.count_hard_limit(), limits.count());
+    let by_count =
+        one(Counted::Count, count, stats.count() + count, limits.count_hard_limit(), limits.count());
     if by_count.as_ref().is_some_and(|exceeded| exceeded.hard) {
-        return by_count;
+        return by_count.into_iter().collect();
     }
-    let by_bytes = one(BYTES, bytes, stats.bytes() + bytes, limits.byte_hard_limit(), limits.bytes());
-    if by_bytes.as_ref().is_some_and(|exceeded| exceeded.hard) { by_bytes } else { by_count.or(by_bytes) }
+    let by_bytes =
+        one(Counted::Bytes, bytes, stats.bytes() + bytes, limits.byte_hard_limit(), limits.bytes());
+    by_count.into_iter().chain(by_bytes).collect()
 }
 
 #[cfg(test)]
@@ -228,8 +256,20 @@ mod tests {
         let soft = Figures::parse(Some(b"count=1,bytes=-1"));
         let hard = Figures::parse(Some(b"count=1,bytes=-1=;countHardLimit=2"));
         let stats = Figures::new(2, 0);
-        assert!(!check(&soft, &stats, 1, 0).expect("above").hard);
-        assert!(check(&hard, &stats, 1, 0).expect("above").hard);
-        assert_eq!(check(&hard, &Figures::new(1, 0), 1, 0), None);
+        let said = |limits: &Figures, stats: &Figures, count, bytes| {
+            let exceeded = check("/a", limits, stats, count, bytes);
+            assert!(
+                exceeded.iter().rev().skip(1).all(|exceeded| !exceeded.hard),
+                "nothing behind a hard one"
+            );
+            exceeded.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(said(&soft, &stats, 1, 0), ["/a [current count=3, softCountLimit=1]"]);
+        assert_eq!(said(&hard, &stats, 1, 0), ["/a [current count=3, hardCountLimit=2]"]);
+        assert!(said(&hard, &Figures::new(1, 0), 1, 0).is_empty());
+        let both = Figures::parse(Some(b"count=1,bytes=5=;byteHardLimit=10"));
+        let expected = ["/a [current count=3, softCountLimit=1]", "/a [current bytes=11, hardByteLimit=10]"];
+        assert_eq!(said(&both, &stats, 1, 11), expected);
+        assert!(said(&both, &stats, 0, 10).is_empty(), "what does not change is not looked at");
     }
 }

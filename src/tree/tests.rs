@@ -60,7 +60,7 @@ fn a_znode_that_comes_again_with_another_owner_is_listed_under_that() {
         load(&mut loader, path, -1, owner, data.as_bytes()).unwrap();
     }
     let tree = loader.finish(Zxid(1)).unwrap();
-    assert_eq!((tree.ephemeral_count(), tree.expirable().count()), (0, 1));
+    assert_eq!((tree.ephemeral_count(), tree.expirable(None).count()), (0, 1));
     tree.check();
 }
 

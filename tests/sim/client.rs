@@ -321,7 +321,7 @@ fn send(core: &mut Core, conn: ConnId, bodies: &[Vec<u8>]) {
     for body in bodies {
         let start = begin_frame(&mut bytes);
         bytes.extend_from_slice(body);
-        end_frame(&mut bytes, start);
+        end_frame(&mut bytes, start).unwrap();
     }
     if bytes.is_empty() {
         return;

@@ -315,6 +315,7 @@ impl SimNode {
             match action {
                 Action::Append(batch) => self.append(core, batch),
                 Action::Deliver(deliveries) => self.deliver(core, deliveries),
+                Action::OverQuota(_) => {}
             }
         }
     }
@@ -357,11 +358,12 @@ impl SimNode {
             let conn = running.node.sessions().conn(session)?;
             Some((session, running.workers[worker_of(conn)].heard_ms(conn)?))
         };
-        let mut heard: Vec<_> = running.node.due_sessions(now).into_iter().filter_map(heard).collect();
+        let due = running.node.due_sessions(now);
+        let mut heard: Vec<_> = due.iter().copied().filter_map(heard).collect();
         if self.variant == Variant::NobodyHeard {
             heard.clear();
         }
-        self.step(core, Event::Tick(heard));
+        self.step(core, Event::Tick { due, heard });
     }
 
     fn apply(&mut self, core: &mut Core) {

@@ -191,7 +191,7 @@ impl Worker {
             assert!(read::is_read(header.op), "clients here ask for nothing else");
             let asker = Asker { session, identities: &identities, auth: &self.auth };
             let mut out = Vec::new();
-            match read::answer(tree, asker, &header, body, &mut out) {
+            match read::answer(tree, asker, &header, body, &mut out).watch {
                 Some(ReadWatch::Data(path)) => self.watches.add_data(&path, slot_of(conn)),
                 Some(ReadWatch::Child(path)) => self.watches.add_child(&path, slot_of(conn)),
                 None => {}

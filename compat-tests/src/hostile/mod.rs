@@ -1,6 +1,7 @@
 //! Clients that misbehave, each beside one that does not: the sender is dropped or kept waiting, the server's memory
 //! stays bounded, and nobody else notices.
 
+mod amplified;
 mod attacks;
 mod many;
 mod records;
@@ -40,10 +41,12 @@ pub struct Attack {
     /// What it is.
     pub name: &'static str,
     run: fn(SocketAddr) -> Result<(), String>,
+    /// What it stores, and is not counted therefore, in KiB.
+    data_kib: u64,
 }
 
 const fn attack(name: &'static str, run: fn(SocketAddr) -> Result<(), String>) -> Attack {
-    Attack { name, run }
+    Attack { name, run, data_kib: 0 }
 }
 
 /// All attacks.
@@ -67,9 +70,17 @@ pub const ATTACKS: &[Attack] = &[
     attack("writes whose replies nobody reads", many::unread_writes),
     attack("frames that are announced and never finished", many::unfinished_frames),
     attack("20,000 identities on one connection", many::identities),
+    attack("multi-reads of gigabytes", amplified::huge_multi_reads),
+    attack("identities of a megabyte, and ACLs that multiply them", amplified::large_identities),
+    attack("1,200 sessions that end together", amplified::ends_together),
     attack("four-letter words without end", many::words),
     attack("connections that are reset", many::resets),
     attack("5,000 half-open connections", many::half_open),
+    // The last one: what it creates is data, and takes its room.
+    Attack {
+        data_kib: 128 << 10,
+        ..attack("a session that ends with 84,000 ephemerals on their way", amplified::pending_ephemerals)
+    },
 ];
 
 /// What an attack cost the others.
@@ -153,7 +164,7 @@ pub fn endure(target: &mut Target, attack: &Attack) -> Result<Cost, String> {
     if latency > LATENCY {
         return Err(format!("the calm client waited too long: {cost:?}"));
     }
-    if memory_kib > MEMORY_KIB {
+    if memory_kib > MEMORY_KIB + attack.data_kib {
         return Err(format!("too much memory: {cost:?}"));
     }
     if server.log_text().contains("panicked") {

@@ -216,8 +216,9 @@ impl World {
                 let body = encode_multi(ops).into();
                 self.processor.prepare(&self.tree, OpCode::MULTI, &body, &proposal).unwrap()
             }
-            Request::Close => self.processor.close_session(&self.tree, &proposal),
+            Request::Close => self.processor.close_session(&self.tree, &proposal).0,
         };
+        self.processor.pending.check();
         compare_outcome(request, &logged.txn, &mut self.model, context);
         self.queue.push_back(Prepared { logged, after: self.model.clone() });
     }
@@ -234,6 +235,7 @@ impl World {
         assert_eq!(applied.code, expected, "what is prepared applies: {logged:?}");
         assert!(self.tree.digest_matches(&logged), "the digest was foreseen: {logged:?}");
         self.processor.applied(&self.tree, logged.header.zxid);
+        self.processor.pending.check();
         self.applied = after;
         compare(&self.tree, &self.applied);
         // Applied again, it changes nothing.
