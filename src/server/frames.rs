@@ -33,7 +33,7 @@ use oxkeeper_codec::{
 /// Above this many bytes of unsent replies a connection is not answered until some are sent.
 const UNSENT_HIGH_BYTES: usize = 1 << 20;
 /// Above this many bytes of requests in work, connections with requests in work are not read.
-const IN_WORK_HIGH_BYTES: u64 = 4 << 20;
+const IN_WORK_HIGH_BYTES: u64 = 8 << 20;
 /// With this many requests in work a connection is not read, whatever their numbers.
 const IN_WORK_HIGH: usize = 10_000;
 /// Length of a request header, in bytes.

@@ -5,6 +5,7 @@
 //! draws them. While the data is loaded, one thread more holds the client port (`waiting_room`).
 
 mod accept;
+mod allocator;
 mod ask;
 mod clock;
 mod conn;

@@ -14,6 +14,7 @@ const ASSUMED: (u64, u64) = (16, 6);
 
 /// Sets the process up.
 pub(super) fn set_up() {
+    super::allocator::set_up();
     ignore_file_size_signal();
     raise_descriptors();
 }
