@@ -41,7 +41,7 @@ pub struct Attack {
     /// What it is.
     pub name: &'static str,
     run: fn(SocketAddr) -> Result<(), String>,
-    /// What it stores, and is not counted therefore, in KiB.
+    /// What it stores or has under way, and is not counted therefore, in KiB.
     data_kib: u64,
 }
 
@@ -71,12 +71,15 @@ pub const ATTACKS: &[Attack] = &[
     attack("frames that are announced and never finished", many::unfinished_frames),
     attack("20,000 identities on one connection", many::identities),
     attack("multi-reads of gigabytes", amplified::huge_multi_reads),
-    attack("identities of a megabyte, and ACLs that multiply them", amplified::large_identities),
-    attack("1,200 sessions that end together", amplified::ends_together),
     attack("four-letter words without end", many::words),
     attack("connections that are reset", many::resets),
     attack("5,000 half-open connections", many::half_open),
-    // The last one: what it creates is data, and takes its room.
+    // The last ones: what they send or create is large, and takes its room.
+    Attack {
+        data_kib: 16 << 10,
+        ..attack("identities of a megabyte, and ACLs that multiply them", amplified::large_identities)
+    },
+    Attack { data_kib: 64 << 10, ..attack("1,200 sessions that end together", amplified::ends_together) },
     Attack {
         data_kib: 128 << 10,
         ..attack("a session that ends with 84,000 ephemerals on their way", amplified::pending_ephemerals)
