@@ -200,9 +200,8 @@ mod tests {
             let text = |text: Option<&str>| text.map_or(ByteStr::null(), ByteStr::from);
             Acl { perms: Perms(perms), id: Id { scheme: text(scheme), id: text(id) } }
         };
-        let fixed = |acl: &[Acl]| {
-            fixup(&AuthConfig::default(), Some(acl), &ids(BOB_AND_EVE)).map(|acl| acl.len())
-        };
+        let fixed =
+            |acl: &[Acl]| fixup(&AuthConfig::default(), Some(acl), &ids(BOB_AND_EVE)).map(|acl| acl.len());
         let anyone = entry(1, Some("world"), Some("anyone"));
         for scheme in ["world", "digest", "ip"] {
             assert_eq!(fixed(&[entry(1, Some(scheme), None)]), Err(Code::MARSHALLING_ERROR), "{scheme}");

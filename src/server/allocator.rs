@@ -21,7 +21,11 @@ pub(super) fn set_up() {
     {
         // SAFETY: the call takes two numbers, and glibc takes its own lock.
         if unsafe { libc::mallopt(setting, bytes) } != 1 {
-            tracing::warn!(setting, bytes, "the allocator does not take the setting: more memory may be held");
+            tracing::warn!(
+                setting,
+                bytes,
+                "the allocator does not take the setting: more memory may be held"
+            );
         }
     }
 }

@@ -74,14 +74,11 @@ pub const ATTACKS: &[Attack] = &[
     attack("four-letter words without end", many::words),
     attack("connections that are reset", many::resets),
     attack("5,000 half-open connections", many::half_open),
-    // The last ones: what they send or create is large, and takes its room.
+    attack("identities of a megabyte, and ACLs that multiply them", amplified::large_identities),
+    attack("1,200 sessions that end together", amplified::ends_together),
+    // The last one: what it creates is data, and takes its room.
     Attack {
-        data_kib: 16 << 10,
-        ..attack("identities of a megabyte, and ACLs that multiply them", amplified::large_identities)
-    },
-    Attack { data_kib: 64 << 10, ..attack("1,200 sessions that end together", amplified::ends_together) },
-    Attack {
-        data_kib: 128 << 10,
+        data_kib: 64 << 10,
         ..attack("a session that ends with 84,000 ephemerals on their way", amplified::pending_ephemerals)
     },
 ];
