@@ -4,6 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![expect(clippy::disallowed_methods, reason = "tests read the clock for their patience")]
 
+mod common;
+
+use common::{CREATE, SET_DATA, frame, framed, receive, rest};
 use oxkeeper::storage::{LogOptions, RealDisk, TxnLog};
 use oxkeeper_codec::{
     ByteStr, OpCode, SessionId, Zxid,
@@ -12,7 +15,7 @@ use oxkeeper_codec::{
 };
 use std::{
     fs::{self, File},
-    io::{ErrorKind, Read, Write},
+    io::Write,
     net::{Ipv4Addr, TcpListener, TcpStream},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -25,9 +28,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const NOT_SERVING: &str = "This ZooKeeper instance is not currently serving requests\n";
 /// Transactions that take a while to load, also with optimization.
 const MANY: i64 = 300_000;
-
-const CREATE: i32 = 1;
-const SET_DATA: i32 = 5;
 
 /// A place where a server runs, or could.
 struct Place {
@@ -173,45 +173,12 @@ impl Drop for Place {
     }
 }
 
-/// What comes until the connection is closed.
-fn rest(stream: &mut TcpStream) -> String {
-    let mut text = Vec::new();
-    match stream.read_to_end(&mut text) {
-        Ok(_) => {}
-        Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset, "closed in time"),
-    }
-    String::from_utf8(text).expect("text")
-}
-
-fn framed(body: &[u8]) -> Vec<u8> {
-    [&i32::try_from(body.len()).expect("short").to_be_bytes(), body].concat()
-}
-
-/// The next frame; `None`: the connection is closed.
-fn receive(stream: &mut TcpStream) -> Option<Vec<u8>> {
-    let mut len = [0; 4];
-    stream.read_exact(&mut len).ok()?;
-    let mut frame = vec![0; usize::try_from(i32::from_be_bytes(len)).expect("a length")];
-    stream.read_exact(&mut frame).expect("a whole frame");
-    Some(frame)
-}
-
-fn bytes(bytes: &[u8]) -> Vec<u8> {
-    [&i32::try_from(bytes.len()).expect("short").to_be_bytes(), bytes].concat()
-}
-
-fn request(xid: i32, op: i32, body: &[u8]) -> Vec<u8> {
-    framed(&[&xid.to_be_bytes(), &op.to_be_bytes(), body].concat())
-}
-
 fn create(xid: i32, path: &str) -> Vec<u8> {
-    let acl = [&1_i32.to_be_bytes()[..], &31_i32.to_be_bytes(), &bytes(b"world"), &bytes(b"anyone")].concat();
-    request(xid, CREATE, &[bytes(path.as_bytes()), bytes(b""), acl, 0_i32.to_be_bytes().to_vec()].concat())
+    frame(xid, CREATE, &common::create(path, "", 0))
 }
 
 fn set(xid: i32, path: &str, len: usize) -> Vec<u8> {
-    let version = (-1_i32).to_be_bytes().to_vec();
-    request(xid, SET_DATA, &[bytes(path.as_bytes()), bytes(&vec![7; len]), version].concat())
+    frame(xid, SET_DATA, &common::set(path, &"x".repeat(len)))
 }
 
 /// Number and error of the next reply.

@@ -3,17 +3,18 @@
 //! Invariant: the caller has the client port by now. Another server that still runs on the same files, and has the
 //! port, would go on to write into a log that has been replaced here.
 
-use super::{ServerError, sequencer::random, snapshots::compression};
+use super::{
+    ServerError,
+    sequencer::random,
+    snapshots::{compression, tail},
+};
 use crate::{
     config::{self, Config},
     recovery::Rebuild,
-    storage::{
-        Disk, RealDisk, Recovered, RecoveryOptions, SnapshotTail, SnapshotWriter, StoreError, ZxidDigest,
-        recover, repair,
-    },
+    storage::{Disk, RealDisk, Recovered, RecoveryOptions, SnapshotWriter, StoreError, recover, repair},
     tree::{OwnerRules, Snapshotter, Tree, TreeOptions},
 };
-use oxkeeper_codec::{SessionId, file::DIGEST_VERSION};
+use oxkeeper_codec::SessionId;
 use std::{
     collections::BTreeMap,
     io,
@@ -124,14 +125,9 @@ fn forget_initialize(file: PathBuf) {
 fn write_first_snapshot(config: &Config, disks: &Disks, tree: &Tree) -> Result<(), StoreError> {
     let mut snapshotter = Snapshotter::begin(tree, std::iter::empty::<(SessionId, i32)>());
     while !snapshotter.advance(tree, usize::MAX) {}
-    let zxid = tree.last_zxid();
-    let digest = ZxidDigest { zxid, version: DIGEST_VERSION, digest: tree.digest().cast_signed() };
-    let tail = SnapshotTail {
-        digest: config.tree.digest_enabled.then_some(digest),
-        last_zxid: config.storage.serialize_last_processed_zxid.then_some(zxid),
-    };
+    let tail = tail(config, &snapshotter);
     let compression = compression(config.storage.snapshot_compression);
-    let mut writer = SnapshotWriter::create(Arc::clone(&disks.snap), zxid, compression)?;
+    let mut writer = SnapshotWriter::create(Arc::clone(&disks.snap), snapshotter.zxid(), compression)?;
     writer.write(&snapshotter.take())?;
     writer.finish(&tail).map(drop)
 }

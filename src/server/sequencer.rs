@@ -12,15 +12,15 @@ use super::{
     log_writer::LogQueue,
     mailbox::Message,
     metrics::{Basic, Count},
-    snapshots::{SnapshotQueue, Step},
+    snapshots::{SnapshotQueue, Step, tail},
     turn::{Left, Turn},
 };
 use crate::{
     node::{Action, CommittedBatch, Delivery, Event, Node},
     session::ConnId,
-    storage::{SnapshotSchedule, SnapshotTail, ZxidDigest},
+    storage::SnapshotSchedule,
 };
-use oxkeeper_codec::{SessionId, file::DIGEST_VERSION};
+use oxkeeper_codec::SessionId;
 use std::{
     collections::BTreeMap,
     hash::{BuildHasher, RandomState},
@@ -341,15 +341,9 @@ impl Sequencer {
         let pieces = (1 + std::mem::take(&mut self.applied) / SNAPSHOT_TXNS_A_PIECE).min(SNAPSHOT_PIECES_MAX);
         let done = snapshotter.advance(self.tree.tree(), pieces * SNAPSHOT_PIECE_BYTES);
         let piece = snapshotter.take();
-        let (zxid, digest) = (snapshotter.zxid(), snapshotter.digest());
+        let tail = tail(&self.hub.config, snapshotter);
         self.snapshots.send(Step::Piece(piece));
         if done {
-            let config = &self.hub.config;
-            let digest = ZxidDigest { zxid, version: DIGEST_VERSION, digest: digest.cast_signed() };
-            let tail = SnapshotTail {
-                digest: config.tree.digest_enabled.then_some(digest),
-                last_zxid: config.storage.serialize_last_processed_zxid.then_some(zxid),
-            };
             self.node.end_snapshot();
             self.snapshot = Snapshot::Ending;
             self.snapshots.send(Step::End(tail));

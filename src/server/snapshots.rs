@@ -6,10 +6,11 @@ use super::{
     metrics::{Basic, Count},
 };
 use crate::{
-    config::SnapshotCompression,
-    storage::{Compression, Disk, SnapshotTail, SnapshotWriter, StoreError, purge},
+    config::{Config, SnapshotCompression},
+    storage::{Compression, Disk, SnapshotTail, SnapshotWriter, StoreError, ZxidDigest, purge},
+    tree::Snapshotter,
 };
-use oxkeeper_codec::Zxid;
+use oxkeeper_codec::{Zxid, file::DIGEST_VERSION};
 use parking_lot::{Condvar, Mutex};
 use std::{
     collections::VecDeque,
@@ -80,6 +81,16 @@ pub(super) const fn compression(configured: SnapshotCompression) -> Compression 
         SnapshotCompression::None => Compression::None,
         SnapshotCompression::Gzip => Compression::Gzip,
         SnapshotCompression::Snappy => Compression::Snappy,
+    }
+}
+
+/// What stands behind the znodes of a snapshot.
+pub(super) fn tail(config: &Config, snapshotter: &Snapshotter) -> SnapshotTail {
+    let zxid = snapshotter.zxid();
+    let digest = ZxidDigest { zxid, version: DIGEST_VERSION, digest: snapshotter.digest().cast_signed() };
+    SnapshotTail {
+        digest: config.tree.digest_enabled.then_some(digest),
+        last_zxid: config.storage.serialize_last_processed_zxid.then_some(zxid),
     }
 }
 
