@@ -28,6 +28,9 @@ use std::{
 
 /// So much of a log is mapped at once.
 const WINDOW_LEN: u64 = 4 << 20;
+/// A stream goes to the disk in steps of this length: a sync of the log waits for one of them, and not for all that a
+/// snapshot has written (60 ms with 10^6 znodes).
+const STREAM_SYNC_LEN: usize = 512 << 10;
 /// Zeros that stand in for an allocation are written in pieces of this length.
 const ZEROS: &[u8] = &[0; 64 << 10];
 
@@ -107,7 +110,7 @@ impl Disk for RealDisk {
     }
 
     fn create_stream(&self, name: &str) -> io::Result<Box<dyn StreamFile>> {
-        Ok(Box::new(RealStream { file: File::create(self.path(name))? }))
+        Ok(Box::new(RealStream { file: File::create(self.path(name))?, unsynced: 0 }))
     }
 
     fn truncate(&self, name: &str, len: u64) -> io::Result<()> {
@@ -264,11 +267,19 @@ fn write_zeros(file: &File, from: u64, to: u64) -> io::Result<()> {
 #[derive(Debug)]
 struct RealStream {
     file: File,
+    /// Bytes since the last sync.
+    unsynced: usize,
 }
 
 impl StreamFile for RealStream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)
+        self.file.write_all(bytes)?;
+        self.unsynced += bytes.len();
+        if self.unsynced >= STREAM_SYNC_LEN {
+            self.unsynced = 0;
+            fdatasync(&self.file)?;
+        }
+        Ok(())
     }
 
     fn sync(&mut self) -> io::Result<()> {
