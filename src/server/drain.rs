@@ -69,7 +69,7 @@ fn batch(worker: &Worker, state: &mut State, guard: &mut Guard<'_>, batch: &Comm
                 if finish_waiting(worker, state, *conn).is_some_and(|waiting| waiting.throttled) {
                     local::throttled(worker, state, guard, *conn, header);
                 } else {
-                    local::answer_as_seen(worker, state, guard, *conn, header, body, seen);
+                    local::answer(worker, state, guard, *conn, header, body, seen);
                 }
             }
             Entry::Close { conn } if mine(conn) => close(state, *conn),

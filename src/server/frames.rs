@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     auth,
-    node::{Request, is_write},
+    node::{Request, Seen, is_write},
     processor::read::{self, Asker, ReadWatch},
     session::ConnId,
     tree::Tree,
@@ -255,7 +255,9 @@ fn execute(
     } else if read::is_read(header.op) {
         answer_read(worker, state, guard, id, session, &header, &body[HEADER_LEN..]);
     } else {
-        local::answer(worker, state, guard, id, &header, &body[HEADER_LEN..]);
+        let body = &body[HEADER_LEN..];
+        let seen = Seen::now(guard.tree(), header.op, body);
+        local::answer(worker, state, guard, id, &header, body, &seen);
     }
 }
 

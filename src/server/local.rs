@@ -44,21 +44,9 @@ impl Answer {
     }
 }
 
-/// Answers a request that is neither a write nor a read of the tree.
+/// Answers a request that is neither a write nor a read of the tree. `seen` is what the tree said when the request had
+/// its turn: for one that waited, the tree has gone on since.
 pub(super) fn answer(
-    worker: &Worker,
-    state: &mut State,
-    guard: &mut Guard<'_>,
-    id: ConnId,
-    header: &RequestHeader,
-    body: &[u8],
-) {
-    let seen = Seen::now(guard.tree(), header.op, body);
-    answer_as_seen(worker, state, guard, id, header, body, &seen);
-}
-
-/// The same for one that had its turn before: the tree has gone on since.
-pub(super) fn answer_as_seen(
     worker: &Worker,
     state: &mut State,
     guard: &mut Guard<'_>,
