@@ -273,6 +273,9 @@ impl Sequencer {
     fn apply(&mut self) {
         let mut guard = self.tree.write();
         let batch = Arc::new(self.node.apply(guard.tree(), APPLY_AT_ONCE));
+        // Before a reply can be seen: whoever has one and asks finds it counted.
+        self.hub.digests.extend(&batch.digests);
+        count(&self.hub, &batch);
         let addressed = addressed(&batch, self.hub.workers.len());
         let mut wake = Vec::new();
         for (index, shard) in guard.shards.iter_mut().enumerate() {
@@ -290,27 +293,12 @@ impl Sequencer {
             self.hub.workers[index].notify.notify_one();
         }
         self.applied += batch.txns;
-        self.hub.digests.extend(&batch.digests);
-        self.count(&batch);
         if batch.too_long > 0 {
             self.hub.stats.warnings.reply_too_long(self.hub.clock.elapsed_ms());
         }
         for zxid in &batch.digest_mismatches {
             self.hub.stats.sequencer.count(Count::DigestMismatches).add(1);
             tracing::error!(%zxid, "the tree's digest is not the one that was foreseen: the data of this server may differ from that of others");
-        }
-    }
-
-    /// Counts what a batch did.
-    fn count(&self, batch: &CommittedBatch) {
-        self.hub.stats.sequencer.count(Count::Commits).add(u64::try_from(batch.txns).unwrap_or(0));
-        if batch.changes.is_empty() {
-            return;
-        }
-        let mut writes = self.hub.stats.writes.lock();
-        for change in &batch.changes {
-            let bytes = change.path.len() + change.data_len;
-            writes.record(change.path.as_bytes(), u64::try_from(bytes).unwrap_or(0));
         }
     }
 
@@ -348,6 +336,19 @@ impl Sequencer {
             self.snapshot = Snapshot::Ending;
             self.snapshots.send(Step::End(tail));
         }
+    }
+}
+
+/// Counts what a batch did.
+fn count(hub: &Hub, batch: &CommittedBatch) {
+    hub.stats.sequencer.count(Count::Commits).add(u64::try_from(batch.txns).unwrap_or(0));
+    if batch.changes.is_empty() {
+        return;
+    }
+    let mut writes = hub.stats.writes.lock();
+    for change in &batch.changes {
+        let bytes = change.path.len() + change.data_len;
+        writes.record(change.path.as_bytes(), u64::try_from(bytes).unwrap_or(0));
     }
 }
 
