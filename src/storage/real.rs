@@ -27,7 +27,7 @@ use std::{
 };
 
 /// So much of a log is mapped at once.
-const WINDOW_LEN: u64 = 4 << 20;
+const WINDOW_LEN: u64 = 1 << 20;
 /// A stream goes to the disk in steps of this length: a sync of the log waits for one of them, and not for all that a
 /// snapshot has written (60 ms with 10^6 znodes).
 const STREAM_SYNC_LEN: usize = 512 << 10;

@@ -1,6 +1,6 @@
 //! Applying transactions (`DataTree.processTxn`).
 
-use super::{AclRef, Change, ChangeKind, NodeId, Owner, Tree, node::Content, quota};
+use super::{AclRef, Change, ChangeKind, NodeId, Owner, Tree, quota};
 use oxkeeper_codec::{
     ByteStr, Code, SessionId,
     records::{Acl, SetAclTxn, SetDataTxn, Stat, StatPersisted, TxnHeader},
@@ -216,7 +216,7 @@ impl<O: Observer> Application<'_, O> {
         self.observer.before_change(self.tree, id);
         let acl = AclRef::clone(self.tree.node(id).acl());
         let parent_acl = AclRef::clone(self.tree.node(parent).acl());
-        let data_len = self.tree.nodes.get(id).content.data_len();
+        let data_len = self.tree.nodes.content(id).data_len();
         self.tree.remove_node(path, id);
         self.quota_after_delete(parent_path, name, path, data_len);
         self.changes.push(Change {
@@ -233,7 +233,7 @@ impl<O: Observer> Application<'_, O> {
         let path = txn.path.as_str();
         let id = self.tree.find(path).ok_or(Code::NO_NODE)?;
         self.observer.before_change(self.tree, id);
-        let old_len = self.tree.nodes.get(id).content.data_len();
+        let old_len = self.tree.nodes.content(id).data_len();
         self.tree.digest_remove(path, id);
         self.replace_data(id, txn.data.as_deref());
         let extra = self.tree.nodes.get_mut(id).extra_mut();
@@ -261,13 +261,8 @@ impl<O: Observer> Application<'_, O> {
 
     /// Swaps the data; digests and sizes are the caller's.
     fn replace_data(&mut self, id: NodeId, data: Option<&[u8]>) {
-        let node = self.tree.nodes.get_mut(id);
-        let content = {
-            let name = String::from_utf8_lossy(node.content.name());
-            Content::new(&name, data)
-        };
-        node.content = content;
-        if let Some(extra) = &mut node.extra {
+        self.tree.nodes.set_data(id, data);
+        if let Some(extra) = &mut self.tree.nodes.get_mut(id).extra {
             extra.crc = None;
         }
     }
@@ -365,10 +360,9 @@ impl Tree {
         let (mut count, mut bytes) = (0, 0);
         let mut todo: Vec<NodeId> = self.find(subtree).into_iter().collect();
         while let Some(id) = todo.pop() {
-            let node = self.nodes.get(id);
             count += 1;
-            bytes += len_diff(node.content.data_len(), 0);
-            todo.extend(node.children());
+            bytes += len_diff(self.nodes.content(id).data_len(), 0);
+            todo.extend(self.nodes.get(id).children());
         }
         quota::Figures::new(count, bytes)
     }
@@ -389,8 +383,7 @@ impl Tree {
         for subtree in subtrees {
             let text = self.count_subtree(&subtree).to_text();
             if let Some(id) = self.find(&quota::stats_path(&subtree)) {
-                let name = String::from_utf8_lossy(self.nodes.get(id).content.name()).into_owned();
-                self.nodes.get_mut(id).content = Content::new(&name, Some(text.as_bytes()));
+                self.nodes.set_data(id, Some(text.as_bytes()));
             }
             self.quotas.add(&subtree);
         }

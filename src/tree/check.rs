@@ -18,15 +18,15 @@ impl Tree {
             seen += 1;
             let node = self.nodes.get(id);
             assert_eq!(self.find(&path), Some(id), "{path} is in the index");
-            let data = node.content.data().unwrap_or_default();
+            let data = self.nodes.content(id).data().unwrap_or_default();
             digest = digest.wrapping_add(node_digest(crc_of_content(&path, data), &node.stat()));
-            size += super::size_of_node(&path, node.content.data_len());
+            size += super::size_of_node(&path, data.len());
             *acl_uses.entry(node.acl).or_default() += 1;
             self.check_owner(id, &path);
             for (slot, &child) in node.children().iter().enumerate() {
                 let child_node = self.nodes.get(child);
                 assert_eq!((child_node.parent, child_node.slot as usize), (id, slot), "{path} and its child");
-                let name = String::from_utf8_lossy(child_node.content.name());
+                let name = String::from_utf8_lossy(self.nodes.content(child).name());
                 todo.push((child, format!("{path}/{name}")));
             }
         }

@@ -68,12 +68,12 @@ impl Index {
 fn has_path(slab: &Slab, mut id: NodeId, path: &[u8]) -> bool {
     let mut rest = path;
     while id != NodeId::ROOT {
-        let node = slab.get(id);
-        let Some(before) = rest.strip_suffix(node.content.name()).and_then(|b| b.strip_suffix(b"/")) else {
+        let name = slab.content(id).name();
+        let Some(before) = rest.strip_suffix(name).and_then(|b| b.strip_suffix(b"/")) else {
             return false;
         };
         rest = before;
-        id = node.parent;
+        id = slab.get(id).parent;
     }
     rest.is_empty()
 }

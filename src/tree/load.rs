@@ -95,10 +95,9 @@ impl Loader {
             // Its children hang on it already: only what is its own is replaced.
             tree.digest_remove(path, id);
             tree.unlist_owner(id);
+            let old_len = tree.nodes.content(id).data_len();
+            tree.nodes.set_data(id, node.data);
             let old = tree.nodes.get_mut(id);
-            let name = String::from_utf8_lossy(old.content.name()).into_owned();
-            let old_len = old.content.data_len();
-            old.content = super::Content::new(&name, node.data);
             old.set_stat(&node.stat);
             if let Some(extra) = &mut old.extra {
                 extra.crc = None;

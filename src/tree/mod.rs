@@ -11,11 +11,13 @@ mod acl;
 mod apply;
 mod change;
 mod check;
+mod content;
 mod digest;
 mod index;
 mod load;
 mod node;
 mod owner;
+mod packed;
 pub mod quota;
 mod snapshot;
 
@@ -30,7 +32,7 @@ pub use snapshot::Snapshotter;
 
 use acl::AclTable;
 use index::Index;
-use node::{Content, Node, Slab};
+use node::{Node, Slab};
 use oxkeeper_codec::{
     SessionId, Zxid,
     records::{Stat, StatPersisted},
@@ -296,11 +298,7 @@ impl Tree {
         stat: &StatPersisted,
     ) -> NodeId {
         let hash = self.index.hash(path);
-        let content = Content::new(name, data);
-        let mut node =
-            Node { parent, slot, hash, acl, czxid: stat.czxid, ctime: stat.ctime, content, extra: None };
-        node.set_stat(stat);
-        let id = self.nodes.insert(node);
+        let id = self.nodes.insert(Node::new(parent, slot, hash, acl, stat), name, data);
         self.index.insert(&self.nodes, id);
         self.data_size += size_of_node(path, data.map_or(0, <[u8]>::len));
         self.digest_add(path, id);
@@ -312,6 +310,7 @@ impl Tree {
         assert!(self.nodes.get(id).children().is_empty(), "a znode with children is not deleted: {path}");
         self.digest_remove(path, id);
         self.unlist_owner(id);
+        self.data_size -= size_of_node(path, self.nodes.content(id).data_len());
         let node = self.nodes.remove(id);
         self.index.remove(node.hash, id);
         let siblings = &mut self.nodes.get_mut(node.parent).extra_mut().children;
@@ -320,17 +319,16 @@ impl Tree {
             self.nodes.get_mut(moved).slot = node.slot;
         }
         self.acls.release(node.acl);
-        self.data_size -= size_of_node(path, node.content.data_len());
     }
 
     /// The digest of one node as it is now. Keeps the CRC of path and data for the next time if there is a place.
     fn digest_of(&mut self, path: &str, id: NodeId) -> u64 {
-        let node = self.nodes.get_mut(id);
-        let cached = node.extra.as_ref().and_then(|extra| extra.crc);
+        let cached = self.nodes.get(id).extra.as_ref().and_then(|extra| extra.crc);
         let crc = match cached {
             Some(crc) => Some(crc),
-            None => crc_of_content(path, node.content.data().unwrap_or_default()),
+            None => crc_of_content(path, self.nodes.content(id).data().unwrap_or_default()),
         };
+        let node = self.nodes.get_mut(id);
         if let Some(extra) = &mut node.extra {
             extra.crc = crc;
         }
@@ -368,7 +366,7 @@ impl<'t> NodeRef<'t> {
 
     /// Its name: what follows the last slash of its path.
     pub fn name(&self) -> &'t [u8] {
-        self.node().content.name()
+        self.tree.nodes.content(self.id).name()
     }
 
     /// Its full path; the root's is "/".
@@ -379,9 +377,8 @@ impl<'t> NodeRef<'t> {
         let mut names = Vec::new();
         let mut id = self.id;
         while id != NodeId::ROOT {
-            let node = self.tree.nodes.get(id);
-            names.push(node.content.name());
-            id = node.parent;
+            names.push(self.tree.nodes.content(id).name());
+            id = self.tree.nodes.get(id).parent;
         }
         let mut path = Vec::new();
         for name in names.iter().rev() {
@@ -393,7 +390,11 @@ impl<'t> NodeRef<'t> {
 
     /// Its data; null and empty are told apart.
     pub fn data(&self) -> Option<&'t [u8]> {
-        self.node().content.data()
+        self.tree.nodes.content(self.id).data()
+    }
+
+    fn data_len(&self) -> usize {
+        self.tree.nodes.content(self.id).data_len()
     }
 
     /// Its ACL.
@@ -466,7 +467,7 @@ impl<'t> NodeRef<'t> {
                 Owner::Session(session) => session.0,
                 Owner::Nobody | Owner::Container | Owner::Ttl(_) => 0,
             },
-            data_length: i32::try_from(node.content.data_len()).unwrap_or(i32::MAX),
+            data_length: i32::try_from(self.data_len()).unwrap_or(i32::MAX),
             num_children,
             pzxid: stored.pzxid,
         }

@@ -1,12 +1,14 @@
-//! Znodes in memory, kept small: a znode that was never changed after its creation costs 56 bytes, its name and
-//! its data in one allocation, and nothing else. What later changes add is kept apart.
-//!
-//! Layout of a [`Content`]: a variable-length integer `name length * 2 + (data is null)`, the name, the data.
+//! Znodes in memory, kept small: a znode that was never changed after its creation costs 48 bytes, its name and its
+//! data packed beside those of others, and nothing else. What later changes add is kept apart.
 //!
 //! Invariants: ids are dense and reused; a vacant slot is never reachable; `slot` is the node's place in its
 //! parent's list of children, and that list points back.
 
-use super::acl::AclId;
+use super::{
+    acl::AclId,
+    content::{Content, Head},
+    packed::{Packed, Place},
+};
 use oxkeeper_codec::{Zxid, records::StatPersisted};
 
 /// A znode's place in the slab.
@@ -22,68 +24,6 @@ impl NodeId {
     pub(super) const fn index(self) -> usize {
         self.0 as usize
     }
-}
-
-/// Name and data of a znode in one allocation.
-#[derive(Debug, Default)]
-pub(super) struct Content(Box<[u8]>);
-
-impl Content {
-    pub(super) fn new(name: &str, data: Option<&[u8]>) -> Self {
-        let mut head = (name.len() << 1) | usize::from(data.is_none());
-        let data = data.unwrap_or_default();
-        let mut bytes = Vec::with_capacity(varint_len(head) + name.len() + data.len());
-        while head >= 0x80 {
-            bytes.push(low_bits(head) | 0x80);
-            head >>= 7;
-        }
-        bytes.push(low_bits(head));
-        bytes.extend_from_slice(name.as_bytes());
-        bytes.extend_from_slice(data);
-        debug_assert_eq!(bytes.len(), bytes.capacity());
-        Self(bytes.into_boxed_slice())
-    }
-
-    /// Name length, whether data is null, and where the name starts.
-    fn head(&self) -> (usize, bool, usize) {
-        let (mut value, mut shift) = (0, 0);
-        for (i, &byte) in self.0.iter().enumerate() {
-            value |= usize::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return (value >> 1, value & 1 == 1, i + 1);
-            }
-            shift += 7;
-        }
-        (0, true, self.0.len())
-    }
-
-    pub(super) fn name(&self) -> &[u8] {
-        let (len, _, start) = self.head();
-        &self.0[start..start + len]
-    }
-
-    pub(super) fn data(&self) -> Option<&[u8]> {
-        let (len, null, start) = self.head();
-        (!null).then(|| &self.0[start + len..])
-    }
-
-    pub(super) fn data_len(&self) -> usize {
-        let (len, _, start) = self.head();
-        self.0.len() - start - len
-    }
-}
-
-const fn low_bits(value: usize) -> u8 {
-    value.to_le_bytes()[0] & 0x7f
-}
-
-const fn varint_len(mut value: usize) -> usize {
-    let mut len = 1;
-    while value >= 0x80 {
-        value >>= 7;
-        len += 1;
-    }
-    len
 }
 
 /// What a znode has that was changed since its creation, or has children, or an owner.
@@ -112,15 +52,24 @@ pub(super) struct Node {
     pub(super) acl: AclId,
     pub(super) czxid: Zxid,
     pub(super) ctime: i64,
-    pub(super) content: Content,
+    /// Its name and data. The slab's own business.
+    content: Option<Place>,
     pub(super) extra: Option<Box<Extra>>,
 }
 
 const VACANT: NodeId = NodeId(u32::MAX);
 
-const _: () = assert!(size_of::<Node>() == 56);
+const _: () = assert!(size_of::<Node>() == 48);
 
 impl Node {
+    /// A znode that is not in the slab yet.
+    pub(super) fn new(parent: NodeId, slot: u32, hash: u32, acl: AclId, stat: &StatPersisted) -> Self {
+        let (czxid, ctime) = (stat.czxid, stat.ctime);
+        let mut node = Self { parent, slot, hash, acl, czxid, ctime, content: None, extra: None };
+        node.set_stat(stat);
+        node
+    }
+
     /// What stands in a free slot: a parent that no node has marks it.
     fn vacant() -> Self {
         Self {
@@ -130,7 +79,7 @@ impl Node {
             acl: AclId::OPEN,
             czxid: Zxid::ZERO,
             ctime: 0,
-            content: Content::default(),
+            content: None,
             extra: None,
         }
     }
@@ -211,8 +160,8 @@ impl Node {
     }
 }
 
-/// Znodes per chunk: growing never copies what is there.
-const CHUNK: usize = 1 << 10;
+/// Znodes per chunk: growing never copies what is there. So large that the allocator maps each chunk by itself.
+const CHUNK: usize = 1 << 14;
 
 /// All znodes, in chunks.
 #[derive(Debug, Default)]
@@ -220,6 +169,7 @@ pub(super) struct Slab {
     chunks: Vec<Vec<Node>>,
     free: Vec<NodeId>,
     len: usize,
+    contents: Packed,
 }
 
 impl Slab {
@@ -242,7 +192,14 @@ impl Slab {
         u32::try_from(used).expect("fewer than 2^32 znodes: insert checks it")
     }
 
-    pub(super) fn insert(&mut self, node: Node) -> NodeId {
+    /// Name and data of a node in use.
+    pub(super) fn content(&self, id: NodeId) -> Content<'_> {
+        let place = self.get(id).content.expect("a znode in use has a name");
+        Content::read(self.contents.get(place))
+    }
+
+    pub(super) fn insert(&mut self, mut node: Node, name: &str, data: Option<&[u8]>) -> NodeId {
+        node.content = Some(self.store(name.as_bytes(), data));
         self.len += 1;
         if let Some(id) = self.free.pop() {
             *self.get_mut(id) = node;
@@ -257,28 +214,35 @@ impl Slab {
         id
     }
 
+    fn store(&mut self, name: &[u8], data: Option<&[u8]>) -> Place {
+        self.contents.insert([Head::new(name.len(), data.is_none()).bytes(), name, data.unwrap_or_default()])
+    }
+
+    /// Swaps a node's data, in place where the length stays.
+    pub(super) fn set_data(&mut self, id: NodeId, data: Option<&[u8]>) {
+        let old = self.get(id).content.expect("a znode in use has a name");
+        let content = Content::read(self.contents.get(old));
+        let bytes = data.unwrap_or_default();
+        if content.data_len() == bytes.len() && content.data().is_none() == data.is_none() {
+            let stored = self.contents.get_mut(old);
+            let start = stored.len() - bytes.len();
+            stored[start..].copy_from_slice(bytes);
+            return;
+        }
+        let name = content.name().to_vec();
+        let new = self.store(&name, data);
+        self.contents.remove(old);
+        self.get_mut(id).content = Some(new);
+    }
+
     /// Takes a node out; its slot stays vacant until it is reused.
     pub(super) fn remove(&mut self, id: NodeId) -> Node {
         self.len -= 1;
         self.free.push(id);
-        std::mem::replace(self.get_mut(id), Node::vacant())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn name_and_data_come_back_and_null_is_not_empty() {
-        for name_len in [0, 1, 63, 64, 200, 8191, 8192, 70_000] {
-            let name = "n".repeat(name_len);
-            for data in [None, Some(&b""[..]), Some(b"data")] {
-                let content = Content::new(&name, data);
-                assert_eq!(content.name(), name.as_bytes());
-                assert_eq!(content.data(), data);
-                assert_eq!(content.data_len(), data.map_or(0, <[u8]>::len));
-            }
+        let node = std::mem::replace(self.get_mut(id), Node::vacant());
+        if let Some(place) = node.content {
+            self.contents.remove(place);
         }
+        node
     }
 }

@@ -24,6 +24,8 @@ pub struct Snapshotter {
     ended: bool,
     /// What was written and not taken yet.
     out: Vec<u8>,
+    /// Empty between two znodes: those that have to be written before one.
+    lineage: Vec<NodeId>,
 }
 
 impl Snapshotter {
@@ -44,7 +46,16 @@ impl Snapshotter {
         }
         let words = usize::try_from(bound.div_ceil(64)).unwrap_or(usize::MAX);
         let done = vec![0; words];
-        Self { zxid: tree.last_zxid(), digest: tree.digest(), done, bound, next: 0, ended: false, out }
+        Self {
+            zxid: tree.last_zxid(),
+            digest: tree.digest(),
+            done,
+            bound,
+            next: 0,
+            ended: false,
+            out,
+            lineage: Vec::new(),
+        }
     }
 
     /// The moment that the snapshot shows.
@@ -73,7 +84,9 @@ impl Snapshotter {
 
     /// What was written since the last call.
     pub fn take(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.out)
+        // The next piece is likely to be as long: growing to that costs more than what it is filled with.
+        let next = Vec::with_capacity(self.out.len());
+        std::mem::replace(&mut self.out, next)
     }
 
     /// Bytes that wait to be taken.
@@ -91,24 +104,22 @@ impl Snapshotter {
 
     /// Writes a znode of the beginning, its ancestors first, unless it is written already.
     fn write(&mut self, tree: &Tree, id: NodeId) {
-        let mut lineage = Vec::new();
         let mut at = id;
         while at.0 < self.bound && !tree.nodes.get(at).is_vacant() && self.mark(at) {
             if tree.nodes.get(at).czxid <= self.zxid {
-                lineage.push(at);
+                self.lineage.push(at);
             }
             at = tree.nodes.get(at).parent;
         }
-        for &id in lineage.iter().rev() {
+        while let Some(id) = self.lineage.pop() {
             self.write_one(tree, id);
         }
     }
 
     fn write_one(&mut self, tree: &Tree, id: NodeId) {
         let node = tree.nodes.get(id);
-        let path = tree.node(id).path();
-        if id == NodeId::ROOT { "" } else { path.as_str() }.encode(&mut self.out);
-        node.content.data().encode(&mut self.out);
+        encode_path(tree, id, &mut self.out);
+        tree.nodes.content(id).data().encode(&mut self.out);
         node.acl.to_file().encode(&mut self.out);
         node.stat().encode(&mut self.out);
     }
@@ -127,6 +138,23 @@ impl Observer for Option<Snapshotter> {
         if let Some(snapshotter) = self {
             snapshotter.before_change(tree, id);
         }
+    }
+}
+
+/// The full path as a string of the file, "" for the root: written from its end, on the way up.
+fn encode_path(tree: &Tree, id: NodeId, out: &mut Vec<u8>) {
+    let lineage = || {
+        std::iter::successors(Some(id), |&id| Some(tree.nodes.get(id).parent))
+            .take_while(|&id| id != NodeId::ROOT)
+            .map(|id| tree.nodes.content(id).name())
+    };
+    let len = lineage().map(|name| 1 + name.len()).sum();
+    encode_count(len, out);
+    let mut end = out.len() + len;
+    out.resize(end, b'/');
+    for name in lineage() {
+        out[end - name.len()..end].copy_from_slice(name);
+        end -= name.len() + 1;
     }
 }
 
