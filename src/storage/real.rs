@@ -19,11 +19,11 @@ use super::{
 use bytes::Bytes;
 use rustix::{
     fs::{FallocateFlags, FlockOperation, fallocate, fdatasync, flock, fsync},
-    io::Errno,
+    io::{Errno, pwritev, retry_on_intr},
 };
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Write},
+    io::{self, IoSlice, Write},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -33,6 +33,8 @@ use std::{
 /// A stream goes to the disk in steps of this length: a sync of the log waits for one of them, and not for all that a
 /// snapshot has written (60 ms with 10^6 znodes).
 const STREAM_SYNC_LEN: usize = 512 << 10;
+/// What a write is filled up to. At least a page nearly everywhere, and always within what the writer has for itself.
+const PAGE: u64 = 4096;
 /// Zeros that stand in for an allocation are written in pieces of this length.
 const ZEROS: &[u8] = &[0; 64 << 10];
 
@@ -102,11 +104,11 @@ impl Disk for RealDisk {
     fn create_log(&self, name: &str) -> io::Result<Box<dyn LogFile>> {
         let path = self.path(name);
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
-        let again = OpenOptions::new().write(true).open(&path).inspect_err(|_| {
+        let zone = Zone::open(&path).inspect_err(|_| {
             // Without descriptors, say. The next attempt has to find the name free.
             let _ = fs::remove_file(&path);
         })?;
-        let zone = Arc::new(Zone::new(again));
+        let zone = Arc::new(zone);
         let prefill = self.prefill.clone();
         Ok(Box::new(RealLogFile { file, zone, prefill, allocated_len: 0, synced: false }))
     }
@@ -174,7 +176,17 @@ impl LogFile for RealLogFile {
         if self.synced {
             self.prefill.claim(&self.zone, end);
         }
-        self.file.write_all_at(bytes, offset)
+        // Up to the end of the page: with a part of it the kernel would first have to read the rest.
+        let whole = end.next_multiple_of(PAGE).min(self.allocated_len);
+        let padding = &ZEROS[..usize::try_from(whole - end).map_err(io::Error::other)?];
+        let pieces = [IoSlice::new(bytes), IoSlice::new(padding)];
+        let written = retry_on_intr(|| pwritev(&self.file, &pieces, offset))?;
+        match bytes.get(written..) {
+            Some(rest) => {
+                self.file.write_all_at(rest, offset + u64::try_from(written).map_err(io::Error::other)?)
+            }
+            None => Ok(()),
+        }
     }
 
     fn sync(&mut self) -> io::Result<Duration> {
