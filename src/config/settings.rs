@@ -125,6 +125,7 @@ impl Settings {
                 format!("not available in this version: {}", row.spec().meaning)
             }
             Status::Idle(when, reason) if when.applies(&given.value) => format!("no effect: {reason}"),
+            Status::Java => format!("no effect, it concerns the Java server: {}", row.spec().meaning),
             _ => return,
         };
         self.warnings.push(given.warning(message));

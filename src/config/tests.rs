@@ -240,8 +240,12 @@ fn what_is_not_there_is_refused_or_told() {
     for line in ["secureClientPort=2281", "client.portUnification=true"] {
         refused(line, &format!("zoo.cfg:3: {line}: not supported yet: TLS is not available in this version"));
     }
-    let line = "sessionRequireClientSASLAuth=true";
-    refused(line, &format!("zoo.cfg:3: {line}: not supported yet: SASL is not available in this version"));
+    for line in ["sessionRequireClientSASLAuth=true", "requireKerberosConfig=true"] {
+        refused(
+            line,
+            &format!("zoo.cfg:3: {line}: not supported yet: SASL is not available in this version"),
+        );
+    }
     for key in ["admin.enableServer", "audit.enable", "jvm.pause.monitor"] {
         let config = parse(&format!("{key}=true")).expect(key);
         let warning = config.warnings.first().expect(key).to_string();
@@ -258,30 +262,63 @@ fn what_is_not_there_is_refused_or_told() {
 
 #[test]
 fn what_has_no_effect_says_so_and_why() {
+    for (line, message) in [
+        (
+            "maxResponseCacheSize=1",
+            "maxResponseCacheSize: no effect: replies are encoded straight from the tree",
+        ),
+        (
+            "admin.serverPort=9090",
+            "admin.serverPort: not available in this version: port of the admin server",
+        ),
+        (
+            "metricsProvider.foo=1",
+            "metricsProvider.foo: not available in this version: further settings of the exporter, ssl.* among them",
+        ),
+        (
+            "watchManagerName=x.Y",
+            "watchManagerName: no effect, it concerns the Java server: class of the watch table; there is one here",
+        ),
+        ("superUser.2=me", "superUser.2: not available in this version: further such SASL ids"),
+        ("ssl.crl=true", "ssl.crl: not available in this version: revocation lists"),
+        (
+            "jmx.log4j.disable=true",
+            "jmx.log4j.disable: no effect, it concerns the Java server: no beans of the logging library",
+        ),
+    ] {
+        warned(line, &format!("{message} (zoo.cfg:3)"));
+    }
     let listing = Config::describe();
-    let idle = [
-        "testingonly.initialZxid",
-        "commitLogCount",
-        "snapshotSizeFactor",
-        "enableEagerACLCheck",
-        "IPAuthenticationProvider.usexforwardedfor",
-        "maxResponseCacheSize",
-        "intBufferStartingSizeBytes",
-        "jute.maxbuffer.extrasize",
-        "sslQuorum",
-    ];
-    for key in idle {
+    for key in ["enableEagerACLCheck", "jute.maxbuffer.extrasize", "sslQuorum"] {
         let (_, row) = listing.split_once(&format!("\n  {key} = ")).expect(key);
         let text = row.lines().nth(1).expect("what it means");
         assert!(text.contains(" [accepted, no effect: "), "{key}: {text}");
     }
 }
 
+/// Every row does something, is refused, is one of an ensemble's, or says that it has no effect.
 #[test]
-fn what_does_not_matter_is_checked_and_taken() {
-    let text = "initLimit=10\nsyncLimit=5\nelectionAlg=3\npeerType=Observer\nreconfigEnabled=true\nssl.crl=true\n\
-                admin.serverPort=9090\nwatchManagerName=x.Y\nsuperUser.2=me\nserver.realm=R\nmetricsProvider.foo=1\n\
-                quorum.auth.enableSasl=true\nssl.quorum.keyStore.location=/k\nlog.dir=/var/log\nportUnification=true";
+fn nothing_is_ignored_in_silence() {
+    for row in table::rows().filter(|row| row.spec().family_prefix().is_none()) {
+        let (name, status) = (row.spec().name, row.spec().status);
+        let Some(value) = ["true", "1", "3000", "x"].into_iter().find(|value| row.takes(value)) else {
+            continue;
+        };
+        let told = match parse(&format!("{name}={value}")) {
+            Ok(config) => config.warnings.iter().any(|warning| warning.key == name),
+            Err(_) => true,
+        };
+        assert!(
+            told || matches!(status, table::Status::Used | table::Status::Ensemble),
+            "{name}={value}: {status:?}"
+        );
+    }
+}
+
+#[test]
+fn what_matters_to_ensembles_alone_is_checked_and_taken() {
+    let text = "initLimit=10\nsyncLimit=5\nelectionAlg=3\npeerType=Observer\nreconfigEnabled=true\n\
+                quorum.auth.enableSasl=true";
     check(text, |_| (), ());
     refused("electionAlg=0", "zoo.cfg:3: electionAlg: bad value \"0\"; allowed: 3");
     assert!(parse("initLimit=ten").is_err());

@@ -1,4 +1,4 @@
-//! Rows about who may do what: the digest and ip schemes, and what of SASL and x509 is refused or idle.
+//! Rows about who may do what: the digest and ip schemes, and what of SASL and x509 is refused or warned about.
 
 use super::{Status, When, accepted, keys};
 use crate::auth::DigestAlgorithm;
@@ -31,10 +31,11 @@ keys! {
 accepted! {
     REFUSED, Status::Refused(When::Is("true"), "SASL is not available in this version");
     "sessionRequireClientSASLAuth", Flag, "false", "3.5.x", "serve only clients that passed SASL";
+    "requireKerberosConfig", Flag, "false", "<=3.4", "do not start without a Kerberos configuration";
 }
 
 accepted! {
-    ABSENT, Status::Missing(When::Never);
+    ABSENT, Status::Missing(When::Given);
     "X509AuthenticationProvider.superUser", Text, "unset", "3.5.x",
         "certificate subject that may do everything";
     "SASLAuthenticationProvider.superPassword", Text, "unset", "<=3.4",
@@ -47,7 +48,6 @@ accepted! {
     "kerberos.removeRealmFromPrincipal", Flag, "false", "<=3.4", "drop the realm of a principal";
     "kerberos.minReLoginTimeMs", number::<u64>(0, i64::MAX), "60000", "3.5.x", "ms between logins";
     "security.auth_to_local", Text, "DEFAULT", "<=3.4", "rules that map principals to names";
-    "requireKerberosConfig", Flag, "false", "<=3.4", "do not start without a Kerberos configuration";
     "kinit", Text, "/usr/bin/kinit", "<=3.4", "command that renews tickets";
     "server.realm", Text, "unset", "<=3.4", "realm of the server's principal";
     "sasl.serverconfig", Text, "Server", "<=3.4", "JAAS section of the server";

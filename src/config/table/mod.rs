@@ -29,7 +29,7 @@ pub(super) enum Status {
     Ensemble,
     /// Checked and accepted without effect in a standalone server, for this reason; said so when it asks for something.
     Idle(When, &'static str),
-    /// Checked and accepted; concerns the Java runtime or a library that is not part of this server.
+    /// Checked and accepted; concerns the Java runtime or a library that is not part of this server: said so.
     Java,
     /// Checked and accepted, but what it concerns is not there yet: said so when the operator asks for it.
     Missing(When),
@@ -40,8 +40,6 @@ pub(super) enum Status {
 /// When a setting asks for a feature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum When {
-    /// Not by itself.
-    Never,
     /// When it is written at all.
     Given,
     /// When it has this value (in any case).
@@ -52,7 +50,6 @@ impl When {
     /// Whether `value`, written by the operator, asks for the feature.
     pub(super) fn applies(self, value: &str) -> bool {
         match self {
-            Self::Never => false,
             Self::Given => !value.is_empty(),
             Self::Is(word) => value.eq_ignore_ascii_case(word),
         }
@@ -184,32 +181,37 @@ fn note(status: Status) -> String {
     }
 }
 
-/// The status of a row that the builder reads: used, unless a reason is given why it has no effect.
-const fn status_of(idle: &[&'static str]) -> Status {
-    match idle {
-        [] => Status::Used,
-        [reason, ..] => Status::Idle(When::Never, reason),
-    }
-}
-
 /// Declares rows that the builder reads, each as a constant, and the list `ROWS` of them. `idle REASON` at the end of
-/// one: its value has no effect in a standalone server.
+/// one: its value has no effect here. `ensemble` there: it has none in a standalone server.
 macro_rules! keys {
     ($($id:ident: $rule:ty = $name:literal $(| $alias:literal)*, $build:expr, $default:literal, $since:literal,
-       $meaning:literal $(, idle $reason:literal)?;)*) => {
+       $meaning:literal $(, $kind:ident $($reason:literal)?)?;)*) => {
         $(pub(in crate::config) static $id: $crate::config::table::Key<$rule> = $crate::config::table::Key {
             spec: $crate::config::table::Spec {
                 name: $name,
                 aliases: &[$($alias),*],
                 default: $default,
                 since: $since,
-                status: $crate::config::table::status_of(&[$($reason)?]),
+                status: $crate::config::table::status!($($kind $($reason)?)?),
                 meaning: $meaning,
             },
             rule: $build,
         };)*
         /// The rows above.
         pub(super) static ROWS: &[&dyn $crate::config::table::Row] = &[$(&$id),*];
+    };
+}
+
+/// The status of a row that the builder reads.
+macro_rules! status {
+    () => {
+        $crate::config::table::Status::Used
+    };
+    (ensemble) => {
+        $crate::config::table::Status::Ensemble
+    };
+    (idle $reason:literal) => {
+        $crate::config::table::Status::Idle($crate::config::table::When::Given, $reason)
     };
 }
 
@@ -231,4 +233,4 @@ macro_rules! accepted {
         }),*];
     };
 }
-use {accepted, keys};
+use {accepted, keys, status};

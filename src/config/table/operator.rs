@@ -25,39 +25,39 @@ accepted! {
 }
 
 accepted! {
-    ACCEPTED, Status::Missing(When::Never);
+    ACCEPTED, Status::Missing(When::Given);
     "admin.serverAddress", Text, "0.0.0.0", "3.5.x", "address of the admin server";
-    "admin.serverPort", number::<u16>(0, 65535), "8080", "3.5.x", "its port";
+    "admin.serverPort", number::<u16>(0, 65535), "8080", "3.5.x", "port of the admin server";
     "admin.idleTimeout", number::<i32>(-INT_MAX, INT_MAX), "30000", "3.5.x",
-        "ms a connection to it may be idle";
-    "admin.commandURL", Text, "/commands", "3.5.x", "root of its commands";
-    "admin.httpVersion", number::<u32>(0, INT_MAX), "11", "3.6.x", "protocol version with TLS";
-    "admin.portUnification", Flag, "false", "3.6.x", "HTTP and HTTPS on its port";
-    "admin.forceHttps", Flag, "false", "3.6.x", "HTTPS only";
-    "admin.needClientAuth", Flag, "false", "3.9.x", "demand client certificates";
-    "admin.rateLimiterIntervalInMS", decimal::<u32>(0, INT_MAX), "300000", "3.9.x", "ms between restores";
-    "admin.snapshot.enabled", Flag, "true", "3.9.x", "its snapshot command";
-    "admin.restore.enabled", Flag, "true", "3.9.x", "its restore command";
+        "ms a connection to the admin server may be idle";
+    "admin.commandURL", Text, "/commands", "3.5.x", "root of the admin server's commands";
+    "admin.httpVersion", number::<u32>(0, INT_MAX), "11", "3.6.x", "protocol version of the admin server";
+    "admin.portUnification", Flag, "false", "3.6.x", "HTTP and HTTPS on the admin server's port";
+    "admin.forceHttps", Flag, "false", "3.6.x", "HTTPS only for the admin server";
+    "admin.needClientAuth", Flag, "false", "3.9.x", "the admin server demands client certificates";
+    "admin.rateLimiterIntervalInMS", decimal::<u32>(0, INT_MAX), "300000", "3.9.x", "ms between the admin server's restores";
+    "admin.snapshot.enabled", Flag, "true", "3.9.x", "the admin server's snapshot command";
+    "admin.restore.enabled", Flag, "true", "3.9.x", "the admin server's restore command";
     "metricsProvider.httpHost", Text, "0.0.0.0", "3.8.0", "address of the exporter";
-    "metricsProvider.httpPort", number::<u16>(0, 65535), "7000", "3.6.x", "its port";
-    "metricsProvider.httpsPort", number::<u16>(0, 65535), "unset", "3.10", "its TLS port";
-    "metricsProvider.exportJvmInfo", Flag, "true", "3.6.x", "figures of the runtime too";
-    "metricsProvider.numWorkerThreads", number::<i32>(-INT_MAX, INT_MAX), "1", "3.7.1", "its workers";
-    "metricsProvider.maxQueueSize", number::<u32>(0, INT_MAX), "1000000", "3.7.1", "its queue";
+    "metricsProvider.httpPort", number::<u16>(0, 65535), "7000", "3.6.x", "port of the exporter";
+    "metricsProvider.httpsPort", number::<u16>(0, 65535), "unset", "3.10", "TLS port of the exporter";
+    "metricsProvider.exportJvmInfo", Flag, "true", "3.6.x", "the exporter has figures of the runtime too";
+    "metricsProvider.numWorkerThreads", number::<i32>(-INT_MAX, INT_MAX), "1", "3.7.1", "workers of the exporter";
+    "metricsProvider.maxQueueSize", number::<u32>(0, INT_MAX), "1000000", "3.7.1", "queue of the exporter";
     "metricsProvider.workerShutdownTimeoutMs", number::<u64>(0, i64::MAX), "1000", "3.7.1",
-        "ms its workers may end in";
+        "ms the exporter's workers may end in";
     "metricsProvider.*", Text, "unset", "3.6.x", "further settings of the exporter, ssl.* among them";
     "audit.impl.class", Text, "Slf4jAuditLogger", "3.6.x", "where the audit log goes";
     "jvm.pause.warn-threshold.ms", decimal::<u64>(0, i64::MAX), "10000", "3.5.x",
         "ms of a pause that is a warning";
     "jvm.pause.info-threshold.ms", decimal::<u64>(0, i64::MAX), "1000", "3.5.x", "ms of a pause that is told";
-    "jvm.pause.sleep.time.ms", decimal::<u64>(0, i64::MAX), "500", "3.5.x", "ms between probes";
-    "messageTracker.BufferSize", number::<u32>(0, INT_MAX), "10", "3.6.x", "messages kept";
-    "pathStats.slotCapacity", number::<u32>(0, INT_MAX), "60", "3.6.x", "slots";
-    "pathStats.slotDuration", number::<u32>(0, INT_MAX), "15", "3.6.x", "seconds of a slot";
-    "pathStats.maxDepth", number::<u32>(0, INT_MAX), "6", "3.6.x", "depth of paths";
-    "pathStats.sampleRate", Share, "0.1", "3.6.x", "share of requests sampled";
-    "pathStats.initialDelay", number::<u64>(0, i64::MAX), "5", "3.6.x", "minutes to the first report";
-    "pathStats.delay", number::<u64>(0, i64::MAX), "5", "3.6.x", "minutes between reports";
-    "pathStats.topPathMax", number::<u32>(0, INT_MAX), "20", "3.6.x", "paths in a report";
+    "jvm.pause.sleep.time.ms", decimal::<u64>(0, i64::MAX), "500", "3.5.x", "ms between probes of the pause monitor";
+    "messageTracker.BufferSize", number::<u32>(0, INT_MAX), "10", "3.6.x", "quorum messages kept";
+    "pathStats.slotCapacity", number::<u32>(0, INT_MAX), "60", "3.6.x", "slots of the path statistics";
+    "pathStats.slotDuration", number::<u32>(0, INT_MAX), "15", "3.6.x", "seconds of a slot of the path statistics";
+    "pathStats.maxDepth", number::<u32>(0, INT_MAX), "6", "3.6.x", "depth of paths in the path statistics";
+    "pathStats.sampleRate", Share, "0.1", "3.6.x", "share of requests in the path statistics";
+    "pathStats.initialDelay", number::<u64>(0, i64::MAX), "5", "3.6.x", "minutes to the first report of the path statistics";
+    "pathStats.delay", number::<u64>(0, i64::MAX), "5", "3.6.x", "minutes between reports of the path statistics";
+    "pathStats.topPathMax", number::<u32>(0, INT_MAX), "20", "3.6.x", "paths in a report of the path statistics";
 }

@@ -23,10 +23,10 @@ keys! {
         "KiB after which a new log file is begun";
     COMMIT_LOG_COUNT: Int<u32> = "commitLogCount", decimal(500, INT_MAX).raised(), "500", "3.6.x",
         "last transactions kept in memory for followers",
-        idle "a standalone server has no followers";
+        ensemble;
     SNAPSHOT_SIZE_FACTOR: ShareOrOff = "snapshotSizeFactor", ShareOrOff, "0.33", "3.5.x",
         "largest share of the snapshot's size that a follower gets as log",
-        idle "a standalone server has no followers";
+        ensemble;
     FORCE_SYNC: OneOf<bool> = "forceSync", exactly(&[("yes", true), ("no", false)]), "yes", "<=3.4",
         "sync the log before a write is acknowledged; \"no\" risks loss";
     FSYNC_WARNING: Int<u64> = "fsync.warningthresholdms", number(0, i64::MAX), "1000", "3.3.4",
@@ -42,5 +42,5 @@ keys! {
         "end snapshots with the last processed zxid";
     INITIAL_ZXID: Int<u64> = "testingonly.initialZxid", decimal(0, i64::MAX), "unset", "<=3.4",
         "tests only: counter to start with",
-        idle "only the leader of an ensemble starts with it";
+        ensemble;
 }

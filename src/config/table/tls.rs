@@ -1,4 +1,4 @@
-//! Rows about TLS. What asks for TLS towards clients is refused; stores, protocols and checks alone ask for nothing.
+//! Rows about TLS. What asks for TLS towards clients is refused; stores, protocols and checks are warned about.
 
 use super::{Status, When, accepted};
 use crate::config::rules::*;
@@ -9,7 +9,7 @@ const REASON: &str = "TLS is not available in this version";
 macro_rules! twice {
     ($($name:literal, $build:expr, $default:literal, $since:literal, $meaning:literal;)*) => {
         accepted! {
-            ABSENT, Status::Missing(When::Never);
+            ABSENT, Status::Missing(When::Given);
             $(concat!("ssl.", $name), $build, $default, $since, $meaning;)*
             $(concat!("ssl.quorum.", $name), $build, $default, $since, $meaning;)*
             "ssl.authProvider", Text, "x509", "3.5.x", "scheme of client certificates";
@@ -43,18 +43,18 @@ accepted! {
 
 twice! {
     "keyStore.location", Text, "unset", "3.5.x", "key store";
-    "keyStore.password", Text, "", "3.5.x", "its password";
-    "keyStore.passwordPath", Text, "unset", "3.8.0", "file with its password";
+    "keyStore.password", Text, "", "3.5.x", "password of the key store";
+    "keyStore.passwordPath", Text, "unset", "3.8.0", "file with the password of the key store";
     "keyStore.type", Text, "by extension", "3.5.x", "JKS, PEM, PKCS12 or BCFKS";
     "trustStore.location", Text, "unset", "3.5.x", "trust store";
-    "trustStore.password", Text, "", "3.5.x", "its password";
-    "trustStore.passwordPath", Text, "unset", "3.8.0", "file with its password";
+    "trustStore.password", Text, "", "3.5.x", "password of the trust store";
+    "trustStore.passwordPath", Text, "unset", "3.8.0", "file with the password of the trust store";
     "trustStore.type", Text, "by extension", "3.5.x", "JKS, PEM, PKCS12 or BCFKS";
-    "protocol", Text, "TLSv1.3", "3.5.x", "protocol";
+    "protocol", Text, "TLSv1.3", "3.5.x", "TLS protocol";
     "enabledProtocols", Text, "value of protocol", "3.5.x", "protocols offered";
     "ciphersuites", Text, "by runtime", "3.5.x", "cipher suites";
     "context.supplier.class", Text, "unset", "3.6.x", "own TLS context";
-    "hostnameVerification", Flag, "true", "3.5.x", "check host names";
+    "hostnameVerification", Flag, "true", "3.5.x", "check host names in certificates";
     "clientHostnameVerification", Flag, "false", "3.9.4", "check the connecting side's too";
     "allowReverseDnsLookup", Flag, "false", "3.9.5", "fall back to reverse DNS in that check";
     "crl", Flag, "false", "3.5.x", "revocation lists";
