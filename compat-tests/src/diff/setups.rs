@@ -18,7 +18,8 @@ pub struct Config {
 }
 
 const WORDS: &str = "4lw.commands.whitelist=*";
-const TICK: &str = "tickTime=20000";
+/// The shortest session then lasts 400 s, the longest run of one configuration (`--full`) about 60 s.
+const TICK: &str = "tickTime=200000";
 const SYNC: &str = "forceSync=no";
 const SUPER: &str = "DigestAuthenticationProvider.superDigest=super:xQJmxLMiHGwaqBvst5y6rkB6HQs=";
 const NEVER: &str = "znode.container.checkIntervalMs=3600000";
