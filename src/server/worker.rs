@@ -234,7 +234,7 @@ impl Worker {
             for mail in mail {
                 worker.mail(mail);
             }
-            worker.wake_up(|_, _, _| {});
+            worker.wake_up(|worker, state, _| super::throttle::go_on(worker, state));
         }
     }
 
