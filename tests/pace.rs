@@ -5,7 +5,7 @@
 mod common;
 
 use common::{
-    CREATE, Client, EXISTS, GET_DATA, SET_DATA, Server, create, frame, rest, set, watched,
+    CLOSE_SESSION, CREATE, Client, EXISTS, GET_DATA, SET_DATA, Server, create, frame, rest, set, watched,
 };
 use std::{
     io::Write,
@@ -159,4 +159,23 @@ fn a_connection_does_not_outlive_its_session_because_nobody_reads() {
     let sid = format!("sid=0x{:x},", deaf.session);
     server.wait_until("it is there", |server| server.word("cons").contains(&sid));
     server.wait_until("its connection ends", |server| !server.word("cons").contains(&sid));
+}
+
+#[test]
+fn what_a_client_asks_before_it_closes_the_connection_is_done() {
+    let server = Server::start("");
+    let mut other = Client::open(&server);
+    let mut client = Client::open(&server);
+    assert_eq!(client.call(1, CREATE, &create("/ephemeral", "", 1)), 0);
+    // Requests and the end of the connection are there together, as often with the C client, which does not wait
+    // for the answer when it closes its session.
+    server.signal("-STOP");
+    client.ask(2, CREATE, &create("/last", "", 0));
+    client.ask(3, CLOSE_SESSION, &[]);
+    drop(client);
+    server.signal("-CONT");
+    let closed = |server: &Server| server.word("dump").contains("Session Sets (1)/(1)");
+    server.wait_until("the session is closed", closed);
+    assert_eq!(other.call(1, EXISTS, &watched("/last")), 0);
+    assert_eq!(other.call(2, EXISTS, &watched("/ephemeral")), -101);
 }

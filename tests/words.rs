@@ -5,7 +5,7 @@
 mod common;
 
 use common::{
-    CREATE, Client, EXISTS, GET_DATA, SET_DATA, Server, create, frame, rest, set, watched,
+    CREATE, Client, EXISTS, GET_DATA, PATIENCE, SET_DATA, Server, create, frame, rest, set, watched,
 };
 use std::{
     collections::BTreeSet,
@@ -288,6 +288,24 @@ fn behaviour_179_what_a_client_that_is_gone_has_asked_is_dropped() {
     assert!(server.is_occupied(), "that does not wait for the write");
     assert_eq!(client.reply(), (1, 0));
     assert_eq!(client.call(2, EXISTS, &watched("/gone")), -101);
+}
+
+#[test]
+fn what_a_client_that_is_gone_has_asked_is_done_if_nobody_checks() {
+    let lines = "request_stale_connection_check=false\nrequest_throttle_stall_time=20\n";
+    let (server, [mut client, mut gone]) = Server::throttled(1000, lines);
+    server.occupy(&mut client, &frame(1, CREATE, &create("/a", "", 0)));
+    gone.ask(1, CREATE, &create("/gone", "", 0));
+    drop(gone);
+    assert_eq!(client.reply(), (1, 0));
+    let there = |client: &mut Client, xid| client.call(xid, EXISTS, &watched("/gone")) == 0;
+    let until = Instant::now() + PATIENCE;
+    let mut xids = 2..;
+    while !there(&mut client, xids.next().unwrap()) {
+        assert!(Instant::now() < until, "it was not executed\n{}", server.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(server.figure("stale_requests_dropped"), "0");
 }
 
 #[test]
