@@ -4,7 +4,9 @@
 
 mod common;
 
-use common::{CREATE, Client, EXISTS, GET_DATA, SET_DATA, Server, create, frame, set, watched};
+use common::{
+    CLOSE_SESSION, CREATE, Client, EXISTS, GET_DATA, SET_DATA, Server, create, frame, rest, set, watched,
+};
 use std::{
     io::Write,
     time::{Duration, Instant},
@@ -63,12 +65,8 @@ fn cpu(server: &Server) -> Duration {
 
 #[test]
 fn a_request_that_is_throttled_costs_nothing_while_it_waits() {
-    let server =
-        Server::start("request_throttle_max_requests=1\nflushDelay=3000\nmaxWriteQueuePollTime=3000\n");
-    let mut busy = Client::open(&server);
-    let mut held = Client::open(&server);
-    busy.ask(1, CREATE, &create("/a", "", 0));
-    server.wait_until("the write is in work", |server| server.word("srvr").contains("Outstanding: 1\n"));
+    let (server, [mut busy, mut held]) = Server::throttled(3000, "");
+    server.occupy(&mut busy, &frame(1, CREATE, &create("/a", "", 0)));
     held.ask(1, EXISTS, &watched("/a"));
     std::thread::sleep(Duration::from_millis(100));
     let before = cpu(&server);
@@ -76,6 +74,78 @@ fn a_request_that_is_throttled_costs_nothing_while_it_waits() {
     let used = cpu(&server) - before;
     assert!(used < Duration::from_millis(300), "{used:?} of CPU in 1 s");
     assert_eq!((busy.reply(), held.reply()), ((1, 0), (1, 0)));
+}
+
+#[test]
+fn a_request_that_waits_is_looked_at_again_after_the_stall_time() {
+    let (server, [mut busy, mut gone]) = Server::throttled(2000, "request_throttle_stall_time=600000\n");
+    server.occupy(&mut busy, &frame(1, CREATE, &create("/a", "", 0)));
+    gone.ask(1, CREATE, &create("/gone", "", 0));
+    server.wait_until("it waits", |server| server.figure("request_throttle_wait_count") == "1");
+    drop(gone);
+    server.wait_until("the write ends", |server| {
+        let dropped = server.figure("stale_requests_dropped");
+        let occupied = server.is_occupied();
+        assert!(!occupied || dropped == "0", "it was looked at before");
+        !occupied
+    });
+    assert_eq!(busy.reply(), (1, 0));
+    // A write that ends has all look again.
+    server.wait_until("it is dropped", |server| server.figure("stale_requests_dropped") == "1");
+}
+
+#[test]
+fn a_request_is_stale_after_its_sessions_timeout_if_that_is_checked() {
+    // The session itself lasts until the next tick.
+    let lines = "tickTime=600000\nminSessionTimeout=500\nmaxSessionTimeout=500\n";
+    for (more, dropped, late) in [
+        ("request_stale_latency_check=true\n", "1", "0"),
+        ("request_stale_latency_check=true\nrequest_throttle_drop_stale=false\n", "0", "1"),
+        ("", "0", "0"),
+    ] {
+        let (server, [mut busy, mut held]) = Server::throttled(2000, &format!("{lines}{more}"));
+        server.occupy(&mut busy, &frame(1, CREATE, &create("/a", "", 0)));
+        let since = Instant::now();
+        held.ask(1, EXISTS, &watched("/none"));
+        if dropped == "1" {
+            assert_eq!(rest(&mut held.stream), "", "it is cut off");
+        } else {
+            assert_eq!(held.reply(), (1, -101));
+        }
+        assert!(since.elapsed() > Duration::from_millis(500), "{:?}", since.elapsed());
+        assert_eq!(server.is_occupied(), dropped == "1", "it need not wait for the write");
+        assert_eq!(busy.reply(), (1, 0));
+        assert_eq!(server.figure("stale_requests_dropped"), dropped, "{more}");
+        assert_eq!(server.figure("stale_requests"), late, "{more}");
+    }
+}
+
+#[test]
+fn a_sync_covers_no_more_writes_than_max_batch_size() {
+    // The session and the znode have one each.
+    for (lines, syncs, most) in [("maxBatchSize=4\n", "5", "4"), ("maxBatchSize=-1\n", "3", "10")] {
+        let server = Server::start(lines);
+        let mut client = Client::open(&server);
+        assert_eq!(client.call(1, CREATE, &create("/a", "", 0)), 0);
+        // In one segment: the server reads them at once.
+        let sets: Vec<u8> = (2..12).flat_map(|xid| frame(xid, SET_DATA, &set("/a", ""))).collect();
+        client.stream.write_all(&sets).expect("the server reads");
+        for xid in 2..12 {
+            assert_eq!(client.reply(), (xid, 0));
+        }
+        let figures = ["cnt", "max"].map(|part| server.figure(&format!("{part}_sync_processor_batch_size")));
+        assert_eq!(figures, [syncs, most], "{lines}");
+    }
+}
+
+#[test]
+fn a_batch_that_is_full_waits_for_nothing() {
+    let server = Server::start("flushDelay=600000\nmaxWriteQueuePollTime=600000\nmaxBatchSize=2\n");
+    let mut clients = Client::open_two(&server);
+    for (client, path) in clients.iter_mut().zip(["/a", "/b"]) {
+        client.ask(1, CREATE, &create(path, "", 0));
+    }
+    assert_eq!(clients.map(|mut client| client.reply()), [(1, 0); 2]);
 }
 
 #[test]
@@ -89,4 +159,23 @@ fn a_connection_does_not_outlive_its_session_because_nobody_reads() {
     let sid = format!("sid=0x{:x},", deaf.session);
     server.wait_until("it is there", |server| server.word("cons").contains(&sid));
     server.wait_until("its connection ends", |server| !server.word("cons").contains(&sid));
+}
+
+#[test]
+fn what_a_client_asks_before_it_closes_the_connection_is_done() {
+    let server = Server::start("");
+    let mut other = Client::open(&server);
+    let mut client = Client::open(&server);
+    assert_eq!(client.call(1, CREATE, &create("/ephemeral", "", 1)), 0);
+    // Requests and the end of the connection are there together, as often with the C client, which does not wait
+    // for the answer when it closes its session.
+    server.signal("-STOP");
+    client.ask(2, CREATE, &create("/last", "", 0));
+    client.ask(3, CLOSE_SESSION, &[]);
+    drop(client);
+    server.signal("-CONT");
+    let closed = |server: &Server| server.word("dump").contains("Session Sets (1)/(1)");
+    server.wait_until("the session is closed", closed);
+    assert_eq!(other.call(1, EXISTS, &watched("/last")), 0);
+    assert_eq!(other.call(2, EXISTS, &watched("/ephemeral")), -101);
 }

@@ -7,10 +7,10 @@
 mod common;
 
 use common::{CREATE, SET_DATA, frame, framed, receive, rest};
-use oxkeeper::storage::{LogOptions, RealDisk, TxnLog};
+use oxkeeper::storage::{Compression, LogOptions, RealDisk, SnapshotVisitor, TxnLog, read_snapshot};
 use oxkeeper_codec::{
     ByteStr, OpCode, SessionId, Zxid,
-    records::{SetDataTxn, TxnHeader},
+    records::{Acl, DataNode, SetDataTxn, TxnHeader},
     txn::{LoggedTxn, Txn},
 };
 use std::{
@@ -26,6 +26,7 @@ use std::{
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const NOT_SERVING: &str = "This ZooKeeper instance is not currently serving requests\n";
+const NODE_EXISTS: i32 = -110;
 /// Transactions that take a while to load, also with optimization.
 const MANY: i64 = 300_000;
 
@@ -107,9 +108,9 @@ impl Place {
         (code, self.log())
     }
 
-    fn terminate(&self) {
+    fn signal(&self, signal: &str) {
         let pid = self.child.as_ref().unwrap().id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
 
     fn kill(&mut self) {
@@ -141,6 +142,24 @@ impl Place {
         let body = [&[0; 12][..], &10_000_i32.to_be_bytes(), &[0; 8], &16_i32.to_be_bytes(), &[0; 17]];
         stream.write_all(&framed(&body.concat())).unwrap();
         stream
+    }
+
+    /// A client with a session.
+    fn open(&self) -> TcpStream {
+        let mut stream = self.handshake();
+        receive(&mut stream).expect("a session");
+        stream
+    }
+
+    /// The snapshots that are complete.
+    fn snapshots(&self) -> Vec<(Zxid, String)> {
+        let entries = fs::read_dir(self.version_2()).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let snapshot = |name: String| {
+            let zxid = i64::from_str_radix(name.strip_prefix("snapshot.")?, 16).ok()?;
+            Some((Zxid(zxid), name))
+        };
+        names.filter_map(snapshot).collect()
     }
 
     /// Fills the data directory with transactions.
@@ -206,8 +225,7 @@ fn listing(dir: &Path) -> Vec<(PathBuf, u64, u64, i64, i64)> {
 fn whoever_cannot_have_the_port_changes_nothing() {
     let mut place = Place::new("4lw.commands.whitelist=*");
     place.start(1024);
-    let mut client = place.handshake();
-    receive(&mut client).expect("a session");
+    let mut client = place.open();
     client.write_all(&create(1, "/a")).unwrap();
     assert_eq!(reply(&mut client), Some((1, 0)));
     place.kill();
@@ -257,13 +275,68 @@ fn a_signal_ends_a_start_at_once() {
         let before = listing(&place.version_2());
         place.spawn(1024);
         place.wait_until("it listens", |place| place.word("ruok").is_some_and(|text| text == "imok"));
-        let pid = place.child.as_ref().unwrap().id().to_string();
-        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        place.signal(signal);
         let status = place.ended();
         assert_eq!(status.code(), Some(0), "{}", place.log());
         assert!(place.log().contains("stopping before"), "{}", place.log());
         assert!(!place.log().contains("data loaded"), "{}", place.log());
         assert_eq!(listing(&place.version_2()), before);
+    }
+}
+
+#[test]
+fn a_signal_ends_a_server_that_serves_and_its_data_stays() {
+    for signal in ["-TERM", "-INT"] {
+        let mut place = Place::new("4lw.commands.whitelist=*");
+        place.start(1024);
+        let mut client = place.open();
+        client.write_all(&create(1, "/a")).unwrap();
+        assert_eq!(reply(&mut client), Some((1, 0)));
+        place.signal(signal);
+        assert_eq!(rest(&mut client), "", "{signal}: connections end");
+        assert_eq!(place.ended().code(), Some(0), "{signal}:\n{}", place.log());
+        for words in ["stopping signal=", "stopped"] {
+            assert!(place.log().contains(words), "{signal}: no {words} in\n{}", place.log());
+        }
+        place.start(1024);
+        let mut client = place.open();
+        client.write_all(&create(1, "/a")).unwrap();
+        assert_eq!(reply(&mut client), Some((1, NODE_EXISTS)), "{signal}");
+    }
+}
+
+/// Somebody who wants to know nothing of what a snapshot holds.
+struct Deaf;
+
+impl SnapshotVisitor for Deaf {
+    fn session(&mut self, _: SessionId, _: i32) {}
+    fn acl(&mut self, _: i64, _: Vec<Acl>) {}
+    fn node(&mut self, _: &str, _: DataNode<'_>) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+#[test]
+fn snapshots_end_with_their_zxid_as_configured() {
+    for (line, expected) in [("", true), ("serializeLastProcessedZxid.enabled=false", false)] {
+        let mut place = Place::new(&format!("snapCount=10\n{line}"));
+        place.start(1024);
+        let mut client = place.open();
+        for xid in 1..30 {
+            client.write_all(&create(xid, &format!("/{xid}"))).unwrap();
+            assert_eq!(reply(&mut client), Some((xid, 0)));
+        }
+        place.wait_until("there is one besides that of the start", |place| place.snapshots().len() > 1);
+        place.kill();
+        for (zxid, name) in place.snapshots() {
+            let file = fs::read(place.version_2().join(&name)).unwrap();
+            let tail = read_snapshot(&file, Compression::None, &mut Deaf).unwrap();
+            assert_eq!(tail.last_zxid, expected.then_some(zxid), "{name} with {line:?}");
+        }
+        place.start(1024);
+        let mut client = place.open();
+        client.write_all(&create(1, "/29")).unwrap();
+        assert_eq!(reply(&mut client), Some((1, NODE_EXISTS)), "{line}");
     }
 }
 
@@ -324,8 +397,7 @@ fn connections_leave_descriptors_for_the_logs_of_many_workers() {
                  nio.sessionlessCnxnTimeout=600000\n4lw.commands.whitelist=*";
     let mut place = Place::new(lines);
     place.start(320);
-    let mut client = place.handshake();
-    receive(&mut client).expect("a session");
+    let mut client = place.open();
     client.write_all(&create(1, "/a")).unwrap();
     assert_eq!(reply(&mut client), Some((1, 0)));
     let mut crowd: Vec<TcpStream> = (0..330).filter_map(|_| place.connect()).collect();
@@ -344,12 +416,11 @@ fn a_stop_answers_the_writes_in_work() {
     for (more, answered) in [("", true), ("\nrequest_throttler.shutdownTimeout=0", false)] {
         let mut place = Place::new(&format!("{lines}{more}"));
         place.start(1024);
-        let mut client = place.handshake();
-        receive(&mut client).expect("a session");
+        let mut client = place.open();
         client.write_all(&create(1, "/a")).unwrap();
         let in_work = |place: &Place| place.word("srvr").is_some_and(|text| text.contains("Outstanding: 1"));
         place.wait_until("the write is in work", in_work);
-        place.terminate();
+        place.signal("-TERM");
         assert_eq!(reply(&mut client), answered.then_some((1, 0)), "{more}");
         assert_eq!(place.ended().code(), Some(0));
         assert!(place.log().contains("stopped"), "{}", place.log());

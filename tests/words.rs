@@ -4,10 +4,13 @@
 
 mod common;
 
-use common::{CREATE, Client, EXISTS, GET_DATA, SET_DATA, Server, create, frame, rest, set, watched};
+use common::{
+    CREATE, Client, EXISTS, GET_DATA, PATIENCE, SET_DATA, Server, create, frame, rest, set, watched,
+};
 use std::{
     collections::BTreeSet,
     io::Write,
+    net::TcpStream,
     path::Path,
     time::{Duration, Instant},
 };
@@ -256,18 +259,14 @@ fn a_quota_that_is_exceeded_counts_for_its_namespace() {
 
 #[test]
 fn behaviour_178_what_waits_too_long_is_refused_in_its_turn() {
-    let throttle = "request_throttle_max_requests=1\nthrottled_op_wait_time=50\nflushDelay=2000\nmaxWriteQueuePollTime=2000\n";
-    let server = Server::start(throttle);
-    let mut client = Client::open(&server);
-    let mut other = Client::open(&server);
+    let (server, [mut client, mut other]) = Server::throttled(2000, "throttled_op_wait_time=50\n");
     // In one segment: what has not been read does not count as waiting.
     let requests = [
         frame(1, CREATE, &create("/a", "", 0)),
         frame(2, EXISTS, &watched("/a")),
         frame(3, CREATE, &create("/b", "", 0)),
     ];
-    client.stream.write_all(&requests.concat()).expect("the server reads");
-    server.wait_until("the write is in work", |server| server.word("srvr").contains("Outstanding: 1\n"));
+    server.occupy(&mut client, &requests.concat());
     other.ask(1, EXISTS, &watched("/a"));
     assert_eq!(
         [client.reply(), client.reply(), client.reply()],
@@ -281,17 +280,32 @@ fn behaviour_178_what_waits_too_long_is_refused_in_its_turn() {
 
 #[test]
 fn behaviour_179_what_a_client_that_is_gone_has_asked_is_dropped() {
-    let server =
-        Server::start("request_throttle_max_requests=1\nflushDelay=2000\nmaxWriteQueuePollTime=2000\n");
-    let mut client = Client::open(&server);
-    let mut gone = Client::open(&server);
-    client.ask(1, CREATE, &create("/a", "", 0));
-    server.wait_until("the write is in work", |server| server.word("srvr").contains("Outstanding: 1\n"));
+    let (server, [mut client, mut gone]) = Server::throttled(3000, "request_throttle_stall_time=20\n");
+    server.occupy(&mut client, &frame(1, CREATE, &create("/a", "", 0)));
     gone.ask(1, CREATE, &create("/gone", "", 0));
     drop(gone);
     server.wait_until("it is dropped", |server| server.figure("stale_requests_dropped") == "1");
+    assert!(server.is_occupied(), "that does not wait for the write");
     assert_eq!(client.reply(), (1, 0));
     assert_eq!(client.call(2, EXISTS, &watched("/gone")), -101);
+}
+
+#[test]
+fn what_a_client_that_is_gone_has_asked_is_done_if_nobody_checks() {
+    let lines = "request_stale_connection_check=false\nrequest_throttle_stall_time=20\n";
+    let (server, [mut client, mut gone]) = Server::throttled(1000, lines);
+    server.occupy(&mut client, &frame(1, CREATE, &create("/a", "", 0)));
+    gone.ask(1, CREATE, &create("/gone", "", 0));
+    drop(gone);
+    assert_eq!(client.reply(), (1, 0));
+    let there = |client: &mut Client, xid| client.call(xid, EXISTS, &watched("/gone")) == 0;
+    let until = Instant::now() + PATIENCE;
+    let mut xids = 2..;
+    while !there(&mut client, xids.next().unwrap()) {
+        assert!(Instant::now() < until, "it was not executed\n{}", server.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(server.figure("stale_requests_dropped"), "0");
 }
 
 #[test]
@@ -339,4 +353,27 @@ fn behaviour_17_connections_without_a_session_end() {
     assert_eq!(rest(&mut silent), "");
     assert!(since.elapsed() >= Duration::from_millis(200));
     assert_eq!(server.figure("sessionless_connections_expired"), "1");
+}
+
+/// The timer of the server's end of a connection, in the system's table: 0 none, 1 for what is not acknowledged yet,
+/// 2 to see whether the client is alive.
+fn timer(client: &TcpStream) -> String {
+    let [server, client] = [client.peer_addr(), client.local_addr()].map(|end| end.unwrap().port());
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let ends = |fields: &[&str]| {
+        fields[1].ends_with(&format!(":{server:04X}")) && fields[2].ends_with(&format!(":{client:04X}"))
+    };
+    let mut lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let line = lines.find(|fields| ends(fields)).unwrap_or_else(|| panic!("no connection in\n{table}"));
+    line[5].split(':').next().unwrap().to_owned()
+}
+
+#[test]
+fn the_system_sees_after_idle_connections_if_configured() {
+    for (line, expected) in [("", "00"), ("clientTcpKeepAlive=true\n", "02")] {
+        let server = Server::start(&format!("clientPortAddress=127.0.0.1\n{line}"));
+        let client = Client::open(&server);
+        server.wait_until("all is acknowledged", |_| timer(&client.stream) != "01");
+        assert_eq!(timer(&client.stream), expected, "{line}");
+    }
 }

@@ -12,10 +12,13 @@ pub enum LogFormat {
     Json,
 }
 
-/// Sets up logging for the process. `RUST_LOG` sets the levels; unset or unreadable, it is `info`. A second
-/// call changes nothing.
+/// Sets up logging for the process. `RUST_LOG` sets the levels; unset, empty or unreadable, it is `info`. A
+/// second call changes nothing.
 pub fn init_logging(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    // An empty one would be read as: errors alone.
+    let levels = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|levels| !levels.trim().is_empty());
+    let filter = levels.and_then(|levels| EnvFilter::try_new(levels).ok());
+    let filter = filter.unwrap_or_else(|| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let done = match format {
         LogFormat::Human => {

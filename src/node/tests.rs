@@ -27,12 +27,17 @@ struct Server {
 
 impl Server {
     fn new() -> Self {
+        Self::with_containers(0)
+    }
+
+    /// Containers that never had a child go after this.
+    fn with_containers(never_used_ms: i64) -> Self {
         let tree = Tree::new(TreeOptions::default());
         let options = NodeOptions {
             rules: Rules { enforce_quota: true, ..Rules::default() },
             tick_ms: 1000,
             timeouts: TimeoutBounds { min_ms: 2000, max_ms: 9000 },
-            containers: ContainerRules { interval_ms: 60_000, max_per_minute: 10, never_used_ms: 0 },
+            containers: ContainerRules { interval_ms: 60_000, max_per_minute: 10, never_used_ms },
             server_id: 1,
         };
         let node = Node::new(options, &tree, [], at(0));
@@ -171,6 +176,25 @@ fn a_container_that_is_another_znode_by_now_is_not_deleted() {
     server.tick(at(66_000), Some(66_000));
     server.commit();
     assert_eq!(["/1", "/2", "/3"].map(|path| server.tree.get(path).is_some()), [false, true, false]);
+}
+
+#[test]
+fn a_container_that_never_had_a_child_goes_once_it_is_older_than_allowed() {
+    for (never_used_ms, stays) in
+        [(0, [true; 3]), (120_000, [true, true, false]), (119_999, [true, false, false])]
+    {
+        let mut server = Server::with_containers(never_used_ms);
+        server.change("/never", Some(OpCode::CREATE_CONTAINER));
+        server.change("/used", Some(OpCode::CREATE_CONTAINER));
+        server.change("/used/x", Some(OpCode::CREATE));
+        let there = [60_000, 120_000, 180_000].map(|ms| {
+            server.tick(at(ms), Some(ms));
+            server.commit();
+            assert!(server.tree.get("/used").is_some(), "it has a child");
+            server.tree.get("/never").is_some()
+        });
+        assert_eq!(there, stays, "{never_used_ms} ms");
+    }
 }
 
 #[test]

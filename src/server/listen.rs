@@ -65,11 +65,46 @@ fn bind(address: SocketAddr, backlog: i32) -> std::io::Result<TcpListener> {
 mod tests {
     use super::*;
     use crate::config::Config;
+    use std::{net::TcpStream, time::Duration};
+
+    /// Longer than a connection of the loopback takes that is taken at all.
+    const NOT_TAKEN: Duration = Duration::from_secs(1);
+
+    fn listen_with(lines: &str) -> Result<TcpListener, ServerError> {
+        let config = Config::parse("zoo.cfg", &format!("dataDir=/d\n{lines}"), &[]).expect("good settings");
+        listen(&config.client)
+    }
 
     /// What is said of a port that is not to be had.
     fn refusal(lines: &str) -> String {
-        let config = Config::parse("zoo.cfg", &format!("dataDir=/d\n{lines}"), &[]).expect("good settings");
-        listen(&config.client).expect_err("it cannot be had").to_string()
+        listen_with(lines).expect_err("it cannot be had").to_string()
+    }
+
+    /// How many of so many connections get through while nobody accepts them.
+    fn waiting(lines: &str, most: usize) -> usize {
+        let listener = listen_with(&format!("clientPort=0\nclientPortAddress=127.0.0.1\n{lines}"));
+        let address = listener.as_ref().expect("a free port").local_addr().expect("its number");
+        let connect = |_| TcpStream::connect_timeout(&address, NOT_TAKEN).ok();
+        (0..most).map_while(connect).collect::<Vec<_>>().len()
+    }
+
+    #[test]
+    fn as_many_connections_wait_as_configured() {
+        for backlog in [1, 5] {
+            // Linux lets one more in.
+            assert_eq!(waiting(&format!("clientPortListenBacklog={backlog}"), 20), backlog + 1);
+        }
+    }
+
+    #[test]
+    fn unless_configured_a_crowd_may_wait() {
+        let most = std::fs::read_to_string("/proc/sys/net/core/somaxconn").expect("the system's own limit");
+        let most: usize = most.trim().parse().expect("a number");
+        // Programs often ask for 50 or 128.
+        let crowd = most.min(300);
+        for lines in ["", "clientPortListenBacklog=-1"] {
+            assert_eq!(waiting(lines, crowd), crowd, "{lines}");
+        }
     }
 
     #[test]

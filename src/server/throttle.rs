@@ -87,8 +87,7 @@ const fn may_be_refused(op: OpCode) -> bool {
 
 /// Some requests have ended: those held back look again, here and on the other workers.
 pub(super) fn some_ended(worker: &Worker, state: &mut State) {
-    let Some(max) = worker.hub.config.throttle.max_requests else { return };
-    if worker.hub.outstanding() >= u64::from(max) {
+    if !has_room(worker) {
         return;
     }
     wake(worker, state);
@@ -97,6 +96,18 @@ pub(super) fn some_ended(worker: &Worker, state: &mut State) {
             port.notify.notify_one();
         }
     }
+}
+
+/// Another worker's requests may have ended: those held back look again if there is room.
+pub(super) fn go_on(worker: &Worker, state: &mut State) {
+    if !state.held.is_empty() && has_room(worker) {
+        wake(worker, state);
+    }
+}
+
+/// Whether there is a throttle, and room for a request.
+fn has_room(worker: &Worker) -> bool {
+    worker.hub.config.throttle.max_requests.is_some_and(|max| worker.hub.outstanding() < u64::from(max))
 }
 
 /// Has the connections that are held back look again.

@@ -234,7 +234,7 @@ impl Worker {
             for mail in mail {
                 worker.mail(mail);
             }
-            worker.wake_up(|_, _, _| {});
+            worker.wake_up(|worker, state, _| super::throttle::go_on(worker, state));
         }
     }
 
@@ -242,11 +242,15 @@ impl Worker {
     async fn hand_over(worker: Rc<Self>) {
         loop {
             worker.handover.notified().await;
-            let requests = std::mem::take(&mut worker.state.borrow_mut().requests);
-            if !requests.is_empty() {
-                worker.hub.mailbox.leave(Message::Requests(requests));
-            }
+            worker.leave_requests();
             worker.sequencing.take_turn();
+        }
+    }
+
+    fn leave_requests(&self) {
+        let requests = std::mem::take(&mut self.state.borrow_mut().requests);
+        if !requests.is_empty() {
+            self.hub.mailbox.leave(Message::Requests(requests));
         }
     }
 
@@ -304,6 +308,8 @@ impl Worker {
         }
         worker.hub.limits.close(conn.peer.ip());
         if let Some(session) = conn.session {
+            // What it asked in this poll round comes before its end: a client may close right behind its last write.
+            worker.leave_requests();
             worker.hub.mailbox.leave(Message::Disconnected { session, conn: id, heard_ms: conn.heard_ms });
             worker.handover.notify_one();
         }

@@ -19,6 +19,7 @@ pub(crate) const CREATE: i32 = 1;
 pub(crate) const EXISTS: i32 = 3;
 pub(crate) const GET_DATA: i32 = 4;
 pub(crate) const SET_DATA: i32 = 5;
+pub(crate) const CLOSE_SESSION: i32 = -11;
 
 /// A server that runs until it is dropped.
 pub(crate) struct Server {
@@ -30,6 +31,11 @@ pub(crate) struct Server {
 impl Server {
     /// Starts one with these lines besides the usual ones.
     pub(crate) fn start(extra: &str) -> Self {
+        Self::start_as(extra, |_| {})
+    }
+
+    /// Starts one whose command line or environment is changed before.
+    pub(crate) fn start_as(extra: &str, change: impl FnOnce(&mut Command)) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         // Somebody else may take the port in between; so far nobody has.
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
@@ -41,19 +47,47 @@ impl Server {
         let config = dir.path().join("zoo.cfg");
         std::fs::write(&config, text).expect("a configuration");
         let log = File::create(dir.path().join("server.log")).expect("a log");
-        let child = Command::new(env!("CARGO_BIN_EXE_oxkeeper"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_oxkeeper"));
+        command
             .arg("server")
             .arg(&config)
+            .env_remove("RUST_LOG")
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("the log again"))
-            .stderr(log)
-            .spawn()
-            .expect("the server starts");
+            .stderr(log);
+        change(&mut command);
+        let child = command.spawn().expect("the server starts");
         let server = Self { child, port, dir };
         // `ruok` is answered before, too.
         let serves = |server: &Self| server.try_word(b"srvr").is_some_and(|text| text.contains("Mode: "));
         server.wait_until("it serves", serves);
         server
+    }
+
+    /// Starts one that has one request at a time in work, a write for about so long, and opens two clients.
+    pub(crate) fn throttled(write_ms: u32, extra: &str) -> (Self, [Client; 2]) {
+        // The two sessions are a batch, and wait for nothing; a write alone waits for another.
+        let server = Self::start(&format!(
+            "request_throttle_max_requests=1\nflushDelay={write_ms}\nmaxWriteQueuePollTime={write_ms}\n\
+             maxBatchSize=2\n{extra}"
+        ));
+        let clients = Client::open_two(&server);
+        (server, clients)
+    }
+
+    /// Sends requests that begin with a write, and waits until that is in work.
+    pub(crate) fn occupy(&self, client: &mut Client, requests: &[u8]) {
+        client.stream.write_all(requests).expect("the server reads");
+        self.wait_until("the write is in work", Self::is_occupied);
+    }
+
+    pub(crate) fn is_occupied(&self) -> bool {
+        self.word("srvr").contains("Outstanding: 1\n")
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().expect("kill").success());
     }
 
     pub(crate) fn wait_until(&self, what: &str, done: impl Fn(&Self) -> bool) {
@@ -146,6 +180,15 @@ impl Client {
         let answer = receive(&mut stream)?;
         let session = i64::from_be_bytes(answer[8..16].try_into().expect("8 bytes"));
         Some(Self { stream, session })
+    }
+
+    /// Opens two at the same time.
+    pub(crate) fn open_two(server: &Server) -> [Self; 2] {
+        std::thread::scope(|scope| {
+            [(); 2]
+                .map(|()| scope.spawn(|| Self::open(server)))
+                .map(|client| client.join().expect("a session"))
+        })
     }
 
     pub(crate) fn ask(&mut self, xid: i32, op: i32, body: &[u8]) {
