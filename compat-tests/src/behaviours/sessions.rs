@@ -16,6 +16,7 @@ pub(super) const CASES: &[Case] = &[
     case("close-session", &[23, 40], &PLAIN, close_session),
     case("close-removes-ephemerals-at-once", &[24], &PLAIN, close_removes),
     case("close-with-changes-in-flight", &[25], &PLAIN, close_in_flight),
+    case("requests-before-the-connection-ends", &[25], &PLAIN, close_and_go),
     case("requests-behind-close", &[27], &PLAIN, behind_close),
     case("lost-connection-keeps-session", &[26], &PLAIN, lost_connection),
     case("watches-belong-to-the-connection", &[30], &PLAIN, watches_vanish),
@@ -163,6 +164,33 @@ fn close_in_flight(t: &mut Ctx<'_>) -> Outcome {
     watcher.event(2, "/b025/old")?;
     watcher.event(2, "/b025/new")?;
     watcher.children2("/b025", false)?.after(&[])?.ok().map(|_| ())
+}
+
+/// A client that waits for no answer: what it sent right before it closed the connection is carried out.
+fn close_and_go(t: &mut Ctx<'_>) -> Outcome {
+    let mut watcher = t.session()?;
+    watcher.create("/b025g", 0)?.ok()?;
+    t.mute(true);
+    let rounds = 0..40;
+    for n in rounds.clone() {
+        let mut c = t.session()?;
+        c.create(&format!("/b025g/old{n}"), 1)?.ok()?;
+        let path = format!("/b025g/new{n}");
+        let create =
+            Out::new().int(5).int(1).raw(&create_body(&path, DATA, Some(crate::client::OPEN), 0)).done();
+        let close = Out::new().int(6).int(-11).done();
+        c.conn.send(&Out::new().buf(Some(&create)).buf(Some(&close)).done());
+        c.forget();
+    }
+    let mut left: Vec<String> = rounds.map(|n| format!("new{n}")).collect();
+    left.sort();
+    wait_until("all that was asked is done", Duration::from_secs(3), || {
+        let mut names = watcher.children("/b025g", false)?.ok()?.names()?;
+        names.sort();
+        Ok(names == left)
+    })?;
+    t.mute(false);
+    t.fact("all that was asked is done", true)
 }
 
 fn behind_close(t: &mut Ctx<'_>) -> Outcome {
