@@ -20,14 +20,14 @@ CFG_A=${CFG_A:-}; CFG_B=${CFG_B:-}           # extra zoo.cfg lines, separated by
 SERVER_CPU=${SERVER_CPU-0}; LOAD_CPU=${LOAD_CPU-1}   # empty: not pinned
 LIMIT=${LIMIT:-1}
 LIMIT_SCENARIOS=${LIMIT_SCENARIOS:-"r1 r32 m q w l wn h f t c"}
-SCENARIOS=${SCENARIOS:-"r1 r32 m q w l wn h f t c s n e"}
+SCENARIOS=${SCENARIOS:-"b r1 r32 m q w l wn h f t c s n e"}
 if [ $QUICK = 1 ]; then
   REPS=${REPS:-1}; DUR=${DUR:-3}; WARM_OPS=${WARM_OPS:-80000}; COUNT=${COUNT:-100000}; IDLE=${IDLE:-6}; ROUNDS=${ROUNDS:-10}
 else
   REPS=${REPS:-3}; DUR=${DUR:-15}; WARM_OPS=${WARM_OPS:-400000}; COUNT=${COUNT:-1000000}; IDLE=${IDLE:-16}; ROUNDS=${ROUNDS:-40}
 fi
 WARM_LIMIT=${WARM_LIMIT:-40}
-CONNS=${CONNS:-100}; RATE=${RATE:-4000}; WATCHERS=${WATCHERS:-5000}; HSIZES=${HSIZES:-"1000 5000"}
+STARTS=${STARTS:-5}; CONNS=${CONNS:-100}; RATE=${RATE:-4000}; WATCHERS=${WATCHERS:-5000}; HSIZES=${HSIZES:-"1000 5000"}
 
 ( cd "$HERE" && cargo build --release --quiet --package zkload ) || exit 2
 BIN=${CARGO_TARGET_DIR:-$HERE/../../target}/release
@@ -94,14 +94,17 @@ base_cfg() { # dir port
   printf 'tickTime=2000\ninitLimit=10\nsyncLimit=5\ndataDir=%s\nclientPort=%s\nclientPortAddress=127.0.0.1\nmaxClientCnxns=0\nadmin.enableServer=false\n' "$1" "$2"
 }
 # ready ADDR PID SECONDS: waits until ADDR serves a read; fails early when PID is gone.
-ready() {
-  local probe
-  load probe --servers "$1" --limit "$3" > "$WORK/stdout" 2> "$WORK/stderr" & probe=$!
-  while alive "$probe"; do
-    if ! alive "$2"; then kill "$probe" 2>/dev/null; wait "$probe" 2>/dev/null; return 1; fi
+ready() { probe --servers "$1" --limit "$3"; probed "$2"; }
+probe() { # options...: in the background, a process that can be ended by $PROBE
+  ( pin "$LOAD_CPU" timeout "${TMO:-300}" "$Z" probe "$@" ) > "$WORK/stdout" 2> "$WORK/stderr" &
+  PROBE=$!
+}
+probed() { # PID: waits for the probe's end, no longer than PID lives
+  while alive "$PROBE"; do
+    if ! alive "$1"; then kill "$PROBE" 2>/dev/null; wait "$PROBE" 2>/dev/null; return 1; fi
     sleep 0.05
   done
-  wait "$probe"
+  wait "$PROBE"
 }
 # boot SIDE LABEL [cfg lines...] : a standalone server in a fresh dataDir ($DIR) or, with KEEP=1, in the same one.
 boot() {
@@ -116,6 +119,19 @@ boot() {
     fail "$label" "server did not start: $(tail -c 200 "$WORK/server.log" | tr '"\n\t' "'  ")"; stop_all; return 1
   fi
   PID=$(deep_pid "$TOP")
+}
+# timed_boot SIDE LABEL: the same on $DIR as it is; MS is the time to the first read. The probe runs before the server does and
+# tries every millisecond: neither its own start nor its pauses count; the shell's fork and the SUT's own wrapper do.
+timed_boot() {
+  PORT=$(free_port); ADDR=127.0.0.1:$PORT
+  { base_cfg "$DIR" "$PORT"; extra "$1"; } > "$WORK/zoo.cfg"
+  rm -f "$WORK/boot.json"
+  T0=${EPOCHREALTIME/[.,]/}000
+  probe --servers "$ADDR" --every-ms 1 --limit 60 --since-ns "$T0" --out "$WORK/boot.json"
+  ( pin "$SERVER_CPU" $(sut "$1") "$WORK/zoo.cfg" ) > "$WORK/server.log" 2>&1 &
+  TOP=$!; LIVE+=("$TOP")
+  probed "$TOP" && MS=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["secs"] * 1000)' "$WORK/boot.json") && return
+  fail "$2" "server did not start: $(tail -c 200 "$WORK/server.log" | tr '"\n\t' "'  ")"; stop_all; return 1
 }
 boot_limit() { # options of echo-limit
   PORT=$(free_port); ADDR=127.0.0.1:$PORT; DIR=$(mktemp -d "$WORK/d.XXXXXX")
@@ -144,6 +160,17 @@ g_main() { # r1 r32 m q w l
   fi
   down
 }
+g_b() {
+  local s=$1 r=$2 i empty=() again=(); want b || return
+  [ "$s" = L ] && return
+  for i in $(seq "$STARTS"); do
+    DIR=$(mktemp -d "$WORK/d.XXXXXX")
+    timed_boot "$s" "b.$s.$r" || return; empty+=("$MS"); stop_all
+    timed_boot "$s" "b.$s.$r" || return; again+=("$MS"); down
+  done
+  emit "b.$s.$r" "\"empty_ms\":$(median "${empty[@]}"),\"again_ms\":$(median "${again[@]}")"
+}
+median() { python3 -c 'import statistics, sys; print(statistics.median(map(float, sys.argv[1:])))' "$@"; }
 g_wn() {
   local s=$1 r=$2 nf=; want wn || return
   if [ "$s" = L ]; then nf=--no-final-check; DIR=$(mktemp -d "$WORK/d.XXXXXX"); boot_limit --wal "$DIR/wal" --no-sync; else boot "$s" "wn.$s.$r" forceSync=no || return; fi
@@ -226,7 +253,7 @@ SIDES="A"; [ -n "$SUT_B" ] && SIDES="A B"
 for r in $(seq "$REPS"); do
   order=$SIDES
   [ $((r % 2)) = 0 ] && [ -n "$SUT_B" ] && order=$(echo "$SIDES" | sed 's/A B/B A/')
-  for g in g_main g_wn g_h g_ft g_cs g_e; do
+  for g in g_b g_main g_wn g_h g_ft g_cs g_e; do
     for side in $order; do echo "[$(($(date +%s) - START)) s] rep $r $g $side" >&2; CUR="$g.$side.$r"; $g "$side" "$r"; done
   done
   if [ "$LIMIT" = 1 ]; then

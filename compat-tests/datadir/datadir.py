@@ -25,8 +25,10 @@ REFERENCE = "3.9.5"
 SUPER = "super:xQJmxLMiHGwaqBvst5y6rkB6HQs="              # super:admin
 ALICE = "alice:aYXlLOpEooaV1cRAvUL1fp9Qt7E="              # alice:secret
 SESSION_MS = 60000
+PLAIN = "plain-snapshot"                                 # the FAULT of a writer that does not pack its snapshots
 # zoo.cfg lines a version knows beyond the common ones: each is a run of its own
 EXTRAS = {"3.6.4": ["snapshot.compression.method=gz"], "3.9.5": ["snapshot.compression.method=gz", "snapshot.compression.method=snappy"]}
+MAGIC = {"gz": b"\x1f\x8b", "snappy": b"\x82SNAPPY\0"}
 
 
 def at_least(version, minimum):
@@ -202,6 +204,43 @@ def go_on(server, version):
             z.create_ttl("/later/ttl", b"", 10 ** 8)
 
 
+def past_a_snapshot(server):
+    """Writes until a snapshot is whole (a later one has begun) that holds all there was."""
+    with server.client() as z:
+        begun = int(four_letter(server.port, "srvr").split("Zxid: ")[1].split()[0], 16)
+        for n in range(400):
+            z.set("/plain", b"past %d" % n)
+            whole = by_zxid(server.data, "snapshot.")[:-1]
+            if whole and zxid_of(whole[-1]) >= begun:
+                return
+    raise Fail("400 writes and no snapshot")
+
+
+def snapshot_alone(data, method):
+    """Leaves the newest snapshot that is surely whole, packed in this way, and what was written after it: no log before it
+    remains that could make up for it."""
+    files = os.path.join(data, "version-2")
+    snapshots = by_zxid(data, "snapshot.")
+    kept = snapshots[-2]
+    need(kept.endswith("." + method), "%s is not packed as %s" % (kept, method))
+    with open(os.path.join(files, kept), "rb") as f:
+        need(f.read(8).startswith(MAGIC[method]), "%s has not the magic of %s" % (kept, method))
+    logs = by_zxid(data, "log.")
+    first = max(x for x in range(len(logs)) if x == 0 or zxid_of(logs[x]) <= zxid_of(kept) + 1)
+    need(zxid_of(logs[first]) > 1, "the logs go back to the first transaction")
+    for gone in [x for x in snapshots if x != kept] + logs[:first]:
+        os.remove(os.path.join(files, gone))
+
+
+def by_zxid(data, prefix):
+    """The names in the order of their zxids."""
+    return sorted((x for x in os.listdir(os.path.join(data, "version-2")) if re.match(prefix + "[0-9a-f]+", x)), key=zxid_of)
+
+
+def zxid_of(name):
+    return int(name.split(".")[1], 16)
+
+
 def differences(one, other):
     """[(path, field, value in one, value in other)]"""
     out = []
@@ -239,19 +278,22 @@ def kinds(diffs):
 def spoil(data):
     """FAULT: what a writer that loses data would leave behind."""
     fault = os.environ.get("FAULT")
-    if not fault:
+    if not fault or fault == PLAIN:
         return
     files = os.path.join(data, "version-2")
-    logs = sorted((x for x in os.listdir(files) if x.startswith("log.")), key=lambda x: int(x[4:], 16))
+    logs = by_zxid(data, "log.")
     if fault == "lost-log":
         os.remove(os.path.join(files, logs[-1]))
+    elif fault == "cut-snapshot":
+        path = os.path.join(files, by_zxid(data, "snapshot.")[-1])
+        os.truncate(path, os.path.getsize(path) * 2 // 3)
     elif fault == "cut-log":
         path = os.path.join(files, logs[-1])
         with open(path, "rb") as f:
             used = len(f.read().rstrip(b"\0"))
         os.truncate(path, max(16, used * 2 // 3))
     else:
-        sys.exit("FAULT is lost-log or cut-log")
+        sys.exit("FAULT is lost-log, cut-log, cut-snapshot or " + PLAIN)
 
 
 class Run:
@@ -281,11 +323,16 @@ class Run:
             shutil.copytree(copy_of, path)
         return path
 
-    def written(self, writer, version, how, extra=""):
-        """(directory, dump, sessions) of a directory that the writer filled and left in that way."""
+    def written(self, writer, version, how, extra="", alone=False):
+        """(directory, dump, sessions) of a directory that the writer filled and left in that way. `alone`: a snapshot of
+        it holds all, and no log from before is left."""
         data = self.fresh()
+        if os.environ.get("FAULT") == PLAIN and writer == "oxkeeper":
+            extra = ""
         with Server(writer, data, self.work, extra) as s:
             held = fill(s, version)
+            if alone:
+                past_a_snapshot(s)
             dump = s.dump()
             s.end(how)
         sessions = [(c.session_id, c.password) for c in held]
@@ -293,9 +340,9 @@ class Run:
             c.s.close()
         return data, dump, sessions
 
-    def opened(self, kind, data, sessions, version, how):
+    def opened(self, kind, data, sessions, version, how, extra):
         """What a server shows of a directory, then what it shows after taking sessions over and going on with the work."""
-        with Server(kind, data, self.work) as s:
+        with Server(kind, data, self.work, extra) as s:
             first = s.dump()
             for n, (sid, password) in enumerate(sessions):
                 with s.client(session_id=sid, password=password) as z:
@@ -319,7 +366,7 @@ class Run:
                 if kind == "oxkeeper":
                     spoil(copy)
                 with self.guarded("%s: %s opens it" % (name, kind)):
-                    first, second = self.opened(kind, copy, sessions, version, how)
+                    first, second = self.opened(kind, copy, sessions, version, how, extra)
                     shown[kind] = first
                     self.check("%s: %s opens it and goes on" % (name, kind), True)
                 if kind not in shown:
@@ -338,12 +385,16 @@ class Run:
                 if kinds(back[REFERENCE]):
                     print("note  back again after the %s: %s" % (REFERENCE, show(back[REFERENCE])))
 
-    def from_scratch(self, version, how):
-        name = "%s opens a directory of oxkeeper's (%s)" % (version, "SIGKILL" if how == "kill" else "stopped")
+    def from_scratch(self, version, how, extra=""):
+        method = extra.partition("=")[2]
+        name = "%s opens a directory of oxkeeper's (%s%s)" % (
+            version, "SIGKILL" if how == "kill" else "stopped", ", only a %s snapshot and what followed" % method if method else "")
         with self.guarded(name):
             found = {}
             for writer in (REFERENCE, "oxkeeper"):
-                data, before, _sessions = self.written(writer, version, how)
+                data, before, _sessions = self.written(writer, version, how, extra, alone=bool(method))
+                if method:
+                    snapshot_alone(data, method)
                 if writer == "oxkeeper":
                     spoil(data)
                 with Server(version, data, self.work) as s:
@@ -367,6 +418,7 @@ def main():
             run.from_scratch(version, how)
         for extra in EXTRAS.get(version, []):
             run.there_and_back(version, "stop", extra)
+            run.from_scratch(version, "stop", extra)
     print("wall %.0f s" % (time.time() - began))
     if run.failed:
         print("directories and logs in %s" % run.work)

@@ -23,7 +23,7 @@ fn plan(rounds: u32) -> Plan {
 }
 
 fn kills() -> Result<String, String> {
-    let tally = run(&plan(100))?;
+    let tally = run(&plan(250))?;
     if tally.snapshots < 20 && tally.rounds >= 100 {
         return Err(format!("snapshots and kills were to meet: {tally}"));
     }

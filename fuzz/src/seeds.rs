@@ -52,6 +52,44 @@ fn acl() -> AclList {
     }])
 }
 
+/// What a worker answers by itself.
+fn local() -> Vec<(OpCode, Vec<u8>)> {
+    let auth = |scheme: &str, auth: &'static [u8]| {
+        AuthPacket { kind: 0, scheme: scheme.into(), auth: Some(Bytes::from_static(auth)) }.to_vec()
+    };
+    let sasl = |token| GetSaslRequest { token }.to_vec();
+    let add = |path: &'static str, mode| AddWatchRequest { path: Some(Cow::Borrowed(path)), mode }.to_vec();
+    let check = |path: &'static str, kind| CheckWatchesRequest { path: Cow::Borrowed(path), kind }.to_vec();
+    let paths = |of: &[&str]| Some(of.iter().map(|&path| path.into()).collect::<Vec<_>>());
+    let again = SetWatches {
+        relative_zxid: Zxid(1),
+        data_watches: paths(&["/a", "/gone"]),
+        exist_watches: paths(&["/x"]),
+        child_watches: paths(&["/a", "/"]),
+    };
+    let again2 = SetWatches2 {
+        relative_zxid: again.relative_zxid,
+        data_watches: again.data_watches.clone(),
+        exist_watches: paths(&["/a/b"]),
+        child_watches: paths(&[]),
+        persistent_watches: paths(&["/a", "/p"]),
+        persistent_recursive_watches: paths(&["/"]),
+    };
+    vec![
+        (OpCode::AUTH, auth("digest", b"alice:secret")),
+        (OpCode::AUTH, auth("ip", b"")),
+        (OpCode::SASL, sasl(Some(Bytes::from_static(b"token")))),
+        (OpCode::SASL, sasl(None)),
+        (OpCode::ADD_WATCH, add("/a", 0)),
+        (OpCode::ADD_WATCH, add("/a/b", 1)),
+        (OpCode::CHECK_WATCHES, check("/a", 3)),
+        (OpCode::REMOVE_WATCHES, check("/a/b", 1)),
+        (OpCode::SET_WATCHES, again.to_vec()),
+        (OpCode::SET_WATCHES2, again2.to_vec()),
+        (OpCode::SET_WATCHES2, SetWatches2 { child_watches: None, ..again2 }.to_vec()),
+    ]
+}
+
 fn requests() -> Vec<(OpCode, Vec<u8>)> {
     let data = Some(Bytes::from_static(b"data"));
     let create = |path: &str, flags| {
@@ -65,7 +103,7 @@ fn requests() -> Vec<(OpCode, Vec<u8>)> {
         new_members: None,
         cur_config_id: -1,
     };
-    vec![
+    let mut all = vec![
         (OpCode::CREATE, create("/c", 0)),
         (OpCode::CREATE2, create("/a/s-", 3)),
         (OpCode::CREATE_CONTAINER, create("/k", 4)),
@@ -87,7 +125,9 @@ fn requests() -> Vec<(OpCode, Vec<u8>)> {
         (OpCode::GET_EPHEMERALS, GetEphemeralsRequest { prefix_path: Some(Cow::Borrowed("/")) }.to_vec()),
         (OpCode::GET_ALL_CHILDREN_NUMBER, GetAllChildrenNumberRequest { path: Cow::Borrowed("/") }.to_vec()),
         (OpCode::WHO_AM_I, Vec::new()),
-    ]
+    ];
+    all.extend(local());
+    all
 }
 
 fn with_header(op: OpCode, body: &[u8]) -> Vec<u8> {

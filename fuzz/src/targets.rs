@@ -3,25 +3,30 @@
 
 use bytes::Bytes;
 use oxkeeper::{
-    auth::{AuthConfig, Identities},
+    auth::{AuthConfig, Identities, Offer, authenticate},
     config::Config,
     node::{Action, ContainerRules, Delivery, Entry, Event, Node, NodeOptions, Now, Request},
     processor::{
         Processor, Proposal, Rules,
         read::{self, Asker},
+        set_watches::{Again, set_again},
     },
     recovery::Rebuild,
     session::{ConnId, TimeoutBounds},
     storage::{LogReader, MemoryDisk, RecoveryOptions, recover},
     tree::{OwnerRules, Tree, TreeOptions},
+    watch::{ConnKey, WatchTable, WatcherKind},
 };
 use oxkeeper_codec::{
     Decode, Encode, OpCode, Reader, SessionId, Zxid,
     frame::next_frame,
-    records::{ConnectRequest, RequestHeader},
+    records::{
+        AddWatchRequest, AuthPacket, CheckWatchesRequest, ConnectRequest, GetSaslRequest, RequestHeader,
+    },
     request::{Handshake, decode_multi, decode_multi_read},
     txn::LoggedTxn,
 };
+use std::net::Ipv4Addr;
 
 const OPTIONS: TreeOptions = TreeOptions {
     owners: OwnerRules { extended_types: true, emulate_353: false },
@@ -37,7 +42,8 @@ pub fn handshake(data: &[u8]) {
     }
 }
 
-/// One request: as a read it is answered, as a write it becomes a transaction that applies.
+/// One request: as a read it is answered, as a write it becomes a transaction that applies; what a worker answers by
+/// itself changes its connection alone.
 pub fn request(data: &[u8]) {
     let Ok(header) = RequestHeader::from_slice(data) else { return };
     let body = Bytes::copy_from_slice(&data[8..]);
@@ -47,6 +53,13 @@ pub fn request(data: &[u8]) {
     let mut out = Vec::new();
     read::answer(&tree, asker, &header, &body, &mut out);
     assert!(out.len() >= 20, "an answer has a length and a header");
+    match header.op {
+        OpCode::AUTH => auth(&body),
+        OpCode::SASL => sasl(&body),
+        OpCode::ADD_WATCH | OpCode::CHECK_WATCHES | OpCode::REMOVE_WATCHES => one_watch(header.op, &body),
+        OpCode::SET_WATCHES | OpCode::SET_WATCHES2 => watches_again(&tree, header.op, &body),
+        _ => {}
+    }
     let proposal = Proposal {
         zxid: tree.last_zxid().next(),
         time_ms: 5,
@@ -65,6 +78,68 @@ pub fn request(data: &[u8]) {
         processor.applied(&tree, tree.last_zxid());
         tree.check();
     }
+}
+
+// The next four read what `server/local.rs` reads, with the same readers.
+
+fn auth(body: &[u8]) {
+    let Ok(packet) = AuthPacket::decode(&mut Reader::new(body).taking_nulls()) else { return };
+    let again = packet.to_vec();
+    assert_eq!(AuthPacket::decode(&mut Reader::new(&again).taking_nulls()).as_ref(), Ok(&packet));
+    let remote = Ipv4Addr::LOCALHOST.into();
+    let offer = Offer { scheme: &packet.scheme, data: packet.auth.as_deref(), remote, key: None };
+    let mut identities = Identities::none();
+    let proven = authenticate(&AuthConfig::default(), offer, &mut identities);
+    assert!(proven.is_ok() || identities.as_slice().is_empty(), "an identity comes of a proof alone");
+}
+
+fn sasl(body: &[u8]) {
+    if let Ok(request) = GetSaslRequest::from_slice(body) {
+        assert_eq!(GetSaslRequest::from_slice(&request.to_vec()), Ok(request));
+    }
+}
+
+fn one_watch(op: OpCode, body: &[u8]) {
+    let (mut watches, conn) = (WatchTable::new(1), ConnKey(0));
+    if op == OpCode::ADD_WATCH {
+        let Ok(request) = AddWatchRequest::from_slice(body) else { return };
+        assert_eq!(AddWatchRequest::from_slice(&request.to_vec()).as_ref(), Ok(&request));
+        let path = request.path.as_deref().unwrap_or("null");
+        watches.add_persistent(path, conn);
+        watches.add_recursive(path, conn);
+    } else {
+        let mut reader = Reader::new(body).taking_nulls();
+        let Ok(request) = CheckWatchesRequest::decode(&mut reader) else { return };
+        let again = request.to_vec();
+        assert_eq!(
+            CheckWatchesRequest::decode(&mut Reader::new(&again).taking_nulls()).as_ref(),
+            Ok(&request)
+        );
+        let Some(kind) = WatcherKind::from_wire(request.kind) else { return };
+        watches.add_data(&request.path, conn);
+        watches.add_child(&request.path, conn);
+        assert_eq!(watches.contains(&request.path, kind, conn), watches.remove(&request.path, kind, conn));
+        assert!(!watches.contains(&request.path, kind, conn), "it has been removed");
+    }
+    watches.remove_conn(conn);
+    assert!(watches.is_empty());
+}
+
+fn watches_again(tree: &Tree, op: OpCode, body: &[u8]) {
+    let (mut watches, conn) = (WatchTable::new(1), ConnKey(0));
+    let judged = set_again(tree, op, body);
+    assert!(judged.watches.len() <= body.len() / 4, "a path has a length of its own");
+    for (path, again) in &judged.watches {
+        match again {
+            Again::Told(_) => {}
+            Again::Data => watches.add_data(path, conn),
+            Again::Child => watches.add_child(path, conn),
+            Again::Persistent => watches.add_persistent(path, conn),
+            Again::Recursive => watches.add_recursive(path, conn),
+        }
+    }
+    watches.remove_conn(conn);
+    assert!(watches.is_empty());
 }
 
 /// A tree with a few znodes, and its processor.

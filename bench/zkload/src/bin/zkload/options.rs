@@ -31,6 +31,7 @@ pub(crate) const KEYS: &[&str] = &[
     "concurrency",
     "path",
     "since-ns",
+    "every-ms",
     "limit",
     "kill-pid",
     "kill-after",
