@@ -439,7 +439,7 @@ records! {
     /// A znode in a snapshot, behind its path (`DataNode.serialize`).
     DataNode<'a> {
         /// The data; null and empty are told apart.
-        data: Buffer<'a>,
+        data: Option<&'a [u8]>,
         /// Number of its ACL in the snapshot's table; -1 is world:anyone with all permissions.
         acl: i64,
         /// Its stored fields.
@@ -587,15 +587,5 @@ impl StatPersisted {
             ephemeral_owner,
             pzxid: zxid,
         }
-    }
-}
-
-/// Bytes or null, borrowed from the input.
-pub type Buffer<'a> = Option<&'a [u8]>;
-
-impl<'a> Decode<'a> for Buffer<'a> {
-    const MIN_LEN: usize = 4;
-    fn decode(reader: &mut Reader<'a>) -> wire::Result<Self> {
-        reader.slice()
     }
 }

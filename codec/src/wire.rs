@@ -254,6 +254,13 @@ impl Encode for Option<Bytes> {
     }
 }
 
+impl<'a> Decode<'a> for Option<&'a [u8]> {
+    const MIN_LEN: usize = 4;
+    fn decode(reader: &mut Reader<'a>) -> Result<Self> {
+        reader.slice()
+    }
+}
+
 impl Encode for Option<&[u8]> {
     fn encode(&self, out: &mut Vec<u8>) {
         match self {
