@@ -4,11 +4,12 @@
 //! order is unspecified).
 
 use super::{ip, provider::Provider};
+use core::net::IpAddr;
 use oxkeeper_codec::{
     ByteStr, Encode,
     records::{ClientInfo, Id},
 };
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 /// What a connection has proven to be. Clones share.
 #[derive(Debug, Clone, PartialEq, Eq)]

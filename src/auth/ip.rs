@@ -3,8 +3,8 @@
 //! Invariant: addresses of the two families never match each other. Whole numbers are read as Java reads them, with a
 //! sign if there is one.
 
+use core::net::IpAddr;
 use oxkeeper_codec::{ByteStr, records::Id};
-use std::net::IpAddr;
 
 /// An address of either family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,8 +113,8 @@ fn parse_groups(text: &str) -> Option<Vec<u16>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use core::net::{Ipv4Addr, Ipv6Addr};
     use proptest::prelude::*;
-    use std::net::{Ipv4Addr, Ipv6Addr};
 
     #[test]
     fn b121_an_id_is_an_address_or_a_network() {

@@ -7,8 +7,8 @@ use super::{
     identities::Identities,
     ip,
 };
+use core::net::IpAddr;
 use oxkeeper_codec::{ByteStr, decode_lossy, records::Id};
-use std::net::IpAddr;
 
 /// What the configuration says about authentication and ACLs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -211,7 +211,7 @@ mod tests {
         Offer { scheme, data, remote: REMOTE, key: None }
     }
 
-    use std::net::Ipv4Addr;
+    use core::net::Ipv4Addr;
 
     const REMOTE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
     const BOB: &str = "digest=bob:fyVmFCwVbTJYrznoSu1koqYEYF0=";
