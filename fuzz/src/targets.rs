@@ -9,13 +9,14 @@ use oxkeeper::{
     processor::{
         Processor, Proposal, Rules,
         read::{self, Asker},
-        set_watches::{Again, set_again},
+        set_watches::set_again,
+        watch_requests::{add_watch, bring_back, check_or_remove},
     },
     recovery::Rebuild,
     session::{ConnId, TimeoutBounds},
     storage::{LogReader, MemoryDisk, RecoveryOptions, recover},
     tree::{OwnerRules, Tree, TreeOptions},
-    watch::{ConnKey, WatchTable, WatcherKind},
+    watch::{ConnKey, WatchTable},
 };
 use oxkeeper_codec::{
     Decode, Encode, OpCode, Reader, SessionId, Zxid,
@@ -80,7 +81,7 @@ pub fn request(data: &[u8]) {
     }
 }
 
-// The next four read what `server/local.rs` reads, with the same readers.
+// What `server/local.rs` answers; of authentication and SASL the records, with the same readers.
 
 fn auth(body: &[u8]) {
     let Ok(packet) = AuthPacket::decode(&mut Reader::new(body).taking_nulls()) else { return };
@@ -102,11 +103,11 @@ fn sasl(body: &[u8]) {
 fn one_watch(op: OpCode, body: &[u8]) {
     let (mut watches, conn) = (WatchTable::new(1), ConnKey(0));
     if op == OpCode::ADD_WATCH {
-        let Ok(request) = AddWatchRequest::from_slice(body) else { return };
-        assert_eq!(AddWatchRequest::from_slice(&request.to_vec()).as_ref(), Ok(&request));
-        let path = request.path.as_deref().unwrap_or("null");
-        watches.add_persistent(path, conn);
-        watches.add_recursive(path, conn);
+        if let Ok(request) = AddWatchRequest::from_slice(body) {
+            assert_eq!(AddWatchRequest::from_slice(&request.to_vec()).as_ref(), Ok(&request));
+        }
+        let added = add_watch(&mut watches, conn, body);
+        assert_eq!(added.is_ok(), !watches.is_empty(), "what is refused leaves no watch");
     } else {
         let mut reader = Reader::new(body).taking_nulls();
         let Ok(request) = CheckWatchesRequest::decode(&mut reader) else { return };
@@ -115,11 +116,12 @@ fn one_watch(op: OpCode, body: &[u8]) {
             CheckWatchesRequest::decode(&mut Reader::new(&again).taking_nulls()).as_ref(),
             Ok(&request)
         );
-        let Some(kind) = WatcherKind::from_wire(request.kind) else { return };
         watches.add_data(&request.path, conn);
         watches.add_child(&request.path, conn);
-        assert_eq!(watches.contains(&request.path, kind, conn), watches.remove(&request.path, kind, conn));
-        assert!(!watches.contains(&request.path, kind, conn), "it has been removed");
+        let mut ask = |op| check_or_remove(&mut watches, conn, op, body);
+        let found = ask(OpCode::CHECK_WATCHES);
+        assert_eq!(ask(OpCode::REMOVE_WATCHES), found);
+        assert!(ask(OpCode::CHECK_WATCHES).is_err(), "it has been removed");
     }
     watches.remove_conn(conn);
     assert!(watches.is_empty());
@@ -130,13 +132,7 @@ fn watches_again(tree: &Tree, op: OpCode, body: &[u8]) {
     let judged = set_again(tree, op, body);
     assert!(judged.watches.len() <= body.len() / 4, "a path has a length of its own");
     for (path, again) in &judged.watches {
-        match again {
-            Again::Told(_) => {}
-            Again::Data => watches.add_data(path, conn),
-            Again::Child => watches.add_child(path, conn),
-            Again::Persistent => watches.add_persistent(path, conn),
-            Again::Recursive => watches.add_recursive(path, conn),
-        }
+        bring_back(&mut watches, conn, path, *again);
     }
     watches.remove_conn(conn);
     assert!(watches.is_empty());

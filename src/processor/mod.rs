@@ -10,6 +10,7 @@ mod path;
 mod pending;
 pub mod read;
 pub mod set_watches;
+pub mod watch_requests;
 mod write;
 
 pub use path::validate as validate_path;

@@ -15,18 +15,16 @@ use crate::{
     node::Seen,
     processor::{
         read,
-        set_watches::{Again, SetAgain},
+        set_watches::SetAgain,
+        watch_requests::{add_watch, bring_back, check_or_remove},
     },
     session::ConnId,
     tree::Tree,
-    watch::{ConnKey, WatcherKind},
+    watch::ConnKey,
 };
 use oxkeeper_codec::{
-    ByteStr, Code, Decode, Encode, EventType, OpCode, Reader, Zxid, is_null,
-    records::{
-        AddWatchRequest, AuthPacket, CheckWatchesRequest, ErrorResponse, GetSaslRequest, RequestHeader,
-        SetSaslResponse,
-    },
+    ByteStr, Code, Decode, Encode, EventType, OpCode, Reader, Zxid,
+    records::{AuthPacket, ErrorResponse, GetSaslRequest, RequestHeader, SetSaslResponse},
 };
 
 type Guard<'a> = ReadGuard<'a, Tree, Shard>;
@@ -67,9 +65,13 @@ pub(super) fn answer(
             }
             Ok(GetSaslRequest { token: None }) | Err(_) => return drain::close(state, id),
         },
-        OpCode::ADD_WATCH => Answer::new(seen.zxid, add_watch(&mut guard.shard, id, body)),
+        OpCode::ADD_WATCH => {
+            let added = add_watch(&mut guard.shard.watches, slot_of(id), body);
+            Answer::new(seen.zxid, added.map(|()| ErrorResponse { err: Code::OK }.to_vec()))
+        }
         OpCode::CHECK_WATCHES | OpCode::REMOVE_WATCHES => {
-            Answer::new(seen.zxid, check_or_remove(&mut guard.shard, id, header.op, body))
+            let found = check_or_remove(&mut guard.shard.watches, slot_of(id), header.op, body);
+            Answer::new(seen.zxid, found.map(|()| Vec::new()))
         }
         OpCode::SET_WATCHES | OpCode::SET_WATCHES2 => {
             let code = match &seen.watches {
@@ -128,10 +130,6 @@ fn send(worker: &Worker, state: &mut State, id: ConnId, header: &RequestHeader, 
     state.mark_dirty(slot_of(id));
 }
 
-fn decode<'a, T: Decode<'a>>(body: &'a [u8]) -> Result<T, Code> {
-    T::from_slice(body).map_err(|_| Code::MARSHALLING_ERROR)
-}
-
 /// `None`: the connection is closed without an answer, as for what does not decode.
 fn authenticate(worker: &Worker, state: &mut State, tree: &Tree, id: ConnId, body: &[u8]) -> Option<Answer> {
     let refused = |code| Some(Answer { zxid: Zxid::ZERO, result: Err(code), closes: true });
@@ -150,50 +148,12 @@ fn authenticate(worker: &Worker, state: &mut State, tree: &Tree, id: ConnId, bod
     }
 }
 
-/// Nothing ever happens at a null path, but it can be watched. This is its name in listings, and no znode's.
-const NULL: &str = "null";
-
-/// The path under which a watch is kept.
-fn watched(path: &str) -> &str {
-    if is_null(path) { NULL } else { path }
-}
-
-fn add_watch(shard: &mut Shard, id: ConnId, body: &[u8]) -> Result<Vec<u8>, Code> {
-    let request: AddWatchRequest<'_> = decode(body)?;
-    let path = request.path.as_deref().unwrap_or(NULL);
-    match request.mode {
-        0 => shard.watches.add_persistent(path, slot_of(id)),
-        1 => shard.watches.add_recursive(path, slot_of(id)),
-        _ => return Err(Code::MARSHALLING_ERROR),
-    }
-    Ok(ErrorResponse { err: Code::OK }.to_vec())
-}
-
-fn check_or_remove(shard: &mut Shard, id: ConnId, op: OpCode, body: &[u8]) -> Result<Vec<u8>, Code> {
-    // Both requests have the same form.
-    let mut reader = Reader::new(body).taking_nulls();
-    let request = CheckWatchesRequest::decode(&mut reader).map_err(|_| Code::MARSHALLING_ERROR)?;
-    let kind = WatcherKind::from_wire(request.kind).ok_or(Code::MARSHALLING_ERROR)?;
-    let slot = slot_of(id);
-    let path = watched(&request.path);
-    let found = if op == OpCode::CHECK_WATCHES {
-        shard.watches.contains(path, kind, slot)
-    } else {
-        shard.watches.remove(path, kind, slot)
-    };
-    if found { Ok(Vec::new()) } else { Err(Code::NO_WATCHER) }
-}
-
 /// Brings watches back, or tells what has happened since.
 fn set_watches(worker: &Worker, state: &mut State, shard: &mut Shard, id: ConnId, again: &SetAgain) -> Code {
     let slot = slot_of(id);
     for (path, again) in &again.watches {
-        match again {
-            Again::Told(event) => tell(worker, state, slot, *event, path),
-            Again::Data => shard.watches.add_data(path, slot),
-            Again::Child => shard.watches.add_child(path, slot),
-            Again::Persistent => shard.watches.add_persistent(watched(path), slot),
-            Again::Recursive => shard.watches.add_recursive(watched(path), slot),
+        if let Some(event) = bring_back(&mut shard.watches, slot, path, *again) {
+            tell(worker, state, slot, event, path);
         }
     }
     again.code
