@@ -108,9 +108,8 @@ impl Place {
         (code, self.log())
     }
 
-    fn signal(&self, signal: &str) {
-        let pid = self.child.as_ref().unwrap().id().to_string();
-        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    fn signal(&self, name: &str) {
+        common::signal(self.child.as_ref().unwrap(), name);
     }
 
     fn kill(&mut self) {

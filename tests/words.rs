@@ -4,9 +4,7 @@
 
 mod common;
 
-use common::{
-    CREATE, Client, EXISTS, GET_DATA, PATIENCE, SET_DATA, Server, create, frame, rest, set, watched,
-};
+use common::{CREATE, Client, EXISTS, GET_DATA, SET_DATA, Server, create, frame, rest, set, watched};
 use std::{
     collections::BTreeSet,
     io::Write,
@@ -298,13 +296,10 @@ fn what_a_client_that_is_gone_has_asked_is_done_if_nobody_checks() {
     gone.ask(1, CREATE, &create("/gone", "", 0));
     drop(gone);
     assert_eq!(client.reply(), (1, 0));
-    let there = |client: &mut Client, xid| client.call(xid, EXISTS, &watched("/gone")) == 0;
-    let until = Instant::now() + PATIENCE;
     let mut xids = 2..;
-    while !there(&mut client, xids.next().unwrap()) {
-        assert!(Instant::now() < until, "it was not executed\n{}", server.log());
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    server.wait_until("it is executed", |_| {
+        client.call(xids.next().unwrap(), EXISTS, &watched("/gone")) == 0
+    });
     assert_eq!(server.figure("stale_requests_dropped"), "0");
 }
 

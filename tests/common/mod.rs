@@ -21,6 +21,12 @@ pub(crate) const GET_DATA: i32 = 4;
 pub(crate) const SET_DATA: i32 = 5;
 pub(crate) const CLOSE_SESSION: i32 = -11;
 
+/// Sends a process that a test has started a signal: `-TERM`.
+pub(crate) fn signal(child: &Child, name: &str) {
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args([name, &pid]).status().expect("kill").success());
+}
+
 /// A server that runs until it is dropped.
 pub(crate) struct Server {
     pub(crate) child: Child,
@@ -85,12 +91,11 @@ impl Server {
         self.word("srvr").contains("Outstanding: 1\n")
     }
 
-    pub(crate) fn signal(&self, signal: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args([signal, &pid]).status().expect("kill").success());
+    pub(crate) fn signal(&self, name: &str) {
+        signal(&self.child, name);
     }
 
-    pub(crate) fn wait_until(&self, what: &str, done: impl Fn(&Self) -> bool) {
+    pub(crate) fn wait_until(&self, what: &str, mut done: impl FnMut(&Self) -> bool) {
         let until = Instant::now() + PATIENCE;
         while !done(self) {
             assert!(Instant::now() < until, "not in time: {what}\n{}", self.log());
