@@ -297,9 +297,8 @@ fn what_a_client_that_is_gone_has_asked_is_done_if_nobody_checks() {
     drop(gone);
     assert_eq!(client.reply(), (1, 0));
     let mut xids = 2..;
-    server.wait_until("it is executed", |_| {
-        client.call(xids.next().unwrap(), EXISTS, &watched("/gone")) == 0
-    });
+    server
+        .wait_until("it is executed", |_| client.call(xids.next().unwrap(), EXISTS, &watched("/gone")) == 0);
     assert_eq!(server.figure("stale_requests_dropped"), "0");
 }
 

@@ -53,8 +53,8 @@ struct State {
     frontier: u64,
     /// The thread is writing up to here, from the frontier on.
     busy_until: Option<u64>,
-    /// The writer has claimed everything up to here, and writes no more below it.
-    written: u64,
+    /// The writer has claimed everything up to here, and may still be writing the last of it.
+    claimed: u64,
     /// Zeros are wanted up to here.
     wanted: u64,
     /// Room is allocated up to here.
@@ -91,7 +91,7 @@ impl Zone {
     fn claim(&self, end: u64) -> bool {
         let mut state = self.wait_while_busy_below(self.lock(), end);
         state.frontier = state.frontier.max(end.next_multiple_of(GRAIN));
-        state.written = end;
+        state.claimed = end;
         state.wanted = (end + AHEAD).min(state.allocated);
         let due = !state.closed && !state.queued && state.frontier + AHEAD / 2 < state.wanted;
         state.queued |= due;
@@ -125,7 +125,7 @@ impl Zone {
     }
 
     fn drop_behind(&self) {
-        let end = self.lock().written.saturating_sub(BEHIND) / GRAIN * GRAIN;
+        let end = self.lock().claimed.saturating_sub(BEHIND);
         if let Some(len) = NonZeroU64::new(end) {
             // Pages that are gone already cost a look at the tree of pages.
             let _ = fadvise(&self.file, 0, Some(len), Advice::DontNeed);

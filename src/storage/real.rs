@@ -33,7 +33,7 @@ use std::{
 /// A stream goes to the disk in steps of this length: a sync of the log waits for one of them, and not for all that a
 /// snapshot has written (60 ms with 10^6 znodes).
 const STREAM_SYNC_LEN: usize = 512 << 10;
-/// What a write is filled up to. At least a page nearly everywhere, and always within what the writer has for itself.
+/// What a write is filled up to: a page of most machines, and of none more than what the writer has for itself.
 const PAGE: u64 = 4096;
 /// Zeros that stand in for an allocation are written in pieces of this length.
 const ZEROS: &[u8] = &[0; 64 << 10];
