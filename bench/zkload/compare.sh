@@ -106,32 +106,38 @@ probed() { # PID: waits for the probe's end, no longer than PID lives
   done
   wait "$PROBE"
 }
+configure() { # SIDE [cfg lines...]: a free port and the zoo.cfg for a standalone server on $DIR
+  local side=$1; shift
+  PORT=$(free_port); ADDR=127.0.0.1:$PORT
+  { base_cfg "$DIR" "$PORT"; printf '%s\n' "$@"; extra "$side"; } > "$WORK/zoo.cfg"
+}
+launch() { # SIDE
+  ( pin "$SERVER_CPU" $(sut "$1") "$WORK/zoo.cfg" ) > "$WORK/server.log" 2>&1 &
+  TOP=$!; LIVE+=("$TOP")
+}
+no_start() { # LABEL
+  fail "$1" "server did not start: $(tail -c 200 "$WORK/server.log" | tr '"\n\t' "'  ")"; stop_all; return 1
+}
 # boot SIDE LABEL [cfg lines...] : a standalone server in a fresh dataDir ($DIR) or, with KEEP=1, in the same one.
 boot() {
   local side=$1 label=$2; shift 2
-  PORT=$(free_port); ADDR=127.0.0.1:$PORT
   if [ "${KEEP:-0}" != 1 ]; then DIR=$(mktemp -d "$WORK/d.XXXXXX"); fi
-  { base_cfg "$DIR" "$PORT"; printf '%s\n' "$@"; extra "$side"; } > "$WORK/zoo.cfg"
+  configure "$side" "$@"
   T0=$(date +%s%N)
-  ( pin "$SERVER_CPU" $(sut "$side") "$WORK/zoo.cfg" ) > "$WORK/server.log" 2>&1 &
-  TOP=$!; LIVE+=("$TOP")
-  if ! ready "$ADDR" "$TOP" 120; then
-    fail "$label" "server did not start: $(tail -c 200 "$WORK/server.log" | tr '"\n\t' "'  ")"; stop_all; return 1
-  fi
+  launch "$side"
+  ready "$ADDR" "$TOP" 120 || { no_start "$label"; return 1; }
   PID=$(deep_pid "$TOP")
 }
 # timed_boot SIDE LABEL: the same on $DIR as it is; MS is the time to the first read. The probe runs before the server does and
 # tries every millisecond: neither its own start nor its pauses count; the shell's fork and the SUT's own wrapper do.
 timed_boot() {
-  PORT=$(free_port); ADDR=127.0.0.1:$PORT
-  { base_cfg "$DIR" "$PORT"; extra "$1"; } > "$WORK/zoo.cfg"
+  configure "$1"
   rm -f "$WORK/boot.json"
   T0=${EPOCHREALTIME/[.,]/}000
   probe --servers "$ADDR" --every-ms 1 --limit 60 --since-ns "$T0" --out "$WORK/boot.json"
-  ( pin "$SERVER_CPU" $(sut "$1") "$WORK/zoo.cfg" ) > "$WORK/server.log" 2>&1 &
-  TOP=$!; LIVE+=("$TOP")
+  launch "$1"
   probed "$TOP" && MS=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["secs"] * 1000)' "$WORK/boot.json") && return
-  fail "$2" "server did not start: $(tail -c 200 "$WORK/server.log" | tr '"\n\t' "'  ")"; stop_all; return 1
+  no_start "$2"
 }
 boot_limit() { # options of echo-limit
   PORT=$(free_port); ADDR=127.0.0.1:$PORT; DIR=$(mktemp -d "$WORK/d.XXXXXX")
