@@ -144,17 +144,21 @@ fn close_removes(t: &mut Ctx<'_>) -> Outcome {
     watcher.children2("/b024", false)?.ok().map(|_| ())
 }
 
+/// Requests (number, op code, body) in one piece, so that they arrive together.
+fn together(requests: &[(i32, i32, &[u8])]) -> Vec<u8> {
+    let frame = |(xid, op, body): &(i32, i32, &[u8])| Out::new().int(*xid).int(*op).raw(body).done();
+    requests.iter().fold(Out::new(), |out, request| out.buf(Some(&frame(request)))).done()
+}
+
 fn close_in_flight(t: &mut Ctx<'_>) -> Outcome {
     let mut watcher = t.session()?;
     watcher.create("/b025", 0)?.ok()?;
     let mut c = t.session()?;
     c.create("/b025/old", 1)?.ok()?;
     watcher.add_watch("/b025", 1)?.ok()?;
-    let create =
-        Out::new().int(5).int(1).raw(&create_body("/b025/new", DATA, Some(crate::client::OPEN), 1)).done();
-    let delete = Out::new().int(6).int(2).raw(&delete_body("/b025/old", -1)).done();
-    let close = Out::new().int(7).int(-11).done();
-    c.conn.send(&Out::new().buf(Some(&create)).buf(Some(&delete)).buf(Some(&close)).done());
+    let create = create_body("/b025/new", DATA, Some(crate::client::OPEN), 1);
+    let delete = delete_body("/b025/old", -1);
+    c.conn.send(&together(&[(5, 1, &create), (6, 2, &delete), (7, -11, &[])]));
     c.reply("create", 1)?.ok()?;
     c.reply("delete", 2)?.ok()?;
     c.reply("closeSession", -11)?.ok()?;
@@ -175,11 +179,8 @@ fn close_and_go(t: &mut Ctx<'_>) -> Outcome {
     for n in rounds.clone() {
         let mut c = t.session()?;
         c.create(&format!("/b025g/old{n}"), 1)?.ok()?;
-        let path = format!("/b025g/new{n}");
-        let create =
-            Out::new().int(5).int(1).raw(&create_body(&path, DATA, Some(crate::client::OPEN), 0)).done();
-        let close = Out::new().int(6).int(-11).done();
-        c.conn.send(&Out::new().buf(Some(&create)).buf(Some(&close)).done());
+        let create = create_body(format!("/b025g/new{n}"), DATA, Some(crate::client::OPEN), 0);
+        c.conn.send(&together(&[(5, 1, &create), (6, -11, &[])]));
         c.forget();
     }
     let mut left: Vec<String> = rounds.map(|n| format!("new{n}")).collect();
@@ -195,10 +196,8 @@ fn close_and_go(t: &mut Ctx<'_>) -> Outcome {
 
 fn behind_close(t: &mut Ctx<'_>) -> Outcome {
     let mut c = t.session()?;
-    let close = Out::new().int(1).int(-11).done();
-    let create =
-        Out::new().int(2).int(1).raw(&create_body("/b027", DATA, Some(crate::client::OPEN), 0)).done();
-    c.conn.send(&Out::new().buf(Some(&close)).buf(Some(&create)).done());
+    let create = create_body("/b027", DATA, Some(crate::client::OPEN), 0);
+    c.conn.send(&together(&[(1, -11, &[]), (2, 1, &create)]));
     c.reply("closeSession", -11)?.ok()?;
     c.forget();
     // Whether the refusal (-112) still gets out before the close is a matter of timing.
