@@ -560,10 +560,14 @@ def barriers(z):
     b = z.Barrier("/barrier")
     b.create()
     say("waits", o.Barrier("/barrier").wait(0.2))
-    t = in_thread(lambda: say("released", o.Barrier("/barrier").wait(10)))
+    # Which of the two sees the end first is chance.
+    released = []
+    t = in_thread(lambda: released.append(o.Barrier("/barrier").wait(10)))
     time.sleep(0.2)
-    say("removed", b.remove(), b.remove())
+    removed = [b.remove(), b.remove()]
     t.join(10)
+    say("released", *released)
+    say("removed", *removed)
     done = []
 
     def both(c, n):
