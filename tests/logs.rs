@@ -33,7 +33,7 @@ fn rust_log_sets_the_levels() {
         (Some("error"), ""),
         (Some("warn"), "WARN"),
         (Some("debug"), "DEBUG INFO WARN"),
-        (Some("warn,oxkeeper::server::load=info"), "INFO WARN"),
+        (Some("warn,oxkeeper::server::sequence::load=info"), "INFO WARN"),
         (Some(""), "INFO WARN"),
         (Some("no=level=at=all"), "INFO WARN"),
     ] {
@@ -62,6 +62,7 @@ fn a_soft_quota_that_is_exceeded_is_logged() {
     assert_eq!(client.call(5, CREATE, &create("/app/a", "", 0)), 0);
     assert!(!server.log().contains("Quota exceeded"), "{}", server.log());
     assert_eq!(client.call(6, CREATE, &create("/app/b", "", 0)), 0, "it is a soft one");
-    let line = "WARN oxkeeper::server::warnings: Quota exceeded: /app [current count=3, softCountLimit=2]";
+    let line =
+        "WARN oxkeeper::server::figures::warnings: Quota exceeded: /app [current count=3, softCountLimit=2]";
     server.wait_until("it is logged", |server| server.log().contains(line));
 }

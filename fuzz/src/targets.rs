@@ -81,7 +81,7 @@ pub fn request(data: &[u8]) {
     }
 }
 
-// What `server/local.rs` answers; of authentication and SASL the records, with the same readers.
+// What `server/io/local.rs` answers; of authentication and SASL the records, with the same readers.
 
 fn auth(body: &[u8]) {
     let Ok(packet) = AuthPacket::decode(&mut Reader::new(body).taking_nulls()) else { return };

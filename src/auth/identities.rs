@@ -3,12 +3,9 @@
 //! Invariants: no identity is there twice; the order is the order of arrival (the official server keeps a set, whose
 //! order is unspecified).
 
-use super::{ip, provider::Provider};
+use super::ip;
 use core::net::IpAddr;
-use oxkeeper_codec::{
-    ByteStr, Encode,
-    records::{ClientInfo, Id},
-};
+use oxkeeper_codec::{ByteStr, Encode, records::Id};
 use std::sync::Arc;
 
 /// What a connection has proven to be. Clones share.
@@ -69,17 +66,6 @@ impl Identities {
     }
 }
 
-/// The answer of whoAmI: a digest identity shows its user only, one without a provider (`super`) shows nothing
-/// (`AuthUtil.getClientInfos`).
-pub fn who_am_i(ids: &Identities) -> Vec<ClientInfo> {
-    let shown = |id: &Id| match Provider::of_scheme(&id.scheme) {
-        Some(Provider::Digest) => ByteStr::from(id.id.split(':').next().unwrap_or_default()),
-        Some(Provider::Ip | Provider::Ensemble | Provider::Key) => id.id.clone(),
-        None => ByteStr::default(),
-    };
-    ids.0.iter().map(|id| ClientInfo { auth_scheme: id.scheme.clone(), user: shown(id) }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,15 +91,5 @@ mod tests {
         assert_eq!(ids.as_slice(), [id("ip", "10.0.0.7"), id("digest", "b:1"), id("digest", "a:1")]);
         assert_eq!(before.as_slice().len(), 1, "what others hold does not change");
         assert_eq!(Identities::none().as_slice(), []);
-    }
-
-    #[test]
-    fn b097_who_am_i_shows_users_without_digests() {
-        let mut ids = Identities::new([10, 0, 0, 7].into());
-        ids.add(Identities::super_user());
-        ids.add(id("digest", "bob:x:y"));
-        let shown: Vec<_> =
-            who_am_i(&ids).into_iter().map(|i| format!("{}={}", i.auth_scheme, i.user)).collect();
-        assert_eq!(shown, ["ip=10.0.0.7", "super=", "digest=bob"]);
     }
 }

@@ -16,5 +16,5 @@ mod provider;
 
 pub use acl::{check, fixup_acl, mask_for_reader};
 pub use digest::{DigestAlgorithm, generate_digest};
-pub use identities::{Identities, who_am_i};
-pub use provider::{AuthConfig, AuthError, Offer, authenticate, enforcement_met, is_valid_id};
+pub use identities::Identities;
+pub use provider::{AuthConfig, AuthError, Offer, authenticate, enforcement_met, is_valid_id, who_am_i};

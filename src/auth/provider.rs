@@ -8,7 +8,10 @@ use super::{
     ip,
 };
 use core::net::IpAddr;
-use oxkeeper_codec::{ByteStr, decode_lossy, records::Id};
+use oxkeeper_codec::{
+    ByteStr, decode_lossy,
+    records::{ClientInfo, Id},
+};
 
 /// What the configuration says about authentication and ACLs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -203,6 +206,17 @@ pub fn is_valid_id(config: &AuthConfig, scheme: &str, id: &str) -> bool {
     Provider::configured(config, scheme).is_some_and(|provider| provider.is_valid(id))
 }
 
+/// The answer of whoAmI: a digest identity shows its user only, one without a provider (`super`) shows nothing
+/// (`AuthUtil.getClientInfos`).
+pub fn who_am_i(ids: &Identities) -> Vec<ClientInfo> {
+    let shown = |id: &Id| match Provider::of_scheme(&id.scheme) {
+        Some(Provider::Digest) => ByteStr::from(id.id.split(':').next().unwrap_or_default()),
+        Some(Provider::Ip | Provider::Ensemble | Provider::Key) => id.id.clone(),
+        None => ByteStr::default(),
+    };
+    ids.as_slice().iter().map(|id| ClientInfo { auth_scheme: id.scheme.clone(), user: shown(id) }).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -364,5 +378,15 @@ mod tests {
             assert_eq!(result.is_ok(), fits, "{key:?} {offered}");
             assert_eq!(ids.has_scheme("key"), fits);
         }
+    }
+
+    #[test]
+    fn b097_who_am_i_shows_users_without_digests() {
+        let mut ids = Identities::new([10, 0, 0, 7].into());
+        ids.add(Identities::super_user());
+        ids.add(Id { scheme: "digest".into(), id: "bob:x:y".into() });
+        let shown: Vec<_> =
+            who_am_i(&ids).into_iter().map(|i| format!("{}={}", i.auth_scheme, i.user)).collect();
+        assert_eq!(shown, ["ip=10.0.0.7", "super=", "digest=bob"]);
     }
 }

@@ -8,7 +8,6 @@ use super::{
     Node,
     connect::connect_frame,
     queue::{Answer, Queued},
-    requests::RequestBody,
 };
 use crate::{
     processor::{
@@ -18,6 +17,7 @@ use crate::{
     session::ConnId,
     tree::{Applied, Change, Tree},
 };
+use bytes::Bytes;
 use oxkeeper_codec::{
     Code, Encode, OpCode, SessionId, Zxid,
     records::RequestHeader,
@@ -103,7 +103,7 @@ pub enum Entry {
         /// Number and op code.
         header: RequestHeader,
         /// The rest.
-        body: RequestBody,
+        body: Bytes,
         /// What the tree said when it had its turn.
         seen: Seen,
     },

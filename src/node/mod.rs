@@ -18,7 +18,7 @@ mod requests;
 
 pub use batch::{BatchWatch, CommittedBatch, Delivery, Entry, Seen};
 pub use containers::ContainerRules;
-pub use requests::{Request, RequestBody, is_write};
+pub use requests::{Request, is_write};
 
 use crate::{
     processor::{OverQuota, Processor, Rules},

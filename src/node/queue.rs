@@ -1,15 +1,13 @@
 //! What waits for its turn.
 
-use crate::session::ConnId;
+use crate::{auth::Identities, session::ConnId};
+use bytes::Bytes;
 use oxkeeper_codec::{
     Code, OpCode, SessionId, Zxid,
     records::RequestHeader,
     txn::{LoggedTxn, Txn},
 };
 use std::collections::{BTreeSet, VecDeque};
-
-use super::requests::RequestBody;
-use crate::auth::Identities;
 
 /// Whom to answer, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,15 +26,9 @@ pub(super) enum Queued {
     /// A transaction, and who waits for it.
     Txn { logged: LoggedTxn, answer: Option<Answer> },
     /// A read behind a write of its own session: answered from the tree as it is then.
-    Read {
-        conn: ConnId,
-        session: SessionId,
-        header: RequestHeader,
-        body: RequestBody,
-        identities: Identities,
-    },
+    Read { conn: ConnId, session: SessionId, header: RequestHeader, body: Bytes, identities: Identities },
     /// What the connection's worker answers, when its turn has come.
-    Local { conn: ConnId, header: RequestHeader, body: RequestBody },
+    Local { conn: ConnId, header: RequestHeader, body: Bytes },
     /// An error that uses no zxid.
     Error { conn: ConnId, xid: i32, code: Code },
 }

@@ -13,9 +13,6 @@ use crate::{
 use bytes::Bytes;
 use oxkeeper_codec::{Code, OpCode, SessionId, records::RequestHeader, request::Handshake};
 
-/// A request's body: what follows its header.
-pub type RequestBody = Bytes;
-
 /// What a connection hands over.
 #[derive(Debug, Clone)]
 pub enum Request {
@@ -34,8 +31,8 @@ pub enum Request {
         session: SessionId,
         /// Number and op code.
         header: RequestHeader,
-        /// The rest.
-        body: RequestBody,
+        /// What follows its header.
+        body: Bytes,
         /// The connection's identities when it asked.
         identities: Identities,
     },

@@ -1,31 +1,23 @@
 //! From a configuration to a running server, and back.
 
-use super::{
-    ServerError,
-    accept::Entrance,
-    ask::Ask,
-    clock::{self, Clock},
-    hub::{Hub, Mail, Shard, TreeReader, WorkerPort},
-    limits::Limits,
-    listen::listen,
-    load::{Disks, Loaded, load, open_disks},
-    log_writer::{LogQueue, LogWriter},
-    mailbox::{Mailbox, Message},
-    metrics::{Basic, Count},
-    process,
-    sequencer::{Sequencer, Sequencing, random},
-    snapshots::{SnapshotQueue, SnapshotThread},
-    stats::ServerStats,
-    token,
-    waiting_room::{Door, House, WaitingRoom},
-    words::DigestHistory,
-    worker::Worker,
-};
 use crate::{
     auth::AuthConfig,
     config::{self, Config},
     node::{ContainerRules, Node, NodeOptions},
     processor::Rules,
+    server::{
+        ServerError,
+        chance::random,
+        clock::{self, Clock},
+        figures::{Basic, Count, DigestHistory, ServerStats},
+        io::{Door, Entrance, Front, House, Limits, Mail, WaitingRoom, Words, Worker, listen},
+        operators::{Desk, answered_by_all},
+        process,
+        sequence::{
+            Disks, Hub, Loaded, LogQueue, LogWriter, Mailbox, Message, Sequencer, Sequencing, Shard,
+            SnapshotQueue, SnapshotThread, TreeReader, WorkerPort, load, open_disks, share,
+        },
+    },
     session::TimeoutBounds,
     storage::{LogOptions, Recovered, ScheduleOptions, SnapshotSchedule, TxnLog},
 };
@@ -34,7 +26,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicBool, Ordering},
         mpsc::channel,
     },
     thread::JoinHandle,
@@ -96,6 +88,7 @@ struct Prepared {
     descriptors: u32,
     disks: Disks,
     loaded: Loaded,
+    words: Arc<dyn Words>,
     room: WaitingRoom,
 }
 
@@ -110,48 +103,47 @@ impl Prepared {
         let what = "start the I/O workers (nio.numWorkerThreads)";
         let runtimes = runtimes.map_err(|source| ServerError::System { what, source })?;
         let descriptors = process::connections(runtimes.len());
+        let port = listener.local_addr().map_or(config.client.port, |address| address.port());
+        let words: Arc<dyn Words> = Arc::new(Desk::new(config.operator.four_letter_words, port));
         let house = House {
-            words: config.operator.four_letter_words,
+            words: Arc::clone(&words),
             silence: Duration::from_millis(config.client.sessionless_timeout_ms.into()),
             descriptors,
         };
         let room = WaitingRoom::open(listener, house)?;
         let disks = open_disks(&config.storage)?;
         let loaded = load(&config, &disks)?;
-        Ok(Self { config, clock, runtimes, descriptors, disks, loaded, room })
+        Ok(Self { config, clock, runtimes, descriptors, disks, loaded, words, room })
     }
 }
 
 /// A running server.
 struct Server {
-    hub: Arc<Hub>,
+    front: Arc<Front>,
     workers: Vec<(&'static str, JoinHandle<()>)>,
     others: Vec<(&'static str, JoinHandle<()>)>,
 }
 
 impl Server {
     fn start(prepared: Prepared) -> Result<Self, ServerError> {
-        let Prepared { config, clock, runtimes, descriptors, disks, loaded, room } = prepared;
+        let Prepared { config, clock, runtimes, descriptors, disks, loaded, words, room } = prepared;
         let Loaded { tree, sessions, recovered, digest_mismatches } = loaded;
-        let Door { listener, waiting, trace_mask } = room.close()?;
+        let Door { listener, waiting } = room.close()?;
         let workers = runtimes.len();
+        let auth = auth_config(&config.auth);
+        let limits = Limits::new(&config.client, &config.connection_throttle, descriptors, random());
         let hub = Arc::new(Hub {
-            auth: auth_config(&config.auth),
             clock,
             mailbox: Mailbox::default(),
             stats: started(clock.elapsed_ms(), &recovered, digest_mismatches),
-            limits: Limits::new(&config.client, &config.connection_throttle, descriptors, random()),
             workers: std::iter::repeat_with(WorkerPort::default).take(workers).collect(),
-            draining: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
-            port: listener.local_addr().map_or(config.client.port, |address| address.port()),
-            trace_mask: AtomicI64::new(trace_mask),
             digests: DigestHistory::default(),
             config,
         });
-        let node = Node::new(node_options(&hub.config, &hub.auth), &tree, sessions, clock.now());
+        let node = Node::new(node_options(&hub.config, &auth), &tree, sessions, clock.now());
         let shards = std::iter::repeat_with(|| Shard::new(random())).take(workers);
-        let (writer, readers) = token::share(tree, shards);
+        let (writer, readers) = share(tree, shards);
 
         let log_queue = Arc::new(LogQueue::default());
         let snapshot_queue = Arc::new(SnapshotQueue::default());
@@ -185,25 +177,26 @@ impl Server {
         ];
         others.reverse();
         let entrance = entrance(&runtimes[0], listener, waiting)?;
-        let workers = start_workers(&hub, &sequencing, runtimes, readers, entrance)?;
+        let front = Arc::new(Front::new(Arc::clone(&hub), auth, limits, words));
+        let workers = start_workers(&front, &sequencing, runtimes, readers, entrance)?;
         tracing::info!(
             port = hub.config.client.port,
             workers = workers.len(),
             zxid = %recovered.last_zxid,
             "serving"
         );
-        Ok(Self { hub, workers, others })
+        Ok(Self { front, workers, others })
     }
 
     /// What is in work is answered, then connections end, then what they asked for, then the files.
     fn stop(self) -> Result<(), ServerError> {
         self.drain();
-        self.hub.stopping.store(true, Ordering::Relaxed);
-        for worker in 0..self.hub.workers.len() {
-            self.hub.post(worker, Mail::Stop);
+        self.front.hub.stopping.store(true, Ordering::Relaxed);
+        for worker in 0..self.front.hub.workers.len() {
+            self.front.post(worker, Mail::Stop);
         }
         join(self.workers)?;
-        self.hub.mailbox.send(Message::Stop);
+        self.front.hub.mailbox.send(Message::Stop);
         join(self.others)?;
         tracing::info!("stopped");
         Ok(())
@@ -212,19 +205,19 @@ impl Server {
     /// Waits until the requests that were read are answered, for as long as `request_throttler.shutdownTimeout` says
     /// (`RequestThrottler.shutdown`). No more are read.
     fn drain(&self) {
-        let timeout_ms = self.hub.config.throttle.shutdown_timeout_ms;
+        let timeout_ms = self.front.hub.config.throttle.shutdown_timeout_ms;
         let until = clock::now() + Duration::from_millis(timeout_ms.into());
         if timeout_ms == 0 {
             return;
         }
-        self.hub.draining.store(true, Ordering::Relaxed);
+        self.front.draining.store(true, Ordering::Relaxed);
         // A worker that answers this has counted all that it has read. One that does not is stuck; so be it.
-        if Ask::new(&self.hub).workers(|_, _, _| ()).is_err() {
+        if !answered_by_all(&self.front) {
             return;
         }
-        while self.hub.outstanding() > 0 {
+        while self.front.hub.outstanding() > 0 {
             if clock::now() >= until {
-                let outstanding = self.hub.outstanding();
+                let outstanding = self.front.hub.outstanding();
                 tracing::warn!(outstanding, timeout_ms, "stopping with requests that are not answered");
                 return;
             }
@@ -247,7 +240,7 @@ fn entrance(
 }
 
 fn start_workers(
-    hub: &Arc<Hub>,
+    front: &Arc<Front>,
     sequencing: &Sequencing,
     runtimes: Vec<Runtime>,
     readers: Vec<TreeReader>,
@@ -256,8 +249,8 @@ fn start_workers(
     let mut entrance = Some(entrance);
     let mut threads = Vec::new();
     for (index, (reader, runtime)) in readers.into_iter().zip(runtimes).enumerate() {
-        let (hub, sequencing, entrance) = (Arc::clone(hub), sequencing.clone(), entrance.take());
-        let run = move || Worker::run(index, hub, sequencing, reader, &runtime, entrance);
+        let (front, sequencing, entrance) = (Arc::clone(front), sequencing.clone(), entrance.take());
+        let run = move || Worker::run(index, front, sequencing, reader, &runtime, entrance);
         threads.push(("worker", thread("worker", run)?));
     }
     Ok(threads)

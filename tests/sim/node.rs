@@ -1,4 +1,4 @@
-//! One simulated server: the real node, log, snapshots and recovery, driven as `src/server/sequencer.rs`,
+//! One simulated server: the real node, log, snapshots and recovery, driven as `src/server/sequence/sequencer.rs`,
 //! `log_writer.rs` and `snapshots.rs` drive them. Each thread of the server is a part that goes on some time after it was
 //! woken; the power may fail between any two parts, and at any operation of the disk.
 

@@ -1,4 +1,4 @@
-//! One I/O worker of a node, in the order of `src/server/{worker,drain,frames}.rs`: first the inbox, then what the
+//! One I/O worker of a node, in the order of `src/server/io/{worker,drain,frames}.rs`: first the inbox, then what the
 //! clients ask. The watch table, the reads and the framing are the real ones.
 
 use super::{

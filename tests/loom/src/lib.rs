@@ -1,4 +1,4 @@
-//! The shell's `server/token.rs` and `server/turn.rs` under loom, which runs a test in every interleaving that the
+//! The shell's `server/sequence/token.rs` and `server/sequence/turn.rs` under loom, which runs a test in every interleaving that the
 //! memory model allows.
 //!
 //! The very files are compiled here, with loom's locks in the place of the server's.
@@ -6,10 +6,10 @@
 
 mod sync;
 #[allow(dead_code, unreachable_pub, reason = "only a part of it is exercised here")]
-#[path = "../../../src/server/token.rs"]
+#[path = "../../../src/server/sequence/token.rs"]
 mod token;
 #[allow(dead_code, unreachable_pub, reason = "only a part of it is exercised here")]
-#[path = "../../../src/server/turn.rs"]
+#[path = "../../../src/server/sequence/turn.rs"]
 mod turn;
 mod turn_tests;
 

@@ -1,4 +1,4 @@
-//! What `server/turn.rs` promises: nothing that was left waits for nobody, and the thread looks when it was told to.
+//! What `server/sequence/turn.rs` promises: nothing that was left waits for nobody, and the thread looks when it was told to.
 
 use crate::{
     sync::NOW,

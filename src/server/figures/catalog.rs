@@ -1,0 +1,270 @@
+//! The names, once each: what is counted, and what is printed though it is never counted here ([`ABSENT`]).
+//!
+//! One summary of the official server is left out: `jvm_pause_time_ms`, the pauses of its Java virtual machine.
+
+/// Declares figures: a type with a variant for each, and its name in `mntr`.
+macro_rules! figures {
+    ($(#[$doc:meta])* $type:ident { $($(#[$what:meta])* $variant:ident = $name:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[repr(u8)]
+        pub(crate) enum $type {
+            $($(#[$what])* $variant,)*
+        }
+
+        impl $type {
+            /// All of them, in the order of their numbers.
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The name in `mntr`, without `zk_`.
+            pub(crate) const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+        }
+    };
+}
+
+figures! {
+    /// What only grows.
+    Count {
+        /// Bytes of what clients sent, length prefixes included.
+        BytesReceived = "bytes_received_count",
+        /// Transactions applied.
+        Commits = "commit_count",
+        /// Connections whose client went away.
+        ConnectionsDropped = "connection_drop_count",
+        /// Connections refused over a limit.
+        ConnectionsRejected = "connection_rejected",
+        /// Handshakes that were let in.
+        ConnectionRequests = "connection_request_count",
+        /// Handshakes that renew a session.
+        ConnectionsRevalidated = "connection_revalidate_count",
+        /// Transactions after which the tree's digest was not the one foreseen.
+        DigestMismatches = "digest_mismatches_count",
+        /// Requests over the budget for large ones.
+        LargeRequestsRejected = "large_requests_rejected",
+        /// Requests handed to the sequencer.
+        PrepQueued = "prep_processor_request_queued",
+        /// Waits of requests for others to end (`request_throttle_max_requests`).
+        ThrottleWaits = "request_throttle_wait_count",
+        /// Bytes of replies.
+        ResponseBytes = "response_bytes",
+        /// Lists of children answered from what is kept encoded.
+        ChildrenCacheHits = "response_packet_get_children_cache_hits",
+        /// Lists of children that were encoded to be kept.
+        ChildrenCacheMisses = "response_packet_get_children_cache_misses",
+        /// Connections closed because they never had a session.
+        SessionlessExpired = "sessionless_connections_expired",
+        /// Snapshots that failed.
+        SnapshotErrors = "snapshot_error_count",
+        /// Replies to connections that were gone.
+        StaleReplies = "stale_replies",
+        /// Requests executed though they were stale.
+        StaleRequests = "stale_requests",
+        /// Requests dropped because they were stale.
+        StaleRequestsDropped = "stale_requests_dropped",
+        /// Sessions that expired.
+        SessionsExpired = "stale_sessions_expired",
+        /// Entries handed to the log.
+        SyncQueued = "sync_processor_request_queued",
+        /// Requests answered THROTTLEDOP.
+        ThrottledOps = "throttled_ops",
+        /// Times the log refused to be written.
+        Unrecoverable = "unrecoverable_error_count",
+        /// Bytes of events sent.
+        WatchBytes = "watch_bytes",
+    }
+}
+
+figures! {
+    /// Summaries: mean, shortest, longest, number and sum.
+    Basic {
+        /// Tokens that the connection throttle lacks, at each handshake.
+        TokenDeficit = "connection_token_deficit",
+        /// Ms to load the data.
+        DbInitTime = "dbinittime",
+        /// Ms of each sync of the log.
+        FsyncTime = "fsynctime",
+        /// Connections told of changed data, a change and worker.
+        NodeChangedWatches = "node_changed_watch_count",
+        /// Connections told of changed children.
+        NodeChildrenWatches = "node_children_watch_count",
+        /// Connections told of new znodes.
+        NodeCreatedWatches = "node_created_watch_count",
+        /// Connections told of deleted znodes.
+        NodeDeletedWatches = "node_deleted_watch_count",
+        /// Ms to prepare what one wake-up of the sequencer found.
+        PrepProcessTime = "prep_process_time",
+        /// Requests that one wake-up of the sequencer found.
+        PrepQueueSize = "prep_processor_queue_size",
+        /// Ms to write a snapshot.
+        SnapshotTime = "snapshottime",
+        /// Ms to replay the logs at the start, with the snapshot before them.
+        StartupTxnsLoadTime = "startup_txns_load_time",
+        /// Transactions replayed at the start.
+        StartupTxnsLoaded = "startup_txns_loaded",
+        /// Ms to append what one wake-up of the log writer found.
+        SyncProcessTime = "sync_process_time",
+        /// Entries in a sync.
+        SyncBatchSize = "sync_processor_batch_size",
+        /// Batches that one wake-up of the log writer found.
+        SyncQueueSize = "sync_processor_queue_size",
+    }
+}
+
+figures! {
+    /// Summaries with percentiles.
+    Detailed {
+        /// Ms from request to reply, of what is no write.
+        ReadLatency = "readlatency",
+        /// Ms from request to reply, of writes.
+        UpdateLatency = "updatelatency",
+        /// Ms that requests were held back by the throttle.
+        ThrottleQueueTime = "request_throttle_queue_time_ms",
+        /// Ms from the hand-over to the log until it is durable.
+        SyncQueueAndFlushTime = "sync_processor_queue_and_flush_time_ms",
+        /// Ms to write and sync.
+        SyncFlushTime = "sync_processor_queue_flush_time_ms",
+        /// Ms from the hand-over to the log until the log writer takes it.
+        SyncQueueTime = "sync_processor_queue_time_ms",
+    }
+}
+
+/// A part of the official server that this one does not have, and so counts nothing in; printed as zero, because
+/// the official standalone server prints it.
+pub(crate) struct Absent {
+    /// Why.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the reader"))]
+    pub(crate) reason: &'static str,
+    /// Counters.
+    pub(crate) counts: &'static [&'static str],
+    /// Summaries.
+    pub(crate) basics: &'static [&'static str],
+    /// Summaries with percentiles.
+    pub(crate) detailed: &'static [&'static str],
+}
+
+/// All of them.
+pub(crate) const ABSENT: &[Absent] = &[
+    Absent {
+        reason: "members of an ensemble count this; an official standalone server leaves it at zero, too",
+        counts: &[
+            "cnxn_closed_without_zk_server_running",
+            "diff_count",
+            "ensemble_auth_fail",
+            "ensemble_auth_skip",
+            "ensemble_auth_success",
+            "learner_commit_received_count",
+            "learner_proposal_received_count",
+            "looking_count",
+            "proposal_count",
+            "quit_leading_due_to_disloyal_voter",
+            "request_commit_queued",
+            "requests_not_forwarded_to_commit_processor",
+            "revalidate_count",
+            "skip_learner_request_to_next_processor_count",
+            "snap_count",
+        ],
+        basics: &[
+            "commit_commit_proc_req_queued",
+            "commit_process_time",
+            "concurrent_request_processing_in_commit_processor",
+            "election_time",
+            "follower_sync_time",
+            "inflight_diff_count",
+            "inflight_snap_count",
+            "leader_unavailable_time",
+            "learner_request_processor_queue_size",
+            "observer_sync_time",
+            "pending_session_queue_size",
+            "proposal_process_time",
+            "read_commit_proc_issued",
+            "read_commit_proc_req_queued",
+            "reads_after_write_in_session_queue",
+            "reads_issued_from_session_queue",
+            "requests_in_session_queue",
+            "session_queues_drained",
+            "socket_closing_time",
+            "time_waiting_empty_pool_in_commit_processor_read_ms",
+            "unavailable_time",
+            "write_batch_time_in_commit_processor",
+            "write_commit_proc_issued",
+            "write_commit_proc_req_queued",
+        ],
+        detailed: &[
+            "commit_propagation_latency",
+            "local_write_committed_time_ms",
+            "om_commit_process_time_ms",
+            "om_proposal_process_time_ms",
+            "proposal_ack_creation_latency",
+            "proposal_latency",
+            "quorum_ack_latency",
+            "read_commitproc_time_ms",
+            "read_final_proc_time_ms",
+            "server_write_committed_time_ms",
+            "write_commitproc_time_ms",
+            "write_final_proc_time_ms",
+        ],
+    },
+    Absent {
+        reason: "the cleaner of the optimised watch table: here connections leave in steps of their own",
+        counts: &["add_dead_watcher_stall_time", "dead_watchers_cleared", "dead_watchers_queued"],
+        basics: &[],
+        detailed: &["dead_watchers_cleaner_latency"],
+    },
+    Absent {
+        reason: "HTTP administration, which also takes and restores snapshots",
+        counts: &[
+            "insecure_admin_count",
+            "restore_error_count",
+            "restore_rate_limited_count",
+            "snapshot_rate_limited_count",
+        ],
+        basics: &["restore_time"],
+        detailed: &[],
+    },
+    Absent {
+        reason: "TLS and the Netty transport",
+        counts: &["tls_handshake_exceeded", "unsuccessful_handshake"],
+        basics: &["netty_queued_buffer_capacity"],
+        detailed: &[],
+    },
+    Absent {
+        reason: "data is answered from the tree itself: there is no cache of it",
+        counts: &["response_packet_cache_hits", "response_packet_cache_misses"],
+        basics: &[],
+        detailed: &[],
+    },
+    Absent {
+        reason: "the processor keeps pending changes by path and not in a list, and no times of each request",
+        counts: &["outstanding_changes_queued", "outstanding_changes_removed"],
+        basics: &[],
+        detailed: &["close_session_prep_time", "prep_processor_queue_time_ms", "propagation_latency"],
+    },
+    Absent {
+        reason: "the start reads snapshot and logs in one pass: `startup_txns_load_time` is both",
+        counts: &[],
+        basics: &["startup_snap_load_time"],
+        detailed: &[],
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn each_name_stands_once() {
+        let counted = Count::ALL.iter().map(|id| id.name());
+        let counted = counted.chain(Basic::ALL.iter().map(|id| id.name()));
+        let counted = counted.chain(Detailed::ALL.iter().map(|id| id.name()));
+        let absent =
+            ABSENT.iter().flat_map(|part| [part.counts, part.basics, part.detailed]).flatten().copied();
+        let names: Vec<&str> = counted.chain(absent).collect();
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
+        assert!(ABSENT.iter().all(|part| !part.reason.is_empty()));
+    }
+}

@@ -1,0 +1,149 @@
+//! Summaries by top-level name (`PathUtils.getTopNamespace`).
+
+use super::summary::Figures;
+use hashbrown::HashMap;
+use oxkeeper_codec::OpCode;
+
+/// Names that are counted; clients choose them, so there is an end.
+const MAX_NAMES: usize = 10_000;
+
+/// Bytes by the first part of paths.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Namespaces {
+    places: HashMap<Box<[u8]>, usize, foldhash::fast::FixedState>,
+    figures: Vec<(Box<[u8]>, Figures)>,
+    /// The place that was used last: most requests in a row go to one.
+    last: usize,
+}
+
+/// The first part of a path; `None` for the root.
+fn first_part(path: &[u8]) -> Option<&[u8]> {
+    let rest = path.strip_prefix(b"/")?;
+    let len = rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len());
+    (len > 0).then(|| &rest[..len])
+}
+
+impl Namespaces {
+    /// Takes in so many bytes, read or written below the first part of `path`.
+    pub(crate) fn record(&mut self, path: &[u8], bytes: u64) {
+        let Some(name) = first_part(path) else { return };
+        if let Some((last, figures)) = self.figures.get_mut(self.last)
+            && **last == *name
+        {
+            figures.record(bytes);
+        } else if let Some(figures) = self.of(name) {
+            figures.record(bytes);
+        }
+    }
+
+    /// The figures of a name; `None` if there are too many names.
+    fn of(&mut self, name: &[u8]) -> Option<&mut Figures> {
+        self.last = match self.places.get(name) {
+            Some(&place) => place,
+            None if self.figures.len() < MAX_NAMES => {
+                self.places.insert(name.into(), self.figures.len());
+                self.figures.push((name.into(), Figures::default()));
+                self.figures.len() - 1
+            }
+            None => return None,
+        };
+        self.figures.get_mut(self.last).map(|(_, figures)| figures)
+    }
+
+    /// Adds those of another.
+    pub(crate) fn merge(&mut self, other: Self) {
+        for (name, figures) in other.figures {
+            if let Some(own) = self.of(&name) {
+                *own = own.merge(figures);
+            }
+        }
+    }
+
+    /// Forgets all.
+    pub(crate) fn reset(&mut self) {
+        *self = Self::default();
+    }
+
+    /// All, by name.
+    pub(crate) fn sorted(&self) -> Vec<(String, Figures)> {
+        let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
+        let mut all: Vec<_> = self.figures.iter().map(|(name, figures)| (text(name), *figures)).collect();
+        all.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        all
+    }
+}
+
+/// Bytes of a stat.
+const STAT_LEN: usize = 68;
+/// Bytes of a reply before its body: length, number, zxid, error.
+const REPLY_HEAD_LEN: usize = 20;
+
+/// What a read counts for: its path, and the bytes of path, data or names, and stat (`DataTree.updateReadStat`).
+/// `frame` is the reply. `None`: it failed, or is of a kind that does not count.
+pub(crate) fn read_bytes<'p>(op: OpCode, payload: &'p [u8], frame: &[u8]) -> Option<(&'p [u8], u64)> {
+    let (head, body) = frame.split_at_checked(REPLY_HEAD_LEN)?;
+    let path = path_of(payload)?;
+    if head[16..] != [0; 4] {
+        return None;
+    }
+    let bytes = match op {
+        OpCode::EXISTS => STAT_LEN,
+        OpCode::GET_DATA => body.len().checked_sub(4)?,
+        OpCode::GET_CHILDREN | OpCode::GET_CHILDREN2 => {
+            let names = usize::try_from(i32::from_be_bytes(*body.first_chunk()?)).ok()?;
+            let stat = if op == OpCode::GET_CHILDREN { STAT_LEN } else { 0 };
+            body.len().checked_sub(4 + 4 * names)? + stat
+        }
+        _ => return None,
+    };
+    Some((path, u64::try_from(path.len() + bytes).ok()?))
+}
+
+/// The path that a request's body begins with.
+pub(crate) fn path_of(body: &[u8]) -> Option<&[u8]> {
+    let (len, rest) = body.split_first_chunk()?;
+    let len = usize::try_from(i32::from_be_bytes(*len)).ok()?;
+    rest.get(..len)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_count_path_content_and_stat() {
+        let payload = b"\0\0\0\x02/a\0";
+        let read = |op, error: u8, body: &[u8]| {
+            let mut frame = vec![0; REPLY_HEAD_LEN];
+            frame[19] = error;
+            frame.extend_from_slice(body);
+            read_bytes(op, payload, &frame)
+        };
+        let stat = [1; STAT_LEN];
+        assert_eq!(read(OpCode::EXISTS, 0, &stat), Some((&b"/a"[..], 70)));
+        assert_eq!(read(OpCode::EXISTS, 9, &[]), None);
+        assert_eq!(
+            read(OpCode::GET_DATA, 0, &[&[0, 0, 0, 3, 7, 7, 7][..], &stat].concat()),
+            Some((&b"/a"[..], 73))
+        );
+        let names = [0, 0, 0, 2, 0, 0, 0, 1, 98, 0, 0, 0, 2, 99, 99];
+        assert_eq!(read(OpCode::GET_CHILDREN, 0, &names), Some((&b"/a"[..], 73)));
+        assert_eq!(read(OpCode::GET_CHILDREN2, 0, &[&names[..], &stat].concat()), Some((&b"/a"[..], 73)));
+        assert_eq!(read_bytes(OpCode::EXISTS, b"\xff\xff\xff\xff", &[0; 99]), None);
+    }
+
+    #[test]
+    fn bytes_count_for_the_first_part_of_a_path() {
+        let mut reads = Namespaces::default();
+        for (path, bytes) in [("/a", 1), ("/a/b/c", 3), ("/b", 7), ("/", 100), ("", 100)] {
+            reads.record(str::as_bytes(path), bytes);
+        }
+        let mut all = reads.clone();
+        all.merge(reads);
+        let a = Figures { count: 4, sum: 8, min: 1, max: 3 };
+        assert_eq!(
+            all.sorted(),
+            [("a".to_owned(), a), ("b".to_owned(), Figures { count: 2, sum: 14, min: 7, max: 7 })]
+        );
+    }
+}

@@ -1,0 +1,233 @@
+//! Taking in what the sequencer has done: events and replies, in the order in which they took effect.
+
+use super::{
+    conn::{Phase, Waiting},
+    conns::Conns,
+    frames::{self, Pace},
+    wakeup::Wakeup,
+};
+use crate::{
+    auth,
+    node::{CommittedBatch, Delivery, Entry, is_write},
+    server::{
+        figures::{Basic, Count, Detailed, Replied, WorkerStats, path_of},
+        sequence::{Item, worker_of},
+    },
+    session::ConnId,
+    tree::Change,
+    watch::ConnKey,
+};
+use oxkeeper_codec::{
+    Code, Encode, EventType, OpCode, Perms, SessionId, Zxid,
+    codes::{STATE_SYNC_CONNECTED, XID_EVENT},
+    frame::PREFIX_LEN,
+};
+
+/// Output that a client has not taken, in bytes, above which events close its connection.
+const UNSENT_LIMIT_BYTES: usize = 64 << 20;
+
+impl Wakeup<'_> {
+    /// Takes in what the inbox holds.
+    pub(super) fn empty_inbox(&mut self) {
+        if self.guard.shard.inbox.is_empty() {
+            return;
+        }
+        for item in std::mem::take(&mut self.guard.shard.inbox) {
+            self.item(item);
+        }
+    }
+
+    fn item(&mut self, item: Item) {
+        match item {
+            Item::Batch(batch) => self.batch(&batch),
+            Item::Deliver(delivery) => self.deliver(delivery),
+        }
+    }
+
+    fn batch(&mut self, batch: &CommittedBatch) {
+        let index = self.worker.index;
+        let mine = |conn: &ConnId| worker_of(*conn) == index;
+        for entry in &batch.entries {
+            match entry {
+                Entry::Changes { zxid, changes } => {
+                    if !self.guard.shard.watches.is_empty() {
+                        for change in &batch.changes[changes.clone()] {
+                            self.events(*zxid, change);
+                        }
+                    }
+                }
+                Entry::Reply { conn, op, frame, watch } if mine(conn) => {
+                    if let Some(key) = self.reply(*conn, *op, &batch.bytes[frame.clone()])
+                        && let Some(watch) = watch
+                    {
+                        let watches = &mut self.guard.shard.watches;
+                        if watch.on_children {
+                            watches.add_child(&watch.path, key);
+                        } else {
+                            watches.add_data(&watch.path, key);
+                        }
+                    }
+                }
+                Entry::Connected { conn, session, timeout_ms, frame } if mine(conn) => {
+                    let heard_ms = self.conn(*conn).map_or(0, |conn| conn.heard_ms);
+                    self.connected(*conn, *session, *timeout_ms, &batch.bytes[frame.clone()]);
+                    let zxid = self.guard.tree().last_zxid();
+                    self.opened(*conn, heard_ms, zxid);
+                }
+                Entry::Local { conn, header, body, seen } if mine(conn) => {
+                    if self.finish_waiting(*conn).is_some_and(|waiting| waiting.throttled) {
+                        self.throttled(*conn, header);
+                    } else {
+                        self.answer(*conn, header, body, seen);
+                    }
+                }
+                Entry::Close { conn } if mine(conn) => self.state.conns.close(*conn),
+                Entry::Reply { .. } | Entry::Connected { .. } | Entry::Local { .. } | Entry::Close { .. } => {
+                }
+            }
+        }
+        self.some_ended();
+    }
+
+    fn deliver(&mut self, delivery: Delivery) {
+        match delivery {
+            Delivery::Connected { conn, session, timeout_ms, frame } => {
+                self.connected(conn, session, timeout_ms, &frame);
+            }
+            Delivery::Refuse(conn, frame) => {
+                self.state.conns.send(conn, &frame);
+                self.state.conns.close(conn);
+            }
+            Delivery::Close(conn) => self.state.conns.close(conn),
+        }
+    }
+
+    /// The oldest request of a connection is answered.
+    fn finish_waiting(&mut self, id: ConnId) -> Option<Waiting> {
+        let worker = self.worker;
+        let conn = self.conn(id)?;
+        let waiting = conn.waiting.pop()?;
+        worker.stats().finished(waiting.len, waiting.large);
+        if conn.waiting.is_empty() || conn.held_back && frames::pace(&worker.front.hub, conn) == Pace::Read {
+            // It may have been held back because of them.
+            conn.wake_if_held_back();
+        }
+        Some(waiting)
+    }
+
+    /// A reply from the sequencer. Returns what the connection's watches have, unless it is gone.
+    fn reply(&mut self, id: ConnId, op: OpCode, frame: &[u8]) -> Option<ConnKey> {
+        let Waiting { since_ms, xid, under_quota, .. } = self.finish_waiting(id)?;
+        self.state.conns.send(id, frame);
+        let now_ms = self.now_ms;
+        let latency_ms = now_ms - since_ms;
+        let zxid = zxid_of(frame);
+        let write = is_write(op);
+        if error(frame) == Code::QUOTA_EXCEEDED
+            && let Some(path) = under_quota.as_deref().and_then(path_of)
+        {
+            self.state.over_quota.record(path, 1);
+        }
+        // A write that failed has no name in the statistics, as in the official server.
+        let op = if write && error(frame) != Code::OK { OpCode::ERROR } else { op };
+        let conn = self.conn(id)?;
+        conn.stats.sent += 1;
+        conn.stats.replied(op, xid, zxid, now_ms, latency_ms);
+        let key = conn.key;
+        self.stats().replied(Replied { write, latency_ms, frame_len: frame.len(), now_ms });
+        Some(key)
+    }
+
+    fn connected(&mut self, id: ConnId, session: SessionId, timeout_ms: i32, frame: &[u8]) {
+        self.state.conns.send(id, frame);
+        let Self { worker, now_ms, .. } = *self;
+        let Some(conn) = self.conn(id) else { return };
+        conn.phase = Phase::Open(session);
+        conn.session = Some(session);
+        conn.timeout_ms = timeout_ms;
+        conn.heard_ms = now_ms;
+        conn.stats.sent += 1;
+        worker.stats().sent.add(1);
+        worker.stats().response(frame.len(), now_ms);
+        conn.wake();
+    }
+
+    /// Counts a new session as the answer to its handshake, which was read at `heard_ms`. (A renewal does not count.)
+    fn opened(&mut self, id: ConnId, heard_ms: i64, zxid: Zxid) {
+        let now_ms = self.now_ms;
+        let Some(conn) = self.conn(id) else { return };
+        let latency_ms = now_ms - heard_ms;
+        conn.stats.replied(OpCode::CREATE_SESSION, 0, zxid, now_ms, latency_ms);
+        let latency = self.stats().sheet.detailed(Detailed::UpdateLatency);
+        latency.record(u64::try_from(latency_ms).unwrap_or(0));
+    }
+
+    /// Tells the watchers of one change.
+    fn events(&mut self, zxid: Zxid, change: &Change) {
+        let Self { worker, state, guard, .. } = self;
+        let mut frame = Vec::new();
+        guard.shard.watches.fire(change, &mut |fired| {
+            frame.clear();
+            if let Some(told) = told(fired.event) {
+                worker.stats().sheet.basic(told).record(u64::try_from(fired.conns.len()).unwrap_or(0));
+            }
+            encode_event(fired.event, zxid, fired.path, &mut frame);
+            for &key in fired.conns {
+                let Some(conn) = state.conns.watcher(key) else { continue };
+                if auth::check(fired.acl, Perms::READ, &conn.identities, &worker.front.auth) {
+                    let id = conn.id;
+                    state.conns.tell(worker.stats(), id, &frame);
+                }
+            }
+        });
+    }
+}
+
+/// The zxid in a reply's header.
+fn zxid_of(frame: &[u8]) -> Zxid {
+    let bytes = frame.get(8..).and_then(|rest| rest.first_chunk::<8>());
+    bytes.map_or(Zxid::ZERO, |bytes| Zxid(i64::from_be_bytes(*bytes)))
+}
+
+/// The error in a reply's header.
+fn error(frame: &[u8]) -> Code {
+    let bytes = frame.get(16..).and_then(|rest| rest.first_chunk());
+    bytes.map_or(Code::SYSTEM_ERROR, |bytes| Code(i32::from_be_bytes(*bytes)))
+}
+
+/// The summary of how many connections learn of an event.
+const fn told(event: EventType) -> Option<Basic> {
+    match event {
+        EventType::NODE_CREATED => Some(Basic::NodeCreatedWatches),
+        EventType::NODE_DELETED => Some(Basic::NodeDeletedWatches),
+        EventType::NODE_DATA_CHANGED => Some(Basic::NodeChangedWatches),
+        EventType::NODE_CHILDREN_CHANGED => Some(Basic::NodeChildrenWatches),
+        _ => None,
+    }
+}
+
+/// Appends an event's frame.
+pub(super) fn encode_event(event: EventType, zxid: Zxid, path: &str, out: &mut Vec<u8>) {
+    crate::processor::read::reply(out, XID_EVENT, zxid, Code::OK, |out| {
+        event.encode(out);
+        STATE_SYNC_CONNECTED.encode(out);
+        crate::processor::read::encode_text(path, out);
+    });
+}
+
+impl Conns {
+    /// Sends one watcher its event. Who takes none of them is cut off.
+    pub(super) fn tell(&mut self, stats: &WorkerStats, id: ConnId, frame: &[u8]) {
+        let Some(conn) = self.outgoing(id) else { return };
+        if conn.unsent() > UNSENT_LIMIT_BYTES {
+            tracing::warn!(peer = %conn.peer, "closing the connection: it does not take its events");
+            conn.phase = Phase::Closing;
+            conn.drop_output();
+            return;
+        }
+        conn.stats.sent += 1;
+        conn.output.extend_from_slice(frame);
+        stats.sent.add(1);
+        stats.sheet.count(Count::WatchBytes).add(u64::try_from(frame.len() - PREFIX_LEN).unwrap_or(0));
+    }
+}

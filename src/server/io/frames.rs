@@ -1,0 +1,328 @@
+//! From bytes to answers: frames in the order in which they came.
+//!
+//! Invariants: a frame over the limit, or one that is no request, costs its sender the connection and nobody else
+//! anything; a connection holds at most one frame and one read's worth of input; one that does not take its replies
+//! is not answered further.
+
+use super::{
+    conn::{Conn, Phase, Waiting},
+    state::State,
+    throttle::Verdict,
+    wakeup::Wakeup,
+    worker::Worker,
+};
+use crate::{
+    auth,
+    node::{Request, Seen, is_write},
+    processor::read::{self, Asker, ReadWatch},
+    server::{
+        figures::{Basic, Count, Replied, read_bytes},
+        sequence::Hub,
+    },
+    session::ConnId,
+};
+use bytes::Bytes;
+use oxkeeper_codec::{
+    Code, Decode, OpCode, SessionId,
+    frame::{PREFIX_LEN, next_frame},
+    records::RequestHeader,
+    request::Handshake,
+};
+
+/// Above this many bytes of unsent replies a connection is not answered until some are sent.
+const UNSENT_HIGH_BYTES: usize = 1 << 20;
+/// Above this many bytes of requests in work, connections with requests in work are not read.
+const IN_WORK_HIGH_BYTES: u64 = 8 << 20;
+/// With this many requests in work a connection is not read, whatever their numbers.
+const IN_WORK_HIGH: usize = 10_000;
+/// Length of a request header, in bytes.
+const HEADER_LEN: usize = 8;
+/// Lists of at least this many children are kept encoded.
+const LIST_WORTH_KEEPING: usize = 64;
+
+/// What a connection may do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// Read and answer.
+    Read,
+    /// Wait until something is sent or answered.
+    Wait,
+    /// End.
+    Close,
+}
+
+/// What a connection may do next, from what it holds (`ServerCnxn.incrOutstandingAndCheckThrottle`).
+pub(super) fn pace(hub: &Hub, conn: &Conn) -> Pace {
+    match conn.phase {
+        Phase::Closing => return if conn.unsent() > 0 { Pace::Wait } else { Pace::Close },
+        Phase::Connecting | Phase::Answering => return Pace::Wait,
+        Phase::Fresh | Phase::Open(_) => {}
+    }
+    if conn.unsent() >= UNSENT_HIGH_BYTES {
+        return Pace::Wait;
+    }
+    if conn.waiting.is_empty() {
+        return Pace::Read;
+    }
+    // The official server counts requests with numbers above 0 alone; the others must cost nobody anything either.
+    let limit = u64::from(hub.config.throttle.global_outstanding_limit);
+    let many = conn.waiting.counting() > 0 && hub.outstanding() > limit;
+    let large = conn.waiting.len() > IN_WORK_HIGH || hub.bytes_in_work() > IN_WORK_HIGH_BYTES;
+    if many || large { Pace::Wait } else { Pace::Read }
+}
+
+/// Whether a whole frame (or a bad one) waits in the input.
+pub(super) fn has_frame(hub: &Hub, conn: &Conn) -> bool {
+    !matches!(next_frame(&conn.input, 0, max_len(hub)), Ok(None))
+}
+
+/// The longest frame: a length equal to `jute.maxbuffer` is still taken.
+fn max_len(hub: &Hub) -> usize {
+    usize::try_from(hub.config.limits.max_packet_bytes).unwrap_or(usize::MAX)
+}
+
+/// Operations whose error may be a quota; a multi says so in its results only.
+const fn may_exceed_quota(op: OpCode) -> bool {
+    matches!(
+        op,
+        OpCode::CREATE | OpCode::CREATE2 | OpCode::CREATE_CONTAINER | OpCode::CREATE_TTL | OpCode::SET_DATA
+    )
+}
+
+impl Wakeup<'_> {
+    /// Answers what is whole of a connection's input; keeps the rest.
+    pub(super) fn take_in(&mut self, id: ConnId, input: &[u8]) -> Pace {
+        let now_ms = self.now_ms;
+        let Some(conn) = self.state.conns.get(id) else { return Pace::Close };
+        conn.held_back = false;
+        if !input.is_empty() {
+            conn.heard_ms = now_ms;
+            self.guard.shard.note_heard(id, now_ms);
+        }
+        let mut kept = std::mem::take(&mut conn.input);
+        let whole = if kept.is_empty() {
+            input
+        } else {
+            kept.extend_from_slice(input);
+            &kept
+        };
+        let (used, pace) = self.frames(id, whole);
+        let Some(conn) = self.conn(id) else { return Pace::Close };
+        if pace == Pace::Close {
+            return pace;
+        }
+        conn.held_back = pace == Pace::Wait;
+        if used == whole.len() {
+            conn.held_since_ms = None;
+        } else {
+            conn.input = if kept.is_empty() {
+                input[used..].to_vec()
+            } else {
+                kept.drain(..used);
+                kept
+            };
+        }
+        pace
+    }
+
+    /// Answers frames until one is not whole or the connection has to wait. Returns the bytes used.
+    fn frames(&mut self, id: ConnId, input: &[u8]) -> (usize, Pace) {
+        let hub = &*self.worker.front.hub;
+        let max_len = max_len(hub);
+        let mut at = 0;
+        loop {
+            let Some(conn) = self.conn(id) else { return (at, Pace::Close) };
+            let pace = pace(hub, conn);
+            if pace != Pace::Read {
+                return (at, if pace == Pace::Close { Pace::Close } else { Pace::Wait });
+            }
+            if conn.phase == Phase::Fresh
+                && let Some(word) = input[at..].first_chunk::<PREFIX_LEN>()
+                && let Some(answered) = self.word(id, *word, &input[at + PREFIX_LEN..])
+            {
+                // What follows the word is not looked at.
+                return match answered {
+                    Pace::Read => (at, Pace::Read),
+                    pace => (input.len(), pace),
+                };
+            }
+            let body = match next_frame(input, at, max_len) {
+                Ok(Some(body)) => body,
+                Ok(None) => return (at, Pace::Read),
+                Err(bad) => {
+                    let peer = self.conn(id).map(|conn| conn.peer);
+                    tracing::debug!(?peer, length = bad.0, "closing the connection: bad packet length");
+                    return (at, Pace::Close);
+                }
+            };
+            let start = at;
+            at = body.end;
+            match self.frame(id, &input[body]) {
+                Pace::Read => {}
+                Pace::Wait => return (start, Pace::Wait),
+                Pace::Close => return (at, Pace::Close),
+            }
+        }
+    }
+
+    /// Takes in one frame. To wait: it was not taken in, and is to come again. To close: the connection is cut off.
+    fn frame(&mut self, id: ConnId, body: &[u8]) -> Pace {
+        let Some(conn) = self.conn(id) else { return Pace::Close };
+        let pace = match conn.phase {
+            Phase::Open(session) => self.request(id, session, body),
+            Phase::Fresh => self.connect(id, body),
+            Phase::Connecting | Phase::Answering | Phase::Closing => Pace::Read,
+        };
+        if pace != Pace::Wait {
+            let stats = self.stats();
+            stats.received.add(1);
+            let len = u64::try_from(PREFIX_LEN + body.len()).unwrap_or(0);
+            stats.sheet.count(Count::BytesReceived).add(len);
+            if let Some(conn) = self.conn(id) {
+                conn.stats.received += 1;
+            }
+        }
+        pace
+    }
+
+    /// Hands a handshake to the sequencer, if the connection throttle lets it in.
+    fn connect(&mut self, id: ConnId, body: &[u8]) -> Pace {
+        let Self { worker, now_ms, .. } = *self;
+        let Some(conn) = self.conn(id) else { return Pace::Close };
+        let Ok(handshake) = Handshake::from_slice(body) else { return Pace::Close };
+        let renews = handshake.request.session_id != SessionId(0);
+        let sheet = &worker.stats().sheet;
+        let Some(deficit) = worker.front.limits.admit(renews, now_ms) else {
+            tracing::warn!(peer = %conn.peer, "closing the connection: too many new ones");
+            sheet.count(Count::ConnectionsRejected).add(1);
+            return Pace::Close;
+        };
+        sheet.basic(Basic::TokenDeficit).record(deficit);
+        sheet.count(Count::ConnectionRequests).add(1);
+        sheet.count(Count::ConnectionsRevalidated).add(u64::from(renews));
+        conn.phase = Phase::Connecting;
+        self.state.requests.push(Request::Connect { conn: id, handshake });
+        Pace::Read
+    }
+
+    fn request(&mut self, id: ConnId, session: SessionId, body: &[u8]) -> Pace {
+        let worker = self.worker;
+        let Ok(header) = RequestHeader::from_slice(body) else { return Pace::Close };
+        let Some(conn) = self.conn(id) else { return Pace::Close };
+        if worker.front.hub.refuses_large(body.len()) {
+            worker.stats().sheet.count(Count::LargeRequestsRejected).add(1);
+            tracing::warn!(peer = %conn.peer, bytes = body.len(), "closing the connection: over the budget for large requests");
+            return Pace::Close;
+        }
+        if !auth::enforcement_met(&worker.front.auth, &conn.identities)
+            && !matches!(header.op, OpCode::AUTH | OpCode::SASL)
+        {
+            self.refuse(id, &header, Code::SESSION_CLOSED_REQUIRE_SASL_AUTH);
+            return Pace::Read;
+        }
+        match self.judge(id, header.op) {
+            Verdict::Execute => self.execute(id, session, header, body),
+            Verdict::Refuse => self.refuse_throttled(id, session, header, body),
+            Verdict::Wait => return Pace::Wait,
+            Verdict::Drop => return Pace::Close,
+        }
+        Pace::Read
+    }
+
+    /// Answers a request, or hands it to the sequencer.
+    fn execute(&mut self, id: ConnId, session: SessionId, header: RequestHeader, body: &[u8]) {
+        let Some(conn) = self.conn(id) else { return };
+        if !conn.waiting.is_empty() || is_write(header.op) || header.op == OpCode::SYNC {
+            self.forward(id, session, header, body, false);
+        } else if read::is_read(header.op) {
+            self.answer_read(id, session, &header, &body[HEADER_LEN..]);
+        } else {
+            let body = &body[HEADER_LEN..];
+            let seen = Seen::now(self.guard.tree(), header.op, body);
+            self.answer(id, &header, body, &seen);
+        }
+    }
+
+    /// Answers in its turn that a request has waited too long.
+    fn refuse_throttled(&mut self, id: ConnId, session: SessionId, header: RequestHeader, body: &[u8]) {
+        let Some(conn) = self.conn(id) else { return };
+        if conn.waiting.is_empty() {
+            self.throttled(id, &header);
+        } else {
+            // It keeps its turn as something that the sequencer does nothing about.
+            let header = RequestHeader { op: OpCode::ERROR, ..header };
+            self.forward(id, session, header, &body[..HEADER_LEN], true);
+        }
+    }
+
+    /// Answers a read from the tree as it is now.
+    fn answer_read(&mut self, id: ConnId, session: SessionId, header: &RequestHeader, payload: &[u8]) {
+        let Self { worker, now_ms, .. } = *self;
+        let State { conns, lists, reads, .. } = &mut *self.state;
+        let Some(conn) = conns.outgoing(id) else { return };
+        let (tree, shard) = self.guard.parts();
+        let Conn { key, output, identities, stats, .. } = conn;
+        let start = output.len();
+        let asker = Asker { session, identities, auth: &worker.front.auth };
+        let misses = lists.misses;
+        let watch = match lists.answer(tree, asker, header, payload, output, LIST_WORTH_KEEPING) {
+            Some(watch) => {
+                count_list(worker, lists.misses == misses);
+                watch
+            }
+            None => {
+                let answered = read::answer(tree, asker, header, payload, output);
+                if answered.too_long {
+                    worker.front.hub.stats.warnings.reply_too_long(now_ms);
+                }
+                answered.watch
+            }
+        };
+        match watch {
+            Some(ReadWatch::Data(path)) => shard.watches.add_data(&path, *key),
+            Some(ReadWatch::Child(path)) => shard.watches.add_child(&path, *key),
+            None => {}
+        }
+        if let Some((path, bytes)) = read_bytes(header.op, payload, &output[start..]) {
+            reads.record(path, bytes);
+        }
+        stats.sent += 1;
+        stats.replied(header.op, header.xid, tree.last_zxid(), now_ms, 0);
+        let frame_len = output.len() - start;
+        worker.stats().replied(Replied { write: false, latency_ms: 0, frame_len, now_ms });
+    }
+
+    /// Hands a request to the sequencer: a write, or what stands behind one.
+    fn forward(
+        &mut self,
+        id: ConnId,
+        session: SessionId,
+        header: RequestHeader,
+        body: &[u8],
+        throttled: bool,
+    ) {
+        let Self { worker, now_ms, .. } = *self;
+        let Some(conn) = self.conn(id) else { return };
+        let len = u32::try_from(body.len()).unwrap_or(u32::MAX);
+        let threshold = worker.front.hub.config.throttle.large_request_threshold_bytes;
+        let large = threshold.is_some_and(|threshold| len > threshold);
+        let body = Bytes::copy_from_slice(&body[HEADER_LEN..]);
+        let quotas = worker.front.hub.config.tree.enforce_quota && may_exceed_quota(header.op);
+        let under_quota = quotas.then(|| body.clone());
+        conn.waiting.push(Waiting { since_ms: now_ms, xid: header.xid, len, large, throttled, under_quota });
+        if header.op == OpCode::CLOSE_SESSION {
+            // Whatever follows is not looked at.
+            conn.input = Vec::new();
+        }
+        let identities = conn.identities.clone();
+        worker.stats().began(len, large);
+        worker.stats().sheet.count(Count::PrepQueued).add(1);
+        self.state.requests.push(Request::Op { conn: id, session, header, body, identities });
+    }
+}
+
+/// Counts a list of children that the cache has answered; `hit`: it was there already.
+fn count_list(worker: &Worker, hit: bool) {
+    let id = if hit { Count::ChildrenCacheHits } else { Count::ChildrenCacheMisses };
+    worker.stats().sheet.count(id).add(1);
+}

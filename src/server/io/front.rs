@@ -1,0 +1,70 @@
+//! What the workers share: the rules of the client port, their mail, and who answers four-letter words.
+
+use super::{limits::Limits, state::State, words::Words};
+use crate::{
+    auth::AuthConfig,
+    server::sequence::{Hub, Shard},
+    session::ConnId,
+};
+use parking_lot::Mutex;
+use std::{
+    net::{SocketAddr, TcpStream},
+    sync::{Arc, atomic::AtomicBool},
+};
+
+/// A question that a worker answers from its own state.
+pub(super) type WorkerQuery = Box<dyn FnOnce(&mut State, &mut Shard) + Send>;
+
+/// What a worker is told that has nothing to do with the tree.
+pub(crate) enum Mail {
+    /// A new connection.
+    Accepted(TcpStream, SocketAddr),
+    /// A question.
+    Query(WorkerQuery),
+    /// What a connection gets that has asked a four-letter word; it ends then.
+    Answered(ConnId, String),
+    /// The server stops.
+    Stop,
+}
+
+impl std::fmt::Debug for Mail {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Accepted(..) => "Accepted",
+            Self::Query(_) => "Query",
+            Self::Answered(..) => "Answered",
+            Self::Stop => "Stop",
+        })
+    }
+}
+
+/// The client port, as all workers see it.
+pub(crate) struct Front {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) auth: AuthConfig,
+    pub(crate) limits: Limits,
+    /// Who answers four-letter words.
+    pub(crate) words: Arc<dyn Words>,
+    /// Whether nothing more is read from connections: the server is about to stop.
+    pub(crate) draining: AtomicBool,
+    /// Mail for each worker, in no order with its inbox.
+    mail: Vec<Mutex<Vec<Mail>>>,
+}
+
+impl Front {
+    pub(crate) fn new(hub: Arc<Hub>, auth: AuthConfig, limits: Limits, words: Arc<dyn Words>) -> Self {
+        let mail = hub.workers.iter().map(|_| Mutex::default()).collect();
+        Self { hub, auth, limits, words, draining: AtomicBool::new(false), mail }
+    }
+
+    /// Leaves mail for a worker.
+    pub(crate) fn post(&self, worker: usize, mail: Mail) {
+        self.mail[worker].lock().push(mail);
+        self.hub.workers[worker].notify.notify_one();
+    }
+
+    /// Takes a worker's mail.
+    pub(super) fn mail_of(&self, worker: usize) -> Vec<Mail> {
+        std::mem::take(&mut *self.mail[worker].lock())
+    }
+}

@@ -1,0 +1,133 @@
+//! The client port: whose address it is, and that it is ours.
+
+use crate::config;
+use crate::server::ServerError;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+
+/// Connections that may wait to be accepted, unless configured.
+const DEFAULT_BACKLOG: u32 = 8192;
+
+/// Listens on the client port.
+///
+/// # Errors
+/// The host is not known, or the port is not to be had.
+pub(crate) fn listen(client: &config::Client) -> Result<TcpListener, ServerError> {
+    let backlog = i32::try_from(client.listen_backlog.unwrap_or(DEFAULT_BACKLOG)).unwrap_or(i32::MAX);
+    let host = client.address.as_deref();
+    let refused = |source| {
+        let address = format!("{}:{}", host.unwrap_or("*"), client.port);
+        ServerError::Listen { address, source }
+    };
+    match host {
+        Some(host) => {
+            let address = resolve(host, client.port)
+                .map_err(|source| ServerError::Resolve { host: host.to_owned(), source })?;
+            bind(address, backlog).map_err(refused)
+        }
+        // All interfaces, of both families where there are both.
+        None => bind(SocketAddr::from(([0u16; 8], client.port)), backlog)
+            .or_else(|_| bind(SocketAddr::from(([0u8; 4], client.port)), backlog))
+            .map_err(refused),
+    }
+}
+
+/// An address, a host name, or an IPv6 address with the name or number of its interface behind a `%`.
+fn resolve(host: &str, port: u16) -> std::io::Result<SocketAddr> {
+    let (bare, zone) = host.split_once('%').unwrap_or((host, ""));
+    let mut addresses = (bare, port).to_socket_addrs()?;
+    let mut address = addresses.next().ok_or(std::io::ErrorKind::NotFound)?;
+    if let SocketAddr::V6(address) = &mut address
+        && !zone.is_empty()
+        // The loopback address is no link's.
+        && !address.ip().is_loopback()
+    {
+        let index = std::fs::read_to_string(format!("/sys/class/net/{zone}/ifindex"));
+        let index = zone.parse().or_else(|_| index?.trim().parse().map_err(std::io::Error::other))?;
+        address.set_scope_id(index);
+    }
+    Ok(address)
+}
+
+fn bind(address: SocketAddr, backlog: i32) -> std::io::Result<TcpListener> {
+    use socket2::{Domain, Protocol, Socket, Type};
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() && address.ip().is_unspecified() {
+        socket.set_only_v6(false)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(backlog)?;
+    Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use std::{net::TcpStream, time::Duration};
+
+    /// Longer than a connection of the loopback takes that is taken at all.
+    const NOT_TAKEN: Duration = Duration::from_secs(1);
+
+    fn listen_with(lines: &str) -> Result<TcpListener, ServerError> {
+        let config = Config::parse("zoo.cfg", &format!("dataDir=/d\n{lines}"), &[]).expect("good settings");
+        listen(&config.client)
+    }
+
+    /// What is said of a port that is not to be had.
+    fn refusal(lines: &str) -> String {
+        listen_with(lines).expect_err("it cannot be had").to_string()
+    }
+
+    /// How many of so many connections get through while nobody accepts them.
+    fn waiting(lines: &str, most: usize) -> usize {
+        let listener = listen_with(&format!("clientPort=0\nclientPortAddress=127.0.0.1\n{lines}"));
+        let address = listener.as_ref().expect("a free port").local_addr().expect("its number");
+        let connect = |_| TcpStream::connect_timeout(&address, NOT_TAKEN).ok();
+        (0..most).map_while(connect).collect::<Vec<_>>().len()
+    }
+
+    #[test]
+    fn as_many_connections_wait_as_configured() {
+        for backlog in [1, 5] {
+            // Linux lets one more in.
+            assert_eq!(waiting(&format!("clientPortListenBacklog={backlog}"), 20), backlog + 1);
+        }
+    }
+
+    #[test]
+    fn unless_configured_a_crowd_may_wait() {
+        let most = std::fs::read_to_string("/proc/sys/net/core/somaxconn").expect("the system's own limit");
+        let most: usize = most.trim().parse().expect("a number");
+        // Programs often ask for 50 or 128.
+        let crowd = most.min(300);
+        for lines in ["", "clientPortListenBacklog=-1"] {
+            assert_eq!(waiting(lines, crowd), crowd, "{lines}");
+        }
+    }
+
+    #[test]
+    fn a_port_that_is_taken_says_by_whom() {
+        let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = taken.local_addr().expect("its number").port();
+        let text = refusal(&format!("clientPort={port}\nclientPortAddress=127.0.0.1"));
+        assert!(text.contains(&format!("127.0.0.1:{port}")) && text.contains("another server"), "{text}");
+        let text = refusal(&format!("clientPort={port}"));
+        assert!(text.contains(&format!("*:{port}")) && text.contains("another server"), "{text}");
+    }
+
+    #[test]
+    fn a_host_that_nobody_knows_is_named() {
+        let text = refusal("clientPort=0\nclientPortAddress=256.1.1.1");
+        assert!(text.contains("clientPortAddress") && text.contains("256.1.1.1"), "{text}");
+        assert!(!text.contains("another server"), "{text}");
+    }
+
+    #[test]
+    fn an_address_of_another_machine_is_no_other_server() {
+        // One for documentation: no interface has it.
+        let text = refusal("clientPort=0\nclientPortAddress=192.0.2.1");
+        assert!(text.contains("192.0.2.1:0") && !text.contains("another server"), "{text}");
+    }
+}

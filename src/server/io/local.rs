@@ -1,0 +1,147 @@
+//! What a worker answers by itself: authentication, and the watches of its connections
+//! (`FinalRequestProcessor`, `ZooKeeperServer.processPacket`).
+
+use super::{
+    conn::{Conn, Phase},
+    drain,
+    wakeup::Wakeup,
+};
+use crate::{
+    auth,
+    node::Seen,
+    processor::{
+        read,
+        set_watches::SetAgain,
+        watch_requests::{add_watch, bring_back, check_or_remove},
+    },
+    server::figures::Replied,
+    session::ConnId,
+    watch::ConnKey,
+};
+use oxkeeper_codec::{
+    ByteStr, Code, Decode, Encode, EventType, OpCode, Reader, Zxid,
+    records::{AuthPacket, ErrorResponse, GetSaslRequest, RequestHeader, SetSaslResponse},
+};
+
+/// An answer: its zxid and body, or an error; and whether the connection is closed after it.
+struct Answer {
+    zxid: Zxid,
+    result: Result<Vec<u8>, Code>,
+    closes: bool,
+}
+
+impl Answer {
+    const fn new(zxid: Zxid, result: Result<Vec<u8>, Code>) -> Self {
+        Self { zxid, result, closes: false }
+    }
+}
+
+impl Wakeup<'_> {
+    /// Answers a request that is neither a write nor a read of the tree. `seen` is what the tree said when the request had
+    /// its turn: for one that waited, the tree has gone on since.
+    pub(super) fn answer(&mut self, id: ConnId, header: &RequestHeader, body: &[u8], seen: &Seen) {
+        // Nobody watches anything for one that is gone: its place may have another connection by now.
+        let Some(key) = self.conn(id).map(|conn| conn.key) else { return };
+        let answer = match header.op {
+            OpCode::AUTH => match self.authenticate(id, body) {
+                Some(answer) => answer,
+                None => return self.state.conns.close(id),
+            },
+            // There is no SASL set-up here: the client is told so by a null token.
+            OpCode::SASL => match GetSaslRequest::from_slice(body) {
+                Ok(GetSaslRequest { token: Some(_) }) => {
+                    Answer::new(Zxid::ZERO, Ok(SetSaslResponse { token: None }.to_vec()))
+                }
+                Ok(GetSaslRequest { token: None }) | Err(_) => return self.state.conns.close(id),
+            },
+            OpCode::ADD_WATCH => {
+                let added = add_watch(&mut self.guard.shard.watches, key, body);
+                Answer::new(seen.zxid, added.map(|()| ErrorResponse { err: Code::OK }.to_vec()))
+            }
+            OpCode::CHECK_WATCHES | OpCode::REMOVE_WATCHES => {
+                let found = check_or_remove(&mut self.guard.shard.watches, key, header.op, body);
+                Answer::new(seen.zxid, found.map(|()| Vec::new()))
+            }
+            OpCode::SET_WATCHES | OpCode::SET_WATCHES2 => {
+                let code = match &seen.watches {
+                    Some(again) => self.set_watches(id, key, again),
+                    None => Code::MARSHALLING_ERROR,
+                };
+                Answer::new(seen.zxid, if code == Code::OK { Ok(Vec::new()) } else { Err(code) })
+            }
+            _ => Answer { zxid: Zxid(-1), result: Err(Code::UNIMPLEMENTED), closes: true },
+        };
+        self.reply_to(id, header, answer);
+    }
+
+    /// Answers with an error, then closes the connection.
+    pub(super) fn refuse(&mut self, id: ConnId, header: &RequestHeader, code: Code) {
+        self.reply_to(id, header, Answer { zxid: Zxid::ZERO, result: Err(code), closes: true });
+    }
+
+    /// Answers that the request has waited too long to be executed.
+    pub(super) fn throttled(&mut self, id: ConnId, header: &RequestHeader) {
+        let zxid = self.guard.tree().last_zxid();
+        // It has no name in the statistics, as in the official server.
+        let header = RequestHeader { op: OpCode::ERROR, ..*header };
+        self.reply_to(id, &header, Answer::new(zxid, Err(Code::THROTTLED_OP)));
+    }
+
+    fn reply_to(&mut self, id: ConnId, header: &RequestHeader, answer: Answer) {
+        let Self { worker, now_ms, .. } = *self;
+        let Some(conn) = self.state.conns.outgoing(id) else { return };
+        let start = conn.output.len();
+        let (code, body) = match answer.result {
+            Ok(body) => (Code::OK, body),
+            Err(code) => (code, Vec::new()),
+        };
+        read::reply(&mut conn.output, header.xid, answer.zxid, code, |out| out.extend_from_slice(&body));
+        let frame_len = conn.output.len() - start;
+        conn.stats.sent += 1;
+        conn.stats.replied(header.op, header.xid, answer.zxid, now_ms, 0);
+        if answer.closes {
+            conn.phase = Phase::Closing;
+        }
+        if matches!(header.op, OpCode::AUTH | OpCode::SASL) {
+            worker.stats().sent.add(1);
+            worker.stats().response(frame_len, now_ms);
+        } else {
+            worker.stats().replied(Replied { write: false, latency_ms: 0, frame_len, now_ms });
+        }
+    }
+
+    /// `None`: the connection is closed without an answer, as for what does not decode.
+    fn authenticate(&mut self, id: ConnId, body: &[u8]) -> Option<Answer> {
+        let refused = |code| Some(Answer { zxid: Zxid::ZERO, result: Err(code), closes: true });
+        let packet = AuthPacket::decode(&mut Reader::new(body).taking_nulls()).ok()?;
+        let Self { worker, state, guard, .. } = self;
+        let Conn { identities, peer, .. } = state.conns.get(id)?;
+        let key = guard.tree().get("/key").map(|node| node.data().unwrap_or_default());
+        let offer =
+            auth::Offer { scheme: &packet.scheme, data: packet.auth.as_deref(), remote: peer.ip(), key };
+        match auth::authenticate(&worker.front.auth, offer, identities) {
+            Ok(()) => Some(Answer::new(Zxid::ZERO, Ok(Vec::new()))),
+            Err(error) => {
+                worker.stats().auth_failed.add(1);
+                tracing::warn!(%peer, scheme = %packet.scheme, %error, "authentication failed");
+                if error == auth::AuthError::WrongEnsemble { None } else { refused(Code::AUTH_FAILED) }
+            }
+        }
+    }
+
+    /// Brings watches back, or tells what has happened since.
+    fn set_watches(&mut self, id: ConnId, key: ConnKey, again: &SetAgain) -> Code {
+        for (path, again) in &again.watches {
+            if let Some(event) = bring_back(&mut self.guard.shard.watches, key, path, *again) {
+                self.tell(id, event, path);
+            }
+        }
+        again.code
+    }
+
+    fn tell(&mut self, id: ConnId, event: EventType, path: &ByteStr) {
+        let mut frame = Vec::new();
+        drain::encode_event(event, Zxid(-1), path, &mut frame);
+        self.state.conns.tell(self.worker.stats(), id, &frame);
+    }
+}

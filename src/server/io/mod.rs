@@ -1,0 +1,34 @@
+//! The client port: its connections and the workers that drive them.
+//!
+//! Promise: a connection lives and dies on one worker; its requests are answered in their order; one that misbehaves
+//! costs nobody else anything. The files here know each other: a wake-up (`wakeup`) goes through all of them.
+//! Invariant: this wing knows the sequencer only by its mailbox, its turn and what it leaves in the inbox, and
+//! four-letter words only by [`Words`].
+
+mod accept;
+mod conn;
+mod conns;
+mod drain;
+mod frames;
+mod front;
+mod limits;
+mod listen;
+mod lists;
+mod local;
+mod serve;
+mod state;
+mod throttle;
+mod waiting_room;
+mod wakeup;
+mod words;
+mod worker;
+
+pub(crate) use accept::Entrance;
+pub(crate) use conn::{Conn, ConnStats, Phase};
+pub(crate) use front::{Front, Mail};
+pub(crate) use limits::Limits;
+pub(crate) use listen::listen;
+pub(crate) use state::State;
+pub(crate) use waiting_room::{Door, House, WaitingRoom};
+pub(crate) use words::{Spoken, Words};
+pub(crate) use worker::Worker;

@@ -1,0 +1,174 @@
+//! The life of a connection: its task reads what has arrived, has it answered, and sends what is left.
+
+use super::{
+    conn::{Conn, Phase},
+    frames::{self, Pace},
+    worker::Worker,
+};
+use crate::{
+    server::{figures::Count, sequence::Message},
+    session::ConnId,
+};
+use std::{
+    future::poll_fn,
+    io,
+    rc::Rc,
+    sync::atomic::Ordering,
+    task::{Context, Poll},
+};
+use tokio::{io::Interest, net::TcpStream};
+
+/// Watches that a connection which has ended gives up at once.
+const WATCHES_A_STEP: usize = 1024;
+/// Reads after which a connection that ends counts as empty.
+const READS_TO_EMPTY: usize = 4;
+
+impl Worker {
+    /// The life of a connection.
+    pub(super) async fn serve(worker: Rc<Self>, id: ConnId) {
+        poll_fn(|cx| worker.poll_conn(id, cx)).await;
+        let Some(conn) = worker.state.borrow_mut().conns.remove(id) else { return };
+        if conn.session.is_none() {
+            worker.empty(&conn.stream);
+        }
+        worker.stats().connections.subtract(1);
+        for waiting in conn.waiting.iter() {
+            worker.stats().finished(waiting.len, waiting.large);
+            worker.stats().sheet.count(Count::StaleReplies).add(1);
+        }
+        worker.front.limits.close(conn.peer.ip());
+        if let Some(session) = conn.session {
+            // What it asked in this poll round comes before its end: a client may close right behind its last write.
+            worker.leave_requests();
+            worker.front.hub.mailbox.leave(Message::Disconnected {
+                session,
+                conn: id,
+                heard_ms: conn.heard_ms,
+            });
+            worker.handover.notify_one();
+        }
+        // Events that meet its watches until they are gone find an empty place.
+        while !worker.reader.lock().shard.watches.remove_some(conn.key, WATCHES_A_STEP) {
+            tokio::task::yield_now().await;
+        }
+        worker.state.borrow_mut().conns.release(id);
+    }
+
+    /// Reads what is left of a connection that ends: closing it over unread bytes could cost its peer the answer.
+    fn empty(&self, stream: &TcpStream) {
+        let mut state = self.state.borrow_mut();
+        for _ in 0..READS_TO_EMPTY {
+            if !matches!(stream.try_read(&mut state.read_buffer), Ok(1..)) {
+                return;
+            }
+        }
+    }
+
+    /// One wake-up of a connection: sends what is left, reads what has arrived, answers it.
+    fn poll_conn(self: &Rc<Self>, id: ConnId, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let stream = {
+                let mut state = self.state.borrow_mut();
+                let Some(conn) = state.conns.get(id) else { return Poll::Ready(()) };
+                if !conn.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                    conn.waker = Some(cx.waker().clone());
+                }
+                if conn.unsent() > 0 && !state.conns.flush(id) {
+                    return Poll::Ready(());
+                }
+                let Some(conn) = state.conns.get(id) else { return Poll::Ready(()) };
+                if conn.phase == Phase::Closing && conn.unsent() == 0 {
+                    return Poll::Ready(());
+                }
+                if conn.phase == Phase::Closing && conn.lingers_too_long(cx) {
+                    return Poll::Ready(());
+                }
+                Rc::clone(&conn.stream)
+            };
+            let pace = self.go_on(id);
+            match pace {
+                Pace::Close => return Poll::Ready(()),
+                Pace::Wait if self.may_go_on(id) => {
+                    // What held it back is sent already. Nothing will wake it for that; the others come first.
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Pace::Wait => {
+                    // Something else wakes it; a client that goes away meanwhile is noticed when it is written to.
+                    return self.poll_writable(id, &stream, cx);
+                }
+                // What comes now finds no server any more.
+                Pace::Read if self.front.draining.load(Ordering::Relaxed) => {
+                    return self.poll_writable(id, &stream, cx);
+                }
+                Pace::Read => {}
+            }
+            match stream.poll_read_ready(cx) {
+                Poll::Pending => return self.poll_writable(id, &stream, cx),
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Ready(Ok(())) => {
+                    if !self.read(id, &stream) {
+                        return Poll::Ready(());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether nothing holds the connection back any more.
+    fn may_go_on(&self, id: ConnId) -> bool {
+        let mut state = self.state.borrow_mut();
+        let goes_on = |conn: &mut Conn| !conn.throttled && frames::pace(&self.front.hub, conn) == Pace::Read;
+        state.conns.get(id).is_some_and(goes_on)
+    }
+
+    /// Waits until there is room to send, if something is to be sent.
+    fn poll_writable(&self, id: ConnId, stream: &TcpStream, cx: &mut Context<'_>) -> Poll<()> {
+        let unsent = self.state.borrow_mut().conns.get(id).map_or(0, |conn| conn.unsent());
+        if unsent > 0 && stream.poll_write_ready(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    /// Reads once and answers what is whole. False: the connection ends.
+    fn read(self: &Rc<Self>, id: ConnId, stream: &TcpStream) -> bool {
+        let mut buffer = std::mem::take(&mut self.state.borrow_mut().read_buffer);
+        let mut got = 0;
+        let result = stream.try_io(Interest::READABLE, || {
+            got = rustix::io::read(stream, &mut buffer[..])?;
+            // A read that does not fill the buffer has emptied the socket: the next one would only find that out.
+            if got > 0 && got < buffer.len() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        });
+        if got == 0 && !matches!(&result, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
+            self.stats().sheet.count(Count::ConnectionsDropped).add(1);
+        }
+        let alive = match result {
+            Ok(()) => got > 0,
+            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+        };
+        let goes_on = alive && (got == 0 || self.take_in(id, &buffer[..got]) != Pace::Close);
+        self.state.borrow_mut().read_buffer = buffer;
+        goes_on
+    }
+
+    fn take_in(self: &Rc<Self>, id: ConnId, input: &[u8]) -> Pace {
+        let mut pace = Pace::Close;
+        self.wake_up(|wakeup| pace = wakeup.take_in(id, input));
+        pace
+    }
+
+    /// Whether a connection may read on; first answers what it has read already, if it was held back.
+    fn go_on(self: &Rc<Self>, id: ConnId) -> Pace {
+        {
+            let mut state = self.state.borrow_mut();
+            let Some(conn) = state.conns.get(id) else { return Pace::Close };
+            let pace = frames::pace(&self.front.hub, conn);
+            conn.held_back = pace == Pace::Wait;
+            if pace != Pace::Read || conn.input.is_empty() || !frames::has_frame(&self.front.hub, conn) {
+                return pace;
+            }
+        }
+        self.take_in(id, &[])
+    }
+}

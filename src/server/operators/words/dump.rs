@@ -1,0 +1,133 @@
+//! `dump`: sessions by the time at which they expire, their ephemerals, and the connections
+//! (`ExpiryQueue.dump`, `DataTree.dumpEphemerals`).
+
+use super::conns::{self, ConnInfo, Peer};
+use crate::{
+    server::operators::ask::{Ask, NoAnswer},
+    tree::Tree,
+};
+use jiff::{Timestamp, tz::TimeZone};
+use oxkeeper_codec::SessionId;
+use std::{collections::BTreeMap, fmt::Write, ops::Bound};
+
+/// Paths after which a step through the ephemerals ends. One session's are never parted.
+const PATHS_A_STEP: usize = 4096;
+
+/// What expires, by the time (ms of the elapsed clock) at which it does.
+type Buckets = BTreeMap<i64, Vec<String>>;
+
+/// The whole answer.
+pub(super) fn dump(ask: &Ask<'_>) -> Result<String, NoAnswer> {
+    let clock = ask.front().hub.clock;
+    let dates =
+        Dates { zone: TimeZone::try_system().unwrap_or(TimeZone::UTC), offset_ms: clock.wall_offset_ms() };
+    let mut text = String::from("SessionTracker dump:\nSession ");
+    dates.buckets(&sessions(ask)?, &mut text);
+    let ephemerals = ephemerals(ask)?;
+    _ = writeln!(text, "ephemeral nodes dump:\nSessions with Ephemerals ({}):", ephemerals.len());
+    for (session, paths) in ephemerals {
+        _ = writeln!(text, "0x{:x}:", session.0);
+        for path in paths {
+            _ = writeln!(text, "\t{path}");
+        }
+    }
+    text.push_str("Connections dump:\nConnections ");
+    let width_ms = i64::from(ask.front().hub.config.client.sessionless_timeout_ms).max(1);
+    let mut connections = Buckets::new();
+    for conn in conns::all(ask)? {
+        let session = conn.session.map_or(0, |session| session.0);
+        let line = format!("ip: {} sessionId: 0x{session:x}", Peer(conn.peer));
+        connections.entry(expires_ms(&conn, width_ms)).or_default().push(line);
+    }
+    dates.buckets(&connections, &mut text);
+    Ok(text)
+}
+
+/// Sessions by their deadlines. The numbers alone are taken down on the sequencer.
+fn sessions(ask: &Ask<'_>) -> Result<Buckets, NoAnswer> {
+    let buckets = ask.sequencer(|node, _| {
+        let ids = |ids: &std::collections::BTreeSet<SessionId>| ids.iter().copied().collect::<Vec<_>>();
+        node.sessions().buckets().map(|(at, bucket)| (at, ids(bucket))).collect::<Vec<_>>()
+    })?;
+    let show = |ids: Vec<SessionId>| ids.iter().map(|id| format!("0x{:x}", id.0)).collect();
+    Ok(buckets.into_iter().map(|(at, ids)| (at, show(ids))).collect())
+}
+
+/// When a connection that stays silent is closed (`NIOServerCnxnFactory.touchCnxn`).
+fn expires_ms(conn: &ConnInfo, width_ms: i64) -> i64 {
+    let after_ms = if conn.session.is_some() { i64::from(conn.timeout_ms) } else { width_ms };
+    ((conn.heard_ms + after_ms).div_euclid(width_ms) + 1) * width_ms
+}
+
+/// Sessions with ephemerals, a few at a time.
+fn ephemerals(ask: &Ask<'_>) -> Result<Vec<(SessionId, Vec<String>)>, NoAnswer> {
+    let mut all = Vec::new();
+    let mut after = Bound::Unbounded;
+    loop {
+        let (found, more) = ask.sequencer(move |_, tree| some_ephemerals(tree, after))?;
+        if let Some((last, _)) = found.last() {
+            after = Bound::Excluded(*last);
+        }
+        all.extend(found);
+        if !more {
+            return Ok(all);
+        }
+    }
+}
+
+fn some_ephemerals(tree: &Tree, after: Bound<SessionId>) -> (Vec<(SessionId, Vec<String>)>, bool) {
+    let mut found = Vec::new();
+    let mut paths = 0;
+    for session in tree.ephemeral_owners(after) {
+        if paths >= PATHS_A_STEP || found.len() >= PATHS_A_STEP {
+            return (found, true);
+        }
+        let of_session: Vec<String> = tree.ephemerals_of(session).collect();
+        paths += of_session.len();
+        found.push((session, of_session));
+    }
+    (found, false)
+}
+
+/// Times as Java's `Date` shows them.
+struct Dates {
+    zone: TimeZone,
+    offset_ms: i64,
+}
+
+impl Dates {
+    fn show(&self, elapsed_ms: i64) -> String {
+        let at = Timestamp::from_millisecond(elapsed_ms + self.offset_ms).unwrap_or(Timestamp::UNIX_EPOCH);
+        at.to_zoned(self.zone.clone()).strftime("%a %b %d %H:%M:%S %Z %Y").to_string()
+    }
+
+    fn buckets(&self, buckets: &Buckets, out: &mut String) {
+        let members: usize = buckets.values().map(Vec::len).sum();
+        _ = writeln!(out, "Sets ({})/({members}):", buckets.len());
+        for (&at, bucket) in buckets {
+            _ = writeln!(out, "{} expire at {}:", bucket.len(), self.show(at));
+            for member in bucket {
+                _ = writeln!(out, "\t{member}");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_are_shown_by_date() {
+        let dates = Dates { zone: TimeZone::UTC, offset_ms: 1_795_418_082_000 };
+        let buckets =
+            Buckets::from([(0, vec!["0x1".to_owned(), "0x2".to_owned()]), (6000, vec!["0x3".to_owned()])]);
+        let mut text = String::new();
+        dates.buckets(&buckets, &mut text);
+        assert_eq!(
+            text,
+            "Sets (2)/(3):\n2 expire at Mon Nov 23 07:14:42 UTC 2026:\n\t0x1\n\t0x2\n\
+             1 expire at Mon Nov 23 07:14:48 UTC 2026:\n\t0x3\n"
+        );
+    }
+}

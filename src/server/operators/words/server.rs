@@ -1,0 +1,79 @@
+//! `srvr`, `stat` and `srst`: the server in figures (`ServerStats`, `StatCommand`).
+
+use super::conns;
+use crate::{
+    server::{
+        operators::ask::{Ask, NoAnswer},
+        sequence::Hub,
+    },
+    tree::Tree,
+};
+use oxkeeper_codec::Zxid;
+use std::sync::Arc;
+
+/// The version as clients and scripts parse it: that of the official server, this server's, and a date.
+pub(super) const VERSION: &str =
+    concat!("3.9.5-oxkeeper-", env!("CARGO_PKG_VERSION"), ", built on 2026-11-23 00:00 UTC");
+
+/// The server in short.
+pub(super) fn srvr(hub: &Hub, tree: &Tree) -> String {
+    format!("{}{}", version_line(), figures(hub, tree.last_zxid(), tree.node_count()))
+}
+
+/// The server in short, with its connections.
+pub(super) fn stat(ask: &Ask<'_>) -> Result<String, NoAnswer> {
+    let clients = conns::lines(ask, true)?;
+    let (zxid, nodes) = ask.sequencer(|_, tree| (tree.last_zxid(), tree.node_count()))?;
+    Ok(format!("{}Clients:\n{clients}{}", version_line(), figures(&ask.front().hub, zxid, nodes)))
+}
+
+fn version_line() -> String {
+    format!("Zookeeper version: {VERSION}\n")
+}
+
+/// What `srvr` and `stat` share. The official server counts the root twice.
+fn figures(hub: &Hub, zxid: Zxid, nodes: usize) -> String {
+    let latency = hub.latency();
+    format!(
+        "Latency min/avg/max: {}/{}/{}\nReceived: {}\nSent: {}\nConnections: {}\nOutstanding: {}\n\
+         Zxid: 0x{:x}\nMode: standalone\nNode count: {}\n",
+        latency.min,
+        latency.average(),
+        latency.max,
+        hub.workers.iter().map(|worker| worker.stats.received.get()).sum::<u64>(),
+        hub.workers.iter().map(|worker| worker.stats.sent.get()).sum::<u64>(),
+        hub.connections(),
+        hub.outstanding(),
+        zxid.0,
+        nodes + 1
+    )
+}
+
+/// Has the server's figures begin anew, each on the thread that counts it.
+pub(super) fn srst(ask: &Ask<'_>) -> Result<String, NoAnswer> {
+    let hub = Arc::clone(&ask.front().hub);
+    ask.workers(move |worker, state, _| {
+        hub.workers[worker].stats.reset();
+        state.reads.reset();
+        state.over_quota.reset();
+    })?;
+    let hub = Arc::clone(&ask.front().hub);
+    ask.sequencer(move |_, _| {
+        hub.stats.sequencer.reset();
+        hub.stats.writes.lock().reset();
+    })?;
+    ask.front().hub.stats.log_writer.reset();
+    ask.front().hub.stats.snapshots.reset();
+    Ok("Server stats reset.\n".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_begins_with_three_numbers() {
+        let mut digits = VERSION.split(['.', '-']).take(3);
+        assert!(digits.all(|part| part.parse::<u32>().is_ok()));
+    }
+}

@@ -1,0 +1,205 @@
+//! The log writer: one thread that appends whole batches, syncs once for all that waits, and says what is durable.
+//!
+//! Invariant: `Persisted` is said only of what a sync that has returned covers. After a failure nothing is said
+//! until everything that was given is durable in a fresh file.
+
+use super::{
+    hub::Hub,
+    log_queue::{LogQueue, Work},
+    mailbox::Message,
+    sequencing::Sequencing,
+};
+use crate::{
+    node::LogBatch,
+    server::{
+        clock,
+        figures::{Basic, Count, Detailed},
+    },
+    storage::{Committed, StoreError, TxnLog},
+};
+use oxkeeper_codec::Zxid;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// Between two attempts to write to a disk that refuses.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The thread's state.
+pub(crate) struct LogWriter {
+    hub: Arc<Hub>,
+    queue: Arc<LogQueue>,
+    sequencing: Sequencing,
+    log: TxnLog,
+    warn_after: Duration,
+    /// Entries in one sync (`maxBatchSize`).
+    max_batch: usize,
+    /// When the last sync ended.
+    flushed: Instant,
+}
+
+impl LogWriter {
+    pub(crate) fn new(hub: Arc<Hub>, queue: Arc<LogQueue>, sequencing: Sequencing, log: TxnLog) -> Self {
+        let warn_after = Duration::from_millis(hub.config.storage.fsync_warning_threshold_ms);
+        let max_batch = hub.config.batching.max_batch_size.and_then(|size| usize::try_from(size).ok());
+        let max_batch = max_batch.unwrap_or(usize::MAX);
+        Self { hub, queue, sequencing, log, warn_after, max_batch, flushed: clock::now() }
+    }
+
+    /// Runs until it is told to stop.
+    pub(crate) fn run(mut self) {
+        let mut stop = false;
+        while !stop {
+            let work = self.queue.take();
+            let work = self.gather(work);
+            let taken = clock::now();
+            let mut queued = Vec::new();
+            for item in work {
+                match item {
+                    Work::Append(batch, since) => {
+                        self.append(&batch);
+                        queued.push(since);
+                    }
+                    Work::Roll => self.log.roll(),
+                    Work::Stop => stop = true,
+                }
+            }
+            let appended = clock::now();
+            self.commit(stop);
+            self.flushed = clock::now();
+            self.count(&queued, taken, appended);
+        }
+        if let Err(error) = self.log.close() {
+            tracing::error!(%error, "the log could not be closed");
+        }
+    }
+
+    /// Waits for more to share the sync with (`SyncRequestProcessor.shouldFlush`, `getRemainingDelay`): until
+    /// `flushDelay` has passed since the last sync, there is `maxBatchSize`, or nothing comes for
+    /// `maxWriteQueuePollTime`.
+    fn gather(&self, mut work: Vec<Work>) -> Vec<Work> {
+        let batching = &self.hub.config.batching;
+        let until = self.flushed + Duration::from_millis(batching.flush_delay_ms);
+        let poll = Duration::from_millis(batching.max_poll_ms);
+        while entries(&work) < self.max_batch && !matches!(work.last(), Some(Work::Stop)) {
+            let left = until.saturating_duration_since(clock::now());
+            if left.is_zero() {
+                break;
+            }
+            let mut more = self.queue.take_within(left.min(poll));
+            if more.is_empty() {
+                break;
+            }
+            work.append(&mut more);
+        }
+        work
+    }
+
+    /// Counts one wake-up: batches by when they were handed over, then when they were taken and appended.
+    fn count(&self, queued: &[Instant], taken: Instant, appended: Instant) {
+        if queued.is_empty() {
+            return;
+        }
+        let (sheet, synced) = (&self.hub.stats.log_writer, clock::now());
+        sheet.basic(Basic::SyncQueueSize).record(u64::try_from(queued.len()).unwrap_or(u64::MAX));
+        sheet.basic(Basic::SyncProcessTime).record(ms(appended - taken));
+        sheet.detailed(Detailed::SyncFlushTime).record(ms(synced - appended));
+        for &since in queued {
+            sheet.detailed(Detailed::SyncQueueTime).record(ms(taken - since));
+            sheet.detailed(Detailed::SyncQueueAndFlushTime).record(ms(synced - since));
+        }
+    }
+
+    /// Appends a batch; what goes beyond `maxBatchSize` is synced before the rest.
+    fn append(&mut self, batch: &LogBatch) {
+        for (zxid, body) in batch.entries() {
+            if self.log.pending() >= self.max_batch {
+                self.commit(false);
+            }
+            if let Err(error) = self.log.append(zxid, body) {
+                // The largest packet is far below the largest entry.
+                panic!("the transaction {zxid} cannot be logged: {error}");
+            }
+        }
+    }
+
+    fn commit(&mut self, stopping: bool) {
+        let began = clock::now();
+        let result = self.log.commit();
+        match result {
+            Ok(committed) => self.committed(committed, clock::now() - began),
+            Err(error) => self.recover(&error, stopping),
+        }
+    }
+
+    /// `took`: a disk that stands still may hold up the write already, and not only the sync.
+    fn committed(&self, committed: Committed, took: Duration) {
+        if took > self.warn_after && committed.entries > 0 {
+            tracing::warn!(
+                commit_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+                sync_ms = u64::try_from(committed.sync_time.as_millis()).unwrap_or(u64::MAX),
+                entries = committed.entries,
+                bytes = committed.bytes,
+                "writing and syncing the transaction log took long; this holds up every write"
+            );
+        }
+        if committed.entries > 0 {
+            let sheet = &self.hub.stats.log_writer;
+            let entries = u64::try_from(committed.entries).unwrap_or(u64::MAX);
+            sheet.count(Count::SyncQueued).add(entries);
+            sheet.basic(Basic::SyncBatchSize).record(entries);
+            sheet.basic(Basic::FsyncTime).record(ms(committed.sync_time));
+        }
+        if let Some(zxid) = committed.through {
+            self.persisted(zxid);
+        }
+    }
+
+    /// Has it applied. Where there are cores for it, the next sync does not wait for that.
+    fn persisted(&self, zxid: Zxid) {
+        if self.hub.workers.len() == 1 || self.queue.is_empty() {
+            self.hub.mailbox.leave(Message::Persisted(zxid));
+            self.sequencing.take_turn();
+        } else {
+            self.hub.mailbox.send(Message::Persisted(zxid));
+        }
+    }
+
+    /// Tries again until the disk takes what it was given.
+    fn recover(&mut self, error: &StoreError, stopping: bool) {
+        tracing::error!(%error, pending = self.log.pending(), "the transaction log cannot be written: writes are refused, reads go on");
+        self.hub.stats.log_writer.count(Count::Unrecoverable).add(1);
+        self.hub.mailbox.send(Message::LogFailed);
+        loop {
+            let stop = self.hub.stopping.load(std::sync::atomic::Ordering::Relaxed);
+            if stopping || stop {
+                tracing::error!(
+                    pending = self.log.pending(),
+                    "stopping with entries that the disk did not take; none of them was acknowledged"
+                );
+                return;
+            }
+            std::thread::sleep(RETRY);
+            let began = clock::now();
+            match self.log.retry() {
+                Ok(committed) => {
+                    tracing::info!("the transaction log takes writes again");
+                    self.committed(committed, clock::now() - began);
+                    self.hub.mailbox.send(Message::LogRecovered);
+                    return;
+                }
+                Err(error) => tracing::debug!(%error, "the transaction log still cannot be written"),
+            }
+        }
+    }
+}
+
+/// How many entries are to be appended.
+fn entries(work: &[Work]) -> usize {
+    work.iter().map(|work| if let Work::Append(batch, _) = work { batch.len() } else { 0 }).sum()
+}
+
+fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

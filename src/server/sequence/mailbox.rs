@@ -1,0 +1,46 @@
+//! What the sequencer is told, by everybody.
+
+use crate::{
+    node::{Node, Request},
+    session::ConnId,
+    tree::Tree,
+};
+use oxkeeper_codec::{SessionId, Zxid};
+
+/// A question that the sequencer answers from its own state.
+pub(crate) type Query = Box<dyn FnOnce(&Node, &Tree) + Send>;
+
+/// One message.
+pub(crate) enum Message {
+    /// Requests of one poll round of one worker.
+    Requests(Vec<Request>),
+    /// A connection is gone.
+    Disconnected {
+        /// Its session.
+        session: SessionId,
+        /// The connection.
+        conn: ConnId,
+        /// When it was last heard of, in ms of the elapsed clock.
+        heard_ms: i64,
+    },
+    /// The log is durable up to here.
+    Persisted(Zxid),
+    /// The log takes no more for now.
+    LogFailed,
+    /// The log has taken all that it was given.
+    LogRecovered,
+    /// The snapshot writer has room for more.
+    SnapshotRoom,
+    /// The snapshot is written, or given up.
+    SnapshotEnded,
+    /// A question.
+    Query(Query),
+    /// The server stops.
+    Stop,
+}
+
+/// The sequencer's mailbox.
+///
+/// Whoever leaves a message sees to it that somebody takes it: either the sequencer's thread, which waits here, or
+/// the sender itself, which takes a turn ([`super::turn::Turn`]).
+pub(crate) type Mailbox = super::turn::Mail<Message>;

@@ -1,0 +1,338 @@
+//! The sequencer: it owns the node, takes requests, completions and the time, steps the state machine, and carries
+//! out its actions. It never waits for a disk or a socket.
+//!
+//! One thread at a time is the sequencer. A worker that has requests, and the log writer that has made some durable,
+//! take a turn themselves if nobody else has it; time and snapshots are the business of the sequencer's own thread.
+//!
+//! Invariant: a batch enters the inboxes while all locks are held, in the same hold in which it was applied.
+
+use super::{
+    address::worker_of,
+    hub::Hub,
+    log_queue::LogQueue,
+    mailbox::Message,
+    shard::{Item, TreeWriter},
+    snapshots::{SnapshotQueue, Step, tail},
+    turn::Left,
+};
+use crate::{
+    node::{Action, CommittedBatch, Delivery, Event, Node},
+    server::{
+        chance::random,
+        clock,
+        figures::{Basic, Count},
+    },
+    session::ConnId,
+    storage::SnapshotSchedule,
+};
+use oxkeeper_codec::SessionId;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+/// Places of the queue that are applied under one hold of all locks.
+const APPLY_AT_ONCE: usize = 128;
+/// So often a turn that a worker or the log writer takes applies a batch.
+const APPLIES_A_TURN: usize = 4;
+/// A piece of a snapshot, in bytes: a slice of work between two looks at the mailbox.
+const SNAPSHOT_PIECE_BYTES: usize = 32 * 1024;
+/// For so many transactions applied meanwhile the slice is one piece longer: under load the snapshot has to be done
+/// long before the next one is due.
+const SNAPSHOT_TXNS_A_PIECE: usize = 64;
+/// The longest slice, in pieces.
+const SNAPSHOT_PIECES_MAX: usize = 8;
+/// Between two slices of a snapshot, for the other threads' sake.
+const SNAPSHOT_PAUSE: Duration = Duration::from_micros(200);
+/// What a snapshot may have waiting in memory before it is given up: the disk does not keep up with the changes.
+const SNAPSHOT_BACKLOG_BYTES: usize = 256 << 20;
+/// An inbox that nobody had a reason to look at is looked at when it holds so many batches.
+const INBOX_LONG: usize = 64;
+
+/// The state.
+pub(crate) struct Sequencer {
+    hub: Arc<Hub>,
+    node: Node,
+    tree: TreeWriter,
+    log: Arc<LogQueue>,
+    snapshots: Arc<SnapshotQueue>,
+    schedule: SnapshotSchedule,
+    snapshot: Snapshot,
+    /// Transactions applied since the last slice of a snapshot.
+    applied: usize,
+    /// Empty between two turns.
+    messages: Vec<Message>,
+    stopping: bool,
+}
+
+/// Where the snapshot under way stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Snapshot {
+    /// There is none.
+    None,
+    /// Znodes are being written.
+    Body,
+    /// The disk has to finish it.
+    Ending,
+}
+
+impl Sequencer {
+    pub(crate) const fn new(
+        hub: Arc<Hub>,
+        node: Node,
+        tree: TreeWriter,
+        log: Arc<LogQueue>,
+        snapshots: Arc<SnapshotQueue>,
+        schedule: SnapshotSchedule,
+    ) -> Self {
+        Self {
+            hub,
+            node,
+            tree,
+            log,
+            snapshots,
+            schedule,
+            snapshot: Snapshot::None,
+            applied: 0,
+            messages: Vec::new(),
+            stopping: false,
+        }
+    }
+
+    pub(super) const fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// What cannot wait: requests and completions.
+    pub(super) fn short_turn(&mut self) -> Left {
+        self.messages();
+        let mut applies = 0;
+        while self.node.can_apply() && applies < APPLIES_A_TURN {
+            self.apply();
+            applies += 1;
+        }
+        self.hub.mailbox.look_at(self.deadline());
+        if self.node.can_apply() { Left::Work } else { Left::Nothing }
+    }
+
+    /// Everything. False: the server stops.
+    pub(super) fn whole_turn(&mut self) -> bool {
+        self.messages();
+        self.tick();
+        while self.node.can_apply() {
+            self.apply();
+        }
+        self.advance_snapshot();
+        self.hub.mailbox.look_at(self.deadline());
+        if self.stopping {
+            self.log.stop();
+            self.snapshots.send(Step::Stop);
+        }
+        !self.stopping
+    }
+
+    /// When the thread has to look again.
+    fn deadline(&self) -> std::time::Instant {
+        if self.stopping {
+            return clock::now();
+        }
+        let tick = self.hub.clock.instant_at(self.node.next_tick_ms());
+        match self.snapshot {
+            Snapshot::Body if self.snapshots.has_room() => tick.min(clock::now() + SNAPSHOT_PAUSE),
+            _ => tick,
+        }
+    }
+
+    fn messages(&mut self) {
+        let mut messages = std::mem::take(&mut self.messages);
+        self.hub.mailbox.take(&mut messages);
+        let requests =
+            messages.iter().map(|message| if let Message::Requests(r) = message { r.len() } else { 0 });
+        let requests: usize = requests.sum();
+        let began_ms = self.hub.clock.elapsed_ms();
+        for message in messages.drain(..) {
+            self.message(message);
+        }
+        self.messages = messages;
+        if requests > 0 {
+            let sheet = &self.hub.stats.sequencer;
+            sheet.basic(Basic::PrepQueueSize).record(u64::try_from(requests).unwrap_or(0));
+            let took_ms = self.hub.clock.elapsed_ms() - began_ms;
+            sheet.basic(Basic::PrepProcessTime).record(u64::try_from(took_ms).unwrap_or(0));
+        }
+    }
+
+    fn message(&mut self, message: Message) {
+        let event = match message {
+            Message::Requests(requests) => Event::Requests(requests),
+            Message::Disconnected { session, conn, heard_ms } => {
+                Event::Disconnected { session, conn, heard_ms }
+            }
+            Message::Persisted(zxid) => Event::Persisted(zxid),
+            Message::LogFailed => Event::LogFailed,
+            Message::LogRecovered => Event::LogRecovered,
+            Message::SnapshotRoom => return,
+            Message::SnapshotEnded => {
+                self.snapshot = Snapshot::None;
+                return;
+            }
+            Message::Query(query) => {
+                query(&self.node, self.tree.tree());
+                return;
+            }
+            Message::Stop => {
+                self.stopping = true;
+                return;
+            }
+        };
+        self.step(event);
+    }
+
+    fn step(&mut self, event: Event) {
+        let actions = self.node.step(self.hub.clock.now(), self.tree.tree(), event);
+        for action in actions {
+            match action {
+                Action::Append(batch) => {
+                    let (entries, bytes) = (batch.len(), batch.len_bytes());
+                    self.log.append(batch);
+                    let count = |n| u64::try_from(n).unwrap_or(u64::MAX);
+                    if self.schedule.logged(count(entries), count(bytes)) && self.snapshot == Snapshot::None {
+                        self.begin_snapshot();
+                    }
+                }
+                Action::Deliver(deliveries) => self.deliver(deliveries),
+                Action::OverQuota(over) => {
+                    self.hub.stats.warnings.over_quota(self.hub.clock.elapsed_ms(), &over);
+                }
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        let now = self.hub.clock.now();
+        if now.elapsed_ms < self.node.next_tick_ms() {
+            return;
+        }
+        let due = self.node.due_sessions(now);
+        let heard = self.last_heard(&due);
+        self.step(Event::Tick { due: due.clone(), heard });
+        let expired = due.iter().filter(|session| !self.node.sessions().is_live(**session)).count();
+        let expired = u64::try_from(expired).unwrap_or(0);
+        self.hub.stats.sequencer.count(Count::SessionsExpired).add(expired);
+    }
+
+    /// Asks the workers when these sessions were last heard of. Sessions without a connection are left out.
+    fn last_heard(&self, sessions: &[SessionId]) -> Vec<(SessionId, i64)> {
+        let mut heard = Vec::new();
+        let mut by_worker: BTreeMap<usize, Vec<(SessionId, ConnId)>> = BTreeMap::new();
+        for &session in sessions {
+            if let Some(conn) = self.node.sessions().conn(session) {
+                by_worker.entry(worker_of(conn)).or_default().push((session, conn));
+            }
+        }
+        for (worker, conns) in by_worker {
+            let shard = self.tree.shard(worker);
+            heard.extend(
+                conns.into_iter().filter_map(|(session, conn)| Some((session, shard.last_heard(conn)?))),
+            );
+        }
+        heard
+    }
+
+    /// Hands these to their workers.
+    fn deliver(&self, deliveries: Vec<Delivery>) {
+        for delivery in deliveries {
+            let worker = worker_of(delivery.conn());
+            self.tree.shard(worker).inbox.push(Item::Deliver(delivery));
+            self.hub.workers[worker].notify.notify_one();
+        }
+    }
+
+    /// Applies a bounded batch under one hold of all locks, and leaves it in the inboxes of those it concerns.
+    fn apply(&mut self) {
+        let mut guard = self.tree.write();
+        let batch = Arc::new(self.node.apply(guard.tree(), APPLY_AT_ONCE));
+        // Before a reply can be seen: whoever has one and asks finds it counted.
+        self.hub.digests.extend(&batch.digests);
+        count(&self.hub, &batch);
+        let addressed = addressed(&batch, self.hub.workers.len());
+        let mut wake = Vec::new();
+        for (index, shard) in guard.shards.iter_mut().enumerate() {
+            let concerned = addressed[index];
+            // What still waits in an inbox may set the first watch.
+            if concerned || !shard.watches.is_empty() || !shard.inbox.is_empty() {
+                shard.inbox.push(Item::Batch(Arc::clone(&batch)));
+                if concerned || !batch.changes.is_empty() || shard.inbox.len() > INBOX_LONG {
+                    wake.push(index);
+                }
+            }
+        }
+        drop(guard);
+        for index in wake {
+            self.hub.workers[index].notify.notify_one();
+        }
+        self.applied += batch.txns;
+        if batch.too_long > 0 {
+            self.hub.stats.warnings.reply_too_long(self.hub.clock.elapsed_ms());
+        }
+        for zxid in &batch.digest_mismatches {
+            self.hub.stats.sequencer.count(Count::DigestMismatches).add(1);
+            tracing::error!(%zxid, "the tree's digest is not the one that was foreseen: the data of this server may differ from that of others");
+        }
+    }
+
+    /// Begins a snapshot; there must be none under way.
+    pub(crate) fn begin_snapshot(&mut self) {
+        self.schedule.reset([random(), random()]);
+        self.node.begin_snapshot(self.tree.tree());
+        self.log.roll();
+        self.snapshot = Snapshot::Body;
+        self.snapshots.send(Step::Begin(self.tree.tree().last_zxid()));
+    }
+
+    /// Writes a slice of the snapshot under way.
+    fn advance_snapshot(&mut self) {
+        if self.snapshot != Snapshot::Body {
+            return;
+        }
+        let Some(snapshotter) = self.node.snapshot() else { return };
+        if !self.snapshots.has_room() {
+            if snapshotter.waiting() > SNAPSHOT_BACKLOG_BYTES {
+                tracing::error!("the snapshot is given up: the disk does not keep up with the changes");
+                self.node.end_snapshot();
+                self.snapshot = Snapshot::Ending;
+                self.snapshots.send(Step::Abandon);
+            }
+            return;
+        }
+        let pieces = (1 + std::mem::take(&mut self.applied) / SNAPSHOT_TXNS_A_PIECE).min(SNAPSHOT_PIECES_MAX);
+        let done = snapshotter.advance(self.tree.tree(), pieces * SNAPSHOT_PIECE_BYTES);
+        let piece = snapshotter.take();
+        let tail = tail(&self.hub.config, snapshotter);
+        self.snapshots.send(Step::Piece(piece));
+        if done {
+            self.node.end_snapshot();
+            self.snapshot = Snapshot::Ending;
+            self.snapshots.send(Step::End(tail));
+        }
+    }
+}
+
+/// Counts what a batch did.
+fn count(hub: &Hub, batch: &CommittedBatch) {
+    hub.stats.sequencer.count(Count::Commits).add(u64::try_from(batch.txns).unwrap_or(0));
+    if batch.changes.is_empty() {
+        return;
+    }
+    let mut writes = hub.stats.writes.lock();
+    for change in &batch.changes {
+        let bytes = change.path.len() + change.data_len;
+        writes.record(change.path.as_bytes(), u64::try_from(bytes).unwrap_or(0));
+    }
+}
+
+/// Which workers have a connection that a batch is for.
+fn addressed(batch: &CommittedBatch, workers: usize) -> Vec<bool> {
+    let mut addressed = vec![false; workers];
+    for conn in batch.entries.iter().filter_map(crate::node::Entry::conn) {
+        addressed[worker_of(conn)] = true;
+    }
+    addressed
+}

@@ -1,0 +1,189 @@
+//! Writing snapshots beside the traffic, and purging old ones: one thread, fed with pieces by the sequencer.
+
+use super::{hub::Hub, mailbox::Message};
+use crate::{
+    config::{Config, SnapshotCompression},
+    server::{
+        clock,
+        figures::{Basic, Count},
+    },
+    storage::{Compression, Disk, SnapshotTail, SnapshotWriter, StoreError, ZxidDigest, purge},
+    tree::Snapshotter,
+};
+use oxkeeper_codec::{Zxid, file::DIGEST_VERSION};
+use parking_lot::{Condvar, Mutex};
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// Pieces that may wait; more, and the sequencer holds back.
+const ROOM: usize = 8;
+
+/// One step of a snapshot.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Begins the snapshot of this zxid.
+    Begin(Zxid),
+    /// A piece of its body.
+    Piece(Vec<u8>),
+    /// The body is complete.
+    End(SnapshotTail),
+    /// It is given up.
+    Abandon,
+    /// The server stops.
+    Stop,
+}
+
+/// The thread's queue.
+#[derive(Debug, Default)]
+pub(crate) struct SnapshotQueue {
+    steps: Mutex<VecDeque<Step>>,
+    arrived: Condvar,
+}
+
+impl SnapshotQueue {
+    /// Leaves a step.
+    pub(crate) fn send(&self, step: Step) {
+        self.steps.lock().push_back(step);
+        self.arrived.notify_one();
+    }
+
+    /// Whether another piece may be left.
+    pub(crate) fn has_room(&self) -> bool {
+        self.steps.lock().len() < ROOM
+    }
+
+    /// The next step; `None` after `wait` without one. Tells whether there is room again.
+    fn take(&self, wait: Duration) -> (Option<Step>, bool) {
+        let mut steps = self.steps.lock();
+        if steps.is_empty() {
+            self.arrived.wait_for(&mut steps, wait);
+        }
+        let was_full = steps.len() >= ROOM;
+        let step = steps.pop_front();
+        (step, was_full)
+    }
+}
+
+/// The thread's state.
+pub(crate) struct SnapshotThread {
+    hub: Arc<Hub>,
+    queue: Arc<SnapshotQueue>,
+    snap_disk: Arc<dyn Disk>,
+    log_disk: Arc<dyn Disk>,
+}
+
+/// The compression that the storage layer is told.
+pub(super) const fn compression(configured: SnapshotCompression) -> Compression {
+    match configured {
+        SnapshotCompression::None => Compression::None,
+        SnapshotCompression::Gzip => Compression::Gzip,
+        SnapshotCompression::Snappy => Compression::Snappy,
+    }
+}
+
+/// What stands behind the znodes of a snapshot.
+pub(super) fn tail(config: &Config, snapshotter: &Snapshotter) -> SnapshotTail {
+    let zxid = snapshotter.zxid();
+    let digest = ZxidDigest { zxid, version: DIGEST_VERSION, digest: snapshotter.digest().cast_signed() };
+    SnapshotTail {
+        digest: config.tree.digest_enabled.then_some(digest),
+        last_zxid: config.storage.serialize_last_processed_zxid.then_some(zxid),
+    }
+}
+
+impl SnapshotThread {
+    pub(crate) fn new(
+        hub: Arc<Hub>,
+        queue: Arc<SnapshotQueue>,
+        snap_disk: Arc<dyn Disk>,
+        log_disk: Arc<dyn Disk>,
+    ) -> Self {
+        Self { hub, queue, snap_disk, log_disk }
+    }
+
+    /// Runs until it is told to stop.
+    pub(crate) fn run(self) {
+        let mut writer: Option<SnapshotWriter> = None;
+        let mut began = clock::now();
+        let purge_every = self.hub.config.storage.purge_interval_ms.map(Duration::from_millis);
+        let mut next_purge = purge_every.map(|_| clock::now());
+        loop {
+            let wait =
+                next_purge.map_or(Duration::from_secs(3600), |at| at.saturating_duration_since(clock::now()));
+            let (step, was_full) = self.queue.take(wait);
+            if was_full {
+                self.hub.mailbox.send(Message::SnapshotRoom);
+            }
+            match step {
+                Some(Step::Stop) => return,
+                Some(step) => self.step(&mut writer, &mut began, step),
+                None => {}
+            }
+            if let (Some(at), Some(every)) = (next_purge, purge_every)
+                && clock::now() >= at
+            {
+                next_purge = Some(clock::now() + every);
+                self.purge();
+            }
+        }
+    }
+
+    fn step(&self, writer: &mut Option<SnapshotWriter>, began: &mut Instant, step: Step) {
+        let result = match step {
+            Step::Begin(zxid) => {
+                *began = clock::now();
+                self.begin(zxid).map(|begun| *writer = Some(begun))
+            }
+            Step::Piece(bytes) => writer.as_mut().map_or(Ok(()), |writer| writer.write(&bytes)),
+            Step::End(tail) => match writer.take() {
+                Some(finished) => self.end(finished, tail).map(|()| self.count(*began)),
+                None => {
+                    self.hub.mailbox.send(Message::SnapshotEnded);
+                    Ok(())
+                }
+            },
+            Step::Abandon => {
+                *writer = None;
+                self.hub.mailbox.send(Message::SnapshotEnded);
+                Ok(())
+            }
+            Step::Stop => Ok(()),
+        };
+        if let Err(error) = result {
+            tracing::error!(%error, "the snapshot could not be written; the next one will be tried in time");
+            *writer = None;
+            self.hub.stats.snapshots.count(Count::SnapshotErrors).add(1);
+        }
+    }
+
+    fn count(&self, began: Instant) {
+        let took = clock::now() - began;
+        let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        self.hub.stats.snapshots.basic(Basic::SnapshotTime).record(took_ms);
+    }
+
+    fn begin(&self, zxid: Zxid) -> Result<SnapshotWriter, StoreError> {
+        let compression = compression(self.hub.config.storage.snapshot_compression);
+        SnapshotWriter::create(Arc::clone(&self.snap_disk), zxid, compression)
+    }
+
+    fn end(&self, writer: SnapshotWriter, tail: SnapshotTail) -> Result<(), StoreError> {
+        let written = writer.finish(&tail);
+        self.hub.mailbox.send(Message::SnapshotEnded);
+        let written = written?;
+        tracing::info!(file = written.name, bytes = written.unpacked_len, "snapshot written");
+        Ok(())
+    }
+
+    fn purge(&self) {
+        let keep = usize::try_from(self.hub.config.storage.purge_retain_count).unwrap_or(usize::MAX);
+        match purge(&*self.snap_disk, &*self.log_disk, keep) {
+            Ok(plan) if plan.snapshots.is_empty() && plan.logs.is_empty() => {}
+            Ok(plan) => tracing::info!(snapshots = plan.snapshots.len(), logs = plan.logs.len(), "purged"),
+            Err(error) => tracing::error!(%error, "old snapshots and logs could not be purged"),
+        }
+    }
+}
