@@ -10,17 +10,12 @@ use super::{
     queue::{Answer, Queued},
 };
 use crate::{
-    processor::{
-        read::{self, Asker, ReadWatch},
-        set_watches::{SetAgain, set_again},
-    },
+    processor::read::{self, Asker, ReadWatch},
     session::ConnId,
     tree::{Applied, Change, Tree},
 };
-use bytes::Bytes;
 use oxkeeper_codec::{
     Code, Encode, OpCode, SessionId, Zxid,
-    records::RequestHeader,
     request::{OpResult, encode_results},
     txn::{LoggedTxn, Txn},
 };
@@ -96,17 +91,6 @@ pub enum Entry {
         /// The answer, in [`CommittedBatch::bytes`].
         frame: Range<usize>,
     },
-    /// A request for the worker itself: its turn has come.
-    Local {
-        /// The connection.
-        conn: ConnId,
-        /// Number and op code.
-        header: RequestHeader,
-        /// The rest.
-        body: Bytes,
-        /// What the tree said when it had its turn.
-        seen: Seen,
-    },
     /// The session has ended: the connection is closed once everything before is sent.
     Close {
         /// The connection.
@@ -114,32 +98,12 @@ pub enum Entry {
     },
 }
 
-/// What the worker's answer depends on of the tree, which has gone on when the worker comes to it.
-#[derive(Debug)]
-pub struct Seen {
-    /// The last transaction applied.
-    pub zxid: Zxid,
-    /// For the op codes that bring watches back: what becomes of them.
-    pub watches: Option<Box<SetAgain>>,
-}
-
-impl Seen {
-    /// What this request sees of the tree as it is.
-    pub fn now(tree: &Tree, op: OpCode, body: &[u8]) -> Self {
-        let sets = matches!(op, OpCode::SET_WATCHES | OpCode::SET_WATCHES2);
-        Self { zxid: tree.last_zxid(), watches: sets.then(|| Box::new(set_again(tree, op, body))) }
-    }
-}
-
 impl Entry {
     /// Whom it is for; `None`: for all.
     pub const fn conn(&self) -> Option<ConnId> {
         match self {
             Self::Changes { .. } => None,
-            Self::Reply { conn, .. }
-            | Self::Connected { conn, .. }
-            | Self::Local { conn, .. }
-            | Self::Close { conn } => Some(*conn),
+            Self::Reply { conn, .. } | Self::Connected { conn, .. } | Self::Close { conn } => Some(*conn),
         }
     }
 }
@@ -191,10 +155,6 @@ impl Node {
                     let watch = answered.watch.map(own_watch);
                     let frame = start..batch.bytes.len();
                     batch.entries.push(Entry::Reply { conn, op: header.op, frame, watch });
-                }
-                Queued::Local { conn, header, body } => {
-                    let seen = Seen::now(tree, header.op, &body);
-                    batch.entries.push(Entry::Local { conn, header, body, seen });
                 }
                 Queued::Error { conn, xid, code } => {
                     let start = batch.bytes.len();

@@ -16,7 +16,7 @@ mod containers;
 mod queue;
 mod requests;
 
-pub use batch::{BatchWatch, CommittedBatch, Delivery, Entry, Seen};
+pub use batch::{BatchWatch, CommittedBatch, Delivery, Entry};
 pub use containers::ContainerRules;
 pub use requests::{Request, is_write};
 

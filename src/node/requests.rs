@@ -65,10 +65,9 @@ impl Node {
                     self.delivering.push(Delivery::Close(conn));
                 } else if is_write(header.op) {
                     self.write(now, tree, conn, session, header, &body, &identities);
-                } else if read::is_read(header.op) {
-                    self.wait_turn(Queued::Read { conn, session, header, body, identities });
                 } else {
-                    self.wait_turn(Queued::Local { conn, header, body });
+                    assert!(read::is_read(header.op), "the rest is answered by workers: {:?}", header.op);
+                    self.wait_turn(Queued::Read { conn, session, header, body, identities });
                 }
             }
         }

@@ -350,22 +350,3 @@ fn entries_of_a_batch_are_the_transactions_proposed() {
     assert_eq!(batch.len(), 2);
     assert!(!server.node.can_apply(), "nothing is applied before it is durable");
 }
-
-#[test]
-fn a_workers_own_answer_shows_the_tree_of_its_turn() {
-    // It showed the zxid of the last write in its batch, and judged watches by what came later.
-    let mut server = Server::new();
-    let first = server.tree.last_zxid();
-    let one_list =
-        [vec![0; 8], 1_i32.to_be_bytes().to_vec(), 1_i32.to_be_bytes().to_vec(), b"/".to_vec(), vec![0; 8]];
-    let watches = server.op(2, OpCode::SET_WATCHES, one_list.concat());
-    let requests = vec![server.set(1), watches, server.set(3)];
-    server.step(Event::Requests(requests));
-    server.step(Event::Persisted(server.node.last_proposed()));
-    let batch = server.node.apply(&mut server.tree, 10);
-    let seen = batch.entries.iter().find_map(|entry| match entry {
-        Entry::Local { seen, .. } => Some((seen.zxid, seen.watches.as_ref()?.watches.len())),
-        _ => None,
-    });
-    assert_eq!(seen, Some((first.next(), 1)));
-}

@@ -233,7 +233,6 @@ impl Worker {
                     self.connected(core, tree, *conn, *session, batch.bytes[frame.clone()].to_vec());
                 }
                 Entry::Close { conn } => self.close(core, *conn),
-                Entry::Local { .. } => unreachable!("clients here ask for nothing of the kind"),
             }
         }
     }

@@ -43,8 +43,6 @@ pub(crate) struct Waiting {
     pub(crate) len: u32,
     /// Whether it counts as a large one.
     pub(crate) large: bool,
-    /// Whether it is to be answered THROTTLEDOP.
-    pub(super) throttled: bool,
     /// Its body, which begins with the path, if it may exceed a quota.
     pub(super) under_quota: Option<Bytes>,
 }
@@ -176,6 +174,8 @@ pub(crate) struct Conn {
     pub(crate) waiting: InWork,
     /// Whether it waits for requests in work before it reads on.
     pub(crate) held_back: bool,
+    /// Whether the next request in its input waits for all those in work to be answered.
+    pub(super) stands_behind: bool,
     /// Since when its input waits for requests of others to end, in ms of the elapsed clock.
     pub(super) held_since_ms: Option<i64>,
     /// Whether it stands in the list of those that do.
@@ -213,6 +213,7 @@ impl Conn {
             sent_to: 0,
             waiting: InWork::default(),
             held_back: false,
+            stands_behind: false,
             held_since_ms: None,
             throttled: false,
             dirty: false,

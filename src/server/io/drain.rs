@@ -74,16 +74,8 @@ impl Wakeup<'_> {
                     let zxid = self.guard.tree().last_zxid();
                     self.opened(*conn, heard_ms, zxid);
                 }
-                Entry::Local { conn, header, body, seen } if mine(conn) => {
-                    if self.finish_waiting(*conn).is_some_and(|waiting| waiting.throttled) {
-                        self.throttled(*conn, header);
-                    } else {
-                        self.answer(*conn, header, body, seen);
-                    }
-                }
                 Entry::Close { conn } if mine(conn) => self.state.conns.close(*conn),
-                Entry::Reply { .. } | Entry::Connected { .. } | Entry::Local { .. } | Entry::Close { .. } => {
-                }
+                Entry::Reply { .. } | Entry::Connected { .. } | Entry::Close { .. } => {}
             }
         }
         self.some_ended();

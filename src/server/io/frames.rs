@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     auth,
-    node::{Request, Seen, is_write},
+    node::{Request, is_write},
     processor::read::{self, Asker, ReadWatch},
     server::{
         figures::{Basic, Count, Replied, read_bytes},
@@ -64,6 +64,9 @@ pub(super) fn pace(hub: &Hub, conn: &Conn) -> Pace {
     if conn.waiting.is_empty() {
         return Pace::Read;
     }
+    if conn.stands_behind {
+        return Pace::Wait;
+    }
     // The official server counts requests with numbers above 0 alone; the others must cost nobody anything either.
     let limit = u64::from(hub.config.throttle.global_outstanding_limit);
     let many = conn.waiting.counting() > 0 && hub.outstanding() > limit;
@@ -79,6 +82,12 @@ pub(super) fn has_frame(hub: &Hub, conn: &Conn) -> bool {
 /// The longest frame: a length equal to `jute.maxbuffer` is still taken.
 fn max_len(hub: &Hub) -> usize {
     usize::try_from(hub.config.limits.max_packet_bytes).unwrap_or(usize::MAX)
+}
+
+/// Whether a request can go to the sequencer behind a write of its own session, and is answered there at its place. The
+/// others stay in the input until that write is answered: what they cost is for their own worker's lock alone.
+const fn may_queue(op: OpCode) -> bool {
+    is_write(op) || matches!(op, OpCode::SYNC | OpCode::PING | OpCode::EXISTS | OpCode::GET_DATA)
 }
 
 /// Operations whose error may be a quota; a multi says so in its results only.
@@ -220,9 +229,19 @@ impl Wakeup<'_> {
             self.refuse(id, &header, Code::SESSION_CLOSED_REQUIRE_SASL_AUTH);
             return Pace::Read;
         }
+        conn.stands_behind = false;
+        // These are taken in as they are read: whatever follows is judged with what they prove.
+        if matches!(header.op, OpCode::AUTH | OpCode::SASL) {
+            self.answer(id, &header, &body[HEADER_LEN..]);
+            return Pace::Read;
+        }
+        if !conn.waiting.is_empty() && !may_queue(header.op) {
+            conn.stands_behind = true;
+            return Pace::Wait;
+        }
         match self.judge(id, header.op) {
             Verdict::Execute => self.execute(id, session, header, body),
-            Verdict::Refuse => self.refuse_throttled(id, session, header, body),
+            Verdict::Refuse => self.throttled(id, &header),
             Verdict::Wait => return Pace::Wait,
             Verdict::Drop => return Pace::Close,
         }
@@ -233,25 +252,11 @@ impl Wakeup<'_> {
     fn execute(&mut self, id: ConnId, session: SessionId, header: RequestHeader, body: &[u8]) {
         let Some(conn) = self.conn(id) else { return };
         if !conn.waiting.is_empty() || is_write(header.op) || header.op == OpCode::SYNC {
-            self.forward(id, session, header, body, false);
+            self.forward(id, session, header, body);
         } else if read::is_read(header.op) {
             self.answer_read(id, session, &header, &body[HEADER_LEN..]);
         } else {
-            let body = &body[HEADER_LEN..];
-            let seen = Seen::now(self.guard.tree(), header.op, body);
-            self.answer(id, &header, body, &seen);
-        }
-    }
-
-    /// Answers in its turn that a request has waited too long.
-    fn refuse_throttled(&mut self, id: ConnId, session: SessionId, header: RequestHeader, body: &[u8]) {
-        let Some(conn) = self.conn(id) else { return };
-        if conn.waiting.is_empty() {
-            self.throttled(id, &header);
-        } else {
-            // It keeps its turn as something that the sequencer does nothing about.
-            let header = RequestHeader { op: OpCode::ERROR, ..header };
-            self.forward(id, session, header, &body[..HEADER_LEN], true);
+            self.answer(id, &header, &body[HEADER_LEN..]);
         }
     }
 
@@ -293,14 +298,7 @@ impl Wakeup<'_> {
     }
 
     /// Hands a request to the sequencer: a write, or what stands behind one.
-    fn forward(
-        &mut self,
-        id: ConnId,
-        session: SessionId,
-        header: RequestHeader,
-        body: &[u8],
-        throttled: bool,
-    ) {
+    fn forward(&mut self, id: ConnId, session: SessionId, header: RequestHeader, body: &[u8]) {
         let Self { worker, now_ms, .. } = *self;
         let Some(conn) = self.conn(id) else { return };
         let len = u32::try_from(body.len()).unwrap_or(u32::MAX);
@@ -309,7 +307,7 @@ impl Wakeup<'_> {
         let body = Bytes::copy_from_slice(&body[HEADER_LEN..]);
         let quotas = worker.front.hub.config.tree.enforce_quota && may_exceed_quota(header.op);
         let under_quota = quotas.then(|| body.clone());
-        conn.waiting.push(Waiting { since_ms: now_ms, xid: header.xid, len, large, throttled, under_quota });
+        conn.waiting.push(Waiting { since_ms: now_ms, xid: header.xid, len, large, under_quota });
         if header.op == OpCode::CLOSE_SESSION {
             // Whatever follows is not looked at.
             conn.input = Vec::new();

@@ -8,10 +8,9 @@ use super::{
 };
 use crate::{
     auth,
-    node::Seen,
     processor::{
         read,
-        set_watches::SetAgain,
+        set_watches::{SetAgain, set_again},
         watch_requests::{add_watch, bring_back, check_or_remove},
     },
     server::figures::Replied,
@@ -37,11 +36,11 @@ impl Answer {
 }
 
 impl Wakeup<'_> {
-    /// Answers a request that is neither a write nor a read of the tree. `seen` is what the tree said when the request had
-    /// its turn: for one that waited, the tree has gone on since.
-    pub(super) fn answer(&mut self, id: ConnId, header: &RequestHeader, body: &[u8], seen: &Seen) {
+    /// Answers a request that is neither a write nor a read of the tree.
+    pub(super) fn answer(&mut self, id: ConnId, header: &RequestHeader, body: &[u8]) {
         // Nobody watches anything for one that is gone: its place may have another connection by now.
         let Some(key) = self.conn(id).map(|conn| conn.key) else { return };
+        let zxid = self.guard.tree().last_zxid();
         let answer = match header.op {
             OpCode::AUTH => match self.authenticate(id, body) {
                 Some(answer) => answer,
@@ -56,18 +55,16 @@ impl Wakeup<'_> {
             },
             OpCode::ADD_WATCH => {
                 let added = add_watch(&mut self.guard.shard.watches, key, body);
-                Answer::new(seen.zxid, added.map(|()| ErrorResponse { err: Code::OK }.to_vec()))
+                Answer::new(zxid, added.map(|()| ErrorResponse { err: Code::OK }.to_vec()))
             }
             OpCode::CHECK_WATCHES | OpCode::REMOVE_WATCHES => {
                 let found = check_or_remove(&mut self.guard.shard.watches, key, header.op, body);
-                Answer::new(seen.zxid, found.map(|()| Vec::new()))
+                Answer::new(zxid, found.map(|()| Vec::new()))
             }
             OpCode::SET_WATCHES | OpCode::SET_WATCHES2 => {
-                let code = match &seen.watches {
-                    Some(again) => self.set_watches(id, key, again),
-                    None => Code::MARSHALLING_ERROR,
-                };
-                Answer::new(seen.zxid, if code == Code::OK { Ok(Vec::new()) } else { Err(code) })
+                let again = set_again(self.guard.tree(), header.op, body);
+                let code = self.set_watches(id, key, &again);
+                Answer::new(zxid, if code == Code::OK { Ok(Vec::new()) } else { Err(code) })
             }
             _ => Answer { zxid: Zxid(-1), result: Err(Code::UNIMPLEMENTED), closes: true },
         };
