@@ -248,8 +248,19 @@ impl Tree {
         let slot = u32::try_from(self.nodes.get(parent).children().len()).expect("fewer than 2^32 znodes");
         let id = self.insert_node(parent, slot, name, path, data, acl, stat);
         self.nodes.get_mut(parent).extra_mut().children.push(id);
+        self.count_below(parent, |below| below + 1);
         self.list_owner(id);
         id
+    }
+
+    /// One znode has come or gone somewhere below `id`: its ancestors count it. (As many steps as the path has parts.)
+    fn count_below(&mut self, mut id: NodeId, change: fn(u32) -> u32) {
+        while id != NodeId::ROOT {
+            let node = self.nodes.get_mut(id);
+            let extra = node.extra_mut();
+            extra.below = change(extra.below);
+            id = node.parent;
+        }
     }
 
     /// Lists a znode under its owner.
@@ -318,6 +329,7 @@ impl Tree {
         if let Some(&moved) = siblings.get(node.slot as usize) {
             self.nodes.get_mut(moved).slot = node.slot;
         }
+        self.count_below(node.parent, |below| below - 1);
         self.acls.release(node.acl);
     }
 
@@ -434,19 +446,12 @@ impl<'t> NodeRef<'t> {
         self.node().children().iter().map(move |&id| tree.node(id))
     }
 
-    /// Number of its descendants.
+    /// Number of its descendants. It is kept: asking costs nothing.
     pub fn descendants(&self) -> usize {
         if self.id == NodeId::ROOT {
             return self.tree.node_count() - 1;
         }
-        let mut count = 0;
-        let mut todo = vec![self.id];
-        while let Some(id) = todo.pop() {
-            let children = self.tree.nodes.get(id).children();
-            count += children.len();
-            todo.extend(children);
-        }
-        count
+        self.node().below() as usize
     }
 
     /// What clients are told about it.
