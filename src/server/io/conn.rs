@@ -1,11 +1,11 @@
 //! One client connection, as its worker sees it.
 
+use super::outbox::Outbox;
 use crate::{auth::Identities, session::ConnId, watch::ConnKey};
 use bytes::Bytes;
 use oxkeeper_codec::{OpCode, SessionId, Zxid};
 use std::{
     collections::VecDeque,
-    io,
     net::SocketAddr,
     pin::Pin,
     rc::Rc,
@@ -167,9 +167,8 @@ pub(crate) struct Conn {
     pub(super) identities: Identities,
     /// Bytes that are not a whole frame yet, or that wait until the connection may go on.
     pub(super) input: Vec<u8>,
-    /// Bytes to be sent, from `sent_to` on.
-    pub(super) output: Vec<u8>,
-    pub(super) sent_to: usize,
+    /// What is to be sent.
+    pub(super) output: Outbox,
     /// Requests that the sequencer has.
     pub(crate) waiting: InWork,
     /// Whether it waits for requests in work before it reads on.
@@ -209,8 +208,7 @@ impl Conn {
             timeout_ms: 0,
             identities: Identities::new(peer.ip()),
             input: Vec::new(),
-            output: Vec::new(),
-            sent_to: 0,
+            output: Outbox::default(),
             waiting: InWork::default(),
             held_back: false,
             stands_behind: false,
@@ -225,27 +223,13 @@ impl Conn {
     }
 
     /// Bytes that wait to be sent.
-    pub(crate) const fn unsent(&self) -> usize {
-        self.output.len() - self.sent_to
+    pub(crate) fn unsent(&self) -> usize {
+        self.output.unsent()
     }
 
     /// Sends as much as the socket takes. False: the connection is broken.
     pub(super) fn flush(&mut self) -> bool {
-        while self.unsent() > 0 {
-            match self.stream.try_write(&self.output[self.sent_to..]) {
-                Ok(0) => return false,
-                Ok(sent) => self.sent_to += sent,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
-                Err(_) => return false,
-            }
-        }
-        true
-    }
-
-    /// Nothing of what is unsent is going to be sent.
-    pub(super) fn drop_output(&mut self) {
-        self.output.clear();
-        self.sent_to = 0;
+        self.output.send(|bytes| self.stream.try_write(bytes)).is_ok()
     }
 
     /// Whether it has been closing for so long that what is still unsent is given up. Its task is woken when it has.

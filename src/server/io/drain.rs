@@ -214,11 +214,11 @@ impl Conns {
         if conn.unsent() > UNSENT_LIMIT_BYTES {
             tracing::warn!(peer = %conn.peer, "closing the connection: it does not take its events");
             conn.phase = Phase::Closing;
-            conn.drop_output();
+            conn.output.clear();
             return;
         }
         conn.stats.sent += 1;
-        conn.output.extend_from_slice(frame);
+        conn.output.tail().extend_from_slice(frame);
         stats.sent.add(1);
         stats.sheet.count(Count::WatchBytes).add(u64::try_from(frame.len() - PREFIX_LEN).unwrap_or(0));
     }

@@ -267,6 +267,7 @@ impl Wakeup<'_> {
         let Some(conn) = conns.outgoing(id) else { return };
         let (tree, shard) = self.guard.parts();
         let Conn { key, output, identities, stats, .. } = conn;
+        let output = output.tail();
         let start = output.len();
         let asker = Asker { session, identities, auth: &worker.front.auth };
         let misses = lists.misses;

@@ -87,13 +87,14 @@ impl Wakeup<'_> {
     fn reply_to(&mut self, id: ConnId, header: &RequestHeader, answer: Answer) {
         let Self { worker, now_ms, .. } = *self;
         let Some(conn) = self.state.conns.outgoing(id) else { return };
-        let start = conn.output.len();
+        let output = conn.output.tail();
+        let start = output.len();
         let (code, body) = match answer.result {
             Ok(body) => (Code::OK, body),
             Err(code) => (code, Vec::new()),
         };
-        read::reply(&mut conn.output, header.xid, answer.zxid, code, |out| out.extend_from_slice(&body));
-        let frame_len = conn.output.len() - start;
+        read::reply(output, header.xid, answer.zxid, code, |out| out.extend_from_slice(&body));
+        let frame_len = output.len() - start;
         conn.stats.sent += 1;
         conn.stats.replied(header.op, header.xid, answer.zxid, now_ms, 0);
         if answer.closes {

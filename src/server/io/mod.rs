@@ -15,6 +15,7 @@ mod limits;
 mod listen;
 mod lists;
 mod local;
+mod outbox;
 mod serve;
 mod state;
 mod throttle;
