@@ -14,6 +14,7 @@ use crate::{
     session::ConnId,
     tree::{Applied, Change, Tree},
 };
+use bytes::Bytes;
 use oxkeeper_codec::{
     Code, Encode, OpCode, SessionId, Zxid,
     request::{OpResult, encode_results},
@@ -77,6 +78,8 @@ pub enum Entry {
         op: OpCode,
         /// The frame, in [`CommittedBatch::bytes`].
         frame: Range<usize>,
+        /// The rest of the frame, if others have the same.
+        shared: Option<Bytes>,
         /// Set with the reply.
         watch: Option<Box<BatchWatch>>,
     },
@@ -150,19 +153,38 @@ impl Node {
                 Queued::Read { conn, session, header, body, identities } => {
                     let asker = Asker { session, identities: &identities, auth: &self.options.rules.auth };
                     let start = batch.bytes.len();
-                    let answered = read::answer(tree, asker, &header, &body, &mut batch.bytes);
-                    batch.too_long += usize::from(answered.too_long);
-                    let watch = answered.watch.map(own_watch);
-                    let frame = start..batch.bytes.len();
-                    batch.entries.push(Entry::Reply { conn, op: header.op, frame, watch });
+                    let (watch, shared) = match read::large_data(tree, asker, header.op, &body) {
+                        Some((node, watch)) => {
+                            let shared = self.shared.data(&node);
+                            let zxid = tree.last_zxid();
+                            read::reply_head(&mut batch.bytes, header.xid, zxid, shared.len());
+                            (watch, Some(shared))
+                        }
+                        None => {
+                            let answered = read::answer(tree, asker, &header, &body, &mut batch.bytes);
+                            batch.too_long += usize::from(answered.too_long);
+                            (answered.watch, None)
+                        }
+                    };
+                    let (frame, watch) = (start..batch.bytes.len(), watch.map(own_watch));
+                    batch.entries.push(Entry::Reply { conn, op: header.op, frame, shared, watch });
                 }
                 Queued::Error { conn, xid, code } => {
                     let start = batch.bytes.len();
                     read::reply(&mut batch.bytes, xid, tree.last_zxid(), code, |_| {});
                     let frame = start..batch.bytes.len();
-                    batch.entries.push(Entry::Reply { conn, op: OpCode::ERROR, frame, watch: None });
+                    batch.entries.push(Entry::Reply {
+                        conn,
+                        op: OpCode::ERROR,
+                        frame,
+                        shared: None,
+                        watch: None,
+                    });
                 }
             }
+        }
+        if self.queue.len() == 0 {
+            self.shared.clear();
         }
         self.processor.applied(tree, tree.last_zxid());
         batch
@@ -203,7 +225,8 @@ impl Node {
             } else {
                 encode_reply(answer, zxid, &applied, &mut batch.bytes);
                 let frame = start..batch.bytes.len();
-                batch.entries.push(Entry::Reply { conn: answer.conn, op: answer.op, frame, watch: None });
+                let (conn, op) = (answer.conn, answer.op);
+                batch.entries.push(Entry::Reply { conn, op, frame, shared: None, watch: None });
             }
         }
         if matches!(logged.txn, Txn::CloseSession(_))

@@ -15,6 +15,7 @@ mod connect;
 mod containers;
 mod queue;
 mod requests;
+mod shared;
 
 pub use batch::{BatchWatch, CommittedBatch, Delivery, Entry};
 pub use containers::ContainerRules;
@@ -28,6 +29,7 @@ use crate::{
 use containers::ContainerCheck;
 use oxkeeper_codec::{SessionId, Zxid, txn::LoggedTxn};
 use queue::{Queue, Queued};
+use shared::Shared;
 use std::ops::Range;
 
 /// What a node is made with.
@@ -148,6 +150,7 @@ pub struct Node {
     /// The last zxid that the quorum has.
     committed: Zxid,
     snapshot: Option<Snapshotter>,
+    shared: Shared,
     containers: ContainerCheck,
     log_failed: bool,
     /// When the last tick was, in ms of the elapsed clock.
@@ -179,6 +182,7 @@ impl Node {
             proposed: last,
             committed: last,
             snapshot: None,
+            shared: Shared::default(),
             containers: ContainerCheck::new(options.containers, now.elapsed_ms),
             log_failed: false,
             ticked_ms: now.elapsed_ms,

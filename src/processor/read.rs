@@ -127,6 +127,35 @@ pub fn answer<'a>(
     Answered { watch, too_long }
 }
 
+/// From this length on, in bytes, the data of a znode is worth sharing among replies.
+pub const LARGE_DATA_BYTES: usize = 16 << 10;
+
+/// The znode that a getData asks for, if its data is large and the asker may read it; and the watch that it leaves.
+pub fn large_data<'t, 'a>(
+    tree: &'t Tree,
+    asker: Asker<'_>,
+    op: OpCode,
+    body: &'a [u8],
+) -> Option<(NodeRef<'t>, Option<ReadWatch<'a>>)> {
+    if op != OpCode::GET_DATA {
+        return None;
+    }
+    let request = GetDataRequest::from_slice(body).ok()?;
+    let node = tree.get(&request.path)?;
+    let large = node.data().is_some_and(|data| data.len() >= LARGE_DATA_BYTES);
+    let may = node.is_open() || auth::check(node.acl(), Perms::READ, asker.identities, asker.auth);
+    (large && may).then(|| (node, request.watch.then_some(ReadWatch::Data(request.path))))
+}
+
+/// Appends the beginning of a reply whose body, of so many bytes, stands elsewhere. It is shorter than 2 GiB.
+pub fn reply_head(out: &mut Vec<u8>, xid: i32, zxid: Zxid, body_len: usize) {
+    let start = begin_frame(out);
+    ReplyHeader { xid, zxid, err: Code::OK }.encode(out);
+    let len = out.len() - start - PREFIX_LEN + body_len;
+    let len = i32::try_from(len).expect("the data of a znode came in a packet");
+    out[start..start + PREFIX_LEN].copy_from_slice(&len.to_be_bytes());
+}
+
 struct Reading<'t, 'a> {
     tree: &'t Tree,
     asker: Asker<'t>,

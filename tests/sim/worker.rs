@@ -219,8 +219,9 @@ impl Worker {
                         self.events(core, tree, *zxid, change);
                     }
                 }
-                Entry::Reply { conn, frame, watch, .. } => {
-                    self.reply(core, tree, *conn, batch.bytes[frame.clone()].to_vec());
+                Entry::Reply { conn, frame, shared, watch, .. } => {
+                    let shared = shared.as_deref().unwrap_or_default();
+                    self.reply(core, tree, *conn, [&batch.bytes[frame.clone()], shared].concat());
                     match watch {
                         Some(watch) if watch.on_children => {
                             self.watches.add_child(&watch.path, slot_of(*conn));

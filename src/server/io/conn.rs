@@ -40,7 +40,9 @@ pub(crate) struct Waiting {
     /// Its number.
     pub(super) xid: i32,
     /// Its size in bytes.
-    pub(crate) len: u32,
+    pub(super) len: u32,
+    /// How long its reply may be expected to be, in bytes.
+    pub(super) expected: u32,
     /// Whether it counts as a large one.
     pub(crate) large: bool,
     /// Its body, which begins with the path, if it may exceed a quota.
@@ -60,17 +62,21 @@ pub(crate) struct InWork {
     queue: VecDeque<Waiting>,
     /// Those of them that count.
     counting: usize,
+    /// Bytes of replies that are to be expected.
+    expected: usize,
 }
 
 impl InWork {
     pub(crate) fn push(&mut self, waiting: Waiting) {
         self.counting += usize::from(waiting.counts());
+        self.expected += waiting.expected as usize;
         self.queue.push_back(waiting);
     }
 
     pub(crate) fn pop(&mut self) -> Option<Waiting> {
         let waiting = self.queue.pop_front()?;
         self.counting -= usize::from(waiting.counts());
+        self.expected -= waiting.expected as usize;
         Some(waiting)
     }
 
@@ -80,6 +86,11 @@ impl InWork {
 
     pub(crate) fn len(&self) -> usize {
         self.queue.len()
+    }
+
+    /// Bytes of replies that are to be expected.
+    pub(super) const fn expected(&self) -> usize {
+        self.expected
     }
 
     /// How many of them count as in work.

@@ -17,6 +17,7 @@ use crate::{
     tree::Change,
     watch::ConnKey,
 };
+use bytes::Bytes;
 use oxkeeper_codec::{
     Code, Encode, EventType, OpCode, Perms, SessionId, Zxid,
     codes::{STATE_SYNC_CONNECTED, XID_EVENT},
@@ -56,8 +57,8 @@ impl Wakeup<'_> {
                         }
                     }
                 }
-                Entry::Reply { conn, op, frame, watch } if mine(conn) => {
-                    if let Some(key) = self.reply(*conn, *op, &batch.bytes[frame.clone()])
+                Entry::Reply { conn, op, frame, shared, watch } if mine(conn) => {
+                    if let Some(key) = self.reply(*conn, *op, &batch.bytes[frame.clone()], shared.as_ref())
                         && let Some(watch) = watch
                     {
                         let watches = &mut self.guard.shard.watches;
@@ -108,9 +109,10 @@ impl Wakeup<'_> {
     }
 
     /// A reply from the sequencer. Returns what the connection's watches have, unless it is gone.
-    fn reply(&mut self, id: ConnId, op: OpCode, frame: &[u8]) -> Option<ConnKey> {
+    fn reply(&mut self, id: ConnId, op: OpCode, frame: &[u8], shared: Option<&Bytes>) -> Option<ConnKey> {
         let Waiting { since_ms, xid, under_quota, .. } = self.finish_waiting(id)?;
         self.state.conns.send(id, frame);
+        let frame_len = frame.len() + shared.map_or(0, Bytes::len);
         let now_ms = self.now_ms;
         let latency_ms = now_ms - since_ms;
         let zxid = zxid_of(frame);
@@ -125,8 +127,11 @@ impl Wakeup<'_> {
         let conn = self.conn(id)?;
         conn.stats.sent += 1;
         conn.stats.replied(op, xid, zxid, now_ms, latency_ms);
+        if let Some(shared) = shared {
+            conn.output.share(shared.clone());
+        }
         let key = conn.key;
-        self.stats().replied(Replied { write, latency_ms, frame_len: frame.len(), now_ms });
+        self.stats().replied(Replied { write, latency_ms, frame_len, now_ms });
         Some(key)
     }
 

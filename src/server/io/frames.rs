@@ -20,21 +20,25 @@ use crate::{
         sequence::Hub,
     },
     session::ConnId,
+    tree::Tree,
 };
 use bytes::Bytes;
 use oxkeeper_codec::{
     Code, Decode, OpCode, SessionId,
     frame::{PREFIX_LEN, next_frame},
-    records::RequestHeader,
+    records::{GetDataRequest, RequestHeader},
     request::Handshake,
 };
 
-/// Above this many bytes of unsent replies a connection is not answered until some are sent.
+/// Above this many bytes of replies that are unsent, or to be expected of the sequencer, a connection is not answered
+/// until some are sent.
 const UNSENT_HIGH_BYTES: usize = 1 << 20;
 /// Above this many bytes of requests in work, connections with requests in work are not read.
 const IN_WORK_HIGH_BYTES: u64 = 8 << 20;
 /// With this many requests in work a connection is not read, whatever their numbers.
 const IN_WORK_HIGH: usize = 10_000;
+/// About the length of a reply without data: header and stat, in bytes.
+const REPLY_LEN: u32 = 92;
 /// Length of a request header, in bytes.
 const HEADER_LEN: usize = 8;
 /// Lists of at least this many children are kept encoded.
@@ -58,7 +62,7 @@ pub(super) fn pace(hub: &Hub, conn: &Conn) -> Pace {
         Phase::Connecting | Phase::Answering => return Pace::Wait,
         Phase::Fresh | Phase::Open(_) => {}
     }
-    if conn.unsent() >= UNSENT_HIGH_BYTES {
+    if conn.unsent() + conn.waiting.expected() >= UNSENT_HIGH_BYTES {
         return Pace::Wait;
     }
     if conn.waiting.is_empty() {
@@ -88,6 +92,17 @@ fn max_len(hub: &Hub) -> usize {
 /// others stay in the input until that write is answered: what they cost is for their own worker's lock alone.
 const fn may_queue(op: OpCode) -> bool {
     is_write(op) || matches!(op, OpCode::SYNC | OpCode::PING | OpCode::EXISTS | OpCode::GET_DATA)
+}
+
+/// How long a reply may be expected to be, in bytes, from the tree as it is. Data that grows before the read has its turn
+/// is shared by all replies that have it.
+fn expected_len(tree: &Tree, op: OpCode, body: &[u8]) -> u32 {
+    let data_len = || {
+        let request = GetDataRequest::from_slice(body).ok()?;
+        tree.get(&request.path)?.data().map(<[u8]>::len)
+    };
+    let data_len = if op == OpCode::GET_DATA { data_len() } else { None };
+    u32::try_from(data_len.unwrap_or(0)).unwrap_or(u32::MAX).saturating_add(REPLY_LEN)
 }
 
 /// Operations whose error may be a quota; a multi says so in its results only.
@@ -301,14 +316,16 @@ impl Wakeup<'_> {
     /// Hands a request to the sequencer: a write, or what stands behind one.
     fn forward(&mut self, id: ConnId, session: SessionId, header: RequestHeader, body: &[u8]) {
         let Self { worker, now_ms, .. } = *self;
-        let Some(conn) = self.conn(id) else { return };
+        let tree = self.guard.tree();
+        let Some(conn) = self.state.conns.get(id) else { return };
         let len = u32::try_from(body.len()).unwrap_or(u32::MAX);
         let threshold = worker.front.hub.config.throttle.large_request_threshold_bytes;
         let large = threshold.is_some_and(|threshold| len > threshold);
         let body = Bytes::copy_from_slice(&body[HEADER_LEN..]);
+        let expected = expected_len(tree, header.op, &body);
         let quotas = worker.front.hub.config.tree.enforce_quota && may_exceed_quota(header.op);
         let under_quota = quotas.then(|| body.clone());
-        conn.waiting.push(Waiting { since_ms: now_ms, xid: header.xid, len, large, under_quota });
+        conn.waiting.push(Waiting { since_ms: now_ms, xid: header.xid, len, large, expected, under_quota });
         if header.op == OpCode::CLOSE_SESSION {
             // Whatever follows is not looked at.
             conn.input = Vec::new();
