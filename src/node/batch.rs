@@ -17,6 +17,7 @@ use crate::{
 use bytes::Bytes;
 use oxkeeper_codec::{
     Code, Encode, OpCode, SessionId, Zxid,
+    records::ReplyHeader,
     request::{OpResult, encode_results},
     txn::{LoggedTxn, Txn},
 };
@@ -156,8 +157,9 @@ impl Node {
                     let (watch, shared) = match read::large_data(tree, asker, header.op, &body) {
                         Some((node, watch)) => {
                             let shared = self.shared.data(&node);
-                            let zxid = tree.last_zxid();
-                            read::reply_head(&mut batch.bytes, header.xid, zxid, shared.len());
+                            let reply =
+                                ReplyHeader { xid: header.xid, zxid: tree.last_zxid(), err: Code::OK };
+                            read::reply_head(&mut batch.bytes, reply, shared.len());
                             (watch, Some(shared))
                         }
                         None => {

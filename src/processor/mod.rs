@@ -4,8 +4,10 @@
 //! Invariants: what is prepared here applies without an error, in the order in which it was prepared; a request that
 //! fails leaves no trace in what is pending; nothing is looked at but the tree, what is pending, and the request.
 
+mod asker;
 mod create;
 mod limits;
+pub mod long_read;
 mod path;
 mod pending;
 pub mod read;

@@ -193,6 +193,17 @@ impl Tree {
         self.ephemerals.get(&session).into_iter().flatten().map(|&id| self.node(id).path())
     }
 
+    /// A session's ephemerals in the order of their ids, from the one after `after` on.
+    pub fn ephemerals_after(
+        &self,
+        session: SessionId,
+        after: Option<NodeId>,
+    ) -> impl Iterator<Item = NodeRef<'_>> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let ids = self.ephemerals.get(&session).into_iter();
+        ids.flat_map(move |ids| ids.range((from, Bound::Unbounded))).map(|&id| self.node(id))
+    }
+
     /// Sessions that have or had ephemerals, in order, with their paths.
     pub fn ephemerals(&self) -> impl Iterator<Item = (SessionId, Vec<String>)> {
         self.ephemerals
@@ -444,6 +455,13 @@ impl<'t> NodeRef<'t> {
     pub fn children(&self) -> impl ExactSizeIterator<Item = NodeRef<'t>> {
         let tree = self.tree;
         self.node().children().iter().map(move |&id| tree.node(id))
+    }
+
+    /// Its children from this place in their list on, which holds until the list changes.
+    pub fn children_from(&self, place: usize) -> impl Iterator<Item = NodeRef<'t>> {
+        let tree = self.tree;
+        let ids = self.node().children().get(place..).unwrap_or_default();
+        ids.iter().map(move |&id| tree.node(id))
     }
 
     /// Number of its descendants. It is kept: asking costs nothing.

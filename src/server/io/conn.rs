@@ -1,6 +1,6 @@
 //! One client connection, as its worker sees it.
 
-use super::outbox::Outbox;
+use super::{long::Long, outbox::Outbox};
 use crate::{auth::Identities, session::ConnId, watch::ConnKey};
 use bytes::Bytes;
 use oxkeeper_codec::{OpCode, SessionId, Zxid};
@@ -182,6 +182,8 @@ pub(crate) struct Conn {
     pub(super) output: Outbox,
     /// Requests that the sequencer has.
     pub(crate) waiting: InWork,
+    /// The request that is being answered in steps.
+    pub(super) long: Option<Box<Long>>,
     /// Whether it waits for requests in work before it reads on.
     pub(crate) held_back: bool,
     /// Whether the next request in its input waits for all those in work to be answered.
@@ -221,6 +223,7 @@ impl Conn {
             input: Vec::new(),
             output: Outbox::default(),
             waiting: InWork::default(),
+            long: None,
             held_back: false,
             stands_behind: false,
             held_since_ms: None,

@@ -6,6 +6,7 @@
 
 use super::{
     conn::{Conn, Phase, Waiting},
+    long::{Long, sets_watches},
     state::State,
     throttle::Verdict,
     wakeup::Wakeup,
@@ -14,7 +15,10 @@ use super::{
 use crate::{
     auth,
     node::{Request, is_write},
-    processor::read::{self, Asker, ReadWatch},
+    processor::{
+        long_read::LongRead,
+        read::{self, Asker, ReadWatch},
+    },
     server::{
         figures::{Basic, Count, Replied, read_bytes},
         sequence::Hub,
@@ -32,7 +36,7 @@ use oxkeeper_codec::{
 
 /// Above this many bytes of replies that are unsent, or to be expected of the sequencer, a connection is not answered
 /// until some are sent.
-const UNSENT_HIGH_BYTES: usize = 1 << 20;
+pub(super) const UNSENT_HIGH_BYTES: usize = 1 << 20;
 /// Above this many bytes of requests in work, connections with requests in work are not read.
 const IN_WORK_HIGH_BYTES: u64 = 8 << 20;
 /// With this many requests in work a connection is not read, whatever their numbers.
@@ -63,6 +67,9 @@ pub(super) fn pace(hub: &Hub, conn: &Conn) -> Pace {
         Phase::Fresh | Phase::Open(_) => {}
     }
     if conn.unsent() + conn.waiting.expected() >= UNSENT_HIGH_BYTES {
+        return Pace::Wait;
+    }
+    if conn.long.is_some() {
         return Pace::Wait;
     }
     if conn.waiting.is_empty() {
@@ -123,6 +130,12 @@ impl Wakeup<'_> {
             conn.heard_ms = now_ms;
             self.guard.shard.note_heard(id, now_ms);
         }
+        if conn.has_step()
+            && let Phase::Open(session) = conn.phase
+        {
+            self.step(id, session);
+        }
+        let Some(conn) = self.state.conns.get(id) else { return Pace::Close };
         let mut kept = std::mem::take(&mut conn.input);
         let whole = if kept.is_empty() {
             input
@@ -270,6 +283,9 @@ impl Wakeup<'_> {
             self.forward(id, session, header, body);
         } else if read::is_read(header.op) {
             self.answer_read(id, session, &header, &body[HEADER_LEN..]);
+        } else if sets_watches(header.op) {
+            conn.long = Some(Box::new(Long::watches(header, &body[HEADER_LEN..])));
+            self.step(id, session);
         } else {
             self.answer(id, &header, &body[HEADER_LEN..]);
         }
@@ -292,6 +308,10 @@ impl Wakeup<'_> {
                 watch
             }
             None => {
+                if let Some(read) = LongRead::begin(tree, asker, header.op, payload) {
+                    conn.long = Some(Box::new(Long::read(header.clone(), read)));
+                    return self.step(id, session);
+                }
                 let answered = read::answer(tree, asker, header, payload, output);
                 if answered.too_long {
                     worker.front.hub.stats.warnings.reply_too_long(now_ms);

@@ -10,12 +10,10 @@ use crate::{
     auth,
     processor::{
         read,
-        set_watches::{SetAgain, set_again},
-        watch_requests::{add_watch, bring_back, check_or_remove},
+        watch_requests::{add_watch, check_or_remove},
     },
     server::figures::Replied,
     session::ConnId,
-    watch::ConnKey,
 };
 use oxkeeper_codec::{
     ByteStr, Code, Decode, Encode, EventType, OpCode, Reader, Zxid,
@@ -23,14 +21,14 @@ use oxkeeper_codec::{
 };
 
 /// An answer: its zxid and body, or an error; and whether the connection is closed after it.
-struct Answer {
+pub(super) struct Answer {
     zxid: Zxid,
     result: Result<Vec<u8>, Code>,
     closes: bool,
 }
 
 impl Answer {
-    const fn new(zxid: Zxid, result: Result<Vec<u8>, Code>) -> Self {
+    pub(super) const fn new(zxid: Zxid, result: Result<Vec<u8>, Code>) -> Self {
         Self { zxid, result, closes: false }
     }
 }
@@ -61,11 +59,6 @@ impl Wakeup<'_> {
                 let found = check_or_remove(&mut self.guard.shard.watches, key, header.op, body);
                 Answer::new(zxid, found.map(|()| Vec::new()))
             }
-            OpCode::SET_WATCHES | OpCode::SET_WATCHES2 => {
-                let again = set_again(self.guard.tree(), header.op, body);
-                let code = self.set_watches(id, key, &again);
-                Answer::new(zxid, if code == Code::OK { Ok(Vec::new()) } else { Err(code) })
-            }
             _ => Answer { zxid: Zxid(-1), result: Err(Code::UNIMPLEMENTED), closes: true },
         };
         self.reply_to(id, header, answer);
@@ -84,7 +77,7 @@ impl Wakeup<'_> {
         self.reply_to(id, &header, Answer::new(zxid, Err(Code::THROTTLED_OP)));
     }
 
-    fn reply_to(&mut self, id: ConnId, header: &RequestHeader, answer: Answer) {
+    pub(super) fn reply_to(&mut self, id: ConnId, header: &RequestHeader, answer: Answer) {
         let Self { worker, now_ms, .. } = *self;
         let Some(conn) = self.state.conns.outgoing(id) else { return };
         let output = conn.output.tail();
@@ -127,17 +120,7 @@ impl Wakeup<'_> {
         }
     }
 
-    /// Brings watches back, or tells what has happened since.
-    fn set_watches(&mut self, id: ConnId, key: ConnKey, again: &SetAgain) -> Code {
-        for (path, again) in &again.watches {
-            if let Some(event) = bring_back(&mut self.guard.shard.watches, key, path, *again) {
-                self.tell(id, event, path);
-            }
-        }
-        again.code
-    }
-
-    fn tell(&mut self, id: ConnId, event: EventType, path: &ByteStr) {
+    pub(super) fn tell(&mut self, id: ConnId, event: EventType, path: &ByteStr) {
         let mut frame = Vec::new();
         drain::encode_event(event, Zxid(-1), path, &mut frame);
         self.state.conns.tell(self.worker.stats(), id, &frame);

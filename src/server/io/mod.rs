@@ -15,6 +15,7 @@ mod limits;
 mod listen;
 mod lists;
 mod local;
+mod long;
 mod outbox;
 mod serve;
 mod state;
