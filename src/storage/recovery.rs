@@ -40,13 +40,19 @@ pub trait RecoverySink: SnapshotVisitor {
     fn restart(&mut self);
 
     /// The snapshot was whole.
-    fn snapshot_end(&mut self, snapshot_zxid: Zxid, tail: SnapshotTail);
+    ///
+    /// # Errors
+    /// It holds no state that could be; it is then taken for damaged.
+    fn snapshot_end(&mut self, snapshot_zxid: Zxid, tail: SnapshotTail) -> Result<(), String>;
 
     /// A transaction behind the snapshot. The snapshot may contain it already, in whole or in part.
     ///
     /// # Errors
     /// It cannot be applied: recovery ends.
     fn txn(&mut self, txn: LoggedTxn) -> Result<(), String>;
+
+    /// That was the last transaction.
+    fn end(&mut self) {}
 }
 
 /// The snapshot that recovery began with.
@@ -136,6 +142,7 @@ pub fn recover(
     for (first, name) in needed {
         replay.log(*first, name, snapshot_zxid.is_some() || options.trust_empty_snapshot, snap_disk)?;
     }
+    replay.sink.end();
     let mut recovered = replay.recovered;
     recovered.repairs.logs = repairs(&replay.ends);
     recovered.repairs.logs.extend(
@@ -226,9 +233,12 @@ fn load_snapshot(
     for (name, file) in &snapshots {
         let path = disk.path(&file.name);
         let data = disk.read(&file.name).map_err(|source| StoreError::io("read", path.clone(), source))?;
-        match read_snapshot(&data, name.compression, sink) {
-            Ok(tail) => {
-                sink.snapshot_end(name.zxid, tail);
+        let read = read_snapshot(&data, name.compression, sink).and_then(|tail| {
+            let refused = |reason| Damage { offset: 0, kind: DamageKind::Rejected(reason) };
+            Ok(sink.snapshot_end(name.zxid, tail).map_err(refused)?)
+        });
+        match read {
+            Ok(()) => {
                 recovered.snapshot =
                     Some(SnapshotUsed { name: file.name.clone(), zxid: name.zxid, file_len: file.len });
                 return Ok(());

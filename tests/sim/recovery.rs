@@ -37,12 +37,16 @@ impl RecoverySink for Forgetful<'_> {
         self.0.restart();
     }
 
-    fn snapshot_end(&mut self, zxid: Zxid, tail: SnapshotTail) {
-        self.0.snapshot_end(zxid, tail);
+    fn snapshot_end(&mut self, zxid: Zxid, tail: SnapshotTail) -> Result<(), String> {
+        self.0.snapshot_end(zxid, tail)
     }
 
     fn txn(&mut self, txn: LoggedTxn) -> Result<(), String> {
         self.0.txn(txn)
+    }
+
+    fn end(&mut self) {
+        self.0.end();
     }
 }
 
