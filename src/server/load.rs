@@ -12,7 +12,8 @@ use crate::{
     config::{self, Config},
     recovery::{Rebuild, Rebuilt},
     storage::{
-        Disk, RealDisk, Recovered, RecoveryOptions, SnapshotName, SnapshotWriter, StoreError, recover, repair,
+        Disk, RealDisk, Recovered, RecoveryOptions, SnapshotName, SnapshotWriter, StoreError, recover,
+        repair, vouch,
     },
     tree::{OwnerRules, Snapshotter, Tree, TreeOptions},
 };
@@ -97,6 +98,7 @@ pub(super) fn load(config: &Config, disks: &Disks) -> Result<Loaded, ServerError
         // The log writer does it before it writes its first file.
         Err(error) => tracing::warn!(%error, "what the last run left cannot be put right yet"),
     }
+    vouch(&*disks.snap, &*disks.log, &recovered)?;
     let digest_mismatches = rebuild.digest_mismatches.len();
     let Rebuilt { tree, sessions, forgotten } = rebuild.finish();
     if recovered.is_empty() || forgotten > 0 {
