@@ -1,12 +1,12 @@
 """Snapshots that the official server writes while it is busy, through oxkeeper and back.
 
-usage: fuzzy.py [SNAPSHOTS [SECONDS [VERSION ...]]]   (default 2 4 3.9.5; env SUT_A: the official server, SUT_B: oxkeeper)
+usage: fuzzy.py [SNAPSHOTS [SECONDS [VERSION ...]]]   (default 2 3 3.9.5; env SUT_A: the official server, SUT_B: oxkeeper)
 
 The official server works for SECONDS under a mixed load: new ACLs, sessions, deletes, creations anew, multis. It writes snapshot
 after snapshot meanwhile, and is killed. Its snapshots are fuzzy: they hold a part of what came behind the transaction that they
 are named after. Of each of SNAPSHOTS of them, those first that refer to the most ACLs that they lack,
 - *with the logs behind it*: oxkeeper must show what the official server showed before it was killed, every field;
-- *alone*, as a backup has it: oxkeeper must show what the official server shows of that file; a znode whose ACL number is in no
+- *alone*, as a backup has it: oxkeeper must show every znode of the file, and what the official server shows of it; a znode whose ACL number is in no
   table answers nobody there (MARSHALLING_ERROR), and must let nobody but the superuser in here;
 - *our next snapshot* of each, alone: the official server and oxkeeper must both show what oxkeeper showed when it wrote it;
 and of all snapshots and logs together the first and the third. Where the official server itself shows something else than it
@@ -131,8 +131,8 @@ def dump(server):
     return out
 
 
-def lacking(file):
-    """How many znodes of a snapshot have an ACL number that its table lacks."""
+def content(file):
+    """What a snapshot holds: {path: (data, czxid, owner)}, and how many znodes have an ACL number that its table lacks."""
     with open(file, "rb") as f:
         b = f.read()
     (sessions,), at = struct.unpack(">i", b[16:20]), 20
@@ -144,13 +144,15 @@ def lacking(file):
         for _ in range(entries):
             _, at = text(b, at + 4)
             _, at = text(b, at)
-    found = 0
+    lacking, znodes = 0, {}
     while True:
         path, at = text(b, at)
         if path == b"/":
-            return found
-        _, at = text(b, at)
-        found += struct.unpack(">q", b[at:at + 8])[0] not in known
+            return znodes, lacking
+        data, at = text(b, at)
+        acl, czxid, _, _, _, _, _, _, owner = struct.unpack(">qqqqqiiiq", b[at:at + 60])
+        znodes[path.decode() or "/"] = (data, czxid, owner)
+        lacking += acl not in known
         at += 8 + 60
 
 
@@ -318,6 +320,7 @@ class Judge:
         return first
 
     def judge(self, name, data, truth, alone):
+        kept = content(os.path.join(data, "version-2", by_zxid(data, "snapshot.")[-1]))[0] if alone else {}
         try:
             official = self.shown_by(self.version, data)
             if isinstance(official, str):
@@ -328,6 +331,9 @@ class Judge:
             return
         if alone:
             self.unreadable += sum("access" in znode for znode in first.values())
+            # Ephemerals go with sessions that the file does not have.
+            gone = [p for p, (znode, czxid, owner) in kept.items() if owner <= 0 and (p not in first or (first[p]["data"], first[p]["czxid"]) != (znode, czxid))]
+            self.check("%s: oxkeeper shows what is in the file" % name, not gone, gone[:8])
             if not isinstance(official, str):
                 self.check("%s: oxkeeper shows what the official server shows" % name, *same(official, first))
             return
@@ -361,7 +367,7 @@ def cut(shown, hidden):
 
 
 def main():
-    snapshots, seconds = [int(x) for x in (sys.argv[1:3] + ["2", "4"][len(sys.argv[1:3]):])]
+    snapshots, seconds = [int(x) for x in (sys.argv[1:3] + ["2", "3"][len(sys.argv[1:3]):])]
     began = time.time()
     passed = failed = 0
     for version in sys.argv[3:] or [REFERENCE]:
@@ -369,7 +375,7 @@ def main():
         data, truth = judge.fill(seconds)
         found = {}
         for name in by_zxid(data, "snapshot.")[1:-1]:         # snapshot.0 is empty; the last may be half written
-            found[name] = lacking(os.path.join(data, "version-2", name))
+            found[name] = content(os.path.join(data, "version-2", name))[1]
         print("note  %d of %d snapshots lack ACLs that they refer to" % (sum(n > 0 for n in found.values()), len(found)))
         need(any(found.values()), "no snapshot had a znode whose ACL it lacks: there is nothing to judge; give it more seconds")
         for name in sorted(found, key=lambda name: (-found[name], name))[:snapshots]:
