@@ -222,8 +222,7 @@ pub fn snapshot_file(data: &[u8]) {
 fn load(disk: &MemoryDisk, trust_empty_snapshot: bool) {
     let mut rebuild = Rebuild::new(OPTIONS);
     if recover(disk, disk, RecoveryOptions { trust_empty_snapshot }, &mut rebuild).is_ok() {
-        let (tree, _) = rebuild.finish();
-        tree.check();
+        rebuild.finish().tree.check();
     }
 }
 

@@ -25,7 +25,7 @@ pub use acl::AclId;
 pub use apply::{Applied, Observer};
 pub use change::{AclRef, Change, ChangeKind};
 pub use digest::{crc_of_content, node_digest};
-pub use load::{LoadError, Loader};
+pub use load::{LoadError, Loader, Unresolved, is_path};
 pub use node::NodeId;
 pub use owner::{CONTAINER_OWNER, MAX_TTL_MS, Owner, OwnerRules};
 pub use snapshot::Snapshotter;

@@ -6,9 +6,12 @@
 use super::snapshots::{compression, tail};
 use crate::{
     config::{self, Config},
-    recovery::Rebuild,
+    recovery::{Rebuild, Rebuilt},
     server::{ServerError, chance::random},
-    storage::{Disk, RealDisk, Recovered, RecoveryOptions, SnapshotWriter, StoreError, recover, repair},
+    storage::{
+        Disk, RealDisk, Recovered, RecoveryOptions, SnapshotName, SnapshotWriter, StoreError, recover,
+        repair, vouch,
+    },
     tree::{OwnerRules, Snapshotter, Tree, TreeOptions},
 };
 use oxkeeper_codec::SessionId;
@@ -23,6 +26,8 @@ use std::{
 pub(crate) const VERSION_DIR: &str = "version-2";
 /// A file beside it that lets an empty database begin.
 const INITIALIZE: &str = "initialize";
+/// The first snapshot goes to the disk in pieces of about so many bytes.
+const SNAPSHOT_PIECE: usize = 1 << 20;
 
 /// The two directories, which may be one.
 pub(crate) struct Disks {
@@ -90,10 +95,12 @@ pub(crate) fn load(config: &Config, disks: &Disks) -> Result<Loaded, ServerError
         // The log writer does it before it writes its first file.
         Err(error) => tracing::warn!(%error, "what the last run left cannot be put right yet"),
     }
+    vouch(&*disks.snap, &*disks.log, &recovered)?;
     let digest_mismatches = rebuild.digest_mismatches.len();
-    let (tree, sessions) = rebuild.finish();
-    if recovered.is_empty() {
-        write_first_snapshot(config, disks, &tree)?;
+    let Rebuilt { tree, sessions, forgotten } = rebuild.finish();
+    if recovered.is_empty() || forgotten > 0 {
+        write_snapshot(config, disks, &tree, &sessions)?;
+        forget_other_form(config, disks, &recovered, &tree)?;
     }
     forget_initialize(initialize);
     tracing::info!(
@@ -119,14 +126,42 @@ fn forget_initialize(file: PathBuf) {
     }
 }
 
-fn write_first_snapshot(config: &Config, disks: &Disks, tree: &Tree) -> Result<(), StoreError> {
-    let mut snapshotter = Snapshotter::begin(tree, std::iter::empty::<(SessionId, i32)>());
-    while !snapshotter.advance(tree, usize::MAX) {}
+/// A snapshot of what was loaded, before anything is logged.
+fn write_snapshot(
+    config: &Config,
+    disks: &Disks,
+    tree: &Tree,
+    sessions: &BTreeMap<SessionId, i32>,
+) -> Result<(), StoreError> {
+    let mut snapshotter =
+        Snapshotter::begin(tree, sessions.iter().map(|(&id, &timeout_ms)| (id, timeout_ms)));
     let tail = tail(config, &snapshotter);
     let compression = compression(config.storage.snapshot_compression);
     let mut writer = SnapshotWriter::create(Arc::clone(&disks.snap), snapshotter.zxid(), compression)?;
-    writer.write(&snapshotter.take())?;
+    let mut ended = false;
+    while !ended {
+        ended = snapshotter.advance(tree, SNAPSHOT_PIECE);
+        writer.write(&snapshotter.take())?;
+    }
     writer.finish(&tail).map(drop)
+}
+
+/// Where the snapshot just written has the number of the one that was read, but is packed in another way, the older one
+/// goes: it would be found first by the next start, or not.
+fn forget_other_form(
+    config: &Config,
+    disks: &Disks,
+    recovered: &Recovered,
+    tree: &Tree,
+) -> Result<(), StoreError> {
+    let compression = compression(config.storage.snapshot_compression);
+    let written = SnapshotName { zxid: tree.last_zxid(), compression }.file_name();
+    let Some(used) = &recovered.snapshot else { return Ok(()) };
+    if used.zxid != tree.last_zxid() || used.name == written {
+        return Ok(());
+    }
+    let removed = disks.snap.remove(&used.name).and_then(|()| disks.snap.sync_dir());
+    removed.map_err(|source| StoreError::Io { action: "remove", path: disks.snap.path(&used.name), source })
 }
 
 #[cfg(test)]
