@@ -194,6 +194,8 @@ pub(crate) struct Conn {
     pub(super) throttled: bool,
     /// Whether it stands in the list of connections that have something to send.
     pub(super) dirty: bool,
+    /// Bytes that lay in its socket when it was last looked at, unless it was read since.
+    pub(super) unread: u64,
     /// When it was last heard of, in ms of the elapsed clock.
     pub(crate) heard_ms: i64,
     /// Ends its life even if the client takes nothing more, once it is closing.
@@ -230,6 +232,7 @@ impl Conn {
             throttled: false,
             dirty: false,
             lingering: None,
+            unread: 0,
             heard_ms: now_ms,
             waker: None,
             stats: ConnStats::new(now_ms),
@@ -239,6 +242,14 @@ impl Conn {
     /// Bytes that wait to be sent.
     pub(crate) fn unsent(&self) -> usize {
         self.output.unsent()
+    }
+
+    /// Notes that it is alive if its socket holds more than when it was last looked at.
+    pub(super) fn look(&mut self, now_ms: i64) {
+        let unread = rustix::io::ioctl_fionread(&*self.stream).unwrap_or(0);
+        if std::mem::replace(&mut self.unread, unread) != unread && unread > 0 {
+            self.heard_ms = now_ms;
+        }
     }
 
     /// Sends as much as the socket takes. False: the connection is broken.

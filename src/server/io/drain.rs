@@ -11,7 +11,7 @@ use crate::{
     node::{CommittedBatch, Delivery, Entry, is_write},
     server::{
         figures::{Basic, Count, Detailed, Replied, WorkerStats, path_of},
-        sequence::{Item, worker_of},
+        sequence::{Item, Message, worker_of},
     },
     session::ConnId,
     tree::Change,
@@ -42,6 +42,7 @@ impl Wakeup<'_> {
         match item {
             Item::Batch(batch) => self.batch(&batch),
             Item::Deliver(delivery) => self.deliver(delivery),
+            Item::Look(conns) => self.look(&conns),
         }
     }
 
@@ -80,6 +81,19 @@ impl Wakeup<'_> {
             }
         }
         self.some_ended();
+    }
+
+    /// Tells the sequencer when these sessions were last heard of. What lies in a socket counts as heard now, also if the
+    /// connection is not being read: its client has not taken its replies, or has much in work.
+    fn look(&mut self, conns: &[(SessionId, ConnId)]) {
+        let now_ms = self.now_ms;
+        let heard = conns.iter().filter_map(|&(session, id)| {
+            let conn = self.state.conns.get(id)?;
+            conn.look(now_ms);
+            Some((session, conn.heard_ms))
+        });
+        let heard = heard.collect();
+        self.worker.front.hub.mailbox.send(Message::Heard(heard));
     }
 
     fn deliver(&mut self, delivery: Delivery) {

@@ -128,7 +128,7 @@ impl Wakeup<'_> {
         conn.held_back = false;
         if !input.is_empty() {
             conn.heard_ms = now_ms;
-            self.guard.shard.note_heard(id, now_ms);
+            conn.unread = 0;
         }
         if conn.has_step()
             && let Phase::Open(session) = conn.phase
