@@ -185,6 +185,7 @@ impl Node {
                 }
             }
         }
+        self.applied = tree.last_zxid();
         if self.queue.len() == 0 {
             self.shared.clear();
         }

@@ -13,6 +13,7 @@
 mod batch;
 mod connect;
 mod containers;
+mod ending;
 mod queue;
 mod requests;
 mod shared;
@@ -27,10 +28,11 @@ use crate::{
     tree::{Snapshotter, Tree},
 };
 use containers::ContainerCheck;
+use ending::Ending;
 use oxkeeper_codec::{SessionId, Zxid, txn::LoggedTxn};
 use queue::{Queue, Queued};
 use shared::Shared;
-use std::ops::Range;
+use std::{collections::VecDeque, ops::Range};
 
 /// What a node is made with.
 #[derive(Debug, Clone)]
@@ -149,6 +151,10 @@ pub struct Node {
     proposed: Zxid,
     /// The last zxid that the quorum has.
     committed: Zxid,
+    /// The last zxid that the tree has.
+    applied: Zxid,
+    /// Sessions that end in several steps.
+    ending: VecDeque<Ending>,
     snapshot: Option<Snapshotter>,
     shared: Shared,
     containers: ContainerCheck,
@@ -181,6 +187,8 @@ impl Node {
             queue: Queue::default(),
             proposed: last,
             committed: last,
+            applied: last,
+            ending: VecDeque::new(),
             snapshot: None,
             shared: Shared::default(),
             containers: ContainerCheck::new(options.containers, now.elapsed_ms),
@@ -218,6 +226,7 @@ impl Node {
             Event::LogFailed => self.log_failed(),
             Event::LogRecovered => self.log_failed = false,
         }
+        self.continue_ending(now, tree);
         self.actions()
     }
 
@@ -273,6 +282,9 @@ impl Node {
             // Nothing can end now; whatever is due stays due.
             return self.ticked_ms + i64::from(self.options.tick_ms);
         }
+        if self.can_continue_ending() {
+            return self.ticked_ms;
+        }
         let containers = self.containers.next_ms();
         self.sessions.next_deadline_ms().map_or(containers, |sessions| sessions.min(containers))
     }
@@ -280,7 +292,10 @@ impl Node {
     /// The undecided requests' connections are closed: their clients have to find out what became of them.
     fn log_failed(&mut self) {
         self.log_failed = true;
-        let conns = self.queue.forget_replies();
+        let mut conns = self.queue.forget_replies();
+        conns.extend(
+            self.ending.iter_mut().filter_map(|ending| ending.answer.take()).map(|answer| answer.conn),
+        );
         self.delivering.extend(conns.into_iter().map(Delivery::Close));
     }
 

@@ -121,26 +121,4 @@ impl Node {
             }
         }
     }
-
-    /// Queues the end of a session that is closing; returns how many ephemerals go with it.
-    pub(super) fn end_session(
-        &mut self,
-        now: Now,
-        tree: &Tree,
-        session: SessionId,
-        answer: Option<Answer>,
-    ) -> usize {
-        let identities = Identities::none();
-        let proposal = Proposal {
-            zxid: self.proposed.next(),
-            time_ms: now.wall_ms,
-            session,
-            xid: answer.map_or(0, |answer| answer.xid),
-            identities: &identities,
-            session_is_live: false,
-        };
-        let (logged, ephemerals) = self.processor.close_session(tree, &proposal);
-        self.propose(logged, answer);
-        ephemerals
-    }
 }

@@ -193,6 +193,11 @@ impl Tree {
         self.ephemerals.get(&session).into_iter().flatten().map(|&id| self.node(id).path())
     }
 
+    /// Number of a session's ephemerals.
+    pub fn ephemeral_count_of(&self, session: SessionId) -> usize {
+        self.ephemerals.get(&session).map_or(0, BTreeSet::len)
+    }
+
     /// A session's ephemerals in the order of their ids, from the one after `after` on.
     pub fn ephemerals_after(
         &self,

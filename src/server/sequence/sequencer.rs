@@ -149,8 +149,8 @@ impl Sequencer {
         }
         let tick = match self.looking {
             // The answer wakes it.
-            Some(_) => clock::now() + LOOK_PATIENCE,
-            None => self.hub.clock.instant_at(self.node.next_tick_ms()),
+            Some(_) if !self.node.can_continue_ending() => clock::now() + LOOK_PATIENCE,
+            _ => self.hub.clock.instant_at(self.node.next_tick_ms()),
         };
         match self.snapshot {
             Snapshot::Body if self.snapshots.has_room() => tick.min(clock::now() + SNAPSHOT_PAUSE),
@@ -233,6 +233,10 @@ impl Sequencer {
 
     fn tick(&mut self) {
         let now = self.hub.clock.now();
+        if self.node.can_continue_ending() {
+            self.step(Event::Tick { due: Vec::new(), heard: Vec::new() });
+            return;
+        }
         if self.looking.is_some() || now.elapsed_ms < self.node.next_tick_ms() {
             return;
         }
