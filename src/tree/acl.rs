@@ -120,7 +120,9 @@ impl AclTable {
         }
         self.last = id;
         self.ids.insert(key, id);
-        self.entries.insert(id, Entry { acl: AclRef::from(acl), uses: 0 });
+        let own = |text: &Id| Id { scheme: text.scheme.detached(), id: text.id.detached() };
+        let acl = acl.iter().map(|acl| Acl { perms: acl.perms, id: own(&acl.id) }).collect();
+        self.entries.insert(id, Entry { acl, uses: 0 });
         id
     }
 
