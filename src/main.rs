@@ -9,7 +9,7 @@ fn main() -> std::process::ExitCode {
     let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
     let code = match cli::parse(arguments) {
         Ok(Command::Server(server)) => serve(&server),
-        Ok(Command::Settings) => print(&Config::describe()),
+        Ok(Command::Settings) => print(&Config::describe(&[]).unwrap_or_default()),
         Ok(Command::Version) => print(concat!("oxkeeper ", env!("CARGO_PKG_VERSION"), "\n")),
         Ok(Command::Help) => print(cli::USAGE),
         Err(error) => {
@@ -33,8 +33,13 @@ fn serve(server: &Server) -> ExitCode {
     cli::init_logging(server.log_format);
     let config = match server.config() {
         Ok(config) => config,
-        Err(error) => {
-            tracing::error!("configuration refused: {error}");
+        Err(refusal) => {
+            for warning in &refusal.warnings {
+                tracing::warn!("configuration: {warning}");
+            }
+            for error in &refusal.errors {
+                tracing::error!("configuration refused: {error}");
+            }
             return ExitCode::InvalidInvocation;
         }
     };

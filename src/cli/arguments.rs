@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::LogFormat;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, Refusal};
 
 /// What the user asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub enum ConfigSource {
 
 impl Server {
     /// Reads and checks the settings.
-    pub fn config(&self) -> Result<Config, ConfigError> {
+    pub fn config(&self) -> Result<Config, Refusal> {
         match &self.source {
             ConfigSource::Defaults => Config::default_server(&self.overrides),
             ConfigSource::File(path) => Config::load(path, &self.overrides),
