@@ -328,7 +328,7 @@ impl Rule for Host {
     }
 }
 
-/// A path, which is never nothing: the root directory is what Java would make of that.
+/// A path, which is never nothing: the official parser refuses that, too.
 pub(super) struct Place;
 
 impl Rule for Place {

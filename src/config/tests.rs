@@ -344,6 +344,9 @@ fn what_matters_to_ensembles_alone_is_checked_and_taken() {
     let text = "initLimit=10\nsyncLimit=5\nelectionAlg=3\npeerType=Observer\nreconfigEnabled=true\n\
                 quorum.auth.enableSasl=true";
     check(text, |_| (), ());
+    for line in ["dataDir=", "dataLogDir=", "dynamicConfigFile="] {
+        parse(line).expect_err(line);
+    }
     refused("electionAlg=0", "zoo.cfg:3: electionAlg: bad value \"0\"; allowed: 3");
     assert!(parse("initLimit=ten").is_err());
     assert!(parse("reconfigEnabled=on").is_err());
@@ -472,8 +475,6 @@ fn values_that_are_refused_though_the_official_server_starts() {
         "extendedTypesEnabled=yes",
         "emulate353TTLNodes=1",
         "DigestAuthenticationProvider.digestAlg=rot13",
-        "dataDir=",
-        "dataLogDir=",
     ] {
         parse(line).expect_err(line);
     }
