@@ -9,7 +9,7 @@ fn main() {
         println!("cargo::rerun-if-changed={place}");
     }
     // A commit changes no source, and is what is asked for all the same.
-    for name in ["HEAD", "logs/HEAD", "index"] {
+    for name in ["HEAD", "logs/HEAD"] {
         if let Some(path) =
             git(&["rev-parse", "--git-path", name]).filter(|path| std::path::Path::new(path).exists())
         {
