@@ -15,4 +15,5 @@ pub mod server;
 pub mod session;
 pub mod storage;
 pub mod tree;
+pub mod version;
 pub mod watch;

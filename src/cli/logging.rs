@@ -1,5 +1,7 @@
 //! Where logs go: to stderr, for people or as JSON.
 
+use super::levels::levels;
+use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
 /// The form of log lines.
@@ -12,21 +14,22 @@ pub enum LogFormat {
     Json,
 }
 
-/// Sets up logging for the process. `RUST_LOG` sets the levels; unset, empty or unreadable, it is `info`. A
-/// second call changes nothing.
+/// Sets up logging for the process. `RUST_LOG` sets the levels; unset, empty or not understood, it is `info`. A terminal
+/// gets colours, unless `NO_COLOR` says otherwise. A second call changes nothing.
 pub fn init_logging(format: LogFormat) {
-    // An empty one would be read as: errors alone.
-    let levels = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|levels| !levels.trim().is_empty());
-    let filter = levels.and_then(|levels| EnvFilter::try_new(levels).ok());
-    let filter = filter.unwrap_or_else(|| EnvFilter::new("info"));
+    let variable = std::env::var_os(EnvFilter::DEFAULT_ENV);
+    let (filter, complaint) = levels(variable.as_ref().map(|levels| levels.to_string_lossy()).as_deref());
+    let filter = EnvFilter::new(filter);
+    let colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let done = match format {
-        LogFormat::Human => {
-            builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init()
-        }
+        LogFormat::Human => builder.with_ansi(colours && std::io::stderr().is_terminal()).try_init(),
         LogFormat::Json => builder.json().try_init(),
     };
     if done.is_err() {
         tracing::debug!("logging was set up already");
+    }
+    if let Some(complaint) = complaint {
+        tracing::warn!("{complaint}");
     }
 }

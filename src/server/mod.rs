@@ -13,9 +13,11 @@ mod error;
 mod figures;
 mod io;
 mod operators;
+mod owner;
 mod process;
 mod sequence;
 mod start;
 
 pub use error::ServerError;
+pub use owner::permission_hint;
 pub use start::run;
