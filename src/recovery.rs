@@ -4,8 +4,8 @@
 //! Invariants: no I/O, no clock; a transaction is applied only to a tree that was loaded whole, or to an empty one.
 
 use crate::{
-    storage::{RecoverySink, SnapshotTail, SnapshotVisitor},
-    tree::{Loader, Tree, TreeOptions, Unresolved, is_path},
+    storage::{Prepare, RecoverySink, SnapshotTail, SnapshotVisitor},
+    tree::{Loader, PreparedNode, PreparedTxn, Preparer, Tree, TreeOptions, Unresolved, is_path},
 };
 use oxkeeper_codec::{
     SessionId, Zxid,
@@ -87,13 +87,14 @@ impl Rebuild {
         match self.stage {
             Stage::Replaying(mut tree, unresolved) => {
                 report_unresolved(&unresolved.settle(&mut tree));
+                tree.shrink();
                 (*tree, self.sessions)
             }
             Stage::Loading(_) | Stage::Failed => (Tree::new(self.options), self.sessions),
         }
     }
 
-    fn replay(&mut self, logged: &LoggedTxn) -> Result<(), String> {
+    fn replay(&mut self, logged: &LoggedTxn, prepared: PreparedTxn) -> Result<(), String> {
         if let Stage::Loading(_) = self.stage {
             // Logs without a snapshot: they begin with an empty tree.
             self.stage = Stage::Replaying(Box::new(Tree::new(self.options)), Unresolved::default());
@@ -111,7 +112,7 @@ impl Rebuild {
             _ => {}
         }
         // What cannot be applied is in the snapshot already, in whole or in part, or gone again there.
-        tree.apply(logged, &mut (), &mut Vec::new());
+        tree.replay(logged, prepared);
         let (zxid, matches) = (logged.header.zxid, tree.digest_matches(logged));
         if zxid == self.ahead_until && !matches {
             self.doubted = Some(zxid);
@@ -157,7 +158,38 @@ fn bad_path(txn: &Txn) -> Option<&str> {
     (!is_path(path)).then_some(path)
 }
 
+impl Prepare for Preparer {
+    type Node = PreparedNode;
+    type Txn = PreparedTxn;
+
+    fn node(&self, path: &str, node: &DataNode<'_>) -> PreparedNode {
+        self.node(path, node)
+    }
+
+    fn txn(&self, txn: &LoggedTxn) -> PreparedTxn {
+        self.txn(txn)
+    }
+}
+
 impl SnapshotVisitor for Rebuild {
+    type Preparer = Preparer;
+
+    fn preparer(&self) -> Preparer {
+        Preparer::new(&self.options)
+    }
+
+    fn progress(&mut self, read: u64, total: u64) {
+        if let Stage::Loading(loader) = &mut self.stage {
+            loader.progress(read, total);
+        }
+    }
+
+    fn expect<'n>(&mut self, nodes: impl Iterator<Item = &'n PreparedNode>) {
+        if let Stage::Loading(loader) = &self.stage {
+            loader.expect(nodes);
+        }
+    }
+
     fn session(&mut self, id: SessionId, timeout_ms: i32) {
         self.sessions.insert(id, timeout_ms);
     }
@@ -168,9 +200,9 @@ impl SnapshotVisitor for Rebuild {
         }
     }
 
-    fn node(&mut self, path: &str, node: DataNode<'_>) -> Result<(), String> {
+    fn node(&mut self, path: &str, node: DataNode<'_>, prepared: PreparedNode) -> Result<(), String> {
         match &mut self.stage {
-            Stage::Loading(loader) => loader.node(path, &node).map_err(|error| error.to_string()),
+            Stage::Loading(loader) => loader.node(path, &node, &prepared).map_err(|error| error.to_string()),
             Stage::Replaying(..) | Stage::Failed => Err("a znode outside of a snapshot".to_owned()),
         }
     }
@@ -201,11 +233,19 @@ impl RecoverySink for Rebuild {
         Ok(())
     }
 
-    fn txn(&mut self, logged: LoggedTxn) -> Result<(), String> {
-        if let Some(path) = bad_path(&logged.txn) {
+    fn expect_txns<'t>(&mut self, txns: impl Iterator<Item = &'t PreparedTxn>) {
+        if let Stage::Replaying(tree, _) = &self.stage {
+            tree.expect(txns);
+        }
+    }
+
+    fn txn(&mut self, logged: LoggedTxn, prepared: PreparedTxn) -> Result<(), String> {
+        if !prepared.is_create()
+            && let Some(path) = bad_path(&logged.txn)
+        {
             return Err(format!("{path:?} is no path of a znode"));
         }
-        self.replay(&logged)
+        self.replay(&logged, prepared)
     }
 
     fn end(&mut self) {
@@ -254,11 +294,14 @@ mod tests {
         for path in ["/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config", "/a", "/b", "/c"] {
             let node = tree.get(path).unwrap();
             let data_node = DataNode { data: node.data(), acl: -1, stat: node.persisted() };
-            rebuild.node(if path == "/" { "" } else { path }, data_node).unwrap();
+            let path = if path == "/" { "" } else { path };
+            let prepared = rebuild.preparer().node(path, &data_node);
+            rebuild.node(path, data_node, prepared).unwrap();
         }
         rebuild.snapshot_end(Zxid(1), SnapshotTail { digest, last_zxid: None }).unwrap();
         for txn in logged.into_iter().skip(1) {
-            rebuild.txn(txn).unwrap();
+            let prepared = rebuild.preparer().txn(&txn);
+            rebuild.txn(txn, prepared).unwrap();
         }
         rebuild.end();
         rebuild
@@ -304,7 +347,9 @@ mod tests {
                 let mut rebuild = Rebuild::new(TreeOptions::default());
                 rebuild.restart();
                 let header = TxnHeader { op: txn.op(), ..create(1, "/x").header };
-                let refused = rebuild.txn(LoggedTxn { header, txn, digest: None }).expect_err(path);
+                let logged = LoggedTxn { header, txn, digest: None };
+                let prepared = rebuild.preparer().txn(&logged);
+                let refused = rebuild.txn(logged, prepared).expect_err(path);
                 assert!(refused.contains(&format!("{path:?}")), "{refused}");
             }
         }
@@ -315,6 +360,7 @@ mod tests {
         let mut rebuild = Rebuild::new(TreeOptions::default());
         rebuild.restart();
         rebuild.snapshot_end(Zxid(1), SnapshotTail::default()).expect_err("there is no root");
-        rebuild.txn(create(2, "/a")).expect_err("and no tree");
+        let prepared = rebuild.preparer().txn(&create(2, "/a"));
+        rebuild.txn(create(2, "/a"), prepared).expect_err("and no tree");
     }
 }

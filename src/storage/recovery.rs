@@ -17,12 +17,13 @@
 //! was acknowledged is missing; on `Err`, nothing was changed.
 
 use super::{
+    ahead::ahead,
     disk::{Disk, FileEntry, Stored},
     error::{Damage, DamageKind, StoreError},
     log::LogRepair,
     log_reader::{Entry, LogEnd, LogReader, OpenError},
     names::{self, SnapshotName},
-    snapshot_reader::{SnapshotError, SnapshotVisitor, read_snapshot},
+    snapshot_reader::{Ahead, Prepare, SnapshotError, SnapshotVisitor, read_ahead},
     snapshot_writer::SnapshotTail,
 };
 use oxkeeper_codec::{OpCode, Zxid, txn::LoggedTxn};
@@ -33,6 +34,9 @@ pub struct RecoveryOptions {
     /// `snapshot.trust.empty`: logs without any snapshot are replayed from the first transaction on.
     pub trust_empty_snapshot: bool,
 }
+
+/// What a preparer knows of a transaction.
+pub type PreparedTxn<S> = <<S as SnapshotVisitor>::Preparer as Prepare>::Txn;
 
 /// Who rebuilds the state.
 pub trait RecoverySink: SnapshotVisitor {
@@ -49,7 +53,14 @@ pub trait RecoverySink: SnapshotVisitor {
     ///
     /// # Errors
     /// It cannot be applied: recovery ends.
-    fn txn(&mut self, txn: LoggedTxn) -> Result<(), String>;
+    fn txn(&mut self, txn: LoggedTxn, prepared: PreparedTxn<Self>) -> Result<(), String>;
+
+    /// These transactions come next.
+    fn expect_txns<'t>(&mut self, _txns: impl Iterator<Item = &'t PreparedTxn<Self>>)
+    where
+        PreparedTxn<Self>: 't,
+    {
+    }
 
     /// That was the last transaction.
     fn end(&mut self) {}
@@ -121,7 +132,7 @@ pub fn recover(
     snap_disk: &dyn Disk,
     log_disk: &dyn Disk,
     options: RecoveryOptions,
-    sink: &mut dyn RecoverySink,
+    sink: &mut impl RecoverySink,
 ) -> Result<Recovered, StoreError> {
     let snap_files = list(snap_disk)?;
     let log_files = list(log_disk)?;
@@ -129,7 +140,8 @@ pub fn recover(
     let mut recovered = Recovered::default();
     recovered.repairs.leftovers = names_where(&snap_files, names::is_temporary);
     let logs = sorted_logs(&log_files);
-    load_snapshot(snap_disk, &snap_files, sink, &mut recovered)?;
+    let behind = |snapshot| logged_len(&log_files, needed_logs(&logs, snapshot));
+    load_snapshot(snap_disk, &snap_files, behind, sink, &mut recovered)?;
     let snapshot_zxid = recovered.snapshot.as_ref().map(|snapshot| snapshot.zxid);
     recovered.last_zxid = snapshot_zxid.unwrap_or(Zxid::ZERO);
     let needed = needed_logs(&logs, recovered.last_zxid);
@@ -237,11 +249,18 @@ fn needed_logs(logs: &[(Zxid, String)], snapshot: Zxid) -> &[(Zxid, String)] {
     &logs[behind.saturating_sub(1)..]
 }
 
-/// Reads the newest snapshot that is whole.
+/// Length of these logs, with what is allocated behind their entries.
+fn logged_len(files: &[FileEntry], logs: &[(Zxid, String)]) -> u64 {
+    let is_one = |file: &&FileEntry| logs.iter().any(|(_, name)| *name == file.name);
+    files.iter().filter(is_one).map(|file| file.len).sum()
+}
+
+/// Reads the newest snapshot that is whole. `logged_behind` says how much log is behind one.
 fn load_snapshot(
     disk: &dyn Disk,
     files: &[FileEntry],
-    sink: &mut dyn RecoverySink,
+    logged_behind: impl Fn(Zxid) -> u64,
+    sink: &mut impl RecoverySink,
     recovered: &mut Recovered,
 ) -> Result<(), StoreError> {
     let mut snapshots: Vec<_> =
@@ -252,7 +271,8 @@ fn load_snapshot(
         let path = disk.path(&file.name);
         disk.begin_sync(&file.name);
         let data = disk.read(&file.name).map_err(|source| StoreError::io("read", path.clone(), source))?;
-        let read = read_snapshot(&data, name.compression, sink).and_then(|tail| {
+        let ahead = Ahead { disk: Some(disk), logged: logged_behind(name.zxid) };
+        let read = read_ahead(&data, name.compression, ahead, sink).and_then(|tail| {
             let refused = |reason| Damage { offset: 0, kind: DamageKind::Rejected(reason) };
             Ok(sink.snapshot_end(name.zxid, tail).map_err(refused)?)
         });
@@ -317,11 +337,11 @@ fn repairs(disk: &dyn Disk, ends: &[(String, u64, LogEnd)]) -> Vec<LogRepair> {
 }
 
 /// A replay under way.
-struct Replay<'a> {
+struct Replay<'a, S> {
     /// Name, length and end of each log that was read.
     ends: Vec<(String, u64, LogEnd)>,
     disk: &'a dyn Disk,
-    sink: &'a mut dyn RecoverySink,
+    sink: &'a mut S,
     recovered: Recovered,
     /// The snapshot's transaction.
     start: Zxid,
@@ -329,7 +349,7 @@ struct Replay<'a> {
     reached: Option<Zxid>,
 }
 
-impl Replay<'_> {
+impl<S: RecoverySink> Replay<'_, S> {
     /// Replays one log. Entries are refused when there is no snapshot to build on.
     fn log(
         &mut self,
@@ -342,17 +362,26 @@ impl Replay<'_> {
         self.disk.begin_sync(name);
         let data = self.disk.read(name).map_err(|source| StoreError::io("read", path.clone(), source))?;
         let damaged = |damage| StoreError::damaged(path.clone(), damage);
-        let mut reader = LogReader::new(&data).map_err(|error| match error {
+        let reader = LogReader::new(&data).map_err(|error| match error {
             OpenError::Damage(damage) => damaged(damage),
             OpenError::Version(found) => StoreError::WrongVersion { path: path.clone(), found },
         })?;
-        while let Some(entry) = reader.next_entry().map_err(damaged)? {
-            if !has_base {
-                return Err(StoreError::NoSnapshot { dir: snap_disk.dir().to_path_buf() });
+        let disk = self.disk;
+        let preparer = self.sink.preparer();
+        let mut pieces = Pieces { reader, preparer, behind: self.start, ended: false };
+        ahead(Some(disk), &mut pieces, |pieces| {
+            for Piece { entries, damage } in pieces {
+                if !has_base && !entries.is_empty() {
+                    return Err(StoreError::NoSnapshot { dir: snap_disk.dir().to_path_buf() });
+                }
+                let decoded = entries.iter().filter_map(|(_, txn)| txn.as_ref()?.as_ref().ok());
+                self.sink.expect_txns(decoded.map(|(_, prepared)| prepared));
+                entries.into_iter().try_for_each(|(entry, txn)| self.entry(name, &entry, txn))?;
+                damage.map_or(Ok(()), |damage| Err(damaged(damage)))?;
             }
-            self.entry(name, &entry)?;
-        }
-        let end = reader.end().expect("the reader has come to its end");
+            Ok(())
+        })?;
+        let end = pieces.reader.end().expect("the reader has come to its end");
         if !has_base && first.counter() > 1 {
             // An empty log, but many transactions came before it.
             return Err(StoreError::NoSnapshot { dir: snap_disk.dir().to_path_buf() });
@@ -361,7 +390,12 @@ impl Replay<'_> {
         Ok(())
     }
 
-    fn entry(&mut self, name: &str, entry: &Entry<'_>) -> Result<(), StoreError> {
+    fn entry(
+        &mut self,
+        name: &str,
+        entry: &Entry<'_>,
+        txn: Option<Decoded<PreparedTxn<S>>>,
+    ) -> Result<(), StoreError> {
         let last = self.recovered.last_zxid;
         let Entry { offset, zxid: found, .. } = *entry;
         let is_repeated = self.reached.unwrap_or(self.start) >= found;
@@ -380,14 +414,64 @@ impl Replay<'_> {
             return Err(StoreError::Hole { path: self.disk.path(name), offset, last, found });
         }
         let damaged = |damage| StoreError::damaged(self.disk.path(name), damage);
-        let txn = entry.decode().map_err(damaged)?;
+        let (txn, prepared) = txn.expect("what is behind the snapshot was decoded").map_err(damaged)?;
         self.sink
-            .txn(txn)
+            .txn(txn, prepared)
             .map_err(|reason| damaged(Damage { offset, kind: DamageKind::Rejected(reason) }))?;
         self.recovered.last_zxid = found;
         self.recovered.txns += 1;
         self.recovered.txn_bytes += u64::try_from(entry.body.len()).unwrap_or(u64::MAX);
         Ok(())
+    }
+}
+
+/// A transaction, and what its preparer knows of it.
+type Decoded<T> = Result<(LoggedTxn, T), Damage>;
+
+/// So many bytes of a log are decoded at once.
+const PIECE_LEN: usize = 128 << 10;
+
+/// Some entries of a log, those behind the snapshot with their transaction, and what is wrong behind them.
+struct Piece<'a, T> {
+    entries: Vec<(Entry<'a>, Option<Decoded<T>>)>,
+    damage: Option<Damage>,
+}
+
+/// Checks and decodes a log in pieces.
+struct Pieces<'a, P> {
+    reader: LogReader<'a>,
+    preparer: P,
+    /// The snapshot's transaction.
+    behind: Zxid,
+    ended: bool,
+}
+
+impl<'a, P: Prepare> Iterator for Pieces<'a, P> {
+    type Item = Piece<'a, P::Txn>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let prepared = |txn| {
+            let prepared = self.preparer.txn(&txn);
+            (txn, prepared)
+        };
+        let mut piece = Piece { entries: Vec::new(), damage: None };
+        let mut len = 0;
+        while !self.ended && len < PIECE_LEN {
+            match self.reader.next_entry() {
+                Ok(Some(entry)) => {
+                    len += entry.body.len();
+                    piece
+                        .entries
+                        .push((entry, (entry.zxid > self.behind).then(|| entry.decode().map(prepared))));
+                }
+                Ok(None) => self.ended = true,
+                Err(damage) => {
+                    piece.damage = Some(damage);
+                    self.ended = true;
+                }
+            }
+        }
+        (!piece.entries.is_empty() || piece.damage.is_some()).then_some(piece)
     }
 }
 

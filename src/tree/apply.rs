@@ -1,6 +1,6 @@
 //! Applying transactions (`DataTree.processTxn`).
 
-use super::{AclRef, Change, ChangeKind, NodeId, Owner, Tree, quota};
+use super::{AclRef, Change, ChangeKind, NodeId, Owner, PreparedNode, PreparedTxn, Tree, quota};
 use oxkeeper_codec::{
     ByteStr, Code, SessionId,
     records::{Acl, SetAclTxn, SetDataTxn, Stat, StatPersisted, TxnHeader},
@@ -47,6 +47,10 @@ struct Application<'a, O> {
     observer: &'a mut O,
     changes: &'a mut Vec<Change>,
     header: &'a TxnHeader,
+    /// What is known of the znode that it creates.
+    created: Option<PreparedNode>,
+    /// Nobody asks for the changes, nor how it ended.
+    quiet: bool,
 }
 
 /// A znode to be created.
@@ -70,9 +74,24 @@ impl Tree {
         changes: &mut Vec<Change>,
     ) -> Applied {
         let header = &logged.header;
-        let applied = Application { tree: self, observer, changes, header }.apply(&logged.txn);
+        let application = Application { tree: self, observer, changes, header, created: None, quiet: false };
+        let applied = application.apply(&logged.txn);
         self.last_zxid = self.last_zxid.max(header.zxid);
         applied
+    }
+
+    /// Applies a transaction of which nobody wants to know what became. A [`Preparer`](super::Preparer) with the options
+    /// of this tree has prepared it.
+    pub fn replay(&mut self, logged: &LoggedTxn, prepared: PreparedTxn) {
+        let (header, created) = (&logged.header, prepared.created);
+        let (observer, changes) = (&mut (), &mut Vec::new());
+        Application { tree: self, observer, changes, header, created, quiet: true }.apply(&logged.txn);
+        self.last_zxid = self.last_zxid.max(header.zxid);
+    }
+
+    /// These transactions come next.
+    pub fn expect<'t>(&self, txns: impl Iterator<Item = &'t PreparedTxn>) {
+        self.approach(txns.filter_map(|txn| txn.created.as_ref()));
     }
 
     /// Whether the tree's digest is the one that came with a transaction just applied; true without one, or when
@@ -88,7 +107,11 @@ impl Tree {
 }
 
 impl<O: Observer> Application<'_, O> {
-    fn apply(&mut self, txn: &Txn) -> Applied {
+    fn apply(mut self, txn: &Txn) -> Applied {
+        self.apply_one(txn)
+    }
+
+    fn apply_one(&mut self, txn: &Txn) -> Applied {
         let result = match txn {
             Txn::Create(t) | Txn::Create2(t) => {
                 let owner = if t.ephemeral { Owner::Session(self.header.client_id) } else { Owner::Nobody };
@@ -135,7 +158,7 @@ impl<O: Observer> Application<'_, O> {
         let mut all = Applied::of(Code::OK);
         for (i, txn) in txns.iter().enumerate() {
             let applied = match (first_error, txn) {
-                (None, _) | (Some(_), Txn::Error(_)) => self.apply(txn),
+                (None, _) | (Some(_), Txn::Error(_)) => self.apply_one(txn),
                 (Some(first), _) if i < first => Applied::of(Code::OK),
                 (Some(_), _) => Applied::of(Code::RUNTIME_INCONSISTENCY),
             };
@@ -151,20 +174,30 @@ impl<O: Observer> Application<'_, O> {
     fn create(&mut self, new: NewNode<'_>) -> Result<Applied, Code> {
         let path = new.path.as_str();
         let (parent_path, name) = path.rsplit_once('/').ok_or(Code::BAD_ARGUMENTS)?;
-        let parent = self.tree.find(parent_path).ok_or(Code::NO_NODE)?;
-        if let Some(existing) = self.tree.find(path) {
+        let (parent, existing) = match &self.created {
+            Some(known) => (self.tree.find_parent(path, known), self.tree.find_known(path, known)),
+            None => (self.tree.find(parent_path), self.tree.find(path)),
+        };
+        let parent = parent.ok_or(Code::NO_NODE)?;
+        if let Some(existing) = existing {
             return Err(self.create_again(&new, parent_path, parent, existing));
         }
         self.observer.before_change(self.tree, parent);
-        let parent_acl = AclRef::clone(self.tree.node(parent).acl());
         self.raise_cversion(parent_path, parent, new.parent_cversion);
         let acl_id = self.tree.acls.acquire(new.acl);
         let stat = StatPersisted::created(self.header.zxid, self.header.time, new.owner.stored());
-        let id = self.tree.insert_child(parent, path, new.data, acl_id, &stat);
+        let facts = self.created.map_or_else(|| self.tree.facts(path, new.data, &stat), |known| known.facts);
+        let id = self.tree.insert_known(parent, name, new.data, acl_id, &stat, &facts);
         self.observer.created(id);
-        let stat = self.tree.node(id).stat();
-        let acl = AclRef::clone(self.tree.node(id).acl());
+        let applied = if self.quiet { Applied::of(Code::OK) } else { self.say_created(&new, parent, id) };
         self.quota_after_create(parent_path, name, path, new.data.map_or(0, <[u8]>::len));
+        Ok(applied)
+    }
+
+    /// The change and the reply.
+    fn say_created(&mut self, new: &NewNode<'_>, parent: NodeId, id: NodeId) -> Applied {
+        let (node, parent) = (self.tree.node(id), self.tree.node(parent));
+        let (stat, acl, parent_acl) = (node.stat(), AclRef::clone(node.acl()), AclRef::clone(parent.acl()));
         self.changes.push(Change {
             kind: ChangeKind::Created,
             path: new.path.clone(),
@@ -172,7 +205,7 @@ impl<O: Observer> Application<'_, O> {
             parent_acl: Some(parent_acl),
             data_len: new.data.map_or(0, <[u8]>::len),
         });
-        Ok(Applied { path: Some(new.path.clone()), stat: Some(stat), ..Applied::of(Code::OK) })
+        Applied { path: Some(new.path.clone()), stat: Some(stat), ..Applied::of(Code::OK) }
     }
 
     /// Replay over a snapshot that has the znode: its ACL may be older there, and the parent's counter too.
@@ -375,7 +408,8 @@ impl Tree {
             op: oxkeeper_codec::OpCode::CLOSE_SESSION,
         };
         let mut changes = Vec::new();
-        Application { tree: self, observer: &mut (), changes: &mut changes, header: &header }
+        let changes = &mut changes;
+        Application { tree: self, observer: &mut (), changes, header: &header, created: None, quiet: true }
             .close_session(session, &[]);
     }
 

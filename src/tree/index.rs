@@ -4,7 +4,7 @@
 //! The table is split, so that growing never stops the world: no single growth moves more than 1/256 of it (at
 //! 10^7 znodes about 40,000 entries, 1 to 2 ms).
 
-use super::node::{NodeId, Slab};
+use super::node::{Node, NodeId, Slab};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use std::hash::{BuildHasher, Hasher};
@@ -15,7 +15,25 @@ const PARTS: usize = 1 << 8;
 #[derive(Debug)]
 pub(super) struct Index {
     parts: Vec<HashTable<NodeId>>,
-    state: FixedState,
+    hasher: PathHasher,
+}
+
+/// How paths are hashed.
+#[derive(Debug, Clone)]
+pub(super) struct PathHasher(FixedState);
+
+impl PathHasher {
+    pub(super) fn with_seed(seed: u64) -> Self {
+        Self(FixedState::with_seed(seed))
+    }
+
+    /// The hash of a path, which its node keeps.
+    pub(super) fn hash(&self, path: &str) -> u32 {
+        let mut hasher = self.0.build_hasher();
+        hasher.write(path.as_bytes());
+        let [a, b, c, d, ..] = hasher.finish().to_be_bytes();
+        u32::from_be_bytes([a, b, c, d])
+    }
 }
 
 /// Spreads a node's 32-bit hash over the 64 bits that the table wants.
@@ -31,27 +49,49 @@ const _: () = assert!(part_of(u32::MAX) == PARTS - 1);
 impl Index {
     pub(super) fn new(seed: u64) -> Self {
         let parts = std::iter::repeat_with(HashTable::new).take(PARTS).collect();
-        Self { parts, state: FixedState::with_seed(seed) }
+        Self { parts, hasher: PathHasher::with_seed(seed) }
     }
 
-    /// The hash of a path, which its node keeps.
-    pub(super) fn hash(&self, path: &str) -> u32 {
-        let mut hasher = self.state.build_hasher();
-        hasher.write(path.as_bytes());
-        let [a, b, c, d, ..] = hasher.finish().to_be_bytes();
-        u32::from_be_bytes([a, b, c, d])
+    pub(super) const fn hasher(&self) -> &PathHasher {
+        &self.hasher
     }
 
     pub(super) fn find(&self, slab: &Slab, path: &str) -> Option<NodeId> {
-        let hash = self.hash(path);
+        self.find_hashed(slab, self.hasher.hash(path), path)
+    }
+
+    /// The same for a path whose hash is known.
+    pub(super) fn find_hashed(&self, slab: &Slab, hash: u32, path: &str) -> Option<NodeId> {
         let matches = |&id: &NodeId| slab.get(id).hash == hash && has_path(slab, id, path.as_bytes());
         self.parts[part_of(hash)].find(spread(hash), matches).copied()
+    }
+
+    /// Brings the place of a path near, and the node with this hash if there is one: misses of the cache cost less where
+    /// nothing else is between them.
+    pub(super) fn approach<'s>(&self, slab: &'s Slab, hash: u32) -> Option<&'s Node> {
+        let matches = |&id: &NodeId| slab.get(id).hash == hash;
+        self.parts[part_of(hash)].find(spread(hash), matches).map(|&id| slab.get(id))
     }
 
     /// Adds a node whose `hash` is set. The path must not be there yet.
     pub(super) fn insert(&mut self, slab: &Slab, id: NodeId) {
         let hash = slab.get(id).hash;
         self.parts[part_of(hash)].insert_unique(spread(hash), id, |&other| spread(slab.get(other).hash));
+    }
+
+    /// Makes room for so many nodes in all, so that the table does not grow step by step.
+    pub(super) fn reserve(&mut self, slab: &Slab, nodes: usize) {
+        for part in &mut self.parts {
+            let more = (nodes / PARTS).saturating_sub(part.len());
+            part.reserve(more, |&other| spread(slab.get(other).hash));
+        }
+    }
+
+    /// Gives back what [`Index::reserve`] took too much.
+    pub(super) fn shrink(&mut self, slab: &Slab) {
+        for part in self.parts.iter_mut().filter(|part| part.len() < part.capacity() / 4) {
+            part.shrink_to(part.len(), |&other| spread(slab.get(other).hash));
+        }
     }
 
     pub(super) fn remove(&mut self, hash: u32, id: NodeId) {

@@ -7,7 +7,7 @@
 //!
 //! Invariant: no znode without its list is open to anybody, neither while it is loaded nor later.
 
-use super::{AclId, AclRef, NodeId, Tree, TreeOptions};
+use super::{AclId, AclRef, NodeId, PreparedNode, Tree, TreeOptions};
 use oxkeeper_codec::{
     ByteStr, Perms, SessionId, Zxid,
     records::{Acl, DataNode, Id},
@@ -50,7 +50,13 @@ pub struct Loader {
     /// comes twice may take the last other one with it.
     held: BTreeMap<i64, AclId>,
     unresolved: Unresolved,
+    /// The index has room for so many znodes.
+    reserved: usize,
 }
+
+/// Room for znodes that are yet to come is made for so many times those that are there, at most. (It is also bounded by the
+/// file: no znode has less than 76 bytes there, and a place in the index has five.)
+const FORESIGHT: usize = 64;
 
 /// Znodes whose list was not in the snapshot's table.
 #[derive(Debug, Default)]
@@ -76,7 +82,20 @@ impl Loader {
     /// A tree without any znode.
     pub fn new(options: TreeOptions) -> Self {
         let tree = Tree::without_nodes(options);
-        Self { tree, acls: BTreeMap::new(), held: BTreeMap::new(), unresolved: Unresolved::default() }
+        let unresolved = Unresolved::default();
+        Self { tree, acls: BTreeMap::new(), held: BTreeMap::new(), unresolved, reserved: 0 }
+    }
+
+    /// So many bytes of the files were read, of so many in all: makes room for what may be expected.
+    pub fn progress(&mut self, read: u64, total: u64) {
+        let count = self.tree.node_count();
+        if count < self.reserved || read == 0 {
+            return;
+        }
+        // Some more, since a little too few is a table that is moved twice.
+        let foreseen = u128::try_from(count).unwrap_or(0) * u128::from(total) / u128::from(read) * 9 / 8;
+        self.reserved = usize::try_from(foreseen).unwrap_or(usize::MAX).min(count * FORESIGHT);
+        self.tree.index.reserve(&self.tree.nodes, self.reserved);
     }
 
     /// One list of the snapshot's table.
@@ -84,25 +103,38 @@ impl Loader {
         self.acls.insert(number, acl);
     }
 
-    /// One znode, with its full path; the root's is "". Parents come first.
+    /// These znodes come next.
+    pub fn expect<'n>(&self, nodes: impl Iterator<Item = &'n PreparedNode>) {
+        self.tree.approach(nodes);
+    }
+
+    /// One znode, with its full path; the root's is "". Parents come first. A [`Preparer`](super::Preparer) with the options of
+    /// this tree has prepared it.
     ///
     /// # Errors
     /// The znode has no parent.
-    pub fn node(&mut self, path: &str, node: &DataNode<'_>) -> Result<(), LoadError> {
-        if !path.is_empty() && !is_path(path) {
+    pub fn node(
+        &mut self,
+        path: &str,
+        node: &DataNode<'_>,
+        prepared: &PreparedNode,
+    ) -> Result<(), LoadError> {
+        if !prepared.is_path {
             return Err(LoadError::NoPath(path.to_owned()));
         }
         let acl = self.acl_id(node.acl);
-        let id = if let Some(twice) = self.tree.find(path) {
+        let facts = &prepared.facts;
+        let id = if let Some(twice) = self.tree.find_known(path, prepared) {
             // The later one counts.
             self.replace(path, twice, acl, node)
         } else if path.is_empty() {
             self.tree.insert_root(node.data, acl, &node.stat);
             NodeId::ROOT
         } else {
-            let parent = path.rsplit_once('/').and_then(|(parent, _)| self.tree.find(parent));
+            let parent = self.tree.find_parent(path, prepared);
             let parent = parent.ok_or_else(|| LoadError::NoParent(path.to_owned()))?;
-            self.tree.insert_child(parent, path, node.data, acl, &node.stat)
+            let name = &path[prepared.parent_len + 1..];
+            self.tree.insert_known(parent, name, node.data, acl, &node.stat, facts)
         };
         if acl == AclId::UNRESOLVED {
             self.unresolved.0.push(id);
@@ -173,6 +205,28 @@ impl Loader {
 }
 
 impl Tree {
+    /// These znodes come next: what their places are found by, and their parents.
+    pub(super) fn approach<'n>(&self, nodes: impl Iterator<Item = &'n PreparedNode>) {
+        for node in nodes {
+            let parent = self.index.approach(&self.nodes, node.parent_hash);
+            std::hint::black_box(parent.and_then(|parent| parent.children().last()));
+            std::hint::black_box(self.index.approach(&self.nodes, node.facts.hash));
+        }
+    }
+
+    pub(super) fn find_parent(&self, path: &str, prepared: &PreparedNode) -> Option<NodeId> {
+        self.index.find_hashed(&self.nodes, prepared.parent_hash, &path[..prepared.parent_len])
+    }
+
+    pub(super) fn find_known(&self, path: &str, prepared: &PreparedNode) -> Option<NodeId> {
+        self.index.find_hashed(&self.nodes, prepared.facts.hash, path)
+    }
+
+    /// Gives back the room that was made for znodes that did not come.
+    pub fn shrink(&mut self) {
+        self.index.shrink(&self.nodes);
+    }
+
     /// Ephemerals of sessions that are not in `sessions`: left by a crash between two files, to be deleted before
     /// the server serves (`ZooKeeperServer.loadData`).
     pub fn orphans(&self, sessions: &BTreeSet<SessionId>) -> Vec<SessionId> {

@@ -30,6 +30,10 @@ fn stat(zxid: i64, owner: i64) -> StatPersisted {
     }
 }
 
+fn load_node(loader: &mut Loader, path: &str, node: &DataNode<'_>) -> Result<(), LoadError> {
+    loader.node(path, node, &Preparer::new(&TreeOptions::default()).node(path, node))
+}
+
 fn loader() -> Loader {
     let mut loader = Loader::new(TreeOptions::default());
     for (number, id) in [(1, "a"), (2, "b"), (3, "c")] {
@@ -39,7 +43,7 @@ fn loader() -> Loader {
 }
 
 fn load(loader: &mut Loader, path: &str, acl: i64, owner: i64, data: &[u8]) -> Result<(), LoadError> {
-    loader.node(path, &DataNode { data: Some(data), acl, stat: stat(1, owner) })
+    load_node(loader, path, &DataNode { data: Some(data), acl, stat: stat(1, owner) })
 }
 
 #[test]
@@ -104,7 +108,7 @@ fn a_deletion_behind_which_the_snapshot_has_the_znode_again_with_children() {
     let mut loader = loader();
     let nodes = [("", 0), ("/a", 7), ("/a/b", 8), ("/a/b/c", 9)].map(|(path, zxid)| (path, stat(zxid, 0)));
     for (path, stat) in nodes {
-        loader.node(path, &DataNode { data: Some(b"later"), acl: -1, stat }).unwrap();
+        load_node(&mut loader, path, &DataNode { data: Some(b"later"), acl: -1, stat }).unwrap();
     }
     let (mut tree, _) = loader.finish(Zxid(1)).unwrap();
     // Two lives of it before the one that the snapshot shows.
@@ -130,7 +134,9 @@ fn written(tree: &mut Tree, meanwhile: impl FnOnce(&mut Tree, &mut Snapshotter))
     impl crate::storage::SnapshotVisitor for Paths {
         fn session(&mut self, _: SessionId, _: i32) {}
         fn acl(&mut self, _: i64, _: Vec<Acl>) {}
-        fn node(&mut self, path: &str, _: DataNode<'_>) -> Result<(), String> {
+        type Preparer = ();
+        fn preparer(&self) {}
+        fn node(&mut self, path: &str, _: DataNode<'_>, (): ()) -> Result<(), String> {
             if self.0.insert(path.to_owned()) { Ok(()) } else { Err(format!("{path} comes twice")) }
         }
     }
@@ -154,7 +160,7 @@ fn znodes_from_beyond_the_trees_own_zxid_are_in_its_next_snapshot() {
     let mut loader = loader();
     let paths = ["", "/a", "/b", "/b/c", "/d"];
     for path in paths {
-        loader.node(path, &DataNode { data: None, acl: -1, stat: stat(20, 0) }).unwrap();
+        load_node(&mut loader, path, &DataNode { data: None, acl: -1, stat: stat(20, 0) }).unwrap();
     }
     let (mut tree, _) = loader.finish(Zxid(1)).unwrap();
     apply(&mut tree, &mut (), 2, delete("/a"));
@@ -223,4 +229,66 @@ proptest! {
         unresolved.settle(&mut tree);
         tree.check();
     }
+}
+
+#[test]
+fn a_replay_with_what_is_known_ahead_ends_in_the_same_tree() {
+    let create = |path: &str, ephemeral| {
+        let (path, data, acl) = (path.into(), Some(Bytes::from_static(b"data")), acl("a"));
+        CreateTxn { path, data, acl, ephemeral, parent_cversion: -1 }
+    };
+    let one = |path| Txn::Create(create(path, false));
+    let txns = [
+        one("/a"),
+        one("/a/b"),
+        Txn::Create2(create("/a/e", true)),
+        one("/"),
+        one("/a"),
+        one("/nowhere/c"),
+        one("/\u{e4}\u{1f600}"),
+        one("/zookeeper/quota/a"),
+        one("/zookeeper/quota/a/zookeeper_stats"),
+        one("/zookeeper/quota/a/zookeeper_limits"),
+        one("/a/counted"),
+        Txn::Multi(vec![one("/a/b/m"), one("/a/b/n")]),
+        delete("/a/b/m"),
+        one("/a/b/m"),
+    ];
+    for digest in [true, false] {
+        let options = TreeOptions { digest, ..TreeOptions::default() };
+        let (mut applied, mut replayed) = (Tree::new(options), Tree::new(options));
+        let preparer = Preparer::new(&options);
+        for (zxid, txn) in (1..).zip(&txns) {
+            let header =
+                TxnHeader { client_id: SessionId(5), cxid: 1, zxid: Zxid(zxid), time: zxid, op: txn.op() };
+            let logged = LoggedTxn { header, txn: txn.clone(), digest: None };
+            applied.apply(&logged, &mut (), &mut Vec::new());
+            let prepared = preparer.txn(&logged);
+            replayed.expect([prepared].iter());
+            replayed.replay(&logged, prepared);
+            let state =
+                |tree: &Tree| (tree.digest(), tree.data_size(), tree.node_count(), tree.ephemeral_count());
+            assert_eq!(state(&applied), state(&replayed), "after {txn:?}");
+        }
+        let content = |tree: &Tree| {
+            let node = |path: &str| tree.get(path).map(|node| (node.stat(), node.data().map(<[u8]>::to_vec)));
+            ["/", "/a", "/a/b/m", "/a/e", "/\u{e4}\u{1f600}", "/zookeeper/quota/a/zookeeper_stats"].map(node)
+        };
+        assert_eq!(content(&applied), content(&replayed));
+        replayed.check();
+    }
+}
+
+#[test]
+fn room_that_was_made_for_too_many_is_given_back() {
+    let mut loader = loader();
+    load(&mut loader, "", -1, 0, b"").unwrap();
+    for i in 0..5000 {
+        load(&mut loader, &format!("/n{i}"), -1, 0, b"").unwrap();
+        loader.progress(1, 1_000_000);
+    }
+    let (mut tree, _) = loader.finish(Zxid(1)).unwrap();
+    tree.check();
+    tree.shrink();
+    tree.check();
 }
