@@ -65,9 +65,11 @@ impl Node {
                     self.delivering.push(Delivery::Close(conn));
                 } else if is_write(header.op) {
                     self.write(now, tree, conn, session, header, &body, &identities);
-                } else {
-                    assert!(read::is_read(header.op), "the rest is answered by workers: {:?}", header.op);
+                } else if read::is_read(header.op) {
                     self.wait_turn(Queued::Read { conn, session, header, body, identities });
+                } else {
+                    // Workers answer the rest, and hand over nothing of the kind.
+                    self.delivering.push(Delivery::Close(conn));
                 }
             }
         }
