@@ -14,5 +14,6 @@ pub mod recovery;
 pub mod server;
 pub mod session;
 pub mod storage;
+pub mod topics;
 pub mod tree;
 pub mod watch;

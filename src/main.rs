@@ -3,6 +3,7 @@
 use oxkeeper::cli::{self, Command, ExitCode, Server};
 use oxkeeper::config::Config;
 use oxkeeper::server::ServerError;
+use oxkeeper::topics;
 
 fn main() -> std::process::ExitCode {
     // A path that is no UTF-8 cannot be given here, as it cannot be written in a zoo.cfg.
@@ -13,7 +14,7 @@ fn main() -> std::process::ExitCode {
         Ok(Command::Version) => print(concat!("oxkeeper ", env!("CARGO_PKG_VERSION"), "\n")),
         Ok(Command::Help) => print(cli::USAGE),
         Err(error) => {
-            eprint!("oxkeeper: {error}\n\n{}", cli::USAGE);
+            complain(&format!("oxkeeper: {error}\n\n{}", cli::USAGE));
             ExitCode::InvalidInvocation
         }
     };
@@ -29,22 +30,30 @@ fn print(text: &str) -> ExitCode {
     }
 }
 
+/// Prints to stderr. The exit code says the same, if nobody takes it.
+fn complain(text: &str) {
+    use std::io::Write;
+    drop(std::io::stderr().write_all(text.as_bytes()));
+}
+
 fn serve(server: &Server) -> ExitCode {
-    cli::init_logging(server.log_format);
+    let logging = cli::init_logging(server.log_format);
+    logging.end_on_panic();
+    oxkeeper::server::take_file_size_limit_as_error();
     let config = match server.config() {
         Ok(config) => config,
         Err(error) => {
-            tracing::error!("configuration refused: {error}");
+            tracing::error!(target: topics::SERVER, "configuration refused: {error}");
             return ExitCode::InvalidInvocation;
         }
     };
     for warning in &config.warnings {
-        tracing::warn!("configuration: {warning}");
+        tracing::warn!(target: topics::SERVER, "configuration: {warning}");
     }
     match oxkeeper::server::run(config) {
         Ok(()) => ExitCode::Finished,
         Err(error) => {
-            tracing::error!("the server stopped: {error}");
+            tracing::error!(target: topics::SERVER, "the server stopped: {error}");
             exit_code(&error)
         }
     }

@@ -5,6 +5,7 @@
 
 use crate::{
     storage::{RecoverySink, SnapshotTail, SnapshotVisitor},
+    topics,
     tree::{Loader, Tree, TreeOptions},
 };
 use oxkeeper_codec::{
@@ -54,7 +55,7 @@ impl Rebuild {
         let (mut tree, sessions) = self.finish_keeping_orphans();
         let known: BTreeSet<SessionId> = sessions.keys().copied().collect();
         for session in tree.orphans(&known) {
-            tracing::info!(%session, "deleting the ephemerals of a session that is not known any more");
+            tracing::info!(target: topics::DATA, %session, "deleting the ephemerals of a session that is not known any more");
             tree.forget_session(session);
         }
         (tree, sessions)
@@ -111,7 +112,7 @@ impl RecoverySink for Rebuild {
                 }
                 self.stage = Stage::Replaying(Box::new(tree));
             }
-            Err(error) => tracing::error!(%error, "the snapshot does not hold a tree"),
+            Err(error) => tracing::error!(target: topics::DATA, %error, "the snapshot does not hold a tree"),
         }
     }
 

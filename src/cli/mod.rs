@@ -6,10 +6,13 @@
 //! `-Dzookeeper.KEY=VALUE`.
 
 mod arguments;
+mod escape;
+mod lines;
 mod logging;
 
 pub use self::arguments::{Command, ConfigSource, Server, UsageError, parse};
-pub use self::logging::{LogFormat, init_logging};
+pub use self::lines::LogFormat;
+pub use self::logging::{Logging, init_logging};
 
 /// What `--help` prints, and what wrong usage shows.
 pub const USAGE: &str = "\

@@ -18,4 +18,5 @@ mod sequence;
 mod start;
 
 pub use error::ServerError;
+pub use process::take_file_size_limit_as_error;
 pub use start::run;

@@ -20,6 +20,7 @@ use crate::{
     },
     session::TimeoutBounds,
     storage::{LogOptions, Recovered, ScheduleOptions, SnapshotSchedule, TxnLog},
+    topics,
 };
 use std::{
     io,
@@ -66,11 +67,11 @@ pub fn run(config: Config) -> Result<(), ServerError> {
         match (event, server.take()) {
             (Event::Prepared(prepared), _) => server = Some(Server::start((*prepared)?)?),
             (Event::Signal(signal), None) => {
-                tracing::info!(signal, "stopping before the data was loaded");
+                tracing::info!(target: topics::SERVER, signal, "stopping before the data was loaded");
                 break;
             }
             (Event::Signal(signal), Some(server)) => {
-                tracing::info!(signal, "stopping");
+                tracing::info!(target: topics::SERVER, signal, "stopping");
                 return server.stop();
             }
         }
@@ -180,6 +181,7 @@ impl Server {
         let front = Arc::new(Front::new(Arc::clone(&hub), auth, limits, words));
         let workers = start_workers(&front, &sequencing, runtimes, readers, entrance)?;
         tracing::info!(
+            target: topics::SERVER,
             port = hub.config.client.port,
             workers = workers.len(),
             zxid = %recovered.last_zxid,
@@ -198,7 +200,7 @@ impl Server {
         join(self.workers)?;
         self.front.hub.mailbox.send(Message::Stop);
         join(self.others)?;
-        tracing::info!("stopped");
+        tracing::info!(target: topics::SERVER, "stopped");
         Ok(())
     }
 
@@ -218,7 +220,7 @@ impl Server {
         while self.front.hub.outstanding() > 0 {
             if clock::now() >= until {
                 let outstanding = self.front.hub.outstanding();
-                tracing::warn!(outstanding, timeout_ms, "stopping with requests that are not answered");
+                tracing::warn!(target: topics::SERVER, outstanding, timeout_ms, "stopping with requests that are not answered");
                 return;
             }
             std::thread::sleep(LOOK_UP);
@@ -276,10 +278,10 @@ fn join(threads: Vec<(&'static str, JoinHandle<()>)>) -> Result<(), ServerError>
 }
 
 fn thread(name: &'static str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, ServerError> {
-    // A server that has lost one of its threads must not pretend to serve.
+    // A server that has lost one of its threads must not pretend to serve. This needs no log: what is to be said was
+    // said where it failed.
     let run = move || {
         if std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).is_err() {
-            tracing::error!(thread = name, "a thread has failed; stopping at once");
             std::process::abort();
         }
     };

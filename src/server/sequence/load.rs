@@ -9,6 +9,7 @@ use crate::{
     recovery::Rebuild,
     server::{ServerError, chance::random},
     storage::{Disk, RealDisk, Recovered, RecoveryOptions, SnapshotWriter, StoreError, recover, repair},
+    topics,
     tree::{OwnerRules, Snapshotter, Tree, TreeOptions},
 };
 use oxkeeper_codec::SessionId;
@@ -76,10 +77,10 @@ pub(crate) fn load(config: &Config, disks: &Disks) -> Result<Loaded, ServerError
     let mut rebuild = Rebuild::new(options);
     let mut recovered = recover(&*disks.snap, &*disks.log, recovery, &mut rebuild)?;
     for rejected in &recovered.rejected {
-        tracing::error!(file = rejected.name, damage = %rejected.damage, "a snapshot is damaged; the one before it was used, with the logs since");
+        tracing::error!(target: topics::DATA, file = rejected.name, damage = %rejected.damage, "a snapshot is damaged; the one before it was used, with the logs since");
     }
     if let Some(zxid) = rebuild.digest_mismatches.first() {
-        tracing::error!(%zxid, count = rebuild.digest_mismatches.len(), "the data does not have the digest that was recorded with it");
+        tracing::error!(target: topics::DATA, %zxid, count = rebuild.digest_mismatches.len(), "the data does not have the digest that was recorded with it");
     }
     let initialize = config.storage.data_log_dir.join(INITIALIZE);
     if recovered.is_empty() && !config.storage.create_database && !initialize.is_file() {
@@ -88,7 +89,9 @@ pub(crate) fn load(config: &Config, disks: &Disks) -> Result<Loaded, ServerError
     match repair(&*disks.snap, &*disks.log, &recovered.repairs) {
         Ok(()) => recovered.repairs.logs.clear(),
         // The log writer does it before it writes its first file.
-        Err(error) => tracing::warn!(%error, "what the last run left cannot be put right yet"),
+        Err(error) => {
+            tracing::warn!(target: topics::DATA, %error, "what the last run left cannot be put right yet")
+        }
     }
     let digest_mismatches = rebuild.digest_mismatches.len();
     let (tree, sessions) = rebuild.finish();
@@ -97,6 +100,7 @@ pub(crate) fn load(config: &Config, disks: &Disks) -> Result<Loaded, ServerError
     }
     forget_initialize(initialize);
     tracing::info!(
+        target: topics::DATA,
         snapshot = recovered.snapshot.as_ref().map(|used| used.name.as_str()),
         transactions = recovered.txns,
         znodes = tree.node_count(),
@@ -111,10 +115,12 @@ pub(crate) fn load(config: &Config, disks: &Disks) -> Result<Loaded, ServerError
 /// may be repeated.
 fn forget_initialize(file: PathBuf) {
     match std::fs::remove_file(&file) {
-        Ok(()) => tracing::info!(file = %file.display(), "the database may have begun empty; removed"),
+        Ok(()) => {
+            tracing::info!(target: topics::DATA, file = %file.display(), "the database may have begun empty; removed")
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => {
-            tracing::warn!(file = %file.display(), %error, "cannot be removed, and would let another database begin empty");
+            tracing::warn!(target: topics::DATA, file = %file.display(), %error, "cannot be removed, and would let another database begin empty");
         }
     }
 }

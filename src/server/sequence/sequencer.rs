@@ -24,6 +24,7 @@ use crate::{
     },
     session::ConnId,
     storage::SnapshotSchedule,
+    topics,
 };
 use oxkeeper_codec::SessionId;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -274,7 +275,7 @@ impl Sequencer {
         }
         for zxid in &batch.digest_mismatches {
             self.hub.stats.sequencer.count(Count::DigestMismatches).add(1);
-            tracing::error!(%zxid, "the tree's digest is not the one that was foreseen: the data of this server may differ from that of others");
+            tracing::error!(target: topics::DATA, %zxid, "the tree's digest is not the one that was foreseen: the data of this server may differ from that of others");
         }
     }
 
@@ -295,7 +296,7 @@ impl Sequencer {
         let Some(snapshotter) = self.node.snapshot() else { return };
         if !self.snapshots.has_room() {
             if snapshotter.waiting() > SNAPSHOT_BACKLOG_BYTES {
-                tracing::error!("the snapshot is given up: the disk does not keep up with the changes");
+                tracing::error!(target: topics::DATA, "the snapshot is given up: the disk does not keep up with the changes");
                 self.node.end_snapshot();
                 self.snapshot = Snapshot::Ending;
                 self.snapshots.send(Step::Abandon);

@@ -18,6 +18,7 @@ use super::ask::{Ask, NoAnswer};
 use crate::{
     config::{FourLetterWord, FourLetterWords},
     server::io::{Front, Spoken, Words},
+    topics,
     tree::Tree,
 };
 use std::sync::{
@@ -127,7 +128,7 @@ impl Words for Desk {
 /// Answers beside the traffic.
 fn in_time(front: &Arc<Front>, word: FourLetterWord, port: u16) -> String {
     ask(&Ask::new(front), word, port).unwrap_or_else(|NoAnswer| {
-        tracing::warn!(word = word.name(), "a four-letter word could not be answered in time");
+        tracing::warn!(target: topics::WORDS, word = word.name(), "a four-letter word could not be answered in time");
         NOT_SERVING.to_owned()
     })
 }
