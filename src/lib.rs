@@ -16,4 +16,5 @@ pub mod session;
 pub mod storage;
 pub mod topics;
 pub mod tree;
+pub mod version;
 pub mod watch;

@@ -1,22 +1,24 @@
 //! The binary: understands the arguments, sets logging up, runs what was asked for.
 
-use oxkeeper::cli::{self, Command, ExitCode, Server};
-use oxkeeper::config::Config;
-use oxkeeper::server::ServerError;
+use oxkeeper::cli::{self, Command, ConfigSource, ExitCode, Server};
+use oxkeeper::config::{Config, ConfigError, Refusal};
+use oxkeeper::server::{ServerError, permission_hint, take_file_size_limit_as_error};
+use oxkeeper::storage::StoreError;
 use oxkeeper::topics;
+use oxkeeper::version;
 
 fn main() -> std::process::ExitCode {
     // A path that is no UTF-8 cannot be given here, as it cannot be written in a zoo.cfg.
     let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
     let code = match cli::parse(arguments) {
         Ok(Command::Server(server)) => serve(&server),
-        Ok(Command::Settings) => print(&Config::describe()),
-        Ok(Command::Version) => print(concat!("oxkeeper ", env!("CARGO_PKG_VERSION"), "\n")),
+        Ok(Command::Settings(names)) => match Config::describe(&names) {
+            Ok(text) => print(&text),
+            Err(problem) => complain(&format!("oxkeeper: {problem}\n")),
+        },
+        Ok(Command::Version) => print(&format!("oxkeeper {} ({})\n", version::OXKEEPER, version::FULL)),
         Ok(Command::Help) => print(cli::USAGE),
-        Err(error) => {
-            complain(&format!("oxkeeper: {error}\n\n{}", cli::USAGE));
-            ExitCode::InvalidInvocation
-        }
+        Err(error) => complain(&format!("oxkeeper: {error}\n{}", cli::SHORT_USAGE)),
     };
     code.into()
 }
@@ -30,22 +32,25 @@ fn print(text: &str) -> ExitCode {
     }
 }
 
-/// Prints to stderr. The exit code says the same, if nobody takes it.
-fn complain(text: &str) {
+/// Says on stderr what is wrong with the arguments, to whoever still reads it.
+fn complain(text: &str) -> ExitCode {
     use std::io::Write;
     drop(std::io::stderr().write_all(text.as_bytes()));
+    ExitCode::InvalidInvocation
 }
 
 fn serve(server: &Server) -> ExitCode {
     let logging = cli::init_logging(server.log_format);
     logging.end_on_panic();
-    oxkeeper::server::take_file_size_limit_as_error();
+    take_file_size_limit_as_error();
+    tracing::info!(target: topics::SERVER, "starting oxkeeper {}", version::FULL);
+    tracing::info!(target: topics::SERVER, "reading the configuration from {}", origin(&server.source));
+    for option in &server.jvm_options {
+        tracing::warn!(target: topics::SERVER, "{option}: for the JVM only, no effect");
+    }
     let config = match server.config() {
         Ok(config) => config,
-        Err(error) => {
-            tracing::error!(target: topics::SERVER, "configuration refused: {error}");
-            return ExitCode::InvalidInvocation;
-        }
+        Err(refusal) => return refused(&refusal),
     };
     for warning in &config.warnings {
         tracing::warn!(target: topics::SERVER, "configuration: {warning}");
@@ -59,10 +64,38 @@ fn serve(server: &Server) -> ExitCode {
     }
 }
 
+/// Where settings come from, for people.
+fn origin(source: &ConfigSource) -> String {
+    match source {
+        ConfigSource::Defaults => "nowhere: port 2181, data in ./data, defaults for all else".to_owned(),
+        ConfigSource::File(path) => {
+            std::path::absolute(path).unwrap_or_else(|_| path.clone()).display().to_string()
+        }
+        ConfigSource::Arguments(words) => format!("the command line: {}", words.join(" ")),
+    }
+}
+
+fn refused(refusal: &Refusal) -> ExitCode {
+    for warning in &refusal.warnings {
+        tracing::warn!(target: topics::SERVER, "configuration: {warning}");
+    }
+    for error in &refusal.errors {
+        let hint = match error {
+            ConfigError::Unreadable { path, source, .. } => permission_hint(path, source),
+            _ => String::new(),
+        };
+        tracing::error!(target: topics::SERVER, "configuration refused: {error}{hint}");
+    }
+    ExitCode::InvalidInvocation
+}
+
 /// As `ZooKeeperServerMain` tells failures apart.
 const fn exit_code(error: &ServerError) -> ExitCode {
     match error {
-        ServerError::DataDir { .. } | ServerError::NoDatabase { .. } => ExitCode::DataDirUnavailable,
+        ServerError::DataDir { .. }
+        | ServerError::NoDatabase { .. }
+        | ServerError::NoLogs { .. }
+        | ServerError::Store(StoreError::WrongPlace { .. }) => ExitCode::DataDirUnavailable,
         // There it is a part of reading the configuration.
         ServerError::Resolve { .. } => ExitCode::InvalidInvocation,
         ServerError::Store(_)

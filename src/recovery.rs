@@ -6,7 +6,7 @@
 use crate::{
     storage::{RecoverySink, SnapshotTail, SnapshotVisitor},
     topics,
-    tree::{Loader, Tree, TreeOptions},
+    tree::{Loader, Tree, TreeOptions, Unresolved, is_path},
 };
 use oxkeeper_codec::{
     SessionId, Zxid,
@@ -15,6 +15,11 @@ use oxkeeper_codec::{
     txn::{LoggedTxn, Txn},
 };
 use std::collections::{BTreeMap, BTreeSet};
+
+/// So many znodes are named in a message.
+const NAMED: usize = 10;
+/// So much of a path is shown, in characters.
+const SHOWN: usize = 200;
 
 /// Takes in a snapshot, then transactions.
 #[derive(Debug)]
@@ -25,6 +30,9 @@ pub struct Rebuild {
     /// A snapshot of the official server shows changes that came while it was written: until this transaction the
     /// tree is ahead of what is replayed, and its digest is nobody's.
     ahead_until: Zxid,
+    /// Where that ends, the digest was not the one foreseen. The transaction behind it decides: the official server
+    /// may have written the last znode while that one was under way.
+    doubted: Option<Zxid>,
     /// Transactions after which the digest was not the one foreseen.
     pub digest_mismatches: Vec<Zxid>,
 }
@@ -32,43 +40,123 @@ pub struct Rebuild {
 #[derive(Debug)]
 enum Stage {
     Loading(Box<Loader>),
-    Replaying(Box<Tree>),
+    Replaying(Box<Tree>, Unresolved),
     Failed,
+}
+
+/// What recovery is done with.
+#[derive(Debug)]
+pub struct Rebuilt {
+    /// The tree.
+    pub tree: Tree,
+    /// Sessions and their time-outs in ms.
+    pub sessions: BTreeMap<SessionId, i32>,
+    /// Sessions that were not known any more, and whose ephemerals are deleted. No transaction says so, and one that is
+    /// logged from now on may create such a znode anew: what the files hold must not come back before it.
+    pub forgotten: usize,
 }
 
 impl Rebuild {
     /// Nothing is known yet.
     pub fn new(options: TreeOptions) -> Self {
-        let stage = Stage::Replaying(Box::new(Tree::new(options)));
+        let stage = Stage::Replaying(Box::new(Tree::new(options)), Unresolved::default());
         Self {
             options,
             stage,
             sessions: BTreeMap::new(),
             ahead_until: Zxid::ZERO,
+            doubted: None,
             digest_mismatches: Vec::new(),
         }
     }
 
-    /// The tree and the sessions (time-outs in ms), once recovery is done. Ephemerals of sessions that are not
-    /// known any more are deleted, as the official server does while it loads.
-    pub fn finish(self) -> (Tree, BTreeMap<SessionId, i32>) {
+    /// Tree and sessions, once recovery is done. Ephemerals of sessions that are not known any more are deleted, as the
+    /// official server does while it loads.
+    pub fn finish(self) -> Rebuilt {
         let (mut tree, sessions) = self.finish_keeping_orphans();
         let known: BTreeSet<SessionId> = sessions.keys().copied().collect();
-        for session in tree.orphans(&known) {
+        let orphans = tree.orphans(&known);
+        for &session in &orphans {
             tracing::info!(target: topics::DATA, %session, "deleting the ephemerals of a session that is not known any more");
             tree.forget_session(session);
         }
-        (tree, sessions)
+        Rebuilt { tree, sessions, forgotten: orphans.len() }
     }
 
     /// The same, exactly as the files have it.
     pub fn finish_keeping_orphans(self) -> (Tree, BTreeMap<SessionId, i32>) {
-        let tree = match self.stage {
-            Stage::Replaying(tree) => *tree,
-            Stage::Loading(_) | Stage::Failed => Tree::new(self.options),
-        };
-        (tree, self.sessions)
+        match self.stage {
+            Stage::Replaying(mut tree, unresolved) => {
+                report_unresolved(&unresolved.settle(&mut tree));
+                (*tree, self.sessions)
+            }
+            Stage::Loading(_) | Stage::Failed => (Tree::new(self.options), self.sessions),
+        }
     }
+
+    fn replay(&mut self, logged: &LoggedTxn) -> Result<(), String> {
+        if let Stage::Loading(_) = self.stage {
+            // Logs without a snapshot: they begin with an empty tree.
+            self.stage = Stage::Replaying(Box::new(Tree::new(self.options)), Unresolved::default());
+        }
+        let Stage::Replaying(tree, _) = &mut self.stage else {
+            return Err("there is no tree to apply it to".to_owned());
+        };
+        match &logged.txn {
+            Txn::CreateSession(txn) => {
+                self.sessions.insert(logged.header.client_id, txn.time_out);
+            }
+            Txn::CloseSession(_) => {
+                self.sessions.remove(&logged.header.client_id);
+            }
+            _ => {}
+        }
+        // What cannot be applied is in the snapshot already, in whole or in part, or gone again there.
+        tree.apply(logged, &mut (), &mut Vec::new());
+        let (zxid, matches) = (logged.header.zxid, tree.digest_matches(logged));
+        if zxid == self.ahead_until && !matches {
+            self.doubted = Some(zxid);
+        } else if zxid >= self.ahead_until {
+            self.digest_mismatches.extend(self.doubted.take().filter(|_| !matches));
+            self.digest_mismatches.extend((!matches).then_some(zxid));
+        }
+        Ok(())
+    }
+}
+
+/// Says which znodes have lost their list.
+fn report_unresolved(paths: &[String]) {
+    if paths.is_empty() {
+        return;
+    }
+    let shown = |path: &String| path.chars().take(SHOWN).collect::<String>();
+    let named: Vec<String> = paths.iter().take(NAMED).map(shown).collect();
+    tracing::error!(
+        target: topics::DATA,
+        count = paths.len(),
+        paths = ?named,
+        "the snapshot has no ACL for these znodes, and the logs behind it are not there: nobody may do anything with \
+         them until the superuser sets their ACLs"
+    );
+}
+
+/// A path of a transaction that is none.
+fn bad_path(txn: &Txn) -> Option<&str> {
+    let path = match txn {
+        Txn::Create(t) | Txn::Create2(t) => &t.path,
+        Txn::CreateTtl(t) => &t.path,
+        Txn::CreateContainer(t) => &t.path,
+        Txn::Delete(t) | Txn::DeleteContainer(t) => &t.path,
+        Txn::SetData(t) | Txn::Reconfig(t) => &t.path,
+        Txn::SetAcl(t) => &t.path,
+        Txn::Check(t) => &t.path,
+        Txn::CloseSession(Some(t)) => {
+            return t.paths_to_delete.iter().map(|path| &**path).find(|path| !is_path(path));
+        }
+        Txn::Multi(txns) => return txns.iter().find_map(bad_path),
+        Txn::CreateSession(_) | Txn::CloseSession(None) | Txn::Error(_) => return None,
+    };
+    (!is_path(path)).then_some(path)
 }
 
 impl SnapshotVisitor for Rebuild {
@@ -85,7 +173,7 @@ impl SnapshotVisitor for Rebuild {
     fn node(&mut self, path: &str, node: DataNode<'_>) -> Result<(), String> {
         match &mut self.stage {
             Stage::Loading(loader) => loader.node(path, &node).map_err(|error| error.to_string()),
-            Stage::Replaying(_) | Stage::Failed => Err("a znode outside of a snapshot".to_owned()),
+            Stage::Replaying(..) | Stage::Failed => Err("a znode outside of a snapshot".to_owned()),
         }
     }
 }
@@ -96,48 +184,34 @@ impl RecoverySink for Rebuild {
         self.sessions.clear();
     }
 
-    fn snapshot_end(&mut self, snapshot_zxid: Zxid, tail: SnapshotTail) {
-        let Stage::Loading(loader) = std::mem::replace(&mut self.stage, Stage::Failed) else { return };
-        match loader.finish(snapshot_zxid) {
-            Ok(tree) => {
-                let digest_zxid = tail.digest.map_or(Zxid::ZERO, |digest| digest.zxid);
-                self.ahead_until = digest_zxid.max(tail.last_zxid.unwrap_or(Zxid::ZERO));
-                if let Some(digest) = tail.digest
-                    && self.options.digest
-                    && digest.version == DIGEST_VERSION
-                    && digest.zxid == snapshot_zxid
-                    && digest.digest.cast_unsigned() != tree.digest()
-                {
-                    self.digest_mismatches.push(snapshot_zxid);
-                }
-                self.stage = Stage::Replaying(Box::new(tree));
-            }
-            Err(error) => tracing::error!(target: topics::DATA, %error, "the snapshot does not hold a tree"),
+    fn snapshot_end(&mut self, snapshot_zxid: Zxid, tail: SnapshotTail) -> Result<(), String> {
+        let Stage::Loading(loader) = std::mem::replace(&mut self.stage, Stage::Failed) else {
+            return Err("a snapshot ends that was not begun".to_owned());
+        };
+        let (tree, unresolved) = loader.finish(snapshot_zxid).map_err(|error| error.to_string())?;
+        let digest_zxid = tail.digest.map_or(Zxid::ZERO, |digest| digest.zxid);
+        self.ahead_until = digest_zxid.max(tail.last_zxid.unwrap_or(Zxid::ZERO));
+        if let Some(digest) = tail.digest
+            && self.options.digest
+            && digest.version == DIGEST_VERSION
+            && digest.zxid == snapshot_zxid
+            && digest.digest.cast_unsigned() != tree.digest()
+        {
+            self.digest_mismatches.push(snapshot_zxid);
         }
+        self.stage = Stage::Replaying(Box::new(tree), unresolved);
+        Ok(())
     }
 
     fn txn(&mut self, logged: LoggedTxn) -> Result<(), String> {
-        if let Stage::Loading(_) = self.stage {
-            // Logs without a snapshot: they begin with an empty tree.
-            self.stage = Stage::Replaying(Box::new(Tree::new(self.options)));
+        if let Some(path) = bad_path(&logged.txn) {
+            return Err(format!("{path:?} is no path of a znode"));
         }
-        let Stage::Replaying(tree) = &mut self.stage else {
-            return Err("there is no tree to apply it to".to_owned());
-        };
-        match &logged.txn {
-            Txn::CreateSession(txn) => {
-                self.sessions.insert(logged.header.client_id, txn.time_out);
-            }
-            Txn::CloseSession(_) => {
-                self.sessions.remove(&logged.header.client_id);
-            }
-            _ => {}
-        }
-        tree.apply(&logged, &mut (), &mut Vec::new());
-        if logged.header.zxid >= self.ahead_until && !tree.digest_matches(&logged) {
-            self.digest_mismatches.push(logged.header.zxid);
-        }
-        Ok(())
+        self.replay(&logged)
+    }
+
+    fn end(&mut self) {
+        self.digest_mismatches.extend(self.doubted.take());
     }
 }
 
@@ -148,7 +222,7 @@ mod tests {
     use bytes::Bytes;
     use oxkeeper_codec::{
         OpCode, Perms,
-        records::{CreateTxn, Id, TxnDigest, TxnHeader},
+        records::{CloseSessionTxn, CreateTxn, DeleteTxn, Id, TxnDigest, TxnHeader},
     };
 
     fn create(zxid: i64, path: &str) -> LoggedTxn {
@@ -184,10 +258,11 @@ mod tests {
             let data_node = DataNode { data: node.data(), acl: -1, stat: node.persisted() };
             rebuild.node(if path == "/" { "" } else { path }, data_node).unwrap();
         }
-        rebuild.snapshot_end(Zxid(1), SnapshotTail { digest, last_zxid: None });
+        rebuild.snapshot_end(Zxid(1), SnapshotTail { digest, last_zxid: None }).unwrap();
         for txn in logged.into_iter().skip(1) {
             rebuild.txn(txn).unwrap();
         }
+        rebuild.end();
         rebuild
     }
 
@@ -199,12 +274,49 @@ mod tests {
         };
         let rebuild = replayed(&tree, digest(tree.digest()), logged.clone());
         assert_eq!(rebuild.digest_mismatches, []);
-        let (rebuilt, _) = rebuild.finish();
-        assert_eq!(rebuilt.digest(), tree.digest());
+        assert_eq!(rebuild.finish().tree.digest(), tree.digest());
 
         let mut other = logged;
         other[2] = create(3, "/c");
         other[2].digest = Some(TxnDigest { version: DIGEST_VERSION, tree_digest: 7 });
         assert_eq!(replayed(&tree, digest(7), other).digest_mismatches, [Zxid(3)]);
+    }
+
+    #[test]
+    fn the_transaction_behind_the_end_of_a_snapshot_decides_whether_it_was_under_way() {
+        let (logged, tree) = history();
+        let digest = Some(ZxidDigest { zxid: Zxid(2), version: DIGEST_VERSION, digest: 0 });
+        // The snapshot says that it ends with 2, and has a znode of 3 already.
+        assert_eq!(replayed(&tree, digest, logged.clone()).digest_mismatches, []);
+        assert_eq!(replayed(&tree, digest, logged[..2].to_vec()).digest_mismatches, [Zxid(2)]);
+        let mut other = logged;
+        other[2].digest = Some(TxnDigest { version: DIGEST_VERSION, tree_digest: 7 });
+        assert_eq!(replayed(&tree, digest, other).digest_mismatches, [Zxid(2), Zxid(3)]);
+    }
+
+    #[test]
+    fn a_logged_path_that_is_none_is_refused() {
+        let delete = |path: &str| Txn::Delete(DeleteTxn { path: path.into() });
+        let of_session =
+            |path: &str| Txn::CloseSession(Some(CloseSessionTxn { paths_to_delete: vec![path.into()] }));
+        for path in ["", "no-slash", "/a/", "/a//b"] {
+            let created = create(1, path).txn;
+            let multi = Txn::Multi(vec![delete("/a"), created.clone()]);
+            for txn in [created, delete(path), of_session(path), multi] {
+                let mut rebuild = Rebuild::new(TreeOptions::default());
+                rebuild.restart();
+                let header = TxnHeader { op: txn.op(), ..create(1, "/x").header };
+                let refused = rebuild.txn(LoggedTxn { header, txn, digest: None }).expect_err(path);
+                assert!(refused.contains(&format!("{path:?}")), "{refused}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_snapshot_without_a_root_is_no_empty_tree() {
+        let mut rebuild = Rebuild::new(TreeOptions::default());
+        rebuild.restart();
+        rebuild.snapshot_end(Zxid(1), SnapshotTail::default()).expect_err("there is no root");
+        rebuild.txn(create(2, "/a")).expect_err("and no tree");
     }
 }

@@ -16,3 +16,5 @@ pub const REQUESTS: &str = "oxkeeper::requests";
 pub const WORDS: &str = "oxkeeper::words";
 /// The data as it is loaded, written, and purged: transaction logs and snapshots.
 pub const DATA: &str = "oxkeeper::data";
+/// The log itself: what of it was lost.
+pub const LOG: &str = "oxkeeper::log";

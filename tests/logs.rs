@@ -33,9 +33,10 @@ fn rust_log_sets_the_levels() {
         (Some("error"), ""),
         (Some("warn"), "WARN"),
         (Some("debug"), "DEBUG INFO WARN"),
-        (Some("warn,oxkeeper::server::sequence::load=info"), "INFO WARN"),
+        (Some("warn,oxkeeper::data=info"), "INFO WARN"),
         (Some(""), "INFO WARN"),
         (Some("no=level=at=all"), "INFO WARN"),
+        (Some("warning"), "INFO WARN"),
     ] {
         let server = Server::start_as(WARNED, |command| {
             variable.map(|levels| command.env("RUST_LOG", levels));
@@ -45,6 +46,46 @@ fn rust_log_sets_the_levels() {
         let levels = log.lines().map(|line| line.split_whitespace().nth(1).unwrap_or(line));
         let levels: BTreeSet<&str> = levels.collect();
         assert_eq!(Vec::from_iter(levels).join(" "), expected, "{variable:?}:\n{log}");
+    }
+}
+
+#[test]
+fn a_start_says_what_runs() {
+    // The port is whichever is free, and the log is where it can be learnt from.
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("this.cfg");
+    let text = format!("dataDir={}/data\nclientPort=0\nclientPortAddress=127.0.0.1\n", dir.path().display());
+    std::fs::write(&config, text).unwrap();
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_oxkeeper"))
+        .arg(&config)
+        .env_remove("RUST_LOG")
+        .stdin(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It ends with the line, or with the process.
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().unwrap()));
+    let mut log = String::new();
+    while !log.contains("serving address=127.0.0.1:") {
+        log.push_str(&lines.next().expect(&log).unwrap());
+        log.push('\n');
+    }
+    let port = log.rsplit_once("address=127.0.0.1:").unwrap().1.split_whitespace().next().unwrap();
+    let connected = std::net::TcpStream::connect(format!("127.0.0.1:{port}"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    connected.expect("that port is the server's");
+    let place = dir.path().display();
+    for words in [
+        concat!("starting oxkeeper 3.9.5-oxkeeper-", env!("CARGO_PKG_VERSION")).to_owned(),
+        ", built on 20".to_owned(),
+        format!("reading the configuration from {place}/this.cfg"),
+        format!("data_dir=\"{place}/data\""),
+        format!("a new, empty database begins dir={place}/data/version-2"),
+        "znodes=4 sessions=0 zxid=0x0".to_owned(),
+        "took_ms=".to_owned(),
+    ] {
+        assert!(log.contains(&words), "no {words} in\n{log}");
     }
 }
 

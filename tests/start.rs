@@ -14,10 +14,10 @@ use oxkeeper_codec::{
     txn::{LoggedTxn, Txn},
 };
 use std::{
-    fs::{self, File},
+    fs::{self, File, Permissions},
     io::Write,
     net::{Ipv4Addr, TcpListener, TcpStream},
-    os::unix::fs::MetadataExt,
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::Arc,
@@ -106,6 +106,15 @@ impl Place {
         self.spawn(1024);
         let code = self.ended().code().expect("no signal");
         (code, self.log())
+    }
+
+    /// Starts a server with these lines, which ends with this code and says so.
+    #[track_caller]
+    fn refuses(&mut self, lines: &str, code: i32, words: &str) {
+        self.configure(lines);
+        let (found, log) = self.refusal();
+        assert_eq!(found, code, "{lines}:\n{log}");
+        assert!(log.contains(words), "{lines}: no {words} in\n{log}");
     }
 
     fn signal(&self, name: &str) {
@@ -342,17 +351,12 @@ fn snapshots_end_with_their_zxid_as_configured() {
 #[test]
 fn exit_codes_are_the_official_ones() {
     let mut place = Place::new("datadir.autocreate=false");
-    let mut refused = |lines: &str, code: i32, words: &str| {
-        place.configure(lines);
-        let (found, log) = place.refusal();
-        assert_eq!(found, code, "{lines}:\n{log}");
-        assert!(log.contains(words), "{lines}: no {words} in\n{log}");
-    };
+    let mut refused = |lines: &str, code: i32, words: &str| place.refuses(lines, code, words);
     refused("datadir.autocreate=false", 3, "data/version-2 cannot be used: No such file");
     refused("dataDir=DIR/zoo.cfg", 3, "zoo.cfg/version-2 cannot be used: Not a directory");
     refused("dataDir=/proc/oxkeeper", 3, "/proc/oxkeeper/version-2 cannot be used");
     refused("db.autocreate=false", 3, "data/initialize");
-    refused("snapCount=many", 2, "snapCount: bad value");
+    refused("tickTime=many", 2, "tickTime: bad value");
     refused("clientPortAddress=256.1.1.1", 2, "clientPortAddress=256.1.1.1: cannot find its address");
     refused("clientPortAddress=192.0.2.1", 1, "no interface of this machine has that address");
     let disk = RealDisk::open(&place.version_2()).unwrap();
@@ -361,6 +365,91 @@ fn exit_codes_are_the_official_ones() {
     assert_eq!(code, 3, "{log}");
     assert!(log.contains("in use by another process"), "{log}");
     drop(disk);
+}
+
+#[test]
+fn directories_that_were_mixed_up_are_not_to_be_had() {
+    let mut place = Place::new("");
+    place.start(1024);
+    let mut client = place.open();
+    client.write_all(&create(1, "/a")).unwrap();
+    assert_eq!(reply(&mut client), Some((1, 0)));
+    place.kill();
+    place.refuses("dataLogDir=DIR/logs", 3, "data/version-2 holds logs, and should hold snapshots");
+    place.refuses("dataLogDir=DIR/data/../data", 3, "dataLogDir is another name of dataDir");
+    std::os::unix::fs::symlink(place.dir.path().join("data"), place.dir.path().join("link")).unwrap();
+    place.refuses("dataLogDir=DIR/link", 3, "dataLogDir is another name of dataDir");
+    place.configure("dataLogDir=DIR/data/");
+    place.start(1024);
+}
+
+/// The official server serves what the snapshot holds then, and nothing of what was written after it.
+#[test]
+fn a_snapshot_without_its_logs_is_not_served_unless_somebody_says_so() {
+    let mut place = Place::new("dataLogDir=DIR/logs");
+    for _ in 0..2 {
+        place.start(1024);
+        let mut client = place.open();
+        client.write_all(&create(1, "/a")).unwrap();
+        assert!(reply(&mut client).is_some());
+        place.wait_until("there is a snapshot", |place| !place.snapshots().is_empty());
+        place.signal("-TERM");
+        place.ended();
+    }
+    place.configure("dataLogDir=DIR/elsewhere");
+    let (code, log) = place.refusal();
+    assert_eq!(code, 3, "{log}");
+    assert!(log.contains("there is no log in") && log.contains("elsewhere/initialize"), "{log}");
+    fs::write(place.dir.path().join("elsewhere/initialize"), "").unwrap();
+    place.start(1024);
+    let mut client = place.open();
+    client.write_all(&create(1, "/a")).unwrap();
+    assert_eq!(reply(&mut client), Some((1, NODE_EXISTS)));
+}
+
+/// Whoever starts it as another user by mistake is told, instead of every client waiting in vain.
+#[test]
+fn a_directory_that_cannot_be_written_says_whose_it_is() {
+    let mut place = Place::new("");
+    place.begin();
+    // Nobody else must do for root, who may write everywhere.
+    let root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    let dir = place.dir.path().to_owned();
+    let binary = dir.join("oxkeeper");
+    fs::copy(env!("CARGO_BIN_EXE_oxkeeper"), &binary).unwrap();
+    let modes = [("", 0o755), ("oxkeeper", 0o755), ("zoo.cfg", 0o644), ("data/version-2", 0o555)];
+    for (name, mode) in modes {
+        fs::set_permissions(dir.join(name), Permissions::from_mode(mode)).unwrap();
+    }
+    let other_user: &[&str] =
+        if root { &["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] } else { &["env"] };
+    let output = Command::new(other_user[0])
+        .args(&other_user[1..])
+        .arg(binary)
+        .arg(dir.join("zoo.cfg"))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    fs::set_permissions(place.version_2(), Permissions::from_mode(0o755)).unwrap();
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{log}");
+    for words in [
+        "data/version-2 cannot be used: Permission denied",
+        "belongs to",
+        "this process runs as",
+        "chown -R ",
+    ] {
+        assert!(log.contains(words), "no {words} in\n{log}");
+    }
+}
+
+#[test]
+fn a_hangup_ends_nothing() {
+    let mut place = Place::new("");
+    place.start(1024);
+    place.signal("-HUP");
+    place.wait_until("it is told", |place| place.log().contains("SIGHUP"));
+    assert!(place.serves());
 }
 
 #[test]

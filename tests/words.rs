@@ -39,7 +39,9 @@ fn words_have_the_official_form() {
     assert_eq!(server.word("gtmk"), "306");
     let figures = "Latency min/avg/max: 0/0.0/0\nReceived: 0\nSent: 0\nConnections: 0\nOutstanding: 0\nZxid: 0x0\n\
                    Mode: standalone\nNode count: 0\n";
-    let version = "Zookeeper version: 0.0.0-oxkeeper-0.0.0, built on 0-0-0 0:0 UTC\n";
+    let version = format!("Zookeeper version: {}\n", shape(oxkeeper::version::FULL));
+    assert!(version.starts_with("Zookeeper version: 0.0.0-oxkeeper-0.0.0-"), "{version}");
+    assert!(version.ends_with(", built on 0-0-0 0:0 UTC\n"), "{version}");
     assert_eq!(shape(&server.word("srvr")), format!("{version}{figures}"));
     let client = " /0.0.0.0:0[0](queued=0,recved=0,sent=0)\n\n";
     assert_eq!(shape(&server.word("stat")), format!("{version}Clients:\n{client}{figures}"));

@@ -146,6 +146,8 @@ numbers! {
 numbers! {
     /// A set of permissions (`ZooDefs.Perms`); unknown bits are kept.
     Perms: i32 {
+        /// None of them.
+        NONE = 0,
         /// Read data, list children, see events.
         READ = 1,
         /// Write data.

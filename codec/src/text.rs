@@ -84,6 +84,12 @@ impl ByteStr {
         }
     }
 
+    /// The same text in memory of its own: what is kept of a packet must not keep the packet.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        if self.is_null() { Self::null() } else { Self(Bytes::copy_from_slice(&self.0)) }
+    }
+
     /// The text itself.
     pub fn as_str(&self) -> &str {
         // SAFETY: every constructor takes a `str` or checks the bytes, and `Bytes` is immutable.

@@ -57,10 +57,10 @@ class Server:
         self.proc = Proc(self.kind, shlex.split(command) + [self.cfg], self.log, env=env)
 
         def up():
-            need(self.proc.alive(), "it exited with status %s" % self.proc.p.returncode)
-            return "Mode: standalone" in four_letter(self.port, "srvr")
+            return not self.proc.alive() or "Mode: standalone" in four_letter(self.port, "srvr")
         try:
             until("%s opening the directory" % self.kind, up, 40, 0.1)
+            need(self.proc.alive(), "%s exited with status %s" % (self.kind, self.proc.p.returncode))
         except Fail as e:
             self.proc.kill()
             with open(self.log, errors="replace") as f:

@@ -10,7 +10,7 @@ fn main() -> ExitCode {
         Case::new("a full disk refuses writes and nothing else", disk::full)
             .needs(|| ground::possible(false)),
         Case::new("a limit of file sizes is no death", disk::file_size),
-        Case::new("a read-only disk is served from", disk::read_only).needs(|| ground::possible(true)),
+        Case::new("a start on a read-only disk is refused", disk::read_only).needs(|| ground::possible(true)),
         Case::new("a failing disk is told of and read from", disk::failing).needs(disk::can_fail),
         Case::new("a disk that stands still holds up writes only", disk::frozen)
             .needs(|| ground::possible(true)),

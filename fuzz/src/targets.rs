@@ -9,7 +9,7 @@ use oxkeeper::{
     processor::{
         Processor, Proposal, Rules,
         read::{self, Asker},
-        set_watches::set_again,
+        set_watches::SetAgain,
         watch_requests::{add_watch, bring_back, check_or_remove},
     },
     recovery::Rebuild,
@@ -129,11 +129,14 @@ fn one_watch(op: OpCode, body: &[u8]) {
 
 fn watches_again(tree: &Tree, op: OpCode, body: &[u8]) {
     let (mut watches, conn) = (WatchTable::new(1), ConnKey(0));
-    let judged = set_again(tree, op, body);
-    assert!(judged.watches.len() <= body.len() / 4, "a path has a length of its own");
-    for (path, again) in &judged.watches {
-        bring_back(&mut watches, conn, path, *again);
+    let (identities, auth) = (Identities::none(), AuthConfig::default());
+    let asker = Asker { session: SessionId(1), identities: &identities, auth: &auth };
+    let (mut request, mut count) = (SetAgain::new(op, body), 0);
+    while let Some((path, again)) = request.next(tree, asker) {
+        bring_back(&mut watches, conn, &path, again);
+        count += 1;
     }
+    assert!(count <= body.len() / 4, "a path has a length of its own");
     watches.remove_conn(conn);
     assert!(watches.is_empty());
 }
@@ -219,8 +222,7 @@ pub fn snapshot_file(data: &[u8]) {
 fn load(disk: &MemoryDisk, trust_empty_snapshot: bool) {
     let mut rebuild = Rebuild::new(OPTIONS);
     if recover(disk, disk, RecoveryOptions { trust_empty_snapshot }, &mut rebuild).is_ok() {
-        let (tree, _) = rebuild.finish();
-        tree.check();
+        rebuild.finish().tree.check();
     }
 }
 

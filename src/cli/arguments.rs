@@ -3,15 +3,15 @@
 use std::path::PathBuf;
 
 use super::LogFormat;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, Refusal};
 
 /// What the user asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Run a server.
     Server(Server),
-    /// List the settings.
-    Settings,
+    /// List the settings of these names, or all when there is none.
+    Settings(Vec<String>),
     /// Print the version.
     Version,
     /// Print the usage.
@@ -27,6 +27,8 @@ pub struct Server {
     pub overrides: Vec<(String, String)>,
     /// The form of its logs.
     pub log_format: LogFormat,
+    /// Options of the virtual machine, which have no effect here.
+    pub jvm_options: Vec<String>,
 }
 
 /// Where settings come from.
@@ -43,7 +45,7 @@ pub enum ConfigSource {
 
 impl Server {
     /// Reads and checks the settings.
-    pub fn config(&self) -> Result<Config, ConfigError> {
+    pub fn config(&self) -> Result<Config, Refusal> {
         match &self.source {
             ConfigSource::Defaults => Config::default_server(&self.overrides),
             ConfigSource::File(path) => Config::load(path, &self.overrides),
@@ -55,8 +57,8 @@ impl Server {
 /// Arguments that make no command.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UsageError {
-    /// The first word is no command.
-    #[error("unknown command {0}")]
+    /// The first word is no command, and no file either.
+    #[error("unknown command {0}; a server is started by: oxkeeper server zoo.cfg")]
     UnknownCommand(String),
     /// An option that does not exist, or not for this command.
     #[error("unknown option {0}")]
@@ -69,36 +71,58 @@ pub enum UsageError {
     Unexpected(String),
 }
 
-/// Understands the arguments behind the program's name.
+/// Understands the arguments behind the program's name. Options may stand anywhere.
 pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Command, UsageError> {
     let arguments: Vec<String> = arguments.into_iter().collect();
-    if arguments.iter().any(|argument| matches!(argument.as_str(), "--help" | "-h")) {
+    let has = |words: [&str; 2]| arguments.iter().any(|argument| words.contains(&argument.as_str()));
+    if has(["--help", "-h"]) {
         return Ok(Command::Help);
     }
-    let Some((first, rest)) = arguments.split_first() else {
-        return Ok(Command::Server(Server::default()));
-    };
-    match first.as_str() {
-        "server" => server(rest).map(Command::Server),
-        "settings" => alone(Command::Settings, rest),
-        "help" => alone(Command::Help, rest),
-        "--version" | "-V" | "version" => alone(Command::Version, rest),
-        option if option.starts_with('-') => server(&arguments).map(Command::Server),
-        other => Err(UsageError::UnknownCommand(other.to_owned())),
+    if has(["--version", "-V"]) {
+        return Ok(Command::Version);
     }
-}
-
-fn alone(command: Command, rest: &[String]) -> Result<Command, UsageError> {
-    match rest.first() {
+    let (mut server, words) = options(&arguments)?;
+    let first_option = arguments.iter().find(|argument| argument.starts_with('-'));
+    let alone = |command, rest: &[String]| match rest.first().or(first_option) {
         Some(extra) => Err(UsageError::Unexpected(extra.clone())),
         None => Ok(command),
+    };
+    match words.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        Some(("settings", names)) => alone(Command::Settings(names.to_vec()), &[]),
+        Some(("help", rest)) => alone(Command::Help, rest),
+        Some(("version", rest)) => alone(Command::Version, rest),
+        Some((first, rest)) => {
+            let source = match first {
+                "server" => rest,
+                place if names_a_source(place) => &words,
+                other => return Err(UsageError::UnknownCommand(other.to_owned())),
+            };
+            server.source = self::source(source)?;
+            Ok(Command::Server(server))
+        }
+        None => Ok(Command::Server(server)),
     }
 }
 
-fn server(arguments: &[String]) -> Result<Server, UsageError> {
-    let mut server = Server::default();
-    let mut positional = Vec::new();
-    for argument in arguments {
+/// A file, or a port: what may follow `server` may stand alone.
+fn names_a_source(word: &str) -> bool {
+    word.contains(['/', '.']) || word.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn source(words: &[String]) -> Result<ConfigSource, UsageError> {
+    match words {
+        [] => Ok(ConfigSource::Defaults),
+        [path] => Ok(ConfigSource::File(PathBuf::from(path))),
+        [_, _, _, _, extra, ..] => Err(UsageError::Unexpected(extra.clone())),
+        _ => Ok(ConfigSource::Arguments(words.to_vec())),
+    }
+}
+
+/// The options, and the other words.
+fn options(arguments: &[String]) -> Result<(Server, Vec<String>), UsageError> {
+    let (mut server, mut words) = (Server::default(), Vec::new());
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
         if let Some(setting) = argument.strip_prefix("-D") {
             // As in Java, a property without `=` is set to nothing.
             let (key, value) = setting.split_once('=').unwrap_or((setting, ""));
@@ -108,19 +132,39 @@ fn server(arguments: &[String]) -> Result<Server, UsageError> {
             server.overrides.push((key.to_owned(), value.to_owned()));
         } else if argument == "--log-json" {
             server.log_format = LogFormat::Json;
+        } else if is_for_the_jvm(argument) {
+            server.jvm_options.push(argument.clone());
+            if JVM_WITH_VALUE.contains(&argument.as_str()) {
+                arguments.next();
+            }
         } else if argument.starts_with('-') {
             return Err(UsageError::UnknownOption(argument.clone()));
         } else {
-            positional.push(argument.clone());
+            words.push(argument.clone());
         }
     }
-    server.source = match positional.as_slice() {
-        [] => ConfigSource::Defaults,
-        [path] => ConfigSource::File(PathBuf::from(path)),
-        [_, _, _, _, extra, ..] => return Err(UsageError::Unexpected(extra.clone())),
-        _ => ConfigSource::Arguments(positional),
-    };
-    Ok(server)
+    Ok((server, words))
+}
+
+/// Options of the virtual machine whose value is the next word.
+const JVM_WITH_VALUE: [&str; 4] = ["-cp", "-classpath", "--class-path", "--add-opens"];
+
+/// Whether an option is one of the virtual machine's, as scripts and unit files for the official server have them.
+fn is_for_the_jvm(option: &str) -> bool {
+    const WHOLE: [&str; 8] = ["-server", "-client", "-ea", "-da", "-esa", "-dsa", "-d64", "-d32"];
+    const BEGIN: [&str; 8] = [
+        "-X",
+        "-javaagent:",
+        "-agentlib:",
+        "-agentpath:",
+        "-verbose",
+        "--add-opens=",
+        "-ea:",
+        "--class-path=",
+    ];
+    WHOLE.contains(&option)
+        || JVM_WITH_VALUE.contains(&option)
+        || BEGIN.iter().any(|begin| option.starts_with(begin))
 }
 
 #[cfg(test)]
@@ -165,8 +209,29 @@ mod tests {
     }
 
     #[test]
+    fn servers_without_the_word() {
+        let file = |path: &str| Server { source: ConfigSource::File(path.into()), ..Server::default() };
+        for path in ["zoo.cfg", "/etc/zookeeper/conf", "./z"] {
+            check_server(path, file(path));
+        }
+        let source = ConfigSource::Arguments(words("2181 /d"));
+        check_server("2181 /d", Server { source, ..Server::default() });
+        let overrides = vec![("a".to_owned(), "b".to_owned())];
+        check_server("-Da=b server zoo.cfg", Server { overrides, ..file("zoo.cfg") });
+    }
+
+    #[test]
+    fn options_of_the_jvm_are_known() {
+        let jvm_options = words("-Xmx1g -XX:+UseG1GC -cp -server");
+        let source = ConfigSource::File("zoo.cfg".into());
+        let expected = Server { source, jvm_options, ..Server::default() };
+        check_server("-Xmx1g -XX:+UseG1GC -cp /lib/* -server server zoo.cfg", expected);
+    }
+
+    #[test]
     fn other_commands() {
-        check("settings", Ok(Command::Settings));
+        check("settings", Ok(Command::Settings(Vec::new())));
+        check("settings snapCount tickTime", Ok(Command::Settings(words("snapCount tickTime"))));
         check("--version", Ok(Command::Version));
         check("server zoo.cfg --help", Ok(Command::Help));
     }
@@ -176,7 +241,9 @@ mod tests {
         check("start", Err(UsageError::UnknownCommand("start".to_owned())));
         check("--quick", Err(UsageError::UnknownOption("--quick".to_owned())));
         check("server 1 d 3 4 5 6", Err(UsageError::Unexpected("5".to_owned())));
-        check("settings now", Err(UsageError::Unexpected("now".to_owned())));
+        check("help me", Err(UsageError::Unexpected("me".to_owned())));
+        check("-Da=b settings", Err(UsageError::Unexpected("-Da=b".to_owned())));
+        check("zoo.cfg 1 2 3 4", Err(UsageError::Unexpected("4".to_owned())));
         check("server -D=x", Err(UsageError::NoKey));
     }
 

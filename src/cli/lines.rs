@@ -7,6 +7,7 @@
 //! Invariants: logging waits for no reader and panics for no error; at most [`ROOM_BYTES`] wait, and as many are being
 //! written.
 
+use crate::topics;
 use parking_lot::{Condvar, Mutex};
 use rustix::event::{PollFd, PollFlags, poll};
 use std::{
@@ -210,13 +211,13 @@ fn note(format: LogFormat, lost: u64, why: &str) -> String {
     let mut time = String::new();
     // A clock that cannot be read leaves the line without a time.
     _ = SystemTime.format_time(&mut Writer::new(&mut time));
-    let message = "lines of this log were lost";
+    let (message, target) = ("lines of this log were lost", topics::LOG);
     match format {
-        LogFormat::Human => format!("{time}  WARN oxkeeper::log: {message} lost={lost} why={why}\n"),
+        LogFormat::Human => format!("{time}  WARN {target}: {message} lost={lost} why={why}\n"),
         // A text of the system, in quotes as Rust has them, is one of JSON.
         LogFormat::Json => format!(
             "{{\"timestamp\":\"{time}\",\"level\":\"WARN\",\"fields\":{{\"message\":\"{message}\",\"lost\":{lost},\
-             \"why\":{why:?}}},\"target\":\"oxkeeper::log\"}}\n"
+             \"why\":{why:?}}},\"target\":\"{target}\"}}\n"
         ),
     }
 }

@@ -2,11 +2,13 @@
 
 use super::{
     escape,
+    levels::levels,
     lines::{Leaver, Lines, LogFormat},
 };
 use crate::topics;
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
+    io::IsTerminal,
     panic::PanicHookInfo,
     sync::Arc,
 };
@@ -23,13 +25,13 @@ impl Drop for Logging {
     }
 }
 
-/// Sets up logging for the process. `RUST_LOG` sets the levels; unset, empty or unreadable, it is `info`. A
-/// second call changes nothing.
+/// Sets up logging for the process. `RUST_LOG` sets the levels; unset, empty or not understood, it is `info`. A terminal
+/// gets colours, unless `NO_COLOR` says otherwise. A second call changes nothing.
 pub fn init_logging(format: LogFormat) -> Logging {
-    // An empty one would be read as: errors alone.
-    let levels = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|levels| !levels.trim().is_empty());
-    let filter = levels.and_then(|levels| EnvFilter::try_new(levels).ok());
-    let filter = filter.unwrap_or_else(|| EnvFilter::new("info"));
+    let variable = std::env::var_os(EnvFilter::DEFAULT_ENV);
+    let (filter, complaint) = levels(variable.as_ref().map(|levels| levels.to_string_lossy()).as_deref());
+    let filter = EnvFilter::new(filter);
+    let colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let lines = Lines::to_stderr(format);
     let leaver = Leaver(Arc::clone(&lines));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || leaver.clone());
@@ -37,13 +39,16 @@ pub fn init_logging(format: LogFormat) -> Logging {
     let builder = builder.log_internal_errors(false);
     let done = match format {
         LogFormat::Human => {
-            let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
+            let ansi = colours && std::io::stderr().is_terminal();
             builder.with_ansi(ansi).fmt_fields(escape::fields()).try_init()
         }
         LogFormat::Json => builder.json().try_init(),
     };
     if done.is_err() {
         tracing::debug!(target: topics::SERVER, "logging was set up already");
+    }
+    if let Some(complaint) = complaint {
+        tracing::warn!(target: topics::SERVER, "{complaint}");
     }
     Logging(lines)
 }

@@ -7,6 +7,7 @@
 
 mod arguments;
 mod escape;
+mod levels;
 mod lines;
 mod logging;
 
@@ -14,22 +15,30 @@ pub use self::arguments::{Command, ConfigSource, Server, UsageError, parse};
 pub use self::lines::LogFormat;
 pub use self::logging::{Logging, init_logging};
 
-/// What `--help` prints, and what wrong usage shows.
+/// What `--help` prints.
 pub const USAGE: &str = "\
 oxkeeper: a ZooKeeper server
 
 Usage:
   oxkeeper [server] [OPTIONS]                         port 2181, data in ./data
-  oxkeeper server [OPTIONS] FILE                      settings from a zoo.cfg
-  oxkeeper server [OPTIONS] PORT DATADIR [TICKTIME [MAXCLIENTCNXNS]]
-  oxkeeper settings                                   list all settings
+  oxkeeper [server] [OPTIONS] FILE                    settings from a zoo.cfg
+  oxkeeper [server] [OPTIONS] PORT DATADIR [TICKTIME [MAXCLIENTCNXNS]]
+  oxkeeper settings [NAME...]                         list all settings, or these
   oxkeeper --version | --help
 
 Options:
   -DKEY=VALUE   set KEY, with or without the prefix zookeeper. ; wins over the file
   --log-json    logs as JSON lines
 
-Logs go to stderr; RUST_LOG sets their level (default: info).
+Options of the JVM (-Xmx1g, -XX:...) are taken, and have no effect. SIGTERM and SIGINT stop the server.
+Logs go to stderr; RUST_LOG sets their level (off, error, warn, info, debug, trace; info unless set), NO_COLOR
+leaves out colours.
+";
+
+/// What wrong usage shows, behind what is wrong.
+pub const SHORT_USAGE: &str = "\
+usage: oxkeeper [server] [OPTIONS] [FILE | PORT DATADIR [TICKTIME [MAXCLIENTCNXNS]]]
+`oxkeeper --help` says more.
 ";
 
 /// How the process ends; the numbers are those of the official server (`ExitCode.java`).

@@ -1,13 +1,14 @@
 //! From checked settings to a [`Config`]: units, defaults that depend on each other, and contradictions.
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::Config;
-use super::error::ConfigError;
+use super::error::{ConfigError, Refusal};
 use super::members::{self, ClientAddress};
 use super::model::*;
 use super::settings::Settings;
+use super::spelling;
 use super::table::{
     auth::*,
     client::*,
@@ -18,29 +19,54 @@ use super::table::{
 use super::types::{EnforcedScheme, FourLetterWord, FourLetterWords};
 
 /// Builds the configuration. `my_id` is the number in `dataDir/myid`, if there is such a file.
-pub(super) fn build(mut settings: Settings, my_id: Option<i64>) -> Result<Config, ConfigError> {
-    let own_line = members::standalone_members(&mut settings)?
-        .into_iter()
-        .find(|(member, _)| Some(member.id) == my_id)
-        .and_then(|(member, _)| member.client);
-    check_providers(&mut settings)?;
-    let config = Config {
-        client: client(&settings, own_line)?,
-        session: session(&settings)?,
-        storage: storage(&mut settings)?,
-        batching: batching(&settings)?,
-        throttle: throttle(&settings)?,
-        connection_throttle: connection_throttle(&settings)?,
-        limits: limits(&settings)?,
-        tree: tree(&settings)?,
-        containers: containers(&settings)?,
-        auth: auth(&settings)?,
-        operator: operator(&mut settings)?,
-        warnings: settings.warnings,
-    };
-    assert!(config.session.min_timeout_ms <= config.session.max_timeout_ms);
-    assert!(config.auth.enforced_schemes.as_ref().is_none_or(|schemes| !schemes.is_empty()));
-    Ok(config)
+pub(super) fn build(mut settings: Settings, my_id: Option<i64>) -> Result<Config, Refusal> {
+    let config = parts(&mut settings, my_id);
+    match config {
+        Some(config) if settings.errors.is_empty() => {
+            assert!(config.session.min_timeout_ms <= config.session.max_timeout_ms);
+            assert!(config.auth.enforced_schemes.as_ref().is_none_or(|schemes| !schemes.is_empty()));
+            Ok(Config { warnings: settings.warnings, ..config })
+        }
+        _ => Err(settings.refusal()),
+    }
+}
+
+/// All parts, without the warnings; `None` when one of them cannot be had. Each is tried, for what is wrong with it.
+fn parts(settings: &mut Settings, my_id: Option<i64>) -> Option<Config> {
+    let own_line = settings.note(|settings| own_line(settings, my_id)).flatten();
+    settings.note(check_providers);
+    let client = settings.note(|settings| client(settings, own_line));
+    let session = settings.note(|settings| session(settings));
+    let storage = settings.note(storage);
+    let batching = settings.note(|settings| batching(settings));
+    let throttle = settings.note(|settings| throttle(settings));
+    let connection_throttle = settings.note(|settings| connection_throttle(settings));
+    let limits = settings.note(|settings| limits(settings));
+    let tree = settings.note(|settings| tree(settings));
+    let containers = settings.note(|settings| containers(settings));
+    let auth = settings.note(|settings| auth(settings));
+    let operator = settings.note(operator);
+    Some(Config {
+        client: client?,
+        session: session?,
+        storage: storage?,
+        batching: batching?,
+        throttle: throttle?,
+        connection_throttle: connection_throttle?,
+        limits: limits?,
+        tree: tree?,
+        containers: containers?,
+        auth: auth?,
+        operator: operator?,
+        warnings: Vec::new(),
+    })
+}
+
+/// The client address in this server's own line.
+fn own_line(settings: &mut Settings, my_id: Option<i64>) -> Result<Option<ClientAddress>, ConfigError> {
+    let members = members::standalone_members(settings)?;
+    let own = members.into_iter().find(|(member, _)| Some(member.id) == my_id);
+    Ok(own.and_then(|(member, _)| member.client))
 }
 
 fn client(settings: &Settings, own_line: Option<ClientAddress>) -> Result<Client, ConfigError> {
@@ -64,15 +90,15 @@ fn client_address(
     own_line: Option<ClientAddress>,
 ) -> Result<ClientAddress, ConfigError> {
     let port = settings.given(&CLIENT_PORT)?;
-    let host = settings.given(&CLIENT_PORT_ADDRESS)?.flatten();
+    let host = settings.given(&CLIENT_PORT_ADDRESS)?;
     let Some(port) = port else {
-        if host.is_some() {
+        if host.is_some() && !settings.any_refused(&["clientPort"]) {
             return Err(settings
                 .find_or_default(&CLIENT_PORT_ADDRESS)
                 .conflict("set, but clientPort is not"));
         }
         let reason = "without it there is no port for clients (a server.N line counts when myid names it)";
-        return own_line.ok_or(ConfigError::Missing { key: "clientPort", reason });
+        return own_line.ok_or_else(|| settings.missing("clientPort", reason));
     };
     let address = |host: &Option<String>| host.as_ref().and_then(|host| host.parse::<IpAddr>().ok());
     let from_file = ClientAddress { host: host.filter(|host| !is_everywhere(host)), port };
@@ -92,7 +118,8 @@ fn client_address(
 }
 
 fn is_everywhere(host: &str) -> bool {
-    host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified())
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    bare.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified())
 }
 
 fn session(settings: &Settings) -> Result<Session, ConfigError> {
@@ -100,7 +127,9 @@ fn session(settings: &Settings) -> Result<Session, ConfigError> {
     let ticks = |count: u32| tick_time_ms.saturating_mul(count).min(i32::MAX.unsigned_abs());
     let min_timeout_ms = settings.get(&MIN_SESSION_TIMEOUT)?.unwrap_or_else(|| ticks(2));
     let max_timeout_ms = settings.get(&MAX_SESSION_TIMEOUT)?.unwrap_or_else(|| ticks(20));
-    if min_timeout_ms > max_timeout_ms {
+    if min_timeout_ms > max_timeout_ms
+        && !settings.any_refused(&["tickTime", "minSessionTimeout", "maxSessionTimeout"])
+    {
         let blamed =
             settings.find(MIN_SESSION_TIMEOUT.spec.name).or_else(|| settings.find("maxSessionTimeout"));
         let blamed = blamed.cloned().unwrap_or_else(|| settings.find_or_default(&MIN_SESSION_TIMEOUT));
@@ -115,19 +144,16 @@ fn session(settings: &Settings) -> Result<Session, ConfigError> {
 /// The data directory alone; what reads `myid` needs it before everything else.
 pub(super) fn data_dir(settings: &Settings) -> Result<PathBuf, ConfigError> {
     let reason = "the folder of snapshots and transaction logs";
-    let path = settings.given(&DATA_DIR)?.flatten();
-    path.map(PathBuf::from).ok_or(ConfigError::Missing { key: "dataDir", reason })
+    let path = settings.given(&DATA_DIR)?;
+    path.map(PathBuf::from).ok_or_else(|| settings.missing("dataDir", reason))
 }
 
 fn storage(settings: &mut Settings) -> Result<Storage, ConfigError> {
-    warn_relative(settings);
+    warn_of_paths(settings);
     let data_dir = data_dir(settings)?;
     let bytes = |kib: Option<u64>| kib.map(|kib| kib.saturating_mul(1024));
     Ok(Storage {
-        data_log_dir: settings
-            .given(&DATA_LOG_DIR)?
-            .flatten()
-            .map_or_else(|| data_dir.clone(), PathBuf::from),
+        data_log_dir: settings.given(&DATA_LOG_DIR)?.map_or_else(|| data_dir.clone(), PathBuf::from),
         data_dir,
         create_dirs: settings.get(&DATA_DIR_AUTOCREATE)?,
         create_database: settings.get(&DB_AUTOCREATE)?,
@@ -148,14 +174,13 @@ fn storage(settings: &mut Settings) -> Result<Storage, ConfigError> {
     })
 }
 
-/// A relative path that does not start with `./` may be an oversight (`VerifyingFileFactory` warns, too).
-fn warn_relative(settings: &mut Settings) {
-    let unsure = |path: &str| !path.is_empty() && Path::new(path).is_relative() && !path.starts_with("./");
-    let names = [DATA_DIR.spec.name, DATA_LOG_DIR.spec.name];
-    let given = names.iter().filter_map(|name| settings.find(name)).filter(|given| unsure(&given.value));
-    let warnings: Vec<_> =
-        given.map(|g| g.warning("relative path; write ./ in front if it is meant")).collect();
-    settings.warnings.extend(warnings);
+/// The official server warns of relative paths, too (`VerifyingFileFactory`).
+fn warn_of_paths(settings: &mut Settings) {
+    let given =
+        [DATA_DIR.spec.name, DATA_LOG_DIR.spec.name].into_iter().filter_map(|name| settings.find(name));
+    let remarks: Vec<_> =
+        given.filter_map(|given| Some(given.warning(spelling::path(&given.value)?))).collect();
+    settings.warnings.extend(remarks);
 }
 
 fn batching(settings: &Settings) -> Result<Batching, ConfigError> {

@@ -69,12 +69,16 @@ pub enum ConfigError {
         reason: String,
     },
     /// A setting without which the server cannot start.
-    #[error("{key} is not set: {reason}")]
+    #[error("{place}{key} is not set: {reason}{instead}")]
     Missing {
+        /// The file where it should be, with a colon behind it; empty when there is none.
+        place: String,
         /// The key that is not there.
         key: &'static str,
         /// Why it is needed.
         reason: &'static str,
+        /// What was probably written in its place; empty when nothing looks like that.
+        instead: String,
     },
     /// Settings that are fine alone and contradict each other.
     #[error("{origin}: {key}: {problem}")]
@@ -97,6 +101,43 @@ pub enum ConfigError {
         source: std::io::Error,
     },
 }
+
+impl ConfigError {
+    /// The key that is to blame, if it is one.
+    pub(super) fn key(&self) -> Option<&str> {
+        match self {
+            Self::BadValue { key, .. } | Self::NotSupported { key, .. } | Self::Conflict { key, .. } => {
+                Some(key)
+            }
+            Self::Missing { key, .. } => Some(key),
+            Self::Syntax { .. } | Self::Unreadable { .. } => None,
+        }
+    }
+}
+
+/// A configuration that is refused: all that is wrong with it, and the warnings, which may explain it.
+#[derive(Debug)]
+pub struct Refusal {
+    /// What is wrong, at least one.
+    pub errors: Vec<ConfigError>,
+    /// What else an operator should know.
+    pub warnings: Vec<Warning>,
+}
+
+impl From<ConfigError> for Refusal {
+    fn from(error: ConfigError) -> Self {
+        Self { errors: vec![error], warnings: Vec::new() }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let errors: Vec<String> = self.errors.iter().map(ToString::to_string).collect();
+        f.write_str(&errors.join("; "))
+    }
+}
+
+impl std::error::Error for Refusal {}
 
 /// Something that an operator should know and that does not keep the server from starting.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,25 +1,34 @@
 //! The one place of this module that reads files: `zoo.cfg`, the dynamic file it names, and `myid`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::error::{ConfigError, Origin};
+use super::error::{ConfigError, Origin, Refusal};
 use super::settings::Settings;
 use super::{Config, build, properties, table};
 
 /// Reads a configuration. `overrides` are keys and values from the command line, which win over the file.
-pub(super) fn load(path: &Path, overrides: &[(String, String)]) -> Result<Config, ConfigError> {
+pub(super) fn load(path: &Path, overrides: &[(String, String)]) -> Result<Config, Refusal> {
     let mut settings = Settings::default();
     settings.add_file(&path.display().to_string(), &read(path, "configuration file")?)?;
-    settings.add_all(overrides.iter().map(|(key, value)| (&**key, &**value)), &Origin::CommandLine)?;
-    if let Some(dynamic) = settings.given(&table::ensemble::DYNAMIC_CONFIG_FILE)?.flatten() {
-        let dynamic = PathBuf::from(dynamic);
-        settings.add_dynamic_file(
-            &dynamic.display().to_string(),
-            &read(&dynamic, "dynamic configuration file")?,
-        )?;
+    settings.add_all(overrides.iter().map(|(key, value)| (&**key, &**value)), &Origin::CommandLine);
+    if let Some(dynamic) = settings.given(&table::ensemble::DYNAMIC_CONFIG_FILE)?
+        && let Err(error) = add_dynamic_file(&mut settings, Path::new(&dynamic))
+    {
+        // Who the members are is not known then, and so not what would be missing.
+        settings.errors.push(error);
+        return Err(settings.refusal());
     }
-    let my_id = my_id(&build::data_dir(&settings)?.join("myid"))?;
+    // Without a data directory there is no number; that is an error of its own.
+    let my_id = build::data_dir(&settings).map_or(Ok(None), |dir| my_id(&dir.join("myid")));
+    let my_id = my_id.unwrap_or_else(|error| {
+        settings.errors.push(error);
+        None
+    });
     build::build(settings, my_id)
+}
+
+fn add_dynamic_file(settings: &mut Settings, path: &Path) -> Result<(), ConfigError> {
+    settings.add_dynamic_file(&path.display().to_string(), &read(path, "dynamic configuration file")?)
 }
 
 fn read(path: &Path, what: &'static str) -> Result<String, ConfigError> {
@@ -58,7 +67,7 @@ mod tests {
         for (name, text) in files {
             std::fs::write(dir.path().join(name), text.replace("DIR", &path)).expect("a scratch file");
         }
-        load(&dir.path().join("zoo.cfg"), &[]).map_err(|error| error.to_string().replace(&path, "DIR"))
+        load(&dir.path().join("zoo.cfg"), &[]).map_err(|refusal| refusal.to_string().replace(&path, "DIR"))
     }
 
     fn check(files: &[(&str, &str)], expected: Result<u16, &str>) {
@@ -78,7 +87,8 @@ mod tests {
         let text = "dataDir=DIR\nserver.1=h:2888:3888;2181";
         check(&[("zoo.cfg", text), ("myid", "1\n")], Ok(2181));
         assert!(
-            load_from(&[("zoo.cfg", text)]).is_err_and(|error| error.starts_with("clientPort is not set"))
+            load_from(&[("zoo.cfg", text)])
+                .is_err_and(|error| error.starts_with("DIR/zoo.cfg: clientPort is not set"))
         );
         assert!(load_from(&[("zoo.cfg", text), ("myid", "2")]).is_err());
         let both = format!("{text}\nclientPort=");

@@ -73,7 +73,8 @@ fn check_groups(settings: &Settings) -> Result<(), ConfigError> {
 
 /// One server line.
 fn member(id: i64, given: &Given) -> Result<Member, ConfigError> {
-    let mut halves = given.value.split(';');
+    // As Java's `split`: what is empty at the end is not there.
+    let mut halves = given.value.trim_end_matches(';').split(';');
     let servers = halves.next().and_then(server_side);
     let client = halves.next().map(client_side);
     match (servers, client, halves.next()) {

@@ -3,10 +3,12 @@
 //! Promise: nothing else in this program reads a property, and whoever holds a `Config` need not check it
 //! again. All keys of the official server are known, with and without the prefix `zookeeper.`; what this
 //! build cannot honour is refused or named in [`Config::warnings`], never dropped in silence. Unknown keys
-//! are warnings.
+//! are warnings, and so are values that the official server would pass over, unless going on would change data or who may
+//! do what. A [`Refusal`] names all that is wrong, not only the first.
 //!
 //! Where to look: `table` has one row for each setting and drives everything else; `rules` are the kinds of
-//! values; `properties` is the file syntax; `settings` resolves what was written; `build` makes the `Config`.
+//! values; `properties` is the file syntax; `settings` resolves what was written; `spelling` guesses what was meant;
+//! `build` makes the `Config`.
 //!
 //! Invariants: no I/O outside `load`; no log line (the caller logs the warnings); no environment variable.
 
@@ -18,6 +20,7 @@ mod model;
 mod properties;
 mod rules;
 mod settings;
+mod spelling;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -25,7 +28,7 @@ mod types;
 
 use std::path::Path;
 
-pub use self::error::{ConfigError, Origin, Warning};
+pub use self::error::{ConfigError, Origin, Refusal, Warning};
 pub use self::model::{
     Auth, Batching, Client, ConnectionThrottle, ConnectionWeights, Containers, Limits, Operator, Session,
     Storage, Throttle, Tree,
@@ -69,21 +72,21 @@ const ARGUMENTS: [&str; 4] = ["clientPort", "dataDir", "tickTime", "maxClientCnx
 impl Config {
     /// Reads a configuration file and what belongs to it. `overrides` are `-D` settings of the command line
     /// as key and value; they win over the file.
-    pub fn load(path: &Path, overrides: &[(String, String)]) -> Result<Self, ConfigError> {
+    pub fn load(path: &Path, overrides: &[(String, String)]) -> Result<Self, Refusal> {
         load::load(path, overrides)
     }
 
     /// The configuration in `text`, as if it were in a file named `name` with no other files around.
-    pub fn parse(name: &str, text: &str, overrides: &[(String, String)]) -> Result<Self, ConfigError> {
+    pub fn parse(name: &str, text: &str, overrides: &[(String, String)]) -> Result<Self, Refusal> {
         let mut settings = Settings::default();
         settings.add_file(name, text)?;
         Self::finish(settings, overrides)
     }
 
     /// The server that `oxkeeper` alone starts: port 2181, data in `./data`, defaults for all else.
-    pub fn default_server(overrides: &[(String, String)]) -> Result<Self, ConfigError> {
+    pub fn default_server(overrides: &[(String, String)]) -> Result<Self, Refusal> {
         let mut settings = Settings::default();
-        settings.add_all([("clientPort", "2181"), ("dataDir", "./data")], &Origin::Default)?;
+        settings.add_all([("clientPort", "2181"), ("dataDir", "./data")], &Origin::Default);
         Self::finish(settings, overrides)
     }
 
@@ -92,22 +95,28 @@ impl Config {
     ///
     /// # Panics
     /// With more than four arguments.
-    pub fn from_arguments(arguments: &[String], overrides: &[(String, String)]) -> Result<Self, ConfigError> {
+    pub fn from_arguments(arguments: &[String], overrides: &[(String, String)]) -> Result<Self, Refusal> {
         assert!(arguments.len() <= ARGUMENTS.len(), "the command line has counted them");
         let mut settings = Settings::default();
-        settings.add_all([("maxClientCnxns", "0")], &Origin::Default)?;
+        settings.add_all([("maxClientCnxns", "0")], &Origin::Default);
         let pairs = ARGUMENTS.into_iter().zip(arguments.iter().map(String::as_str));
-        settings.add_all(pairs, &Origin::CommandLine)?;
+        settings.add_all(pairs, &Origin::CommandLine);
         Self::finish(settings, overrides)
     }
 
-    /// All settings with their values, defaults and meanings, for people.
-    pub fn describe() -> String {
-        table::describe()
+    /// Settings with their values, defaults and meanings, for people: those of these names, or all when there is none.
+    ///
+    /// # Errors
+    /// What to say about a name that no setting has.
+    pub fn describe(names: &[String]) -> Result<String, String> {
+        table::describe(names).map_err(|name| {
+            let similar = spelling::similar(&name).map(|similar| format!("; did you mean {similar}?"));
+            format!("no setting is called {name}{}", similar.unwrap_or_default())
+        })
     }
 
-    fn finish(mut settings: Settings, overrides: &[(String, String)]) -> Result<Self, ConfigError> {
-        settings.add_all(overrides.iter().map(|(key, value)| (&**key, &**value)), &Origin::CommandLine)?;
+    fn finish(mut settings: Settings, overrides: &[(String, String)]) -> Result<Self, Refusal> {
+        settings.add_all(overrides.iter().map(|(key, value)| (&**key, &**value)), &Origin::CommandLine);
         build::build(settings, None)
     }
 }

@@ -64,7 +64,7 @@ pub struct Storage {
     pub txn_log_size_limit_bytes: Option<u64>,
     /// `commitLogCount`: transactions kept in memory for followers, at least 500.
     pub commit_log_count: u32,
-    /// `snapshotSizeFactor`: from 0 to 1; `None` for off.
+    /// `snapshotSizeFactor`: 0 or more; `None` for off.
     pub snapshot_size_factor: Option<f64>,
     /// `forceSync`: sync before acknowledging.
     pub force_sync: bool,

@@ -1,4 +1,5 @@
-//! The kinds of values: how the text of a setting becomes a number, a flag, a choice, and what is allowed.
+//! The kinds of values: how the text of a setting becomes a number, a flag, a choice, what is allowed, and what becomes
+//! of a text that is no value ([`Otherwise`]).
 //!
 //! A [`Rule`] reads and describes; both sides come from the same fields, so what an error message allows is
 //! what the parser takes. Numbers of settings that Java reads with `Integer.getInteger` may also be written
@@ -8,6 +9,18 @@ use std::marker::PhantomData;
 
 /// The largest number of a Java `int`.
 pub(super) const INT_MAX: i64 = 0x7fff_ffff;
+/// The smallest one.
+pub(super) const INT_MIN: i64 = -INT_MAX - 1;
+
+/// What becomes of a text that is no value of its setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Otherwise {
+    /// The server does not start. So it is where the official parser refuses, too, and where going on would change data
+    /// or who may do what.
+    Refused,
+    /// The setting counts as not written, with a warning. So it is where the official server goes on with the default.
+    Default,
+}
 
 /// Reads one kind of value.
 pub(super) trait Rule: Sync {
@@ -20,9 +33,42 @@ pub(super) trait Rule: Sync {
     /// The allowed values, for people.
     fn allowed(&self) -> String;
 
+    /// What becomes of a text that is not allowed.
+    fn otherwise(&self) -> Otherwise {
+        Otherwise::Refused
+    }
+
     /// What an operator should know about a value that is taken, but not as written.
     fn adjusted(&self, _text: &str) -> Option<String> {
         None
+    }
+}
+
+/// Another rule, but what is no value of it is passed over.
+pub(super) struct Lenient<R>(R);
+
+/// `rule`, but what is no value is passed over: the official server reads the setting when it needs it, if ever.
+pub(super) const fn lenient<R>(rule: R) -> Lenient<R> {
+    Lenient(rule)
+}
+
+impl<R: Rule> Rule for Lenient<R> {
+    type Value = R::Value;
+
+    fn parse(&self, text: &str) -> Option<R::Value> {
+        self.0.parse(text)
+    }
+
+    fn allowed(&self) -> String {
+        self.0.allowed()
+    }
+
+    fn otherwise(&self) -> Otherwise {
+        Otherwise::Default
+    }
+
+    fn adjusted(&self, text: &str) -> Option<String> {
+        self.0.adjusted(text)
     }
 }
 
@@ -35,12 +81,12 @@ pub(super) struct Int<T> {
     target: PhantomData<fn() -> T>,
 }
 
-/// A number that Java reads with `Integer.getInteger` or `Long.getLong`.
+/// A number that Java reads with `Integer.getInteger` or `Long.getLong`: what is none is passed over.
 pub(super) const fn number<T>(min: i64, max: i64) -> Int<T> {
     Int { min, max, decimal: false, raise: false, target: PhantomData }
 }
 
-/// A number that Java reads with `Integer.parseInt`: decimal digits only.
+/// A number that Java reads with `Integer.parseInt`: decimal digits only, and anything else is refused.
 pub(super) const fn decimal<T>(min: i64, max: i64) -> Int<T> {
     Int { min, max, decimal: true, raise: false, target: PhantomData }
 }
@@ -68,15 +114,52 @@ impl<T: TryFrom<i64>> Rule for Int<T> {
     fn allowed(&self) -> String {
         let lower = if self.raise { "; lower values are raised" } else { "" };
         match self.max {
+            max if max == self.min => max.to_string(),
+            i64::MAX if self.min == i64::MIN => "a whole number".to_owned(),
             i64::MAX => format!("a whole number from {}{lower}", self.min),
             max => format!("a whole number from {} to {max}{lower}", self.min),
         }
+    }
+
+    fn otherwise(&self) -> Otherwise {
+        if self.decimal { Otherwise::Refused } else { Otherwise::Default }
     }
 
     fn adjusted(&self, text: &str) -> Option<String> {
         let as_written: i64 = if self.decimal { text.parse().ok()? } else { decode(text)? };
         let raised = self.raise && as_written < self.min;
         raised.then(|| format!("{as_written} is too low, {} is used", self.min))
+    }
+}
+
+/// A number where -1 means that it is not set.
+pub(super) struct Unset<T> {
+    int: Int<T>,
+    default: &'static str,
+}
+
+/// `int`, or `default` for -1.
+pub(super) const fn unset<T>(int: Int<T>, default: &'static str) -> Unset<T> {
+    Unset { int, default }
+}
+
+impl<T: TryFrom<i64>> Rule for Unset<T> {
+    type Value = Option<T>;
+
+    fn parse(&self, text: &str) -> Option<Option<T>> {
+        if text == "-1" { Some(None) } else { self.int.parse(text).map(Some) }
+    }
+
+    fn allowed(&self) -> String {
+        format!("{}; -1 means {}", self.int.allowed(), self.default)
+    }
+
+    fn otherwise(&self) -> Otherwise {
+        self.int.otherwise()
+    }
+
+    fn adjusted(&self, text: &str) -> Option<String> {
+        if text == "-1" { None } else { self.int.adjusted(text) }
     }
 }
 
@@ -120,6 +203,10 @@ impl<T: TryFrom<i64>> Rule for Off<T> {
     fn allowed(&self) -> String {
         format!("{}; {} or less means {}", self.int.allowed(), self.int.min - 1, self.none)
     }
+
+    fn otherwise(&self) -> Otherwise {
+        self.int.otherwise()
+    }
 }
 
 /// A fraction from 0 to 1.
@@ -135,25 +222,33 @@ impl Rule for Share {
     fn allowed(&self) -> String {
         "a number from 0 to 1".to_owned()
     }
+
+    fn otherwise(&self) -> Otherwise {
+        Otherwise::Default
+    }
 }
 
-/// A fraction from 0 to 1, or a negative number for off.
-pub(super) struct ShareOrOff;
+/// A number from 0, or a negative one for off.
+pub(super) struct FactorOrOff;
 
-impl Rule for ShareOrOff {
+impl Rule for FactorOrOff {
     type Value = Option<f64>;
 
     fn parse(&self, text: &str) -> Option<Option<f64>> {
-        let off = text.parse::<f64>().is_ok_and(|share| share < 0.0);
-        if off { Some(None) } else { Share.parse(text).map(Some) }
+        let factor = text.parse::<f64>().ok().filter(|factor| factor.is_finite())?;
+        Some(if factor < 0.0 { None } else { Some(factor) })
     }
 
     fn allowed(&self) -> String {
-        format!("{}; less means off", Share.allowed())
+        "a number from 0; less means off".to_owned()
+    }
+
+    fn otherwise(&self) -> Otherwise {
+        Otherwise::Default
     }
 }
 
-/// `true` or `false`, in any case.
+/// `true` or `false`, in any case; anything else is refused. So the official parser reads its own flags.
 pub(super) struct Flag;
 
 impl Rule for Flag {
@@ -172,6 +267,32 @@ impl Rule for Flag {
     }
 }
 
+/// `true`, in any case; anything else is false. So the official server reads flags that are properties
+/// (`Boolean.getBoolean`).
+pub(super) struct Switch;
+
+impl Rule for Switch {
+    type Value = bool;
+
+    fn parse(&self, text: &str) -> Option<bool> {
+        Some(text.eq_ignore_ascii_case("true"))
+    }
+
+    fn allowed(&self) -> String {
+        "true, false; anything else counts as false".to_owned()
+    }
+
+    fn adjusted(&self, text: &str) -> Option<String> {
+        let clear = Flag.parse(text).is_some();
+        (!clear).then(|| format!("{} is neither true nor false, and counts as false", shown(text)))
+    }
+}
+
+/// A value in a message.
+pub(super) fn shown(text: &str) -> String {
+    if text.is_empty() { "nothing".to_owned() } else { format!("{text:?}") }
+}
+
 /// Any text; nothing at all means that it is not set.
 pub(super) struct Text;
 
@@ -184,6 +305,41 @@ impl Rule for Text {
 
     fn allowed(&self) -> String {
         "any text".to_owned()
+    }
+}
+
+/// A host name, or an address. None at all is Java's loopback interface.
+pub(super) struct Host;
+
+impl Rule for Host {
+    type Value = String;
+
+    fn parse(&self, text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
+
+    fn allowed(&self) -> String {
+        "a host name, an IPv4 address, or an IPv6 address with or without brackets".to_owned()
+    }
+
+    fn adjusted(&self, text: &str) -> Option<String> {
+        let everybody = "it is empty, which means this machine alone (the loopback interface), as officially";
+        text.is_empty().then(|| everybody.to_owned())
+    }
+}
+
+/// A path, which is never nothing: the official parser refuses that, too.
+pub(super) struct Place;
+
+impl Rule for Place {
+    type Value = String;
+
+    fn parse(&self, text: &str) -> Option<String> {
+        if text.is_empty() { None } else { Some(text.to_owned()) }
+    }
+
+    fn allowed(&self) -> String {
+        "a path".to_owned()
     }
 }
 
@@ -202,7 +358,7 @@ impl Rule for List {
     }
 }
 
-/// One of a few words.
+/// One of a few words; anything else is refused.
 pub(super) struct OneOf<T: 'static> {
     words: &'static [(&'static str, T)],
     any_case: bool,
@@ -248,7 +404,8 @@ impl Rule for Hours {
             "d" => 86_400_000,
             _ => return None,
         };
-        let interval_ms = digits.parse::<i64>().ok()?.checked_mul(unit_ms)?;
+        let count: i64 = digits.parse::<i32>().ok()?.into();
+        let interval_ms = count.checked_mul(unit_ms)?;
         Some(u64::try_from(interval_ms).ok().filter(|&ms| ms > 0))
     }
 
@@ -325,14 +482,35 @@ mod tests {
     }
 
     #[test]
+    fn minus_one_is_unset_and_less_is_raised() {
+        let rule = unset(decimal::<u32>(0, INT_MAX).raised(), "2 x tickTime");
+        check(&rule, "-1", Some(None));
+        check(&rule, "-5", Some(Some(0)));
+        check(&rule, "7", Some(Some(7)));
+        check(&rule, "", None);
+        assert_eq!(rule.adjusted("-1"), None);
+        assert_eq!(rule.adjusted("-5").as_deref(), Some("-5 is too low, 0 is used"));
+    }
+
+    #[test]
+    fn what_is_no_value_is_refused_or_passed_over() {
+        assert_eq!(decimal::<u32>(0, 1).otherwise(), Otherwise::Refused);
+        assert_eq!(lenient(decimal::<u32>(0, 1)).otherwise(), Otherwise::Default);
+        assert_eq!(off(number::<u32>(0, 1), "off").otherwise(), Otherwise::Default);
+        assert_eq!(Share.otherwise(), Otherwise::Default);
+        assert_eq!(one_of(&[("", 0)]).otherwise(), Otherwise::Refused);
+    }
+
+    #[test]
     fn shares() {
         check(&Share, "0.5", Some(0.5));
-        check(&ShareOrOff, "-1", Some(None));
+        check(&FactorOrOff, "-1", Some(None));
+        check(&FactorOrOff, "1.5", Some(Some(1.5)));
         for text in ["1.01", "-0.1", "NaN", "inf", ""] {
             check(&Share, text, None);
         }
-        for text in ["1.01", "NaN"] {
-            check(&ShareOrOff, text, None);
+        for text in ["inf", "NaN", ""] {
+            check(&FactorOrOff, text, None);
         }
     }
 
@@ -340,6 +518,17 @@ mod tests {
     fn words() {
         check(&Flag, "TRUE", Some(true));
         check(&Flag, "yes", None);
+        check(&Switch, "True", Some(true));
+        check(&Switch, "yes", Some(false));
+        assert_eq!(Switch.adjusted("FALSE"), None);
+        assert_eq!(
+            Switch.adjusted("yes").as_deref(),
+            Some("\"yes\" is neither true nor false, and counts as false")
+        );
+        assert_eq!(
+            Switch.adjusted("").as_deref(),
+            Some("nothing is neither true nor false, and counts as false")
+        );
         check(&one_of(&[("", 0), ("gz", 1)]), "GZ", Some(1));
         check(&exactly(&[("yes", true), ("no", false)]), "NO", None);
         check(&List, " a, ,b ", Some(vec!["a".to_owned(), "b".to_owned()]));

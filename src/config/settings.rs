@@ -2,16 +2,17 @@
 //!
 //! Precedence, highest first: the command line, the file, the default. (The official server puts the file
 //! above `-D` properties; there an operator's override is lost without a word. Where the two differ a warning
-//! says so.) Within one place the later line wins. Not done here: what settings mean together; that is
-//! `build`'s.
+//! says so.) Within one place the later line wins. A text that is no value of its setting is refused, or passed over with
+//! a warning, as the table says. All that is wrong is collected, so that one start tells it. Not done here: what settings
+//! mean together; that is `build`'s.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::error::{ConfigError, Origin, Warning};
-use super::properties;
-use super::rules::Rule;
+use super::error::{ConfigError, Origin, Refusal, Warning};
+use super::rules::{Otherwise, Rule, shown};
 use super::table::{self, Key, Row, Status};
+use super::{properties, spelling};
 
 /// A setting as somebody wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,12 +63,25 @@ pub(super) struct Settings {
     families: BTreeMap<(&'static str, String), Given>,
     /// What an operator should know.
     pub(super) warnings: Vec<Warning>,
+    /// What is wrong with values by themselves.
+    pub(super) errors: Vec<ConfigError>,
+    /// What was written in place of a setting, probably: by that setting's name.
+    misspelt: BTreeMap<&'static str, Given>,
+    /// The file that was read first.
+    file: Option<Arc<str>>,
 }
 
 impl Settings {
     /// Adds the text of a file named `file`.
     pub(super) fn add_file(&mut self, file: &str, text: &str) -> Result<(), ConfigError> {
-        entries(file, text)?.into_iter().try_for_each(|given| self.add(given))
+        let file: Arc<str> = file.into();
+        self.file.get_or_insert_with(|| Arc::clone(&file));
+        if let Some(problem) = spelling::encoding(text) {
+            let origin = Origin::File { file, line: 1 };
+            return Err(ConfigError::Syntax { origin, problem: problem.to_owned() });
+        }
+        entries(&file, text)?.into_iter().for_each(|given| self.add(given));
+        Ok(())
     }
 
     /// Adds the text of a dynamic file: members and groups, which then must not be anywhere else.
@@ -76,13 +90,13 @@ impl Settings {
         if let Some((_, given)) = elsewhere {
             return Err(given.conflict("must be in the dynamic configuration file, since there is one"));
         }
-        for given in entries(file, text)? {
+        for given in entries(&file.into(), text)? {
             match table::find(&given.key).map(|row| row.spec().name) {
                 Some(name) if !MEMBERS.contains(&name) => {
                     return Err(given
                         .conflict("a dynamic configuration file has server, group and weight lines only"));
                 }
-                _ => self.add(given)?,
+                _ => self.add(given),
             }
         }
         Ok(())
@@ -93,42 +107,75 @@ impl Settings {
         &mut self,
         pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
         origin: &Origin,
-    ) -> Result<(), ConfigError> {
-        pairs.into_iter().try_for_each(|(key, value)| self.add(Given::new(key, value, origin.clone())))
+    ) {
+        pairs.into_iter().for_each(|(key, value)| self.add(Given::new(key, value, origin.clone())));
     }
 
-    fn add(&mut self, given: Given) -> Result<(), ConfigError> {
-        let Some(row) = table::find(&given.key) else {
-            self.warnings.push(given.warning("unknown key, ignored"));
-            return Ok(());
+    fn add(&mut self, given: Given) {
+        let Some(row) = table::find(&given.key) else { return self.unknown(given) };
+        let value = match judge(row, &given) {
+            Ok(value) => value,
+            Err(error) => return self.errors.push(error),
         };
-        check(row, &given)?;
-        self.remark(row, &given);
-        let name = row.spec().name;
-        let older = match row.spec().family_prefix() {
-            Some(prefix) => {
-                let member = table::bare(&given.key)[prefix.len()..].to_owned();
-                self.families.insert((name, member), given.clone())
-            }
-            None => self.given.insert(name, given.clone()),
+        let (name, counts) = (row.spec().name, matches!(value, Judged::Value(_)));
+        let (Judged::Value(remark) | Judged::PassedOver(remark)) = value;
+        self.warnings.extend(remark.map(|remark| given.warning(remark)));
+        let member =
+            row.spec().family_prefix().map(|prefix| table::bare(&given.key)[prefix.len()..].to_owned());
+        // What is passed over has replaced what was there before all the same.
+        let older = match (member, counts) {
+            (Some(member), true) => self.families.insert((name, member), given.clone()),
+            (Some(member), false) => self.families.remove(&(name, member)),
+            (None, true) => self.given.insert(name, given.clone()),
+            (None, false) => self.given.remove(name),
         };
-        self.warnings.extend(older.and_then(|older| overruled(&older, &given)));
-        Ok(())
+        let instead = if counts { "another value is used instead" } else { "does not count" };
+        self.warnings.extend(older.and_then(|older| overruled(&older, &given, instead)));
     }
 
-    fn remark(&mut self, row: &dyn Row, given: &Given) {
-        if let Some(adjusted) = row.adjusted(&given.value) {
-            self.warnings.push(given.warning(adjusted));
-        }
-        let message = match row.spec().status {
-            Status::Missing(when) if when.applies(&given.value) => {
-                format!("not available in this version: {}", row.spec().meaning)
-            }
-            Status::Idle(when, reason) if when.applies(&given.value) => format!("no effect: {reason}"),
-            Status::Java => format!("no effect, it concerns the Java server: {}", row.spec().meaning),
-            _ => return,
-        };
+    /// Unknown keys are ignored, as officially; what they may have been meant to be is told.
+    fn unknown(&mut self, given: Given) {
+        let (meant, message) = spelling::unknown(&given.key);
         self.warnings.push(given.warning(message));
+        if let Some(meant) = meant {
+            self.misspelt.insert(meant, given);
+        }
+    }
+
+    /// The refusal of all this.
+    pub(super) fn refusal(self) -> Refusal {
+        assert!(!self.errors.is_empty(), "nobody refuses without a reason");
+        Refusal { errors: self.errors, warnings: self.warnings }
+    }
+
+    /// What `part` makes of the settings, or `None` after its error was noted. One error for a key is enough: others
+    /// follow from it.
+    pub(super) fn note<T>(&mut self, part: impl FnOnce(&mut Self) -> Result<T, ConfigError>) -> Option<T> {
+        let error = match part(self) {
+            Ok(value) => return Some(value),
+            Err(error) => error,
+        };
+        if error.key().is_none() || self.errors.iter().all(|other| other.key() != error.key()) {
+            self.errors.push(error);
+        }
+        None
+    }
+
+    /// The error for a setting that has to be there and is not.
+    pub(super) fn missing(&self, key: &'static str, reason: &'static str) -> ConfigError {
+        let instead = self.misspelt.get(key);
+        let instead = instead.map(|given| format!("; is {} meant for it ({})?", given.key, given.origin));
+        let place = self.file.as_ref().map(|file| format!("{file}: ")).unwrap_or_default();
+        ConfigError::Missing { place, key, reason, instead: instead.unwrap_or_default() }
+    }
+
+    /// Whether one of these settings has a value that is refused: then nothing follows from their defaults.
+    pub(super) fn any_refused(&self, names: &[&str]) -> bool {
+        let refused = |error: &ConfigError| {
+            let row = error.key().and_then(table::find);
+            row.is_some_and(|row| names.contains(&row.spec().name))
+        };
+        self.errors.iter().any(refused)
     }
 
     /// The value of a setting, from the default when nobody wrote it.
@@ -168,9 +215,8 @@ impl Settings {
 const MEMBERS: [&str; 3] = ["server.*", "group.*", "weight.*"];
 
 /// The entries of a file, in its order.
-fn entries(file: &str, text: &str) -> Result<Vec<Given>, ConfigError> {
-    let file: Arc<str> = file.into();
-    let origin = |line| Origin::File { file: Arc::clone(&file), line };
+fn entries(file: &Arc<str>, text: &str) -> Result<Vec<Given>, ConfigError> {
+    let origin = |line| Origin::File { file: Arc::clone(file), line };
     let problem = "\\u must be followed by four hexadecimal digits";
     let found = properties::parse(text)
         .map_err(|bad| ConfigError::Syntax { origin: origin(bad.line), problem: problem.to_owned() })?;
@@ -185,21 +231,51 @@ fn read<R: Rule>(key: &Key<R>, given: &Given) -> Result<R::Value, ConfigError> {
     key.rule.parse(&given.value).ok_or_else(|| given.bad_value(key.rule.allowed()))
 }
 
-fn check(row: &dyn Row, given: &Given) -> Result<(), ConfigError> {
-    if !row.takes(&given.value) {
+/// What a text is to its setting, with what to tell about it.
+enum Judged {
+    Value(Option<String>),
+    /// It is none, and the setting counts as not written.
+    PassedOver(Option<String>),
+}
+
+fn judge(row: &dyn Row, given: &Given) -> Result<Judged, ConfigError> {
+    let takes = row.takes(&given.value);
+    if !takes && row.otherwise() == Otherwise::Refused {
         return Err(given.bad_value(row.allowed()));
     }
-    match row.spec().status {
-        Status::Refused(when, reason) if when.applies(&given.value) => Err(given.not_supported(reason)),
-        _ => Ok(()),
+    let spec = row.spec();
+    let effect = match spec.status {
+        Status::Refused(when, reason) if when.applies(&given.value) => {
+            return Err(given.not_supported(reason));
+        }
+        Status::Missing(when) if when.applies(&given.value) => {
+            Some(format!("not available in this version: {}", spec.meaning))
+        }
+        Status::Idle(when, reason) if when.applies(&given.value) => Some(format!("no effect: {reason}")),
+        Status::Java => Some(format!("no effect, it concerns the Java server: {}", spec.meaning)),
+        _ => None,
+    };
+    if takes {
+        return Ok(Judged::Value(effect.or_else(|| row.adjusted(&given.value))));
     }
+    let counts = match (effect, spec.status) {
+        (Some(effect), _) => effect,
+        (None, Status::Used) => format!("the default counts ({})", default_words(spec.default)),
+        (None, _) => "it has no effect on this server".to_owned(),
+    };
+    let value = shown(&given.value);
+    Ok(Judged::PassedOver(Some(format!("{value} is no value of it: {}; {counts}", row.allowed()))))
+}
+
+fn default_words(default: &str) -> &str {
+    if default.is_empty() { "none" } else { default }
 }
 
 /// The remark on a value that another one replaces, unless nobody would miss it. It shows neither: it could
 /// be a password.
-fn overruled(older: &Given, newer: &Given) -> Option<Warning> {
+fn overruled(older: &Given, newer: &Given, instead: &str) -> Option<Warning> {
     let missed = newer.value != older.value && older.origin != Origin::Default;
-    missed.then(|| older.warning(format!("another value is used instead, from {}", newer.origin)))
+    missed.then(|| older.warning(format!("{instead}, because of {}", newer.origin)))
 }
 
 /// As Java's `String.trim`: control characters and blanks off both ends.

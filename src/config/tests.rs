@@ -4,7 +4,7 @@ use super::*;
 
 const BASE: &str = "dataDir=/d\nclientPort=2181\n";
 
-fn parse(text: &str) -> Result<Config, ConfigError> {
+fn parse(text: &str) -> Result<Config, Refusal> {
     Config::parse("zoo.cfg", &format!("{BASE}{text}"), &[])
 }
 
@@ -69,11 +69,13 @@ fn defaults_are_values_or_words() {
 
 #[test]
 fn the_listing_has_every_key() {
-    let listing = Config::describe();
+    let listing = Config::describe(&[]).expect("all of them");
     for row in table::rows() {
         assert!(listing.contains(&format!("  {}", row.spec().name)), "{}", row.spec().name);
     }
-    assert!(listing.contains("takes: a whole number from 0 to 65535 (since <=3.4)"));
+    assert!(
+        listing.contains("takes: a whole number from 0 to 65535; anything else is refused (since <=3.4)")
+    );
 }
 
 #[test]
@@ -99,6 +101,13 @@ fn client_port() {
     check("", |c| c.client.port, 2181);
     check("clientPortAddress=10.0.0.1", |c| c.client.address.clone(), Some("10.0.0.1".to_owned()));
     check("clientPortAddress=0.0.0.0", |c| c.client.address.clone(), None);
+    check("clientPortAddress=[::]", |c| c.client.address.clone(), None);
+    let config = warned(
+        "clientPortAddress=",
+        "clientPortAddress: it is empty, which means this machine alone (the loopback interface), as officially \
+         (zoo.cfg:3)",
+    );
+    assert_eq!(config.client.address.as_deref(), Some(""));
     check("clientPortListenBacklog=-1", |c| c.client.listen_backlog, None);
     check("maxClientCnxns=0", |c| c.client.max_connections_per_address, None);
     check("nio.numWorkerThreads=3", |c| c.client.io_workers, Some(3));
@@ -133,13 +142,9 @@ fn storage_settings() {
     check("forceSync=no", |c| c.storage.force_sync, false);
     check("fsync.warningthresholdms=20", |c| c.storage.fsync_warning_threshold_ms, 20);
     check("zookeeper.testingonly.initialZxid=4294967280", |c| c.storage.initial_zxid, Some(4_294_967_280));
-    refused("forceSync=false", "zoo.cfg:3: forceSync: bad value \"false\"; allowed: yes, no");
-    let methods = "\"\" (none), gz, snappy";
-    let bad = "bad value \"zip\"; allowed:";
-    refused(
-        "snapshot.compression.method=zip",
-        &format!("zoo.cfg:3: snapshot.compression.method: {bad} {methods}"),
-    );
+    let method = "snapshot.compression.method";
+    let counts = "\"zip\" is no value of it: \"\" (none), gz, snappy; the default counts (none)";
+    warned(&format!("{method}=zip"), &format!("{method}: {counts} (zoo.cfg:3)"));
 }
 
 #[test]
@@ -288,7 +293,7 @@ fn what_has_no_effect_says_so_and_why() {
     ] {
         warned(line, &format!("{message} (zoo.cfg:3)"));
     }
-    let listing = Config::describe();
+    let listing = Config::describe(&[]).expect("all of them");
     for (note, keys) in [
         (
             " [ensembles only: accepted, no effect]",
@@ -339,15 +344,24 @@ fn what_matters_to_ensembles_alone_is_checked_and_taken() {
     let text = "initLimit=10\nsyncLimit=5\nelectionAlg=3\npeerType=Observer\nreconfigEnabled=true\n\
                 quorum.auth.enableSasl=true";
     check(text, |_| (), ());
+    for line in ["dataDir=", "dataLogDir=", "dynamicConfigFile="] {
+        parse(line).expect_err(line);
+    }
     refused("electionAlg=0", "zoo.cfg:3: electionAlg: bad value \"0\"; allowed: 3");
     assert!(parse("initLimit=ten").is_err());
-    assert!(parse("ssl.quorum.ocsp=on").is_err());
+    assert!(parse("reconfigEnabled=on").is_err());
 }
 
 #[test]
 fn one_server_line_is_standalone() {
     let told = "server.1: only one server is listed: running standalone (zoo.cfg:3)";
-    for line in ["h:2888:3888", "h:2888:3888:participant;2181", "[::1]:2888:3888;[::]:2181", "a:1:2|b:3:4"] {
+    for line in [
+        "h:2888:3888",
+        "h:2888:3888;",
+        "h:2888:3888:participant;2181",
+        "[::1]:2888:3888;[::]:2181",
+        "a:1:2|b:3:4",
+    ] {
         warned(&format!("server.1={line}"), told);
     }
     for line in [
@@ -358,10 +372,12 @@ fn one_server_line_is_standalone() {
         "h:1:2:leader",
         "h:1:2;x",
         "h:1:2;1;2",
+        "h:1:2;;1",
         ":1:2",
         "a:1:2:observer|b:1:2:participant",
     ] {
-        assert!(matches!(parse(&format!("server.1={line}")), Err(ConfigError::BadValue { .. })), "{line}");
+        let refusal = parse(&format!("server.1={line}")).expect_err(line);
+        assert!(matches!(*refusal.errors, [ConfigError::BadValue { .. }]), "{line}: {refusal}");
     }
     refused("server.x=h:1:2", "zoo.cfg:3: server.x: the name must be server.N with a number N");
 }
@@ -386,11 +402,92 @@ fn an_ensemble_is_refused() {
 #[test]
 fn required_settings() {
     let error = |text| Config::parse("f", text, &[]).expect_err(text).to_string();
-    assert_eq!(error("clientPort=1"), "dataDir is not set: the folder of snapshots and transaction logs");
-    assert!(error("dataDir=/d").starts_with("clientPort is not set: "));
+    assert_eq!(error("clientPort=1"), "f: dataDir is not set: the folder of snapshots and transaction logs");
+    assert!(error("dataDir=/d").starts_with("f: clientPort is not set: "));
     let message = "f:2: clientPortAddress: set, but clientPort is not";
     assert_eq!(error("dataDir=/d\nclientPortAddress=127.0.0.1"), message);
     assert_eq!(error("a=\\u12"), "f:1: \\u must be followed by four hexadecimal digits");
+}
+
+#[test]
+fn all_that_is_wrong_is_named_with_what_may_explain_it() {
+    let refusal =
+        Config::parse("f", "clientport=1\ndatadir=/d\ntickTime=abc\nsnapCount=ten\nserver.x=a:1:2", &[]);
+    let refusal = refusal.expect_err("nothing of it is right");
+    let errors: Vec<String> = refusal.errors.iter().map(ToString::to_string).collect();
+    let missing = ["f: clientPort is not set: ", "f: dataDir is not set: "];
+    let instead = ["; is clientport meant for it (f:1)?", "; is datadir meant for it (f:2)?"];
+    assert!(errors[0].starts_with("f:3: tickTime: bad value \"abc\""), "{errors:?}");
+    assert!(errors[1].starts_with("f:5: server.x: "), "{errors:?}");
+    for (error, (start, end)) in errors[2..].iter().zip(missing.into_iter().zip(instead)) {
+        assert!(error.starts_with(start) && error.ends_with(end), "{errors:?}");
+    }
+    assert_eq!(errors.len(), 4, "{errors:?}");
+    let warnings: Vec<String> = refusal.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(warnings.len(), 3, "{warnings:?}");
+    assert_eq!(warnings[1], "datadir: unknown key, ignored: did you mean dataDir? (f:2)");
+}
+
+#[test]
+fn what_follows_from_a_bad_value_is_not_named() {
+    let only = |text: &str, key: &str| {
+        let refusal = Config::parse("f", text, &[]).expect_err(text);
+        assert_eq!(refusal.errors.len(), 1, "{refusal}");
+        assert_eq!(refusal.errors[0].key(), Some(key), "{refusal}");
+    };
+    only("dataDir=/d\nclientPort=x\nclientPortAddress=127.0.0.1", "clientPort");
+    only("dataDir=/d\nclientPort=1\ntickTime=x\nminSessionTimeout=100000", "tickTime");
+    only("clientPort=1", "dataDir");
+}
+
+/// Lines of published files. The official server takes them; what it makes of them counts here, too.
+#[test]
+fn values_that_the_official_server_passes_over() {
+    for (line, counts) in [
+        ("preAllocSize=64M", "the default counts (65536)"),
+        ("snapCount=100,000", "the default counts (100000)"),
+        ("snapCount=", "nothing is no value of it: "),
+        ("forceSync=false", "yes, no; the default counts (yes)"),
+        ("skipACL=true", "yes, no; the default counts (no)"),
+        ("digest.enabled=on", "counts as false"),
+        ("leaderServes=true", "it has no effect on this server"),
+        ("ssl.quorum.clientAuth=", "it has no effect on this server"),
+        ("admin.serverPort=eighty", "not available in this version"),
+        ("watcherCleanThreshold=many", "no effect, it concerns the Java server"),
+        ("minSessionTimeout=-5", "-5 is too low, 0 is used"),
+    ] {
+        let config = parse(line).expect(line);
+        let [warning] = config.warnings.as_slice() else { panic!("{line}: {:?}", config.warnings) };
+        assert!(warning.message.contains(counts), "{line}: {warning}");
+    }
+    let config = parse("snapCount=5\nsnapCount=many").expect("the default counts");
+    assert_eq!(config.storage.snap_count, 100_000);
+    assert_eq!(config.warnings[1].to_string(), "snapCount: does not count, because of zoo.cfg:4 (zoo.cfg:3)");
+}
+
+/// What would change data, or who may do what, is not passed over.
+#[test]
+fn values_that_are_refused_though_the_official_server_starts() {
+    for line in [
+        "enforce.auth.enabled=yes",
+        "sessionRequireClientSASLAuth=1",
+        "requireKerberosConfig=yes",
+        "extendedTypesEnabled=yes",
+        "emulate353TTLNodes=1",
+        "DigestAuthenticationProvider.digestAlg=rot13",
+    ] {
+        parse(line).expect_err(line);
+    }
+}
+
+#[test]
+fn settings_by_name() {
+    let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+    let text = Config::describe(&names(&["zookeeper.snapCount", "server.7"])).expect("both are there");
+    assert!(text.starts_with("  snapCount = 100000\n") && text.contains("\n  server.* = "), "{text}");
+    assert_eq!(text.lines().count(), 6, "{text}");
+    let unknown = Config::describe(&names(&["snapcount"])).expect_err("the case is wrong");
+    assert_eq!(unknown, "no setting is called snapcount; did you mean snapCount?");
 }
 
 #[test]
@@ -398,9 +495,12 @@ fn remarks() {
     warned("colour=blue", "colour: unknown key, ignored (zoo.cfg:3)");
     warned("dataLogDir=logs", "dataLogDir: relative path; write ./ in front if it is meant (zoo.cfg:3)");
     check("dataLogDir=./logs", |_| (), ());
+    assert!(
+        parse("dataLogDir=~/zk").expect("as officially").warnings[0].message.contains("no home directory")
+    );
     let config = warned(
         "tickTime=5\ntickTime=6",
-        "tickTime: another value is used instead, from zoo.cfg:4 (zoo.cfg:3)",
+        "tickTime: another value is used instead, because of zoo.cfg:4 (zoo.cfg:3)",
     );
     assert_eq!(config.session.tick_time_ms, 6);
 }
@@ -411,9 +511,9 @@ fn the_command_line_wins() {
     let config = Config::parse("f", &format!("{BASE}snapCount=10\n"), &overrides).expect("good settings");
     assert_eq!((config.storage.snap_count, config.limits.max_packet_bytes), (8, 50));
     let warning = config.warnings[0].to_string();
-    assert_eq!(warning, "snapCount: another value is used instead, from command line (f:3)");
-    let error = Config::parse("f", BASE, &pairs("zookeeper.snapCount=x")).expect_err("no number").to_string();
-    assert!(error.starts_with("command line: zookeeper.snapCount: bad value \"x\""), "{error}");
+    assert_eq!(warning, "snapCount: another value is used instead, because of command line (f:3)");
+    let error = Config::parse("f", BASE, &pairs("zookeeper.tickTime=x")).expect_err("no number").to_string();
+    assert!(error.starts_with("command line: zookeeper.tickTime: bad value \"x\""), "{error}");
 }
 
 #[test]

@@ -10,17 +10,14 @@ use super::{
     queue::{Answer, Queued},
 };
 use crate::{
-    processor::{
-        read::{self, Asker, ReadWatch},
-        set_watches::{SetAgain, set_again},
-    },
+    processor::read::{self, Asker, ReadWatch},
     session::ConnId,
     tree::{Applied, Change, Tree},
 };
 use bytes::Bytes;
 use oxkeeper_codec::{
     Code, Encode, OpCode, SessionId, Zxid,
-    records::RequestHeader,
+    records::ReplyHeader,
     request::{OpResult, encode_results},
     txn::{LoggedTxn, Txn},
 };
@@ -82,6 +79,8 @@ pub enum Entry {
         op: OpCode,
         /// The frame, in [`CommittedBatch::bytes`].
         frame: Range<usize>,
+        /// The rest of the frame, if others have the same.
+        shared: Option<Bytes>,
         /// Set with the reply.
         watch: Option<Box<BatchWatch>>,
     },
@@ -96,17 +95,6 @@ pub enum Entry {
         /// The answer, in [`CommittedBatch::bytes`].
         frame: Range<usize>,
     },
-    /// A request for the worker itself: its turn has come.
-    Local {
-        /// The connection.
-        conn: ConnId,
-        /// Number and op code.
-        header: RequestHeader,
-        /// The rest.
-        body: Bytes,
-        /// What the tree said when it had its turn.
-        seen: Seen,
-    },
     /// The session has ended: the connection is closed once everything before is sent.
     Close {
         /// The connection.
@@ -114,32 +102,12 @@ pub enum Entry {
     },
 }
 
-/// What the worker's answer depends on of the tree, which has gone on when the worker comes to it.
-#[derive(Debug)]
-pub struct Seen {
-    /// The last transaction applied.
-    pub zxid: Zxid,
-    /// For the op codes that bring watches back: what becomes of them.
-    pub watches: Option<Box<SetAgain>>,
-}
-
-impl Seen {
-    /// What this request sees of the tree as it is.
-    pub fn now(tree: &Tree, op: OpCode, body: &[u8]) -> Self {
-        let sets = matches!(op, OpCode::SET_WATCHES | OpCode::SET_WATCHES2);
-        Self { zxid: tree.last_zxid(), watches: sets.then(|| Box::new(set_again(tree, op, body))) }
-    }
-}
-
 impl Entry {
     /// Whom it is for; `None`: for all.
     pub const fn conn(&self) -> Option<ConnId> {
         match self {
             Self::Changes { .. } => None,
-            Self::Reply { conn, .. }
-            | Self::Connected { conn, .. }
-            | Self::Local { conn, .. }
-            | Self::Close { conn } => Some(*conn),
+            Self::Reply { conn, .. } | Self::Connected { conn, .. } | Self::Close { conn } => Some(*conn),
         }
     }
 }
@@ -186,23 +154,40 @@ impl Node {
                 Queued::Read { conn, session, header, body, identities } => {
                     let asker = Asker { session, identities: &identities, auth: &self.options.rules.auth };
                     let start = batch.bytes.len();
-                    let answered = read::answer(tree, asker, &header, &body, &mut batch.bytes);
-                    batch.too_long += usize::from(answered.too_long);
-                    let watch = answered.watch.map(own_watch);
-                    let frame = start..batch.bytes.len();
-                    batch.entries.push(Entry::Reply { conn, op: header.op, frame, watch });
-                }
-                Queued::Local { conn, header, body } => {
-                    let seen = Seen::now(tree, header.op, &body);
-                    batch.entries.push(Entry::Local { conn, header, body, seen });
+                    let (watch, shared) = match read::large_data(tree, asker, header.op, &body) {
+                        Some((node, watch)) => {
+                            let shared = self.shared.data(&node);
+                            let reply =
+                                ReplyHeader { xid: header.xid, zxid: tree.last_zxid(), err: Code::OK };
+                            read::reply_head(&mut batch.bytes, reply, shared.len());
+                            (watch, Some(shared))
+                        }
+                        None => {
+                            let answered = read::answer(tree, asker, &header, &body, &mut batch.bytes);
+                            batch.too_long += usize::from(answered.too_long);
+                            (answered.watch, None)
+                        }
+                    };
+                    let (frame, watch) = (start..batch.bytes.len(), watch.map(own_watch));
+                    batch.entries.push(Entry::Reply { conn, op: header.op, frame, shared, watch });
                 }
                 Queued::Error { conn, xid, code } => {
                     let start = batch.bytes.len();
                     read::reply(&mut batch.bytes, xid, tree.last_zxid(), code, |_| {});
                     let frame = start..batch.bytes.len();
-                    batch.entries.push(Entry::Reply { conn, op: OpCode::ERROR, frame, watch: None });
+                    batch.entries.push(Entry::Reply {
+                        conn,
+                        op: OpCode::ERROR,
+                        frame,
+                        shared: None,
+                        watch: None,
+                    });
                 }
             }
+        }
+        self.applied = tree.last_zxid();
+        if self.queue.len() == 0 {
+            self.shared.clear();
         }
         self.processor.applied(tree, tree.last_zxid());
         batch
@@ -243,7 +228,8 @@ impl Node {
             } else {
                 encode_reply(answer, zxid, &applied, &mut batch.bytes);
                 let frame = start..batch.bytes.len();
-                batch.entries.push(Entry::Reply { conn: answer.conn, op: answer.op, frame, watch: None });
+                let (conn, op) = (answer.conn, answer.op);
+                batch.entries.push(Entry::Reply { conn, op, frame, shared: None, watch: None });
             }
         }
         if matches!(logged.txn, Txn::CloseSession(_))

@@ -13,10 +13,12 @@
 mod batch;
 mod connect;
 mod containers;
+mod ending;
 mod queue;
 mod requests;
+mod shared;
 
-pub use batch::{BatchWatch, CommittedBatch, Delivery, Entry, Seen};
+pub use batch::{BatchWatch, CommittedBatch, Delivery, Entry};
 pub use containers::ContainerRules;
 pub use requests::{Request, is_write};
 
@@ -26,9 +28,11 @@ use crate::{
     tree::{Snapshotter, Tree},
 };
 use containers::ContainerCheck;
+use ending::Ending;
 use oxkeeper_codec::{SessionId, Zxid, txn::LoggedTxn};
 use queue::{Queue, Queued};
-use std::ops::Range;
+use shared::Shared;
+use std::{collections::VecDeque, ops::Range};
 
 /// What a node is made with.
 #[derive(Debug, Clone)]
@@ -147,7 +151,12 @@ pub struct Node {
     proposed: Zxid,
     /// The last zxid that the quorum has.
     committed: Zxid,
+    /// The last zxid that the tree has.
+    applied: Zxid,
+    /// Sessions that end in several steps.
+    ending: VecDeque<Ending>,
     snapshot: Option<Snapshotter>,
+    shared: Shared,
     containers: ContainerCheck,
     log_failed: bool,
     /// When the last tick was, in ms of the elapsed clock.
@@ -178,7 +187,10 @@ impl Node {
             queue: Queue::default(),
             proposed: last,
             committed: last,
+            applied: last,
+            ending: VecDeque::new(),
             snapshot: None,
+            shared: Shared::default(),
             containers: ContainerCheck::new(options.containers, now.elapsed_ms),
             log_failed: false,
             ticked_ms: now.elapsed_ms,
@@ -214,6 +226,7 @@ impl Node {
             Event::LogFailed => self.log_failed(),
             Event::LogRecovered => self.log_failed = false,
         }
+        self.continue_ending(now, tree);
         self.actions()
     }
 
@@ -269,6 +282,9 @@ impl Node {
             // Nothing can end now; whatever is due stays due.
             return self.ticked_ms + i64::from(self.options.tick_ms);
         }
+        if self.can_continue_ending() {
+            return self.ticked_ms;
+        }
         let containers = self.containers.next_ms();
         self.sessions.next_deadline_ms().map_or(containers, |sessions| sessions.min(containers))
     }
@@ -276,7 +292,10 @@ impl Node {
     /// The undecided requests' connections are closed: their clients have to find out what became of them.
     fn log_failed(&mut self) {
         self.log_failed = true;
-        let conns = self.queue.forget_replies();
+        let mut conns = self.queue.forget_replies();
+        conns.extend(
+            self.ending.iter_mut().filter_map(|ending| ending.answer.take()).map(|answer| answer.conn),
+        );
         self.delivering.extend(conns.into_iter().map(Delivery::Close));
     }
 

@@ -27,8 +27,6 @@ pub(super) enum Queued {
     Txn { logged: LoggedTxn, answer: Option<Answer> },
     /// A read behind a write of its own session: answered from the tree as it is then.
     Read { conn: ConnId, session: SessionId, header: RequestHeader, body: Bytes, identities: Identities },
-    /// What the connection's worker answers, when its turn has come.
-    Local { conn: ConnId, header: RequestHeader, body: Bytes },
     /// An error that uses no zxid.
     Error { conn: ConnId, xid: i32, code: Code },
 }
@@ -83,7 +81,7 @@ impl Queue {
                 conns.extend(answer.take().map(|answer| answer.conn));
                 true
             }
-            Queued::Read { conn, .. } | Queued::Local { conn, .. } | Queued::Error { conn, .. } => {
+            Queued::Read { conn, .. } | Queued::Error { conn, .. } => {
                 conns.insert(*conn);
                 false
             }

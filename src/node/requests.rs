@@ -65,10 +65,9 @@ impl Node {
                     self.delivering.push(Delivery::Close(conn));
                 } else if is_write(header.op) {
                     self.write(now, tree, conn, session, header, &body, &identities);
-                } else if read::is_read(header.op) {
-                    self.wait_turn(Queued::Read { conn, session, header, body, identities });
                 } else {
-                    self.wait_turn(Queued::Local { conn, header, body });
+                    assert!(read::is_read(header.op), "the rest is answered by workers: {:?}", header.op);
+                    self.wait_turn(Queued::Read { conn, session, header, body, identities });
                 }
             }
         }
@@ -121,27 +120,5 @@ impl Node {
                 self.queue.push(Queued::Error { conn, xid, code: Code::MARSHALLING_ERROR });
             }
         }
-    }
-
-    /// Queues the end of a session that is closing; returns how many ephemerals go with it.
-    pub(super) fn end_session(
-        &mut self,
-        now: Now,
-        tree: &Tree,
-        session: SessionId,
-        answer: Option<Answer>,
-    ) -> usize {
-        let identities = Identities::none();
-        let proposal = Proposal {
-            zxid: self.proposed.next(),
-            time_ms: now.wall_ms,
-            session,
-            xid: answer.map_or(0, |answer| answer.xid),
-            identities: &identities,
-            session_is_live: false,
-        };
-        let (logged, ephemerals) = self.processor.close_session(tree, &proposal);
-        self.propose(logged, answer);
-        ephemerals
     }
 }

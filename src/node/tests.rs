@@ -352,20 +352,57 @@ fn entries_of_a_batch_are_the_transactions_proposed() {
 }
 
 #[test]
-fn a_workers_own_answer_shows_the_tree_of_its_turn() {
-    // It showed the zxid of the last write in its batch, and judged watches by what came later.
+fn a_session_with_many_ephemerals_ends_in_steps_and_lets_others_in_between() {
+    // All 300,000 went under one hold of all locks: others waited for a second.
     let mut server = Server::new();
-    let first = server.tree.last_zxid();
-    let one_list =
-        [vec![0; 8], 1_i32.to_be_bytes().to_vec(), 1_i32.to_be_bytes().to_vec(), b"/".to_vec(), vec![0; 8]];
-    let watches = server.op(2, OpCode::SET_WATCHES, one_list.concat());
-    let requests = vec![server.set(1), watches, server.set(3)];
-    server.step(Event::Requests(requests));
-    server.step(Event::Persisted(server.node.last_proposed()));
-    let batch = server.node.apply(&mut server.tree, 10);
-    let seen = batch.entries.iter().find_map(|entry| match entry {
-        Entry::Local { seen, .. } => Some((seen.zxid, seen.watches.as_ref()?.watches.len())),
-        _ => None,
+    let acl = Some(server.tree.get("/").unwrap().acl().to_vec());
+    let creates = (0..2500).map(|n| {
+        let create = CreateRequest { path: format!("/e{n}").into(), data: None, acl: acl.clone(), flags: 1 };
+        server.op(n, OpCode::CREATE, create.to_vec())
     });
-    assert_eq!(seen, Some((first.next(), 1)));
+    let creates = creates.collect();
+    server.step(Event::Requests(creates));
+    server.commit();
+    assert_eq!(server.tree.ephemeral_count(), 2500);
+
+    let close = server.op(9000, OpCode::CLOSE_SESSION, Vec::new());
+    server.step(Event::Requests(vec![close]));
+    let other = server.node.last_proposed();
+    let mut left = Vec::new();
+    while server.node.sessions().len() > 0 {
+        assert_eq!(server.node.next_tick_ms() <= 0, server.node.can_continue_ending());
+        server.step(Event::Persisted(server.node.last_proposed()));
+        let replies = server.answered();
+        left.push(server.tree.ephemeral_count());
+        assert_eq!(replies, if server.node.sessions().len() == 0 { vec![9000] } else { vec![] });
+        server.step(Event::Tick { due: Vec::new(), heard: Vec::new() });
+    }
+    assert_eq!(left, [1500, 500, 0]);
+    assert_eq!(server.node.last_proposed().0 - other.0, 2, "three transactions");
+    server.tree.check();
+}
+
+#[test]
+fn who_waits_for_the_end_of_a_session_is_cut_off_when_the_log_fails() {
+    let mut server = Server::new();
+    let acl = Some(server.tree.get("/").unwrap().acl().to_vec());
+    for n in 0..1100 {
+        let create = CreateRequest { path: format!("/e{n}").into(), data: None, acl: acl.clone(), flags: 1 };
+        let request = server.op(n, OpCode::CREATE, create.to_vec());
+        server.step(Event::Requests(vec![request]));
+    }
+    server.commit();
+    let close = server.op(9000, OpCode::CLOSE_SESSION, Vec::new());
+    server.step(Event::Requests(vec![close]));
+    let actions = server.step(Event::LogFailed);
+    let [Action::Deliver(told)] = &actions[..] else { panic!("{actions:?}") };
+    assert_eq!(told[..], [Delivery::Close(CONN)]);
+    server.step(Event::Persisted(server.node.last_proposed()));
+    server.step(Event::LogRecovered);
+    for _ in 0..3 {
+        server.step(Event::Persisted(server.node.last_proposed()));
+        assert!(server.answered().is_empty(), "nobody waits any more");
+        server.step(Event::Tick { due: Vec::new(), heard: Vec::new() });
+    }
+    assert_eq!((server.node.sessions().len(), server.tree.ephemeral_count()), (0, 0));
 }

@@ -4,8 +4,10 @@
 //! Invariants: what is prepared here applies without an error, in the order in which it was prepared; a request that
 //! fails leaves no trace in what is pending; nothing is looked at but the tree, what is pending, and the request.
 
+mod asker;
 mod create;
 mod limits;
+pub mod long_read;
 mod path;
 mod pending;
 pub mod read;
@@ -110,6 +112,9 @@ impl OverQuota {
     }
 }
 
+/// What goes with one transaction when a session ends: all locks are held until all of it is gone.
+const CLOSE_STEP: pending::Step = pending::Step { count: 1000, bytes: 256 << 10 };
+
 /// Judges requests.
 #[derive(Debug)]
 pub struct Processor {
@@ -182,6 +187,26 @@ impl Processor {
     /// Prepares the creation of a session.
     pub fn create_session(&mut self, proposal: &Proposal<'_>, timeout_ms: i32) -> LoggedTxn {
         self.log(proposal, Ok(Txn::CreateSession(CreateSessionTxn { time_out: timeout_ms })))
+    }
+
+    /// Prepares a step towards the end of a session that has too many ephemerals for one transaction: deletes some of
+    /// them, and leaves the session. `None`: what is left can go with it ([`Processor::close_session`]).
+    pub fn delete_some_ephemerals(
+        &mut self,
+        tree: &Tree,
+        proposal: &Proposal<'_>,
+    ) -> Option<(LoggedTxn, usize)> {
+        if self.pending.at_most_ephemerals_of(tree, proposal.session) <= CLOSE_STEP.count {
+            return None;
+        }
+        let paths = self.pending.some_ephemerals_of(tree, proposal.session, CLOSE_STEP);
+        let mut preparation = self.preparation(tree, proposal, false);
+        for path in &paths {
+            preparation.remove(path);
+        }
+        let count = paths.len();
+        let deletes = paths.into_iter().map(|path| Txn::Delete(DeleteTxn { path })).collect();
+        Some((self.log(proposal, Ok(Txn::Multi(deletes))), count))
     }
 
     /// Prepares the end of a session: its ephemerals go with it, those of pending transactions too. A list that would

@@ -76,6 +76,15 @@ fn key(path: &ByteStr) -> ByteStr {
     if *path == "/" { ByteStr::default() } else { path.clone() }
 }
 
+/// As many znodes as go with one transaction.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Step {
+    /// How many.
+    pub(super) count: usize,
+    /// Bytes of their paths.
+    pub(super) bytes: usize,
+}
+
 impl Pending {
     pub(super) fn new(tree: &Tree) -> Self {
         let options = tree.options();
@@ -220,6 +229,27 @@ impl Pending {
         paths.retain(|path| !self.by_path.contains_key(path));
         paths.extend(self.ephemerals.get(&session).into_iter().flat_map(BTreeMap::values).cloned());
         paths
+    }
+
+    /// Some of them: as many as there are, or so many as make a step.
+    pub(super) fn some_ephemerals_of(&self, tree: &Tree, session: SessionId, step: Step) -> Vec<ByteStr> {
+        let applied = tree.ephemerals_after(session, None).map(|node| ByteStr::from(node.path()));
+        let applied = applied.filter(|path| !self.by_path.contains_key(path));
+        let pending = self.ephemerals.get(&session).into_iter().flat_map(BTreeMap::values).cloned();
+        let mut bytes = 0;
+        let fits = |path: &ByteStr| {
+            bytes += path.len();
+            bytes <= step.bytes
+        };
+        // One at least, however long.
+        let mut all = applied.chain(pending).take(step.count);
+        let first = all.next();
+        first.into_iter().chain(all.take_while(fits)).collect()
+    }
+
+    /// How many there are, or more: those that a pending transaction deletes may count.
+    pub(super) fn at_most_ephemerals_of(&self, tree: &Tree, session: SessionId) -> usize {
+        tree.ephemeral_count_of(session) + self.ephemerals.get(&session).map_or(0, BTreeMap::len)
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -2,41 +2,26 @@
 //!
 //! Invariant: a reply is appended whole, header and body, or not at all; with an error there is no body.
 
+pub use super::{
+    asker::{Asker, ReadWatch},
+    long_read::MULTI_READ_MAX_BYTES,
+};
+use super::{
+    asker::{may, readable},
+    long_read::{LongRead, is_all},
+};
 use crate::{
-    auth::{self, AuthConfig, Identities},
+    auth,
     tree::{NodeRef, Tree},
 };
 use oxkeeper_codec::{
-    ByteStr, Code, Decode, Encode, OpCode, Perms, Reader, SessionId, Zxid,
+    ByteStr, Code, Decode, Encode, OpCode, Perms, Reader, Zxid,
     frame::{PREFIX_LEN, TooLong, begin_frame, end_frame},
-    is_null,
     records::{
         Acl, ExistsRequest, GetAclRequest, GetAllChildrenNumberRequest, GetChildrenRequest, GetDataRequest,
-        GetEphemeralsRequest, MultiHeader, ReplyHeader, RequestHeader, SyncRequest,
+        GetEphemeralsRequest, ReplyHeader, RequestHeader, SyncRequest,
     },
-    request::{OpResult, ReadOp, decode_multi, decode_multi_read, encode_result, encode_results},
 };
-use std::borrow::Cow;
-
-/// Who asks.
-#[derive(Debug, Clone, Copy)]
-pub struct Asker<'a> {
-    /// The session.
-    pub session: SessionId,
-    /// Identities of the connection.
-    pub identities: &'a Identities,
-    /// How ACLs are checked.
-    pub auth: &'a AuthConfig,
-}
-
-/// A watch that a read asked for: it is to be set together with the reply.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ReadWatch<'a> {
-    /// On the data of a znode, or on its existence.
-    Data(Cow<'a, str>),
-    /// On the list of children.
-    Child(Cow<'a, str>),
-}
 
 /// Whether [`answer`] answers this.
 pub const fn is_read(op: OpCode) -> bool {
@@ -55,10 +40,6 @@ pub const fn is_read(op: OpCode) -> bool {
             | OpCode::WHO_AM_I
     )
 }
-
-/// The longest reply to a multi-read, in bytes: each of its reads may ask for the largest znode there is. (The official
-/// server runs out of memory, and clients take 1 MiB unless they are told otherwise.)
-pub const MULTI_READ_MAX_BYTES: usize = 64 << 20;
 
 /// The error for a reply that cannot be sent, and that has no body therefore.
 const TOO_LONG: Code = Code::MARSHALLING_ERROR;
@@ -110,7 +91,7 @@ pub fn answer<'a>(
     ReplyHeader { xid, zxid, err: Code::OK }.encode(out);
     let body_start = out.len();
     let mut reading = Reading { tree, asker, out, watch: None, stopped: false, too_long: false };
-    let result = reading.dispatch(header.op, Reader::new(body));
+    let result = reading.dispatch(header.op, body);
     let Reading { mut watch, stopped, mut too_long, .. } = reading;
     if let Err(err) = result {
         // The one error with a body: the results so far.
@@ -125,6 +106,38 @@ pub fn answer<'a>(
         watch = None;
     }
     Answered { watch, too_long }
+}
+
+/// Length of what stands before the body of a reply, in bytes: prefix and header.
+pub const HEAD_LEN: usize = PREFIX_LEN + 16;
+
+/// From this length on, in bytes, the data of a znode is worth sharing among replies.
+pub const LARGE_DATA_BYTES: usize = 16 << 10;
+
+/// The znode that a getData asks for, if its data is large and the asker may read it; and the watch that it leaves.
+pub fn large_data<'t, 'a>(
+    tree: &'t Tree,
+    asker: Asker<'_>,
+    op: OpCode,
+    body: &'a [u8],
+) -> Option<(NodeRef<'t>, Option<ReadWatch<'a>>)> {
+    if op != OpCode::GET_DATA {
+        return None;
+    }
+    let request = GetDataRequest::from_slice(body).ok()?;
+    let node = tree.get(&request.path)?;
+    let large = node.data().is_some_and(|data| data.len() >= LARGE_DATA_BYTES);
+    (large && may(asker, &node, Perms::READ))
+        .then(|| (node, request.watch.then_some(ReadWatch::Data(request.path))))
+}
+
+/// Appends the beginning of a reply whose body, of so many bytes, stands elsewhere. It is shorter than 2 GiB.
+pub fn reply_head(out: &mut Vec<u8>, header: ReplyHeader, body_len: usize) {
+    let start = begin_frame(out);
+    header.encode(out);
+    let len = out.len() - start - PREFIX_LEN + body_len;
+    let len = i32::try_from(len).expect("the caller has looked at the length");
+    out[start..start + PREFIX_LEN].copy_from_slice(&len.to_be_bytes());
 }
 
 struct Reading<'t, 'a> {
@@ -144,7 +157,8 @@ fn decode<'a, T: Decode<'a>>(mut reader: Reader<'a>) -> Result<T, Code> {
 }
 
 impl<'t, 'a> Reading<'t, 'a> {
-    fn dispatch(&mut self, op: OpCode, reader: Reader<'a>) -> Result<(), Code> {
+    fn dispatch(&mut self, op: OpCode, body: &'a [u8]) -> Result<(), Code> {
+        let reader = Reader::new(body);
         match op {
             OpCode::GET_DATA => self.get_data(decode(reader)?),
             OpCode::EXISTS => self.exists(decode(reader)?),
@@ -159,7 +173,7 @@ impl<'t, 'a> Reading<'t, 'a> {
                 Ok(())
             }
             OpCode::PING => Ok(()),
-            OpCode::MULTI_READ => self.multi_read(reader),
+            OpCode::MULTI_READ => self.multi_read(body),
             OpCode::GET_EPHEMERALS => self.get_ephemerals(&decode(reader)?),
             OpCode::GET_ALL_CHILDREN_NUMBER => self.count_descendants(&decode(reader)?),
             OpCode::WHO_AM_I => {
@@ -176,13 +190,11 @@ impl<'t, 'a> Reading<'t, 'a> {
     }
 
     fn may(&self, node: &NodeRef<'_>, wanted: Perms) -> bool {
-        node.is_open() || auth::check(node.acl(), wanted, self.asker.identities, self.asker.auth)
+        may(self.asker, node, wanted)
     }
 
-    /// The znode, if it is there and may be read; in this order.
     fn readable(&self, path: &str) -> Result<NodeRef<'t>, Code> {
-        let node = self.tree.get(path).ok_or(Code::NO_NODE)?;
-        if self.may(&node, Perms::READ) { Ok(node) } else { Err(Code::NO_AUTH) }
+        readable(self.tree, self.asker, path)
     }
 
     fn get_data(&mut self, request: GetDataRequest<'a>) -> Result<(), Code> {
@@ -244,9 +256,7 @@ impl<'t, 'a> Reading<'t, 'a> {
     /// The prefix is plain text, not cut at slashes.
     fn get_ephemerals(&mut self, request: &GetEphemeralsRequest<'_>) -> Result<(), Code> {
         let prefix = request.prefix_path.as_deref().unwrap_or_default();
-        // What Java's `trim` takes away.
-        let trimmed = prefix.trim_matches(|c| c <= ' ');
-        let all = matches!(trimmed, "" | "/");
+        let all = is_all(prefix);
         let paths =
             self.tree.ephemerals_of(self.asker.session).filter(|path| all || path.starts_with(prefix));
         let paths: Vec<ByteStr> = paths.map(ByteStr::from).collect();
@@ -254,52 +264,15 @@ impl<'t, 'a> Reading<'t, 'a> {
         Ok(())
     }
 
-    /// Errors stay with their operation and do not stop the rest; a null path does, and so does a write.
-    fn multi_read(&mut self, reader: Reader<'a>) -> Result<(), Code> {
-        let mut reader = reader.taking_nulls();
-        let as_writes = decode_multi(&mut reader.clone());
-        let ops = match decode_multi_read(&mut reader) {
-            Ok(ops) => ops,
-            Err(_) if as_writes.is_ok() => Vec::new(),
-            Err(_) => return Err(Code::MARSHALLING_ERROR),
-        };
-        let nulls_from = ops.iter().position(|op| is_null(op.path()));
-        self.stopped = nulls_from.is_some() || as_writes.is_ok_and(|ops| !ops.is_empty());
-        let ops = &ops[..nulls_from.unwrap_or(ops.len())];
-        let found: Vec<Result<NodeRef<'t>, Code>> = ops.iter().map(|op| self.readable(op.path())).collect();
-        // Judged before anything is copied.
-        let least = ops.iter().zip(&found).map(|(op, node)| match (op, node) {
-            (ReadOp::GetData(_), Ok(node)) => node.data().map_or(0, <[u8]>::len),
-            (ReadOp::GetChildren(_), Ok(node)) => node.num_children().saturating_mul(4),
-            (_, Err(_)) => 0,
-        });
-        let least = least.fold(0, usize::saturating_add);
-        let start = self.out.len();
-        for (op, node) in ops.iter().zip(found) {
-            self.too_long = least.max(self.out.len() - start) > MULTI_READ_MAX_BYTES;
-            if self.too_long {
-                return Ok(());
-            }
-            self.multi_read_result(op, node);
-        }
-        encode_results(&[], self.out);
-        if self.stopped { Err(Code::MARSHALLING_ERROR) } else { Ok(()) }
-    }
-
-    fn multi_read_result(&mut self, op: &ReadOp<'a>, node: Result<NodeRef<'t>, Code>) {
-        let header = |op| MultiHeader { op, done: false, err: 0 };
-        match (op, node) {
-            (ReadOp::GetData(_), Ok(node)) => {
-                header(OpCode::GET_DATA).encode(self.out);
-                node.data().encode(self.out);
-                node.stat().encode(self.out);
-            }
-            (ReadOp::GetChildren(_), Ok(node)) => {
-                header(OpCode::GET_CHILDREN).encode(self.out);
-                encode_names(&node, self.out);
-            }
-            (_, Err(code)) => encode_result(&OpResult::Error(code), self.out),
-        }
+    /// A null path stops it, and so does a write.
+    fn multi_read(&mut self, body: &[u8]) -> Result<(), Code> {
+        let mut read = LongRead::multi(body).ok_or(Code::MARSHALLING_ERROR)?;
+        let ended = std::iter::repeat_with(|| read.advance(self.tree, self.asker, OpCode::MULTI_READ));
+        let ended = ended.flatten().next().expect("each step does something");
+        self.out.extend_from_slice(&ended.body);
+        self.too_long = ended.too_long;
+        self.stopped = ended.code != Code::OK && !ended.too_long;
+        if self.stopped { Err(ended.code) } else { Ok(()) }
     }
 }
 

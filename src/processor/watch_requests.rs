@@ -52,6 +52,7 @@ pub fn check_or_remove(watches: &mut WatchTable, conn: ConnKey, op: OpCode, body
 pub fn bring_back(watches: &mut WatchTable, conn: ConnKey, path: &str, again: Again) -> Option<EventType> {
     match again {
         Again::Told(event) => return Some(event),
+        Again::Silent => {}
         Again::Data => watches.add_data(path, conn),
         Again::Child => watches.add_child(path, conn),
         Again::Persistent => watches.add_persistent(watched(path), conn),

@@ -25,6 +25,22 @@ pub enum ServerError {
         /// The file that lets it begin empty.
         initialize: PathBuf,
     },
+    /// There is a snapshot, and the directory of logs, which is another one, is empty.
+    #[error(
+        "{snapshot} is in {dir}, but there is no log in {log_dir}: what was written after the snapshot would be \
+         missing. Is dataLogDir set anew? Set it back, or move the files log.* there. If they are lost, or it is a \
+         snapshot alone that is to be restored, create the file {initialize}"
+    )]
+    NoLogs {
+        /// The newest snapshot.
+        snapshot: String,
+        /// Where it is.
+        dir: PathBuf,
+        /// Where the logs should be.
+        log_dir: PathBuf,
+        /// The file that lets the logs begin empty.
+        initialize: PathBuf,
+    },
     /// The data cannot be read without loss.
     #[error(transparent)]
     Store(#[from] StoreError),

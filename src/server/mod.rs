@@ -13,10 +13,12 @@ mod error;
 mod figures;
 mod io;
 mod operators;
+mod owner;
 mod process;
 mod sequence;
 mod start;
 
 pub use error::ServerError;
+pub use owner::permission_hint;
 pub use process::take_file_size_limit_as_error;
 pub use start::run;

@@ -22,6 +22,7 @@ use crate::{
     storage::{LogOptions, Recovered, ScheduleOptions, SnapshotSchedule, TxnLog},
     topics,
 };
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::{
     io,
     net::SocketAddr,
@@ -47,13 +48,12 @@ enum Event {
 }
 
 /// Runs a standalone server until SIGTERM or SIGINT. Before it serves, they end it at once: nothing in the files
-/// needs more than what a kill leaves.
+/// needs more than what a kill leaves. SIGHUP does nothing: logs go to stderr, and settings are read at a start.
 ///
 /// # Errors
 /// The server cannot start, or a part of it has failed.
 pub fn run(config: Config) -> Result<(), ServerError> {
-    let signals =
-        signal_hook::iterator::Signals::new([signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT]);
+    let signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP]);
     let mut signals = signals.map_err(|source| ServerError::System { what: "handle signals", source })?;
     let (sender, events) = channel();
     let prepared = sender.clone();
@@ -65,18 +65,29 @@ pub fn run(config: Config) -> Result<(), ServerError> {
     let mut server = None;
     for event in events {
         match (event, server.take()) {
+            (Event::Signal(SIGHUP), running) => {
+                tracing::info!(
+                    target: topics::SERVER,
+                    "SIGHUP: there is nothing to reopen, and settings are read at a start; going on"
+                );
+                server = running;
+            }
             (Event::Prepared(prepared), _) => server = Some(Server::start((*prepared)?)?),
             (Event::Signal(signal), None) => {
-                tracing::info!(target: topics::SERVER, signal, "stopping before the data was loaded");
+                tracing::info!(target: topics::SERVER, signal = name(signal), "stopping before the data was loaded");
                 break;
             }
             (Event::Signal(signal), Some(server)) => {
-                tracing::info!(target: topics::SERVER, signal, "stopping");
+                tracing::info!(target: topics::SERVER, signal = name(signal), "stopping");
                 return server.stop();
             }
         }
     }
     Ok(())
+}
+
+fn name(signal: i32) -> &'static str {
+    signal_hook::low_level::signal_name(signal).unwrap_or("another one")
 }
 
 /// A server that has all it needs, and whose data is loaded.
@@ -99,6 +110,7 @@ impl Prepared {
         let clock = Clock::start();
         process::set_up();
         let listener = listen(&config.client)?;
+        say_what_starts(&config.storage, &listener);
         let runtimes = std::iter::repeat_with(Worker::runtime).take(worker_count(&config));
         let runtimes: io::Result<Vec<Runtime>> = runtimes.collect();
         let what = "start the I/O workers (nio.numWorkerThreads)";
@@ -118,6 +130,29 @@ impl Prepared {
     }
 }
 
+/// Where the data is and which port was bound, as they turned out to be.
+fn say_what_starts(storage: &config::Storage, listener: &std::net::TcpListener) {
+    let dir = |dir: &std::path::Path| {
+        std::path::absolute(dir).unwrap_or_else(|_| dir.to_path_buf()).display().to_string()
+    };
+    tracing::info!(
+        target: topics::SERVER,
+        address = %shown(listener.local_addr().ok()),
+        data_dir = dir(&storage.data_dir),
+        data_log_dir = dir(&storage.data_log_dir),
+        "the client port is bound; loading the data"
+    );
+}
+
+/// The address of the client port, for people.
+fn shown(address: Option<SocketAddr>) -> String {
+    match address {
+        Some(address) if address.ip().is_unspecified() => format!("*:{}", address.port()),
+        Some(address) => address.to_string(),
+        None => "unknown".to_owned(),
+    }
+}
+
 /// A running server.
 struct Server {
     front: Arc<Front>,
@@ -130,6 +165,8 @@ impl Server {
         let Prepared { config, clock, runtimes, descriptors, disks, loaded, words, room } = prepared;
         let Loaded { tree, sessions, recovered, digest_mismatches } = loaded;
         let Door { listener, waiting } = room.close()?;
+        let address = listener.local_addr().ok();
+        let (znodes, open_sessions) = (tree.node_count(), sessions.len());
         let workers = runtimes.len();
         let auth = auth_config(&config.auth);
         let limits = Limits::new(&config.client, &config.connection_throttle, descriptors, random());
@@ -182,9 +219,12 @@ impl Server {
         let workers = start_workers(&front, &sequencing, runtimes, readers, entrance)?;
         tracing::info!(
             target: topics::SERVER,
-            port = hub.config.client.port,
-            workers = workers.len(),
+            address = %shown(address),
+            znodes,
+            sessions = open_sessions,
             zxid = %recovered.last_zxid,
+            workers = workers.len(),
+            took_ms = clock.elapsed_ms(),
             "serving"
         );
         Ok(Self { front, workers, others })

@@ -16,6 +16,17 @@ pub struct FileEntry {
     pub len: u64,
 }
 
+/// How much of a log that was found is on the disk as it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stored {
+    /// Nobody says. A sync that failed may have left it in memory alone.
+    Unknown,
+    /// What is below this length was synced. What is behind it was never.
+    Through(u64),
+    /// All of it, once it is synced: no sync of it has failed since it came into memory.
+    AsRead,
+}
+
 /// One directory of a disk.
 pub trait Disk: Send + Sync + fmt::Debug {
     /// The directory, for messages, and to tell whether two disks are one.
@@ -52,7 +63,26 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// The file cannot be created.
     fn create_stream(&self, name: &str) -> io::Result<Box<dyn StreamFile>>;
 
-    /// Shortens a file durably.
+    /// How much of a log that nobody has open is on the disk.
+    fn stored(&self, name: &str) -> Stored;
+
+    /// Writes what a file holds in its place again, so that the next [`Disk::truncate`] or [`Disk::sync`] stores it, whatever
+    /// became of it before.
+    ///
+    /// # Errors
+    /// As before, it is not known whether it is stored.
+    fn write_again(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()>;
+
+    /// Begins with what [`Disk::sync`] of this file will wait for, beside what the caller does.
+    fn begin_sync(&self, _name: &str) {}
+
+    /// Makes a file that was found durable.
+    ///
+    /// # Errors
+    /// It is not. What is read from it afterwards is what the disk has.
+    fn sync(&self, name: &str) -> io::Result<()>;
+
+    /// Shortens a file, and makes it durable.
     ///
     /// # Errors
     /// It is not known whether the file is shorter now.

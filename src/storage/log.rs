@@ -11,12 +11,12 @@
 //! - a log is never reopened: the first commit after a start begins a file, named after its first transaction, as
 //!   the official server does;
 //! - what recovery found torn is cut off before the first new entry, so that the official server reads the
-//!   directory too; and what it read without knowing whether it is durable is written anew.
+//!   directory too; and what it read without knowing whether it is durable is written again, in its place.
 
 use super::{
     disk::{Disk, LogFile},
     error::StoreError,
-    names::{log_name, temporary_name},
+    names::log_name,
     tail::checksum,
 };
 use crate::topics;
@@ -33,7 +33,7 @@ const ROOM_LEFT_MIN: u64 = 4096;
 /// The step when a whole `preAllocSize` is not to be had.
 const SMALL_STEP: u64 = 4096;
 
-/// A log is written anew in pieces of this length.
+/// A log is written again in pieces of this length.
 const REWRITE_PIECE: usize = 1 << 20;
 
 /// How logs are written.
@@ -56,12 +56,17 @@ impl Default for LogOptions {
 /// What has to be done to a log before new ones are written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogRepair {
-    /// Write the last log anew. Whether what was read of it is on the disk, nobody knows: the server may have been
-    /// killed before its sync, or after one that failed, and then not even a second sync stores it.
+    /// Write the end of the last log again. Whether what was read of it is on the disk, nobody knows: the server may
+    /// have been killed before its sync, or after one that failed, and then not even a second sync stores it.
+    ///
+    /// It is written in its place, with what it holds: whatever of that is stored already stays as it is, also when the
+    /// power fails meanwhile.
     Rewrite {
         /// The file.
         name: String,
-        /// Where its last whole entry ends.
+        /// What is below this is on the disk.
+        from: u64,
+        /// Where its last whole entry ends. What is behind it goes.
         len: u64,
     },
     /// Cut a torn tail off.
@@ -82,7 +87,7 @@ impl LogRepair {
     /// Does it, durably but for the name of a removed file.
     pub(super) fn run(&self, disk: &dyn Disk) -> Result<(), StoreError> {
         let (action, name, result) = match self {
-            Self::Rewrite { name, len } => ("rewrite", name, rewrite(disk, name, *len)),
+            Self::Rewrite { name, from, len } => ("rewrite", name, rewrite(disk, name, *from, *len)),
             Self::Truncate { name, len } => ("truncate", name, disk.truncate(name, *len)),
             Self::Remove { name } => ("remove", name, remove_if_there(disk, name)),
         };
@@ -90,25 +95,18 @@ impl LogRepair {
     }
 }
 
-/// Replaces a file by a durable copy of its first `len` bytes. Half a copy would keep the room that a full disk lacks.
-fn rewrite(disk: &dyn Disk, name: &str, len: u64) -> io::Result<()> {
-    copy_over(disk, name, len).inspect_err(|_| {
-        let _ = disk.remove(&temporary_name(name));
-    })
-}
-
-fn copy_over(disk: &dyn Disk, name: &str, len: u64) -> io::Result<()> {
-    let content = disk.read(name)?;
-    let len = usize::try_from(len).map_err(io::Error::other)?;
-    assert!(len <= content.len(), "recovery read this much");
-    let temporary = temporary_name(name);
-    let mut copy = disk.create_stream(&temporary)?;
-    for piece in content[..len].chunks(REWRITE_PIECE) {
-        copy.write(piece)?;
+fn rewrite(disk: &dyn Disk, name: &str, from: u64, len: u64) -> io::Result<()> {
+    let mut at = from;
+    while at < len {
+        let piece = usize::try_from(len - at).unwrap_or(REWRITE_PIECE).min(REWRITE_PIECE);
+        let bytes = disk.read_range(name, at, piece)?;
+        if bytes.len() < piece {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        disk.write_again(name, at, &bytes)?;
+        at += u64::try_from(piece).map_err(io::Error::other)?;
     }
-    copy.sync()?;
-    disk.rename(&temporary, name)?;
-    disk.sync_dir()
+    disk.truncate(name, len)
 }
 
 fn remove_if_there(disk: &dyn Disk, name: &str) -> io::Result<()> {
@@ -273,12 +271,17 @@ impl TxnLog {
         self.current.as_ref().map(|log| log.name.as_str())
     }
 
-    /// Commits what is pending and gives unused room back.
+    /// Commits what is pending and gives unused room back. A log that was written without syncs is synced now: a next
+    /// start takes what is closed for stored.
     ///
     /// # Errors
     /// As [`TxnLog::commit`].
     pub fn close(mut self) -> Result<Committed, StoreError> {
         let committed = self.commit()?;
+        if let (false, Some(log)) = (self.options.force_sync, &mut self.current) {
+            let synced = log.file.sync().and_then(|_| self.disk.sync_dir());
+            synced.map_err(|source| StoreError::io("sync the log", self.disk.path(&log.name), source))?;
+        }
         self.finish_current();
         Ok(committed)
     }
@@ -321,11 +324,9 @@ impl TxnLog {
     }
 
     fn begin_file(&mut self, first: Zxid) -> Result<(), StoreError> {
-        while let Some(repair) = self.repairs.pop() {
-            if let Err(error) = repair.run(&*self.disk) {
-                self.repairs.push(repair);
-                return Err(error);
-            }
+        while let Some(repair) = self.repairs.first() {
+            repair.run(&*self.disk)?;
+            self.repairs.remove(0);
         }
         let name = log_name(first);
         let failed = |source| StoreError::io("begin the log", self.disk.path(&name), source);

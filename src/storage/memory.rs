@@ -3,14 +3,14 @@
 //! Deterministic: it has no clock and no chance of its own. Durable is what a sync has covered, and nothing else;
 //! [`MemoryDisk::crash`] decides by its seed what becomes of the rest, within the fault model of `tail`:
 //! - of what was written to a file since its last sync, all, nothing or any number of bytes from the front stays,
-//!   and if not all, the 512-byte sector at the cut may be zero instead;
+//!   and if not all, the 512-byte sector at the cut may be as it was before instead: zero, if it is new;
 //! - of the names that were made, changed or removed since the last sync of the directory, some from the front.
 //!
 //! Faults that can be switched on: a disk that is full, read-only, or whose syncs fail. A sync that fails loses
 //! what it should have stored: it still reads back, and is gone after a crash (as Linux does it). Syncs can be
 //! made slow: then they report the time they would have taken.
 
-use super::disk::{Disk, FileEntry, LogFile, StreamFile};
+use super::disk::{Disk, FileEntry, LogFile, Stored, StreamFile};
 use bytes::Bytes;
 use std::{
     collections::BTreeMap,
@@ -45,6 +45,8 @@ struct Inode {
     current: Vec<u8>,
     /// What was written since the last sync, in order: where, and how much.
     unsynced: Vec<(usize, usize)>,
+    /// As the server's note has it.
+    stored: Option<Stored>,
 }
 
 /// A change of names that no sync has covered.
@@ -106,7 +108,7 @@ impl MemoryDisk {
         let mut state = self.lock();
         let inode = state.inodes.len();
         let content = content.to_vec();
-        state.inodes.push(Inode { durable: content.clone(), current: content, unsynced: Vec::new() });
+        state.inodes.push(Inode { durable: content.clone(), current: content, ..Inode::default() });
         state.names.insert(name.to_owned(), inode);
         state.durable_names.insert(name.to_owned(), inode);
     }
@@ -205,7 +207,7 @@ impl State {
 
     fn sync(&mut self, inode: usize) -> io::Result<Duration> {
         let failing = self.faults.failing_sync || self.faults.read_only;
-        let Inode { durable, current, unsynced } = &mut self.inodes[inode];
+        let Inode { durable, current, unsynced, .. } = &mut self.inodes[inode];
         let written = std::mem::take(unsynced);
         if failing {
             return Err(io::Error::other("the disk cannot store"));
@@ -235,8 +237,18 @@ impl NameChange {
 }
 
 impl Inode {
+    /// So much of it is durable, as far as the server notes that of the file.
+    fn note(&mut self, len: usize) {
+        if let Some(Stored::Through(noted)) = &mut self.stored {
+            *noted = u64::try_from(len).unwrap_or(u64::MAX);
+        }
+    }
+
     fn crash(&mut self, random: &mut Random) {
+        let before = self.durable.clone();
         let mut survivor = std::mem::take(&mut self.durable);
+        // Another boot.
+        self.stored = self.stored.map(|_| Stored::AsRead);
         if random.below(2) == 0 && survivor.len() < self.current.len() {
             survivor.resize(self.current.len(), 0);
         }
@@ -259,7 +271,11 @@ impl Inode {
             survivor[offset.min(end)..end].copy_from_slice(&self.current[offset.min(end)..end]);
             if kept < len && random.below(2) == 0 {
                 let sector = (end / SECTOR_LEN * SECTOR_LEN).clamp(offset.min(end), end);
-                survivor[sector..end].fill(0);
+                let old =
+                    before.get(sector..).unwrap_or_default().iter().copied().chain(std::iter::repeat(0));
+                for (byte, old) in survivor[sector..end].iter_mut().zip(old) {
+                    *byte = old;
+                }
             }
         }
         self.current.clone_from(&survivor);
@@ -307,18 +323,50 @@ impl Disk for MemoryDisk {
     }
 
     fn create_log(&self, name: &str) -> io::Result<Box<dyn LogFile>> {
-        Ok(Box::new(self.create(name, true)?))
+        let file = self.create(name, true)?;
+        self.lock().inodes[file.inode].stored = Some(Stored::Through(0));
+        Ok(Box::new(file))
     }
 
     fn create_stream(&self, name: &str) -> io::Result<Box<dyn StreamFile>> {
         Ok(Box::new(self.create(name, false)?))
     }
 
+    fn stored(&self, name: &str) -> Stored {
+        let state = self.lock();
+        let inode = state.inode(name).ok();
+        inode.and_then(|inode| state.inodes[inode].stored).unwrap_or(Stored::Unknown)
+    }
+
+    fn write_again(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut state = self.lock_for_change()?;
+        let inode = state.inode(name)?;
+        assert!(state.inodes[inode].current[index(offset)..].starts_with(bytes), "what it holds");
+        state.write(inode, index(offset), bytes);
+        Ok(())
+    }
+
+    fn sync(&self, name: &str) -> io::Result<()> {
+        let mut state = self.lock();
+        let inode = state.inode(name)?;
+        if state.faults.read_only && state.inodes[inode].unsynced.is_empty() {
+            return Ok(());
+        }
+        let synced = state.sync(inode).map(|_| ());
+        if synced.is_err() {
+            let inode = &mut state.inodes[inode];
+            inode.current.clone_from(&inode.durable);
+        }
+        synced
+    }
+
     fn truncate(&self, name: &str, len: u64) -> io::Result<()> {
         let mut state = self.lock_for_change()?;
         let inode = state.inode(name)?;
         state.inodes[inode].current.truncate(usize::try_from(len).unwrap_or(usize::MAX));
-        state.sync(inode).map(|_| ())
+        state.sync(inode)?;
+        state.inodes[inode].note(index(len));
+        Ok(())
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -381,13 +429,22 @@ impl LogFile for MemoryFile {
     }
 
     fn sync(&mut self) -> io::Result<Duration> {
-        self.with(State::sync)
+        self.with(|state, inode| {
+            let written = state.inodes[inode].unsynced.iter().map(|&(offset, len)| offset + len).max();
+            let took = state.sync(inode)?;
+            if let Some(end) = written {
+                state.inodes[inode].note(end);
+            }
+            Ok(took)
+        })
     }
 
     fn truncate(&mut self, len: u64) -> io::Result<()> {
         self.with(|state, inode| {
             state.inodes[inode].current.truncate(index(len));
-            state.sync(inode).map(|_| ())
+            state.sync(inode)?;
+            state.inodes[inode].note(index(len));
+            Ok(())
         })
     }
 

@@ -8,7 +8,7 @@
 //!   `tail` writes down;
 //! - nothing is skipped in silence: what recovery leaves out is a torn, never acknowledged tail and is reported;
 //!   all other damage is a [`StoreError`] that names file, offset and reason;
-//! - no clock, no thread and no `unsafe` outside of [`real`] and what it is made of (`map`, `prefill`).
+//! - no clock, no thread and no `unsafe` outside of [`real`] and what it is made of (`map`, `mark`, `prefill`).
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
@@ -17,6 +17,7 @@ mod error;
 mod log;
 mod log_reader;
 mod map;
+mod mark;
 pub mod memory;
 mod names;
 mod prefill;
@@ -32,7 +33,7 @@ mod tail;
 #[cfg(test)]
 mod testing;
 
-pub use disk::{Disk, FileEntry, LogFile, StreamFile, replace_file};
+pub use disk::{Disk, FileEntry, LogFile, Stored, StreamFile, replace_file};
 pub use error::{Damage, DamageKind, StoreError};
 pub use log::{Committed, LogOptions, LogRepair, TxnLog};
 pub use log_reader::{Entry, LogEnd, LogReader, OpenError};
@@ -41,7 +42,7 @@ pub use names::{Compression, SnapshotName, log_name, parse_log_name};
 pub use purge::{PurgePlan, purge};
 pub use real::RealDisk;
 pub use recovery::{
-    Recovered, RecoveryOptions, RecoverySink, RejectedSnapshot, Repairs, SnapshotUsed, recover, repair,
+    Recovered, RecoveryOptions, RecoverySink, RejectedSnapshot, Repairs, SnapshotUsed, recover, repair, vouch,
 };
 pub use schedule::{ScheduleOptions, SnapshotSchedule};
 pub use snapshot_reader::{SnapshotError, SnapshotVisitor, read_snapshot};

@@ -1,12 +1,14 @@
 //! Autopurge (`PurgeTxnLog`): keeps the newest snapshots and every log needed to replay from the oldest of them.
 //!
-//! Invariants: fewer than three snapshots are never kept; a snapshot that visibly is not whole does not count and
-//! stays, so that damage never makes an older, whole one go.
+//! Invariants: fewer than three snapshots are never kept; a snapshot that is not whole does not count and stays, so that
+//! damage never makes an older, whole one go. A packed one among those to be kept is unpacked for that: nothing else tells
+//! that it was cut.
 
 use super::{
     disk::{Disk, FileEntry},
     error::StoreError,
     names::{self, Compression, SnapshotName},
+    snapshot_source::unpacks_to,
 };
 use oxkeeper_codec::{
     Decode, Zxid,
@@ -55,10 +57,15 @@ impl PurgePlan {
 /// # Errors
 /// The disk fails; what is left may be removed at the next time.
 pub fn purge(snap_disk: &dyn Disk, log_disk: &dyn Disk, keep: usize) -> Result<PurgePlan, StoreError> {
+    let files = list(snap_disk)?;
+    let mut named: Vec<_> =
+        files.iter().filter_map(|file| Some((SnapshotName::parse(&file.name)?, file))).collect();
+    named.sort_by_key(|(name, _)| std::cmp::Reverse(name.zxid));
     let mut snapshots = Vec::new();
-    for file in list(snap_disk)? {
-        let Some(name) = SnapshotName::parse(&file.name) else { continue };
-        let whole = looks_whole(snap_disk, &file, name.compression);
+    for (name, file) in named {
+        let kept = snapshots.len() < keep.max(KEEP_MIN);
+        let whole = looks_whole(snap_disk, file, name.compression)
+            .and_then(|looks| Ok(looks && (!kept || is_whole(snap_disk, file, name.compression)?)));
         if whole.map_err(|source| StoreError::io("read", snap_disk.path(&file.name), source))? {
             snapshots.push(name);
         }
@@ -92,6 +99,14 @@ fn looks_whole(disk: &dyn Disk, file: &FileEntry, compression: Compression) -> i
         Compression::Gzip => head.starts_with(&[0x1f, 0x8b]),
         Compression::Snappy => head.starts_with(b"\x82SNAPPY\0"),
     })
+}
+
+/// Whether a packed snapshot is all there; of others the end was seen already.
+fn is_whole(disk: &dyn Disk, file: &FileEntry, compression: Compression) -> io::Result<bool> {
+    if compression == Compression::None {
+        return Ok(true);
+    }
+    Ok(unpacks_to(&disk.read(&file.name)?, compression, END_PATH))
 }
 
 #[cfg(test)]

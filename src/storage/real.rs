@@ -11,23 +11,26 @@
 //! - what is written is copied before the call returns, so nothing of a log is mapped while its length changes.
 
 use super::{
-    disk::{Disk, FileEntry, LogFile, StreamFile},
+    disk::{Disk, FileEntry, LogFile, Stored, StreamFile},
     error::StoreError,
     map,
+    mark::{self, ENDING_LEN, Mark},
     prefill::{Prefill, Zone},
 };
 use crate::topics;
 use bytes::Bytes;
 use rustix::{
-    fs::{FallocateFlags, FlockOperation, fallocate, fdatasync, flock, fsync},
+    fs::{Advice, FallocateFlags, FlockOperation, fadvise, fallocate, fdatasync, flock, fsync},
     io::{Errno, pwritev, retry_on_intr},
 };
 use std::{
+    collections::HashMap,
     fs::{self, File, OpenOptions},
     io::{self, IoSlice, Write},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -46,6 +49,8 @@ pub struct RealDisk {
     /// Holds the lock.
     handle: File,
     prefill: Prefill,
+    /// Syncs of files that were begun, each by a thread of its own.
+    begun: Mutex<HashMap<String, JoinHandle<io::Result<()>>>>,
 }
 
 impl RealDisk {
@@ -66,8 +71,23 @@ impl RealDisk {
             }
         }
         let prefill = Prefill::start().map_err(failed)?;
-        Ok(Self { dir: dir.to_path_buf(), handle, prefill })
+        Ok(Self { dir: dir.to_path_buf(), handle, prefill, begun: Mutex::default() })
     }
+
+    fn begun(&self) -> MutexGuard<'_, HashMap<String, JoinHandle<io::Result<()>>>> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Makes a file durable that somebody else wrote.
+fn sync_found(path: &Path) -> io::Result<()> {
+    Ok(fdatasync(File::open(path)?)?)
+}
+
+/// After a sync that failed: the kernel says so once, and then takes its pages for stored. Whoever reads next has to read
+/// the disk.
+fn forget_pages(path: &Path) {
+    let _ = File::open(path).map(|file| fadvise(&file, 0, None, Advice::DontNeed));
 }
 
 impl Disk for RealDisk {
@@ -109,19 +129,59 @@ impl Disk for RealDisk {
             // Without descriptors, say. The next attempt has to find the name free.
             let _ = fs::remove_file(&path);
         })?;
-        let zone = Arc::new(zone);
-        let prefill = self.prefill.clone();
-        Ok(Box::new(RealLogFile { file, zone, prefill, allocated_len: 0, synced: false }))
+        Ok(Box::new(RealLogFile {
+            file,
+            zone: Arc::new(zone),
+            prefill: self.prefill.clone(),
+            mark: Mark::of(&self.dir, name),
+            allocated_len: 0,
+            written_len: 0,
+            ending: Vec::with_capacity(ENDING_LEN),
+            synced: false,
+        }))
     }
 
     fn create_stream(&self, name: &str) -> io::Result<Box<dyn StreamFile>> {
         Ok(Box::new(RealStream { file: File::create(self.path(name))?, unsynced: 0 }))
     }
 
+    fn stored(&self, name: &str) -> Stored {
+        mark::stored(&self.dir, name, |offset, len| self.read_range(name, offset, len))
+    }
+
+    fn write_again(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        OpenOptions::new().write(true).open(self.path(name))?.write_all_at(bytes, offset)
+    }
+
+    fn begin_sync(&self, name: &str) {
+        let path = self.path(name);
+        let thread = thread::Builder::new().name("sync".into()).spawn(move || sync_found(&path));
+        if let Ok(thread) = thread {
+            self.begun().insert(name.to_owned(), thread);
+        }
+    }
+
+    fn sync(&self, name: &str) -> io::Result<()> {
+        let begun = self.begun().remove(name);
+        let path = self.path(name);
+        let synced = match begun.map(JoinHandle::join) {
+            Some(Ok(synced)) => synced,
+            Some(Err(_)) | None => sync_found(&path),
+        };
+        synced.inspect_err(|_| forget_pages(&path))
+    }
+
     fn truncate(&self, name: &str, len: u64) -> io::Result<()> {
+        let is_noted = matches!(self.stored(name), Stored::Through(_));
         let file = OpenOptions::new().write(true).open(self.path(name))?;
         file.set_len(len)?;
-        Ok(fsync(&file)?)
+        fsync(&file)?;
+        if let (true, Some(mark)) = (is_noted, Mark::of(&self.dir, name)) {
+            let from = len.saturating_sub(ENDING_LEN as u64);
+            // Without a note the next start has more to do.
+            let _ = self.read_range(name, from, ENDING_LEN).and_then(|ending| mark.note(len, &ending));
+        }
+        Ok(())
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -143,7 +203,11 @@ struct RealLogFile {
     file: File,
     zone: Arc<Zone>,
     prefill: Prefill,
+    mark: Option<Mark>,
     allocated_len: u64,
+    written_len: u64,
+    /// The last bytes before that, for the note.
+    ending: Vec<u8>,
     /// Whether it was ever synced. If not, zeros that are written ahead save nothing.
     synced: bool,
 }
@@ -152,6 +216,14 @@ impl RealLogFile {
     fn set_len(&mut self, len: u64) -> io::Result<()> {
         self.zone.close();
         self.file.set_len(len)
+    }
+
+    /// Remembers how the file ends.
+    fn written(&mut self, end: u64, bytes: &[u8]) {
+        self.written_len = end;
+        let kept = ENDING_LEN.saturating_sub(bytes.len()).min(self.ending.len());
+        self.ending.drain(..self.ending.len() - kept);
+        self.ending.extend_from_slice(&bytes[bytes.len().saturating_sub(ENDING_LEN)..]);
     }
 }
 
@@ -182,12 +254,11 @@ impl LogFile for RealLogFile {
         let padding = &ZEROS[..usize::try_from(whole - end).map_err(io::Error::other)?];
         let pieces = [IoSlice::new(bytes), IoSlice::new(padding)];
         let written = retry_on_intr(|| pwritev(&self.file, &pieces, offset))?;
-        match bytes.get(written..) {
-            Some(rest) => {
-                self.file.write_all_at(rest, offset + u64::try_from(written).map_err(io::Error::other)?)
-            }
-            None => Ok(()),
+        if let Some(rest) = bytes.get(written..) {
+            self.file.write_all_at(rest, offset + u64::try_from(written).map_err(io::Error::other)?)?;
         }
+        self.written(end, bytes);
+        Ok(())
     }
 
     fn sync(&mut self) -> io::Result<Duration> {
@@ -195,7 +266,12 @@ impl LogFile for RealLogFile {
         let start = Instant::now();
         fdatasync(&self.file)?;
         self.synced = true;
-        Ok(start.elapsed())
+        let took = start.elapsed();
+        if let Some(mark) = &self.mark {
+            // Without a note the next start has more to do.
+            let _ = mark.note(self.written_len, &self.ending);
+        }
+        Ok(took)
     }
 
     fn truncate(&mut self, len: u64) -> io::Result<()> {

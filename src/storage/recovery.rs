@@ -17,7 +17,7 @@
 //! was acknowledged is missing; on `Err`, nothing was changed.
 
 use super::{
-    disk::{Disk, FileEntry},
+    disk::{Disk, FileEntry, Stored},
     error::{Damage, DamageKind, StoreError},
     log::LogRepair,
     log_reader::{Entry, LogEnd, LogReader, OpenError},
@@ -40,13 +40,19 @@ pub trait RecoverySink: SnapshotVisitor {
     fn restart(&mut self);
 
     /// The snapshot was whole.
-    fn snapshot_end(&mut self, snapshot_zxid: Zxid, tail: SnapshotTail);
+    ///
+    /// # Errors
+    /// It holds no state that could be; it is then taken for damaged.
+    fn snapshot_end(&mut self, snapshot_zxid: Zxid, tail: SnapshotTail) -> Result<(), String>;
 
     /// A transaction behind the snapshot. The snapshot may contain it already, in whole or in part.
     ///
     /// # Errors
     /// It cannot be applied: recovery ends.
     fn txn(&mut self, txn: LoggedTxn) -> Result<(), String>;
+
+    /// That was the last transaction.
+    fn end(&mut self) {}
 }
 
 /// The snapshot that recovery began with.
@@ -94,6 +100,8 @@ pub struct Recovered {
     pub txn_bytes: u64,
     /// Error transactions that repeat a zxid, and were passed over.
     pub repeated_errors: u64,
+    /// The logs that were read, in order; those without an entry are left out.
+    pub logs: Vec<String>,
     /// What has to be done before new files are written.
     pub repairs: Repairs,
 }
@@ -136,30 +144,47 @@ pub fn recover(
     for (first, name) in needed {
         replay.log(*first, name, snapshot_zxid.is_some() || options.trust_empty_snapshot, snap_disk)?;
     }
+    replay.sink.end();
     let mut recovered = replay.recovered;
-    recovered.repairs.logs = repairs(&replay.ends);
-    recovered.repairs.logs.extend(
-        names_where(&log_files, names::is_temporary).into_iter().map(|name| LogRepair::Remove { name }),
-    );
+    let half_written = names_where(&log_files, names::is_temporary);
+    recovered.repairs.logs = half_written.into_iter().map(|name| LogRepair::Remove { name }).collect();
+    recovered.repairs.logs.extend(repairs(log_disk, &replay.ends));
+    let has_entry = |(name, _, end): &(String, u64, LogEnd)| (end.entries > 0).then(|| name.clone());
+    recovered.logs = replay.ends.iter().filter_map(has_entry).collect();
     check_reach(snap_disk, &recovered)?;
     assert!(recovered.last_zxid >= snapshot_zxid.unwrap_or(Zxid::ZERO), "replay goes forward");
     Ok(recovered)
 }
 
-/// Does what recovery asks for. To be called before anything that was recovered is vouched for, to a client or to
-/// a leader: only then is it known to be durable.
+/// Does what recovery asks for; first what gives room. To be called, and [`vouch`] behind it, before anything that was
+/// recovered is vouched for, to a client or to a leader: only then is it known to be durable.
 ///
 /// # Errors
-/// The disk fails. It may be tried again; or the repairs of the logs are handed to [`super::TxnLog::new`], which
-/// makes them before it writes.
+/// The disk fails; what could be done is done. It may be tried again; or the repairs of the logs are handed to
+/// [`super::TxnLog::new`], which makes them before it writes.
 pub fn repair(snap_disk: &dyn Disk, log_disk: &dyn Disk, repairs: &Repairs) -> Result<(), StoreError> {
-    for log in &repairs.logs {
-        log.run(log_disk)?;
-    }
-    for name in &repairs.leftovers {
-        LogRepair::Remove { name: name.clone() }.run(snap_disk)?;
-    }
+    let remove = |name: &String| LogRepair::Remove { name: name.clone() }.run(snap_disk);
+    let removed: Result<Vec<()>, _> = repairs.leftovers.iter().map(remove).collect();
+    repairs.logs.iter().try_for_each(|log| log.run(log_disk))?;
+    removed?;
     log_disk.sync_dir().map_err(|source| StoreError::io("sync", log_disk.dir().to_path_buf(), source))
+}
+
+/// Makes the files that were read durable. Whoever wrote them need not have done it: the official server does not sync
+/// its snapshots, and no server its logs with `forceSync=no`. What is durable already costs next to nothing.
+///
+/// # Errors
+/// The disk did not take what was read from memory. What it has is read at the next start.
+pub fn vouch(snap_disk: &dyn Disk, log_disk: &dyn Disk, recovered: &Recovered) -> Result<(), StoreError> {
+    let sync = |disk: &dyn Disk, name: &str| {
+        disk.sync(name).map_err(|source| StoreError::io("sync", disk.path(name), source))
+    };
+    recovered.logs.iter().try_for_each(|name| sync(log_disk, name))?;
+    recovered.snapshot.iter().try_for_each(|used| sync(snap_disk, &used.name))?;
+    for disk in [log_disk, snap_disk] {
+        disk.sync_dir().map_err(|source| StoreError::io("sync", disk.dir().to_path_buf(), source))?;
+    }
+    Ok(())
 }
 
 fn list(disk: &dyn Disk) -> Result<Vec<FileEntry>, StoreError> {
@@ -225,10 +250,14 @@ fn load_snapshot(
     sink.restart();
     for (name, file) in &snapshots {
         let path = disk.path(&file.name);
+        disk.begin_sync(&file.name);
         let data = disk.read(&file.name).map_err(|source| StoreError::io("read", path.clone(), source))?;
-        match read_snapshot(&data, name.compression, sink) {
-            Ok(tail) => {
-                sink.snapshot_end(name.zxid, tail);
+        let read = read_snapshot(&data, name.compression, sink).and_then(|tail| {
+            let refused = |reason| Damage { offset: 0, kind: DamageKind::Rejected(reason) };
+            Ok(sink.snapshot_end(name.zxid, tail).map_err(refused)?)
+        });
+        match read {
+            Ok(()) => {
                 recovered.snapshot =
                     Some(SnapshotUsed { name: file.name.clone(), zxid: name.zxid, file_len: file.len });
                 return Ok(());
@@ -264,15 +293,22 @@ fn check_reach(disk: &dyn Disk, recovered: &Recovered) -> Result<(), StoreError>
     Ok(())
 }
 
-/// What the ends of the logs ask for. Only the last log with an entry may hold what was never synced; a padding
-/// behind its entries tells that it was not closed.
-fn repairs(ends: &[(String, u64, LogEnd)]) -> Vec<LogRepair> {
+/// What the ends of the logs ask for. Only the last log with an entry may hold what was never synced. Where nobody says how
+/// much of it was, a padding behind its entries tells that it was not closed.
+fn repairs(disk: &dyn Disk, ends: &[(String, u64, LogEnd)]) -> Vec<LogRepair> {
     let last = ends.iter().rposition(|(_, _, end)| end.entries > 0);
     let repair = |(index, (name, file_len, end)): (usize, &(String, u64, LogEnd))| {
         let (name, len) = (name.clone(), end.offset);
         match end {
             LogEnd { entries: 0, .. } => Some(LogRepair::Remove { name }),
-            LogEnd { .. } if Some(index) == last && len < *file_len => Some(LogRepair::Rewrite { name, len }),
+            LogEnd { .. } if Some(index) == last => {
+                let from = match disk.stored(&name) {
+                    Stored::Through(synced_len) => synced_len.min(len),
+                    Stored::Unknown if len < *file_len => 0,
+                    Stored::Unknown | Stored::AsRead => len,
+                };
+                (from < len || len < *file_len).then_some(LogRepair::Rewrite { name, from, len })
+            }
             LogEnd { torn: true, .. } => Some(LogRepair::Truncate { name, len }),
             LogEnd { .. } => None,
         }
@@ -303,6 +339,7 @@ impl Replay<'_> {
         snap_disk: &dyn Disk,
     ) -> Result<(), StoreError> {
         let path = self.disk.path(name);
+        self.disk.begin_sync(name);
         let data = self.disk.read(name).map_err(|source| StoreError::io("read", path.clone(), source))?;
         let damaged = |damage| StoreError::damaged(path.clone(), damage);
         let mut reader = LogReader::new(&data).map_err(|error| match error {

@@ -134,6 +134,31 @@ impl<'a> Source<'a> {
     }
 }
 
+/// Whether a packed snapshot can be unpacked to its end, and ends with these bytes. They are not kept.
+pub(super) fn unpacks_to(file: &[u8], compression: Compression, end: &[u8]) -> bool {
+    let mut input: Box<dyn Read + '_> = match compression {
+        Compression::None => return file.ends_with(end),
+        Compression::Gzip => Box::new(MultiGzDecoder::new(file)),
+        Compression::Snappy => match Unpacker::new(file) {
+            Ok(unpacker) => Box::new(unpacker),
+            Err(_) => return false,
+        },
+    };
+    let mut buffer = vec![0; end.len() + REFILL_LEN];
+    let mut filled = 0;
+    loop {
+        match input.read(&mut buffer[filled..]) {
+            Ok(0) => return buffer[..filled].ends_with(end),
+            Ok(got) => filled += got,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(_) => return false,
+        }
+        let kept = filled.min(end.len());
+        buffer.copy_within(filled - kept..filled, 0);
+        filled = kept;
+    }
+}
+
 fn stream<'a>(input: impl Read + 'a) -> Bytes<'a> {
     Bytes::Stream { input: Box::new(input), buffer: Vec::new(), ended: false }
 }

@@ -3,7 +3,8 @@
 //! **Fault model.** A log is allocated as zeros and written from front to back. What a returned sync covered stays
 //! as it is, except for damage. Of what was written after that, a crash (of the process, the system, the power)
 //! leaves any number of whole bytes from the front, and may lose any 512-byte sector, which then reads as zeros,
-//! or as the end of the file when the length was not stored. It never leaves bytes that nobody wrote.
+//! or as the end of the file when the length was not stored. It never leaves bytes that nobody wrote. A sector that is written
+//! again with what it holds holds that afterwards, whatever fails meanwhile.
 //! Damage, on the other hand, is bits that changed anywhere, and it must not be taken for the end of the log: the
 //! entries behind it, or the entry itself, may have been acknowledged.
 //!

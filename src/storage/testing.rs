@@ -145,8 +145,9 @@ impl RecoverySink for Tree {
     fn restart(&mut self) {
         *self = Self::default();
     }
-    fn snapshot_end(&mut self, _: Zxid, tail: SnapshotTail) {
+    fn snapshot_end(&mut self, _: Zxid, tail: SnapshotTail) -> Result<(), String> {
         self.tail = tail;
+        Ok(())
     }
     fn txn(&mut self, txn: LoggedTxn) -> Result<(), String> {
         self.zxids.push(txn.header.zxid.0);

@@ -1,6 +1,7 @@
 //! Access control lists, each kept once (`ReferenceCountedACLCache`).
 //!
-//! Invariant: a list is in the table exactly as long as a znode uses it; [`AclId::OPEN`] is not counted.
+//! Invariants: a list is in the table exactly as long as something uses it; [`AclId::OPEN`] and [`AclId::UNRESOLVED`]
+//! are not in it. A number that is in use is never given to another list.
 
 use super::change::AclRef;
 use oxkeeper_codec::{
@@ -16,10 +17,18 @@ pub struct AclId(u32);
 impl AclId {
     /// Everybody may do everything; -1 in files, never in the table.
     pub const OPEN: Self = Self(0);
+    /// Of a znode that is being loaded: its list is not known yet. Nobody may do anything.
+    pub(super) const UNRESOLVED: Self = Self(u32::MAX);
 
     /// The number as it stands in a snapshot.
     pub const fn to_file(self) -> i64 {
-        if self.0 == 0 { -1 } else { self.0 as i64 }
+        if self.0 == Self::OPEN.0 { -1 } else { self.0 as i64 }
+    }
+
+    /// The number after this one, from the last on to the first.
+    const fn following(self) -> Self {
+        let next = self.0.wrapping_add(1);
+        if next == Self::UNRESOLVED.0 { Self(Self::OPEN.0 + 1) } else { Self(next) }
     }
 }
 
@@ -33,10 +42,12 @@ struct Entry {
 #[derive(Debug, Clone)]
 pub(super) struct AclTable {
     open: AclRef,
+    nobody: AclRef,
     entries: BTreeMap<AclId, Entry>,
     /// Encoded lists, which order and compare as bytes.
     ids: BTreeMap<Vec<u8>, AclId>,
-    last: u32,
+    /// The number that was given last.
+    last: AclId,
     /// The list that was asked for last, and its id: most trees use one or two.
     recent: Option<(AclRef, AclId)>,
 }
@@ -44,23 +55,27 @@ pub(super) struct AclTable {
 impl AclTable {
     pub(super) fn new() -> Self {
         let anyone = Id { scheme: ByteStr::from_static("world"), id: ByteStr::from_static("anyone") };
-        let open = AclRef::from([Acl { perms: Perms::ALL, id: anyone }]);
-        Self { open, entries: BTreeMap::new(), ids: BTreeMap::new(), last: 0, recent: None }
+        let open = AclRef::from([Acl { perms: Perms::ALL, id: anyone.clone() }]);
+        let nobody = AclRef::from([Acl { perms: Perms::NONE, id: anyone }]);
+        let (entries, ids) = (BTreeMap::new(), BTreeMap::new());
+        Self { open, nobody, entries, ids, last: AclId::OPEN, recent: None }
     }
 
+    /// The list of this number. One that is not known lets nobody in.
     pub(super) fn get(&self, id: AclId) -> &AclRef {
-        match self.entries.get(&id) {
-            Some(entry) => &entry.acl,
-            None => {
-                debug_assert_eq!(id, AclId::OPEN, "a list is in the table as long as it is used");
-                &self.open
-            }
+        if id == AclId::OPEN {
+            return &self.open;
         }
+        debug_assert!(
+            id == AclId::UNRESOLVED || self.entries.contains_key(&id),
+            "a list is in the table as long as it is used"
+        );
+        self.entries.get(&id).map_or(&self.nobody, |entry| &entry.acl)
     }
 
-    /// The list, as long as it is used.
-    pub(super) fn find(&self, id: AclId) -> Option<&AclRef> {
-        self.entries.get(&id).map(|entry| &entry.acl)
+    /// The list that lets nobody in: it gives no permission. An empty one would let everybody in.
+    pub(super) const fn nobody(&self) -> &AclRef {
+        &self.nobody
     }
 
     /// Number of lists.
@@ -80,7 +95,7 @@ impl AclTable {
         let key = acl.encoded();
         let id = match self.ids.get(&key) {
             Some(&id) => id,
-            None => self.insert(key, acl, AclId(self.last + 1)),
+            None => self.insert(key, acl),
         };
         let entry = self.entries.get_mut(&id).expect("found or inserted above");
         entry.uses += 1;
@@ -88,10 +103,26 @@ impl AclTable {
         id
     }
 
-    fn insert(&mut self, key: Vec<u8>, acl: &[Acl], id: AclId) -> AclId {
-        self.last = self.last.max(id.0);
+    /// One more znode uses a list that is in use already.
+    pub(super) fn acquire_again(&mut self, id: AclId) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.uses += 1;
+        }
+    }
+
+    fn insert(&mut self, key: Vec<u8>, acl: &[Acl]) -> AclId {
+        // The official server counts on in 64 bits. Here the first 2^32 lists are behind after a long life, and numbers
+        // of lists that are gone are used again.
+        let mut id = self.last.following();
+        while self.entries.contains_key(&id) {
+            assert!(id != self.last, "the tree is full: 2^32 access control lists");
+            id = id.following();
+        }
+        self.last = id;
         self.ids.insert(key, id);
-        self.entries.insert(id, Entry { acl: AclRef::from(acl), uses: 0 });
+        let own = |text: &Id| Id { scheme: text.scheme.detached(), id: text.id.detached() };
+        let acl = acl.iter().map(|acl| Acl { perms: acl.perms, id: own(&acl.id) }).collect();
+        self.entries.insert(id, Entry { acl, uses: 0 });
         id
     }
 
@@ -156,5 +187,31 @@ mod tests {
         table.release(AclId::OPEN);
         assert_eq!(table.len(), 0);
         assert_eq!(AclId::OPEN.to_file(), -1);
+    }
+
+    #[test]
+    fn after_the_last_number_come_those_that_are_free() {
+        let mut table = AclTable::new();
+        let first = table.acquire(&acl("first"));
+        let gone = table.acquire(&acl("gone"));
+        let third = table.acquire(&acl("third"));
+        table.release(gone);
+        table.last = AclId(u32::MAX - 2);
+        let last = table.acquire(&acl("last"));
+        assert_eq!(last.0, u32::MAX - 1);
+        let again = table.acquire(&acl("again"));
+        assert_eq!(again, gone, "not the open list, none in use");
+        assert_eq!(table.acquire(&acl("more")).0, third.0 + 1);
+        for (id, name) in [(first, "first"), (third, "third"), (last, "last"), (again, "again")] {
+            assert_eq!(**table.get(id), acl(name)[..]);
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_lets_nobody_in() {
+        let table = AclTable::new();
+        let list = table.get(AclId::UNRESOLVED);
+        assert!(!list.is_empty(), "an empty list lets everybody in");
+        assert!(list.iter().all(|entry| !entry.perms.intersects(Perms::ALL)));
     }
 }

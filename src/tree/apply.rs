@@ -7,14 +7,19 @@ use oxkeeper_codec::{
     txn::{LoggedTxn, Txn},
 };
 
-/// Is told of a znode before it changes or goes: how a snapshot under way keeps what it still has to write.
+/// Is told of a znode before it changes or goes, and of new ones: how a snapshot under way keeps what it still has to
+/// write, and nothing else.
 pub trait Observer {
-    /// The znode `id`, whose path is `path`, is about to change or to go.
+    /// The znode `id` is about to change or to go.
     fn before_change(&mut self, tree: &Tree, id: NodeId);
+
+    /// The znode `id` is new.
+    fn created(&mut self, id: NodeId);
 }
 
 impl Observer for () {
     fn before_change(&mut self, _: &Tree, _: NodeId) {}
+    fn created(&mut self, _: NodeId) {}
 }
 
 /// What became of a transaction: the facts that the reply is made of.
@@ -156,6 +161,7 @@ impl<O: Observer> Application<'_, O> {
         let acl_id = self.tree.acls.acquire(new.acl);
         let stat = StatPersisted::created(self.header.zxid, self.header.time, new.owner.stored());
         let id = self.tree.insert_child(parent, path, new.data, acl_id, &stat);
+        self.observer.created(id);
         let stat = self.tree.node(id).stat();
         let acl = AclRef::clone(self.tree.node(id).acl());
         self.quota_after_create(parent_path, name, path, new.data.map_or(0, <[u8]>::len));
@@ -209,10 +215,7 @@ impl<O: Observer> Application<'_, O> {
         self.tree.digest_add(parent_path, parent);
 
         let id = self.tree.find(path).filter(|&id| id != NodeId::ROOT).ok_or(Code::NO_NODE)?;
-        if self.tree.node(id).num_children() > 0 {
-            // Only a log that was tampered with asks for this.
-            return Err(Code::NOT_EMPTY);
-        }
+        self.delete_below(path, id);
         self.observer.before_change(self.tree, id);
         let acl = AclRef::clone(self.tree.node(id).acl());
         let parent_acl = AclRef::clone(self.tree.node(parent).acl());
@@ -227,6 +230,27 @@ impl<O: Observer> Application<'_, O> {
             data_len: 0,
         });
         Ok(())
+    }
+
+    /// Whoever logged the deletion of a znode has seen it empty. Where a replay finds children, the snapshot shows a later
+    /// znode of the same name: the log creates them all again behind this, as it does with the znode. (The official
+    /// server deletes the znode alone here, and then lists no children of the new one.)
+    fn delete_below(&mut self, path: &str, id: NodeId) {
+        let mut below = Vec::new();
+        let mut todo = vec![(id, path.to_owned())];
+        while let Some((id, path)) = todo.pop() {
+            todo.extend(
+                self.tree
+                    .node(id)
+                    .children()
+                    .map(|child| (child.id(), format!("{path}/{}", String::from_utf8_lossy(child.name())))),
+            );
+            below.push(ByteStr::from(path));
+        }
+        // Each behind what is below it; the first is the znode itself.
+        for path in below.iter().skip(1).rev() {
+            let _ = self.delete(path);
+        }
     }
 
     fn set_data(&mut self, txn: &SetDataTxn) -> Result<Applied, Code> {

@@ -13,6 +13,7 @@ impl Tree {
         let mut size = 0;
         let mut seen = 0;
         let mut acl_uses: BTreeMap<AclId, u64> = BTreeMap::new();
+        let mut below: BTreeMap<NodeId, usize> = BTreeMap::new();
         let mut todo = vec![(NodeId::ROOT, String::new())];
         while let Some((id, path)) = todo.pop() {
             seen += 1;
@@ -23,6 +24,12 @@ impl Tree {
             size += super::size_of_node(&path, data.len());
             *acl_uses.entry(node.acl).or_default() += 1;
             self.check_owner(id, &path);
+            assert!(!node.children().is_empty() || node.below() == 0, "{path} has nothing below it");
+            for ancestor in std::iter::successors(Some(node.parent), |&id| Some(self.nodes.get(id).parent))
+                .take_while(|&ancestor| ancestor != NodeId::ROOT)
+            {
+                *below.entry(ancestor).or_default() += 1;
+            }
             for (slot, &child) in node.children().iter().enumerate() {
                 let child_node = self.nodes.get(child);
                 assert_eq!((child_node.parent, child_node.slot as usize), (id, slot), "{path} and its child");
@@ -31,6 +38,9 @@ impl Tree {
             }
         }
         assert_eq!(seen, self.nodes.len(), "every znode can be reached");
+        for (id, count) in below {
+            assert_eq!(self.node(id).descendants(), count, "znodes below {}", self.node(id).path());
+        }
         // Figures of quotas change without the size being told, as in the official server.
         assert!(self.quotas_in_use() || size == self.data_size, "sizes: {size} and {}", self.data_size);
         if self.options.digest {

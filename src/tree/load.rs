@@ -1,6 +1,13 @@
 //! Building a tree from a snapshot, znode by znode.
+//!
+//! Snapshots of the official server are fuzzy: the sessions come first, then the ACL table, then the znodes, while
+//! transactions go on. A znode may refer to a list that came after the table. The transaction that gave it that list is
+//! logged behind the snapshot, and gives it again in the replay; what is [unresolved](Unresolved) at its end lets nobody
+//! in.
+//!
+//! Invariant: no znode without its list is open to anybody, neither while it is loaded nor later.
 
-use super::{AclId, NodeId, Tree, TreeOptions};
+use super::{AclId, AclRef, NodeId, Tree, TreeOptions};
 use oxkeeper_codec::{
     ByteStr, Perms, SessionId, Zxid,
     records::{Acl, DataNode, Id},
@@ -13,14 +20,9 @@ pub enum LoadError {
     /// A znode stands before its parent, or without one.
     #[error("znode {0:?} comes without its parent")]
     NoParent(String),
-    /// A znode refers to a list that the snapshot does not have.
-    #[error("znode {path:?} has ACL number {acl}, which is not in the snapshot's table")]
-    NoAcl {
-        /// The znode.
-        path: String,
-        /// The number.
-        acl: i64,
-    },
+    /// What stands for a path is none.
+    #[error("{0:?} is no path of a znode")]
+    NoPath(String),
     /// The snapshot has no root.
     #[error("the snapshot has no root znode")]
     NoRoot,
@@ -32,20 +34,49 @@ pub(super) fn world_readable() -> Acl {
     Acl { perms: Perms::READ, id }
 }
 
+/// Whether files may hold a znode of this path: absolute, and every name in it has a character. (What clients may ask for
+/// is narrower; it also changed over the versions.)
+pub fn is_path(path: &str) -> bool {
+    path == "/" || path.strip_prefix('/').is_some_and(|names| names.split('/').all(|name| !name.is_empty()))
+}
+
 /// A tree that is being loaded.
 #[derive(Debug)]
 pub struct Loader {
     tree: Tree,
     /// Lists by their number in the file.
     acls: BTreeMap<i64, Vec<Acl>>,
-    /// Numbers that a znode used already.
-    ids: BTreeMap<i64, AclId>,
+    /// Their numbers here, of those that a znode named already. One use of each is held until the end: a znode that
+    /// comes twice may take the last other one with it.
+    held: BTreeMap<i64, AclId>,
+    unresolved: Unresolved,
+}
+
+/// Znodes whose list was not in the snapshot's table.
+#[derive(Debug, Default)]
+pub struct Unresolved(Vec<NodeId>);
+
+impl Unresolved {
+    /// After the replay: those that still have no list get one that lets nobody in. Returns their paths.
+    pub fn settle(self, tree: &mut Tree) -> Vec<String> {
+        let nobody = AclRef::clone(tree.acls.nobody());
+        let mut settled = Vec::new();
+        for id in self.0 {
+            // One that was deleted is vacant or another znode by now, with a list.
+            if tree.nodes.get(id).acl == AclId::UNRESOLVED {
+                tree.nodes.get_mut(id).acl = tree.acls.acquire(&nobody);
+                settled.push(tree.node(id).path());
+            }
+        }
+        settled
+    }
 }
 
 impl Loader {
     /// A tree without any znode.
     pub fn new(options: TreeOptions) -> Self {
-        Self { tree: Tree::without_nodes(options), acls: BTreeMap::new(), ids: BTreeMap::new() }
+        let tree = Tree::without_nodes(options);
+        Self { tree, acls: BTreeMap::new(), held: BTreeMap::new(), unresolved: Unresolved::default() }
     }
 
     /// One list of the snapshot's table.
@@ -56,40 +87,48 @@ impl Loader {
     /// One znode, with its full path; the root's is "". Parents come first.
     ///
     /// # Errors
-    /// The znode has no parent or no ACL.
+    /// The znode has no parent.
     pub fn node(&mut self, path: &str, node: &DataNode<'_>) -> Result<(), LoadError> {
-        let acl = self.acl_id(path, node.acl)?;
-        if let Some(twice) = self.tree.find(path) {
-            // A snapshot of the official server may hold a znode twice; the later one counts.
-            return self.replace(path, twice, acl, node);
+        if !path.is_empty() && !is_path(path) {
+            return Err(LoadError::NoPath(path.to_owned()));
         }
-        if path.is_empty() {
+        let acl = self.acl_id(node.acl);
+        let id = if let Some(twice) = self.tree.find(path) {
+            // The later one counts.
+            self.replace(path, twice, acl, node)
+        } else if path.is_empty() {
             self.tree.insert_root(node.data, acl, &node.stat);
-            return Ok(());
+            NodeId::ROOT
+        } else {
+            let parent = path.rsplit_once('/').and_then(|(parent, _)| self.tree.find(parent));
+            let parent = parent.ok_or_else(|| LoadError::NoParent(path.to_owned()))?;
+            self.tree.insert_child(parent, path, node.data, acl, &node.stat)
+        };
+        if acl == AclId::UNRESOLVED {
+            self.unresolved.0.push(id);
         }
-        let parent = path.rsplit_once('/').and_then(|(parent, _)| self.tree.find(parent));
-        let parent = parent.ok_or_else(|| LoadError::NoParent(path.to_owned()))?;
-        self.tree.insert_child(parent, path, node.data, acl, &node.stat);
         Ok(())
     }
 
-    fn acl_id(&mut self, path: &str, number: i64) -> Result<AclId, LoadError> {
+    /// The number here of the list with this number in the file; one more znode uses it.
+    fn acl_id(&mut self, number: i64) -> AclId {
         if number == AclId::OPEN.to_file() {
-            return Ok(AclId::OPEN);
+            return AclId::OPEN;
         }
-        // A znode that came twice may have taken the last use of its list with it.
-        if let Some(list) = self.ids.get(&number).and_then(|&id| self.tree.acls.find(id)) {
-            let list = super::AclRef::clone(list);
-            return Ok(self.tree.acls.acquire(&list));
-        }
-        let acl =
-            self.acls.get(&number).ok_or_else(|| LoadError::NoAcl { path: path.to_owned(), acl: number })?;
-        let id = self.tree.acls.acquire(acl);
-        self.ids.insert(number, id);
-        Ok(id)
+        let id = match (self.held.get(&number), self.acls.get(&number)) {
+            (Some(&id), _) => id,
+            (None, Some(acl)) => {
+                let id = self.tree.acls.acquire(acl);
+                self.held.insert(number, id);
+                id
+            }
+            (None, None) => AclId::UNRESOLVED,
+        };
+        self.tree.acls.acquire_again(id);
+        id
     }
 
-    fn replace(&mut self, path: &str, id: NodeId, acl: AclId, node: &DataNode<'_>) -> Result<(), LoadError> {
+    fn replace(&mut self, path: &str, id: NodeId, acl: AclId, node: &DataNode<'_>) -> NodeId {
         let tree = &mut self.tree;
         if id == NodeId::ROOT || tree.node(id).num_children() > 0 {
             // Its children hang on it already: only what is its own is replaced.
@@ -108,25 +147,28 @@ impl Loader {
             tree.acls.release(released);
             tree.list_owner(id);
             tree.digest_add(path, id);
-            return Ok(());
+            return id;
         }
         let parent = tree.nodes.get(id).parent;
         tree.remove_node(path, id);
-        tree.insert_child(parent, path, node.data, acl, &node.stat);
-        Ok(())
+        tree.insert_child(parent, path, node.data, acl, &node.stat)
     }
 
-    /// The tree as of `zxid`.
+    /// The tree as of `zxid`, and what has to be [settled](Unresolved::settle) once the transactions behind that
+    /// are applied.
     ///
     /// # Errors
     /// There was no root.
-    pub fn finish(mut self, zxid: Zxid) -> Result<Tree, LoadError> {
+    pub fn finish(mut self, zxid: Zxid) -> Result<(Tree, Unresolved), LoadError> {
         if self.tree.node_count() == 0 {
             return Err(LoadError::NoRoot);
         }
+        for id in self.held.into_values() {
+            self.tree.acls.release(id);
+        }
         self.tree.last_zxid = zxid;
         self.tree.set_up_quotas();
-        Ok(self.tree)
+        Ok((self.tree, self.unresolved))
     }
 }
 

@@ -25,7 +25,7 @@ pub use acl::AclId;
 pub use apply::{Applied, Observer};
 pub use change::{AclRef, Change, ChangeKind};
 pub use digest::{crc_of_content, node_digest};
-pub use load::{LoadError, Loader};
+pub use load::{LoadError, Loader, Unresolved, is_path};
 pub use node::NodeId;
 pub use owner::{CONTAINER_OWNER, MAX_TTL_MS, Owner, OwnerRules};
 pub use snapshot::Snapshotter;
@@ -193,6 +193,22 @@ impl Tree {
         self.ephemerals.get(&session).into_iter().flatten().map(|&id| self.node(id).path())
     }
 
+    /// Number of a session's ephemerals.
+    pub fn ephemeral_count_of(&self, session: SessionId) -> usize {
+        self.ephemerals.get(&session).map_or(0, BTreeSet::len)
+    }
+
+    /// A session's ephemerals in the order of their ids, from the one after `after` on.
+    pub fn ephemerals_after(
+        &self,
+        session: SessionId,
+        after: Option<NodeId>,
+    ) -> impl Iterator<Item = NodeRef<'_>> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let ids = self.ephemerals.get(&session).into_iter();
+        ids.flat_map(move |ids| ids.range((from, Bound::Unbounded))).map(|&id| self.node(id))
+    }
+
     /// Sessions that have or had ephemerals, in order, with their paths.
     pub fn ephemerals(&self) -> impl Iterator<Item = (SessionId, Vec<String>)> {
         self.ephemerals
@@ -248,8 +264,19 @@ impl Tree {
         let slot = u32::try_from(self.nodes.get(parent).children().len()).expect("fewer than 2^32 znodes");
         let id = self.insert_node(parent, slot, name, path, data, acl, stat);
         self.nodes.get_mut(parent).extra_mut().children.push(id);
+        self.count_below(parent, |below| below + 1);
         self.list_owner(id);
         id
+    }
+
+    /// One znode has come or gone somewhere below `id`: its ancestors count it. (As many steps as the path has parts.)
+    fn count_below(&mut self, mut id: NodeId, change: fn(u32) -> u32) {
+        while id != NodeId::ROOT {
+            let node = self.nodes.get_mut(id);
+            let extra = node.extra_mut();
+            extra.below = change(extra.below);
+            id = node.parent;
+        }
     }
 
     /// Lists a znode under its owner.
@@ -318,6 +345,7 @@ impl Tree {
         if let Some(&moved) = siblings.get(node.slot as usize) {
             self.nodes.get_mut(moved).slot = node.slot;
         }
+        self.count_below(node.parent, |below| below - 1);
         self.acls.release(node.acl);
     }
 
@@ -434,19 +462,19 @@ impl<'t> NodeRef<'t> {
         self.node().children().iter().map(move |&id| tree.node(id))
     }
 
-    /// Number of its descendants.
+    /// Its children from this place in their list on, which holds until the list changes.
+    pub fn children_from(&self, place: usize) -> impl Iterator<Item = NodeRef<'t>> {
+        let tree = self.tree;
+        let ids = self.node().children().get(place..).unwrap_or_default();
+        ids.iter().map(move |&id| tree.node(id))
+    }
+
+    /// Number of its descendants. It is kept: asking costs nothing.
     pub fn descendants(&self) -> usize {
         if self.id == NodeId::ROOT {
             return self.tree.node_count() - 1;
         }
-        let mut count = 0;
-        let mut todo = vec![self.id];
-        while let Some(id) = todo.pop() {
-            let children = self.tree.nodes.get(id).children();
-            count += children.len();
-            todo.extend(children);
-        }
-        count
+        self.node().below() as usize
     }
 
     /// What clients are told about it.

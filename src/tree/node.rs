@@ -38,8 +38,12 @@ pub(super) struct Extra {
     pub(super) aversion: i32,
     /// CRC-32 of path and data, from which the node's digest goes on; kept as long as both stay.
     pub(super) crc: Option<u32>,
+    /// Znodes below it; kept up but for the root, for which it is the number of all.
+    pub(super) below: u32,
     pub(super) children: Vec<NodeId>,
 }
+
+const _: () = assert!(size_of::<Extra>() == 80);
 
 /// One znode.
 #[derive(Debug)]
@@ -124,6 +128,11 @@ impl Node {
         self.extra.as_ref().map_or(&[], |extra| &extra.children)
     }
 
+    /// Znodes below it, unless it is the root.
+    pub(super) fn below(&self) -> u32 {
+        self.extra.as_ref().map_or(0, |extra| extra.below)
+    }
+
     /// The part that changes, made on first use.
     pub(super) fn extra_mut(&mut self) -> &mut Extra {
         let (czxid, ctime) = (self.czxid, self.ctime);
@@ -137,6 +146,7 @@ impl Node {
                 cversion: 0,
                 aversion: 0,
                 crc: None,
+                below: 0,
                 children: Vec::new(),
             })
         })

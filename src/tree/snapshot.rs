@@ -1,8 +1,11 @@
 //! Writing the tree out in slices, beside the traffic, as it was at one moment.
 //!
 //! A [`Snapshotter`] walks the slab; in between, transactions go on. A znode that is about to change or to go is
-//! written first, as it was ([`Observer`]); one that came later is not written. So the result is the tree at the
+//! written first, as it was; one that came later is not written ([`Observer`]). So the result is the tree at the
 //! zxid at which the snapshot began, exactly, and every parent stands before its children.
+//!
+//! Which znodes are new is not to be read from their czxid: a tree that was loaded from a fuzzy snapshot without its log
+//! has znodes from beyond its own zxid.
 //!
 //! Invariant: each znode of the beginning is written once.
 
@@ -17,7 +20,7 @@ const END_PATH: &str = "/";
 pub struct Snapshotter {
     zxid: Zxid,
     digest: u64,
-    /// One bit a slot: written, or not there at the beginning.
+    /// One bit a slot: written, or taken by a znode that was not there at the beginning.
     done: Vec<u64>,
     bound: u32,
     next: u32,
@@ -106,9 +109,7 @@ impl Snapshotter {
     fn write(&mut self, tree: &Tree, id: NodeId) {
         let mut at = id;
         while at.0 < self.bound && !tree.nodes.get(at).is_vacant() && self.mark(at) {
-            if tree.nodes.get(at).czxid <= self.zxid {
-                self.lineage.push(at);
-            }
+            self.lineage.push(at);
             at = tree.nodes.get(at).parent;
         }
         while let Some(id) = self.lineage.pop() {
@@ -131,12 +132,24 @@ impl Observer for Snapshotter {
             self.write(tree, id);
         }
     }
+
+    fn created(&mut self, id: NodeId) {
+        if id.0 < self.bound {
+            self.mark(id);
+        }
+    }
 }
 
 impl Observer for Option<Snapshotter> {
     fn before_change(&mut self, tree: &Tree, id: NodeId) {
         if let Some(snapshotter) = self {
             snapshotter.before_change(tree, id);
+        }
+    }
+
+    fn created(&mut self, id: NodeId) {
+        if let Some(snapshotter) = self {
+            snapshotter.created(id);
         }
     }
 }

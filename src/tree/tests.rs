@@ -1,9 +1,11 @@
-//! Loading: what a snapshot of the official server may hold twice.
+//! Loading: what a snapshot of the official server may hold twice, not yet, or already.
 
 use super::*;
+use bytes::Bytes;
 use oxkeeper_codec::{
     Perms,
-    records::{Acl, DataNode, Id},
+    records::{Acl, CreateTxn, DataNode, DeleteTxn, Id, SetAclTxn, TxnHeader},
+    txn::{LoggedTxn, Txn},
 };
 use proptest::prelude::*;
 
@@ -47,9 +49,143 @@ fn a_list_that_lost_its_last_znode_while_loading_is_found_again() {
     for (path, number) in [("", -1), ("/a", 1), ("/a", 2), ("/b", 1)] {
         load(&mut loader, path, number, 0, b"").unwrap();
     }
-    let tree = loader.finish(Zxid(1)).unwrap();
+    let (tree, _) = loader.finish(Zxid(1)).unwrap();
     assert_eq!(**tree.get("/b").unwrap().acl(), acl("a")[..]);
     tree.check();
+}
+
+fn apply(tree: &mut Tree, observer: &mut impl Observer, zxid: i64, txn: Txn) {
+    let header = TxnHeader { client_id: SessionId(9), cxid: 0, zxid: Zxid(zxid), time: zxid, op: txn.op() };
+    tree.apply(&LoggedTxn { header, txn, digest: None }, observer, &mut Vec::new());
+}
+
+fn create(path: &str, acl: Vec<Acl>, parent_cversion: i32) -> Txn {
+    let data = Some(Bytes::from_static(b"new"));
+    Txn::Create(CreateTxn { path: path.into(), data, acl, ephemeral: false, parent_cversion })
+}
+
+fn delete(path: &str) -> Txn {
+    Txn::Delete(DeleteTxn { path: path.into() })
+}
+
+#[test]
+fn a_list_that_came_after_the_table_is_given_by_the_replay() {
+    let mut loader = loader();
+    for (path, number) in
+        [("", -1), ("/created", 77), ("/set", 78), ("/gone", 79), ("/lost", 80), ("/lost/below", 1)]
+    {
+        load(&mut loader, path, number, 0, b"").unwrap();
+    }
+    // Another number without a list, and again with one.
+    load(&mut loader, "/lost/below", 81, 0, b"").unwrap();
+    load(&mut loader, "/lost/below", 2, 0, b"").unwrap();
+    let (mut tree, unresolved) = loader.finish(Zxid(1)).unwrap();
+    for path in ["/created", "/set", "/gone", "/lost"] {
+        let acl = tree.get(path).unwrap().acl();
+        assert!(!acl.is_empty() && acl.iter().all(|entry| entry.perms == Perms::NONE), "{path} is closed");
+    }
+    apply(&mut tree, &mut (), 2, create("/created", acl("new"), 1));
+    apply(&mut tree, &mut (), 3, Txn::SetAcl(SetAclTxn { path: "/set".into(), acl: acl("set"), version: 1 }));
+    apply(&mut tree, &mut (), 4, delete("/gone"));
+    // It takes the place of the one that is gone.
+    apply(&mut tree, &mut (), 5, create("/later", acl("later"), 5));
+    assert_eq!(unresolved.settle(&mut tree), ["/lost"]);
+    let expected =
+        [("/created", acl("new")), ("/set", acl("set")), ("/later", acl("later")), ("/lost/below", acl("b"))];
+    for (path, list) in expected {
+        assert_eq!(**tree.get(path).unwrap().acl(), list[..], "{path}");
+    }
+    assert!(tree.get("/lost").unwrap().acl().iter().all(|entry| entry.perms == Perms::NONE));
+    tree.check();
+}
+
+#[test]
+fn a_deletion_behind_which_the_snapshot_has_the_znode_again_with_children() {
+    let mut loader = loader();
+    let nodes = [("", 0), ("/a", 7), ("/a/b", 8), ("/a/b/c", 9)].map(|(path, zxid)| (path, stat(zxid, 0)));
+    for (path, stat) in nodes {
+        loader.node(path, &DataNode { data: Some(b"later"), acl: -1, stat }).unwrap();
+    }
+    let (mut tree, _) = loader.finish(Zxid(1)).unwrap();
+    // Two lives of it before the one that the snapshot shows.
+    for zxid in [2, 4] {
+        apply(&mut tree, &mut (), zxid, create("/a", acl("a"), 1));
+        apply(&mut tree, &mut (), zxid + 1, delete("/a"));
+    }
+    for (zxid, path) in [(7, "/a"), (8, "/a/b"), (9, "/a/b/c")] {
+        apply(&mut tree, &mut (), zxid, create(path, acl("a"), 1));
+    }
+    for (path, zxid) in [("/a", 7), ("/a/b", 8), ("/a/b/c", 9)] {
+        let node = tree.get(path).unwrap();
+        assert_eq!((node.stat().czxid, node.data()), (Zxid(zxid), Some(&b"new"[..])), "{path}");
+    }
+    assert_eq!(tree.get("/a").unwrap().num_children(), 1);
+    assert_eq!(tree.node_count(), 4);
+    tree.check();
+}
+
+/// The paths that a snapshot of the tree holds, with what is done to it meanwhile.
+fn written(tree: &mut Tree, meanwhile: impl FnOnce(&mut Tree, &mut Snapshotter)) -> BTreeSet<String> {
+    struct Paths(BTreeSet<String>);
+    impl crate::storage::SnapshotVisitor for Paths {
+        fn session(&mut self, _: SessionId, _: i32) {}
+        fn acl(&mut self, _: i64, _: Vec<Acl>) {}
+        fn node(&mut self, path: &str, _: DataNode<'_>) -> Result<(), String> {
+            if self.0.insert(path.to_owned()) { Ok(()) } else { Err(format!("{path} comes twice")) }
+        }
+    }
+    let disk = std::sync::Arc::new(crate::storage::MemoryDisk::new("/d"));
+    let none = crate::storage::Compression::None;
+    let mut writer = crate::storage::SnapshotWriter::create(disk.clone(), Zxid(1), none).unwrap();
+    let mut snapshotter = Snapshotter::begin(tree, std::iter::empty());
+    snapshotter.advance(tree, 1);
+    meanwhile(tree, &mut snapshotter);
+    while !snapshotter.advance(tree, 1 << 20) {}
+    writer.write(&snapshotter.take()).unwrap();
+    writer.finish(&crate::storage::SnapshotTail::default()).unwrap();
+    let mut paths = Paths(BTreeSet::new());
+    crate::storage::read_snapshot(&disk.content("snapshot.1").unwrap(), none, &mut paths).unwrap();
+    paths.0
+}
+
+#[test]
+fn znodes_from_beyond_the_trees_own_zxid_are_in_its_next_snapshot() {
+    // A fuzzy snapshot without its log: named after 1, with znodes of 20.
+    let mut loader = loader();
+    let paths = ["", "/a", "/b", "/b/c", "/d"];
+    for path in paths {
+        loader.node(path, &DataNode { data: None, acl: -1, stat: stat(20, 0) }).unwrap();
+    }
+    let (mut tree, _) = loader.finish(Zxid(1)).unwrap();
+    apply(&mut tree, &mut (), 2, delete("/a"));
+    let expected: BTreeSet<String> = ["", "/b", "/b/c", "/d"].map(str::to_owned).into();
+    let found = written(&mut tree, |tree, snapshotter| {
+        // New ones: in a place that was free at the beginning, in one that becomes free, and behind all.
+        for (zxid, path) in [(3, "/new"), (4, "/new/below")] {
+            apply(tree, snapshotter, zxid, create(path, acl("a"), 30));
+        }
+        apply(tree, snapshotter, 5, delete("/d"));
+        apply(tree, snapshotter, 6, create("/b/new", acl("a"), 30));
+        apply(
+            tree,
+            snapshotter,
+            7,
+            Txn::SetAcl(SetAclTxn { path: "/new".into(), acl: acl("b"), version: 1 }),
+        );
+        apply(tree, snapshotter, 8, create("/b/c/new", acl("a"), 30));
+    });
+    assert_eq!(found, expected);
+    tree.check();
+}
+
+#[test]
+fn what_is_no_path_is_refused() {
+    for path in ["a", "/a/", "//", "/a//b"] {
+        let mut loader = loader();
+        load(&mut loader, "", -1, 0, b"").unwrap();
+        load(&mut loader, "/a", -1, 0, b"").unwrap();
+        assert_eq!(load(&mut loader, path, -1, 0, b""), Err(LoadError::NoPath(path.to_owned())));
+    }
 }
 
 #[test]
@@ -59,7 +195,7 @@ fn a_znode_that_comes_again_with_another_owner_is_listed_under_that() {
     {
         load(&mut loader, path, -1, owner, data.as_bytes()).unwrap();
     }
-    let tree = loader.finish(Zxid(1)).unwrap();
+    let (tree, _) = loader.finish(Zxid(1)).unwrap();
     assert_eq!((tree.ephemeral_count(), tree.expirable(None).count()), (0, 1));
     tree.check();
 }
@@ -77,12 +213,14 @@ proptest! {
         let mut there = BTreeSet::from([""]);
         for (path, number, owner, len) in nodes {
             let (parent, _) = path.rsplit_once('/').unwrap_or_default();
-            // Number 0 is not in the table; a load that fails is given up.
-            if number != 0 && there.contains(parent) {
+            // Number 0 is not in the table.
+            if there.contains(parent) {
                 load(&mut loader, path, number, owner, &b"12345"[..len]).unwrap();
                 there.insert(path);
             }
         }
-        loader.finish(Zxid(1)).unwrap().check();
+        let (mut tree, unresolved) = loader.finish(Zxid(1)).unwrap();
+        unresolved.settle(&mut tree);
+        tree.check();
     }
 }

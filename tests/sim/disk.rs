@@ -3,7 +3,7 @@
 //! Once the power has failed every operation fails; [`NodeDisk::crash`] decides what was stored, and the power is
 //! back. So a crash inside of a commit or of a snapshot is just a number of operations.
 
-use oxkeeper::storage::{Disk, FileEntry, LogFile, MemoryDisk, StreamFile, memory::Faults};
+use oxkeeper::storage::{Disk, FileEntry, LogFile, MemoryDisk, Stored, StreamFile, memory::Faults};
 use std::{
     io,
     path::Path,
@@ -123,6 +123,20 @@ impl Disk for NodeDisk {
     fn create_stream(&self, name: &str) -> io::Result<Box<dyn StreamFile>> {
         self.op()?;
         Ok(Box::new(PoweredStream { disk: self.clone(), file: self.memory.create_stream(name)? }))
+    }
+
+    fn stored(&self, name: &str) -> Stored {
+        self.memory.stored(name)
+    }
+
+    fn write_again(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.op()?;
+        self.memory.write_again(name, offset, bytes)
+    }
+
+    fn sync(&self, name: &str) -> io::Result<()> {
+        self.op()?;
+        if self.power().skips_syncs { Ok(()) } else { self.memory.sync(name) }
     }
 
     fn truncate(&self, name: &str, len: u64) -> io::Result<()> {

@@ -5,7 +5,7 @@ use oxkeeper::{
     recovery::Rebuild,
     storage::{
         Compression, Recovered, RecoveryOptions, RecoverySink, SnapshotTail, SnapshotVisitor, SnapshotWriter,
-        StoreError, ZxidDigest, recover, repair,
+        StoreError, ZxidDigest, recover, repair, vouch,
     },
     tree::{Snapshotter, Tree},
 };
@@ -37,12 +37,16 @@ impl RecoverySink for Forgetful<'_> {
         self.0.restart();
     }
 
-    fn snapshot_end(&mut self, zxid: Zxid, tail: SnapshotTail) {
-        self.0.snapshot_end(zxid, tail);
+    fn snapshot_end(&mut self, zxid: Zxid, tail: SnapshotTail) -> Result<(), String> {
+        self.0.snapshot_end(zxid, tail)
     }
 
     fn txn(&mut self, txn: LoggedTxn) -> Result<(), String> {
         self.0.txn(txn)
+    }
+
+    fn end(&mut self) {
+        self.0.end();
     }
 }
 
@@ -62,7 +66,7 @@ pub(crate) fn load(snap: &NodeDisk, log: &NodeDisk, variant: Variant) -> Option<
     assert!(recovered.rejected.is_empty(), "every snapshot is whole: {:?}", recovered.rejected);
     assert!(rebuild.digest_mismatches.is_empty(), "digests of files and trees agree");
     // A disk that fails is no reason not to start.
-    let _ = repair(snap, log, &recovered.repairs);
+    let _ = repair(snap, log, &recovered.repairs).and_then(|()| vouch(snap, log, &recovered));
     let (tree, sessions) = rebuild.finish_keeping_orphans();
     assert_eq!(tree.last_zxid(), recovered.last_zxid);
     if recovered.is_empty() && write_first_snapshot(snap, &tree).is_err() {

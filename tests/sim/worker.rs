@@ -219,8 +219,9 @@ impl Worker {
                         self.events(core, tree, *zxid, change);
                     }
                 }
-                Entry::Reply { conn, frame, watch, .. } => {
-                    self.reply(core, tree, *conn, batch.bytes[frame.clone()].to_vec());
+                Entry::Reply { conn, frame, shared, watch, .. } => {
+                    let shared = shared.as_deref().unwrap_or_default();
+                    self.reply(core, tree, *conn, [&batch.bytes[frame.clone()], shared].concat());
                     match watch {
                         Some(watch) if watch.on_children => {
                             self.watches.add_child(&watch.path, slot_of(*conn));
@@ -233,7 +234,6 @@ impl Worker {
                     self.connected(core, tree, *conn, *session, batch.bytes[frame.clone()].to_vec());
                 }
                 Entry::Close { conn } => self.close(core, *conn),
-                Entry::Local { .. } => unreachable!("clients here ask for nothing of the kind"),
             }
         }
     }

@@ -5,19 +5,21 @@ use crate::auth::DigestAlgorithm;
 use crate::config::rules::*;
 
 keys! {
-    SKIP_ACL: OneOf<bool> = "skipACL", exactly(&[("yes", true), ("no", false)]), "no", "<=3.4",
+    SKIP_ACL: Lenient<OneOf<bool>> = "skipACL", lenient(exactly(&[("yes", true), ("no", false)])), "no", "<=3.4",
         "check no ACLs at all";
-    EAGER_ACL_CHECK: Flag = "enableEagerACLCheck", Flag, "false", "3.6.x",
+    EAGER_ACL_CHECK: Switch = "enableEagerACLCheck", Switch, "false", "3.6.x",
         "check ACLs on the server that receives the request",
         idle "a standalone server checks them once, in any case";
-    DIGEST_SCHEME: Flag = "DigestAuthenticationProvider.enabled", Flag, "true", "3.7.x", "the digest scheme";
+    DIGEST_SCHEME: Switch = "DigestAuthenticationProvider.enabled", Switch, "true", "3.7.x", "the digest scheme";
     SUPER_DIGEST: Text = "DigestAuthenticationProvider.superDigest", Text, "unset", "3.2",
         "super:base64; digest of the user who may do everything";
+    // With another one nobody would pass the ACLs that there are.
     DIGEST_ALGORITHM: OneOf<DigestAlgorithm> = "DigestAuthenticationProvider.digestAlg",
         one_of(DigestAlgorithm::NAMES), "SHA1", "3.7.x", "hash of user:password in the digest scheme";
-    FORWARDED_FOR: Flag = "IPAuthenticationProvider.usexforwardedfor", Flag, "false", "3.9.3",
+    FORWARDED_FOR: Switch = "IPAuthenticationProvider.usexforwardedfor", Switch, "false", "3.9.3",
         "HTTP commands take the client's address from X-Forwarded-For",
         idle "there is no HTTP admin server in this version";
+    // Who believes to have switched it on must not be served without it.
     ENFORCE_AUTH: Flag = "enforce.auth.enabled", Flag, "false", "3.7.x",
         "serve only connections that passed one of enforce.auth.schemes";
     ENFORCE_AUTH_SCHEMES: List = "enforce.auth.schemes", List, "unset", "3.7.x",
@@ -43,9 +45,9 @@ accepted! {
     "superUser", Text, "unset", "<=3.4", "SASL id that may do everything";
     "superUser.*", Text, "unset", "<=3.4", "further such SASL ids";
     "letAnySaslUserDoX", Text, "unset", "3.5.x", "ACL id that every SASL user matches";
-    "allowSaslFailedClients", Flag, "false", "<=3.4", "keep connections that failed SASL";
-    "kerberos.removeHostFromPrincipal", Flag, "false", "<=3.4", "drop the host of a principal";
-    "kerberos.removeRealmFromPrincipal", Flag, "false", "<=3.4", "drop the realm of a principal";
+    "allowSaslFailedClients", Switch, "false", "<=3.4", "keep connections that failed SASL";
+    "kerberos.removeHostFromPrincipal", Switch, "false", "<=3.4", "drop the host of a principal";
+    "kerberos.removeRealmFromPrincipal", Switch, "false", "<=3.4", "drop the realm of a principal";
     "kerberos.minReLoginTimeMs", number::<u64>(0, i64::MAX), "60000", "3.5.x", "ms between logins";
     "security.auth_to_local", Text, "DEFAULT", "<=3.4", "rules that map principals to names";
     "kinit", Text, "/usr/bin/kinit", "<=3.4", "command that renews tickets";
@@ -56,13 +58,13 @@ accepted! {
 
 accepted! {
     ENSEMBLE, Status::Ensemble;
-    "kerberos.canonicalizeHostNames", Flag, "false", "3.7.x", "canonical host names in SASL between servers";
+    "kerberos.canonicalizeHostNames", Switch, "false", "3.7.x", "canonical host names in SASL between servers";
     "quorum.auth.enableSasl", Flag, "false", "<=3.4", "SASL between servers";
     "quorum.auth.learnerRequireSasl", Flag, "false", "<=3.4", "outgoing connections must pass it";
     "quorum.auth.serverRequireSasl", Flag, "false", "<=3.4", "incoming connections must pass it";
     "quorum.auth.learner.saslLoginContext", Text, "QuorumLearner", "<=3.4", "JAAS section for outgoing ones";
     "quorum.auth.server.saslLoginContext", Text, "QuorumServer", "<=3.4", "JAAS section for incoming ones";
     "quorum.auth.kerberos.servicePrincipal", Text, "zkquorum/localhost", "<=3.4", "service principal";
-    "quorum.cnxn.threads.size", decimal::<i32>(-INT_MAX, INT_MAX), "20", "<=3.4",
+    "quorum.cnxn.threads.size", decimal::<i32>(INT_MIN, INT_MAX), "20", "<=3.4",
         "threads of that authentication";
 }

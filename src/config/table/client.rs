@@ -6,12 +6,12 @@ use crate::config::rules::*;
 keys! {
     CLIENT_PORT: Int<u16> = "clientPort", decimal(0, 65535), "unset", "<=3.4",
         "TCP port for clients; 0 takes any free one";
-    CLIENT_PORT_ADDRESS: Text = "clientPortAddress", Text, "all interfaces", "3.3.0",
-        "host or IP address that clientPort is bound to";
+    CLIENT_PORT_ADDRESS: Host = "clientPortAddress", Host, "all interfaces", "3.3.0",
+        "host or IP address that clientPort is bound to; of several addresses of a host the first one of IPv4";
     LISTEN_BACKLOG: Off<u32> = "clientPortListenBacklog", off(decimal(1, INT_MAX), "a large one"), "-1",
         "3.4.14",
         "connections that may wait to be accepted";
-    TCP_KEEP_ALIVE: Flag = "clientTcpKeepAlive", Flag, "false", "3.6.1", "SO_KEEPALIVE towards clients";
+    TCP_KEEP_ALIVE: Switch = "clientTcpKeepAlive", Switch, "false", "3.6.1", "SO_KEEPALIVE towards clients";
     MAX_CLIENT_CNXNS: Off<u32> = "maxClientCnxns", off(decimal(1, INT_MAX), "unlimited"), "60", "<=3.4",
         "open connections of one client address";
     MAX_CNXNS: Off<u32> = "maxCnxns", off(number(1, INT_MAX), "unlimited"), "0", "3.6.x",
@@ -26,10 +26,10 @@ keys! {
 
     TICK_TIME: Int<u32> = "tickTime", decimal(1, INT_MAX), "3000", "<=3.4",
         "ms; base unit of session limits and expiry";
-    MIN_SESSION_TIMEOUT: Off<u32> = "minSessionTimeout", off(decimal(0, INT_MAX), "2 x tickTime"), "-1",
+    MIN_SESSION_TIMEOUT: Unset<u32> = "minSessionTimeout", unset(decimal(0, INT_MAX).raised(), "2 x tickTime"), "-1",
         "3.3.0",
         "ms; shortest session timeout a client can get";
-    MAX_SESSION_TIMEOUT: Off<u32> = "maxSessionTimeout", off(decimal(0, INT_MAX), "20 x tickTime"), "-1",
+    MAX_SESSION_TIMEOUT: Unset<u32> = "maxSessionTimeout", unset(decimal(0, INT_MAX).raised(), "20 x tickTime"), "-1",
         "3.3.0",
         "ms; longest session timeout a client can get";
 
@@ -49,13 +49,14 @@ keys! {
         "bytes; first size of reply buffers",
         idle "reply buffers are kept and grow as they need";
 
-    DIGEST_ENABLED: Flag = "digest.enabled", Flag, "true", "3.6.x", "keep and compare tree digests";
-    CLOSE_SESSION_TXN: Flag = "closeSessionTxn.enabled", Flag, "true", "3.6.x",
+    DIGEST_ENABLED: Switch = "digest.enabled", Switch, "true", "3.6.x", "keep and compare tree digests";
+    CLOSE_SESSION_TXN: Switch = "closeSessionTxn.enabled", Switch, "true", "3.6.x",
         "list the deleted ephemeral nodes in closeSession transactions";
+    // These two decide what the owners of znodes in the files mean.
     EXTENDED_TYPES: Flag = "extendedTypesEnabled", Flag, "false", "3.5.x", "TTL nodes";
     EMULATE_353_TTL: Flag = "emulate353TTLNodes", Flag, "false", "3.5.x",
         "read TTL owners in the layout of 3.5.3";
-    ENFORCE_QUOTA: Flag = "enforceQuota", Flag, "false", "3.7.x", "refuse writes that exceed a hard quota";
+    ENFORCE_QUOTA: Switch = "enforceQuota", Switch, "false", "3.7.x", "refuse writes that exceed a hard quota";
 
     CONTAINER_CHECK_INTERVAL: Int<u32> = "znode.container.checkIntervalMs", number(1, INT_MAX), "60000",
         "3.5.x",

@@ -1,7 +1,7 @@
 //! The table of settings: one row for each key, and nothing about a key anywhere else.
 //!
-//! A row holds the name, other names, what values it takes, the default, the version that brought it, what it
-//! means, and what this build does with it ([`Status`]). Parsing, the check for unknown keys, the range in an
+//! A row holds the name, other names, what values it takes and what becomes of another one ([`Otherwise`]), the default,
+//! the version that brought it, what it means, and what this build does with it ([`Status`]). Parsing, the check for unknown keys, the range in an
 //! error message and the listing of `oxkeeper settings` all come from it. Rows that become a field of
 //! `Config` have a name of their own ([`Key`] constants) which the builder reads them by; the others are
 //! anonymous.
@@ -18,7 +18,7 @@ pub(super) mod storage;
 pub(super) mod throttle;
 mod tls;
 
-use super::rules::Rule;
+use super::rules::{Otherwise, Rule};
 
 /// What this build does with a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +73,11 @@ pub(super) struct Spec {
 }
 
 impl Spec {
+    /// The name and the other names.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
+        std::iter::once(self.name).chain(self.aliases.iter().copied())
+    }
+
     /// What all members of a family start with.
     pub(super) fn family_prefix(&self) -> Option<&'static str> {
         self.name.strip_suffix('*')
@@ -95,6 +100,8 @@ pub(super) trait Row: Sync {
     fn takes(&self, text: &str) -> bool;
     /// The allowed values, for people.
     fn allowed(&self) -> String;
+    /// What becomes of a text that is no value.
+    fn otherwise(&self) -> Otherwise;
     /// What to tell about a value that is taken, but not as written.
     fn adjusted(&self, text: &str) -> Option<String>;
 }
@@ -108,6 +115,9 @@ impl<R: Rule> Row for Key<R> {
     }
     fn allowed(&self) -> String {
         self.rule.allowed()
+    }
+    fn otherwise(&self) -> Otherwise {
+        self.rule.otherwise()
     }
     fn adjusted(&self, text: &str) -> Option<String> {
         self.rule.adjusted(text)
@@ -149,24 +159,38 @@ pub(super) fn find(key: &str) -> Option<&'static dyn Row> {
     rows().find(exact).or_else(|| rows().find(member))
 }
 
-/// The table for people: `oxkeeper settings`.
-pub(super) fn describe() -> String {
+/// The table for people: `oxkeeper settings`, or the rows of some names. The error is a name that no row has.
+pub(super) fn describe(names: &[String]) -> Result<String, String> {
+    let row = |name: &String| find(name).ok_or_else(|| name.clone());
+    let wanted: Vec<_> = names.iter().map(row).collect::<Result<_, _>>()?;
+    if !wanted.is_empty() {
+        return Ok(wanted.into_iter().map(describe_row).collect());
+    }
     let mut out = String::from(
         "Settings of zoo.cfg, and of the command line as -Dzookeeper.KEY=VALUE (which wins over the file).\n\
          Every name may carry the prefix \"zookeeper.\".\n",
     );
     for (title, parts) in SECTIONS {
         out.push_str(&format!("\n{title}\n"));
-        for row in parts.iter().copied().flatten() {
-            let spec = row.spec();
-            let names = [&[spec.name], spec.aliases].concat().join(" | ");
-            let note = note(spec.status);
-            out.push_str(&format!("  {names} = {}\n", spec.default));
-            out.push_str(&format!("      {}{note}\n", spec.meaning));
-            out.push_str(&format!("      takes: {} (since {})\n", row.allowed(), spec.since));
-        }
+        parts.iter().copied().flatten().for_each(|&row| out.push_str(&describe_row(row)));
     }
-    out
+    Ok(out)
+}
+
+fn describe_row(row: &dyn Row) -> String {
+    let spec = row.spec();
+    let names = spec.names().collect::<Vec<_>>().join(" | ");
+    let (note, takes) = (note(spec.status), row.allowed());
+    let otherwise = match row.otherwise() {
+        // Every text is a value.
+        _ if row.takes("") && row.takes("?") => "",
+        Otherwise::Refused => "; anything else is refused",
+        Otherwise::Default => "; anything else is passed over with a warning, and the default counts",
+    };
+    format!(
+        "  {names} = {}\n      {}{note}\n      takes: {takes}{otherwise} (since {})\n",
+        spec.default, spec.meaning, spec.since
+    )
 }
 
 /// What the listing adds about the status of a setting.

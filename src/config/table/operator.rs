@@ -12,16 +12,16 @@ const PROVIDERS: &[(&str, ())] = &[
 
 accepted! {
     ADMIN, Status::Missing(When::Is(PROMETHEUS));
-    "metricsProvider.className", exactly(PROVIDERS), "DefaultMetricsProvider", "3.6.x", "where metrics go";
+    "metricsProvider.className", lenient(exactly(PROVIDERS)), "DefaultMetricsProvider", "3.6.x", "where metrics go";
 }
 
 accepted! {
     SWITCHES, Status::Missing(When::Is("true"));
-    "admin.enableServer", Flag, "true", "3.5.x", "HTTP admin server";
-    "audit.enable", Flag, "false", "3.6.x", "audit log";
+    "admin.enableServer", lenient(one_of(&[("true", ()), ("false", ())])), "true", "3.5.x", "HTTP admin server";
+    "audit.enable", Switch, "false", "3.6.x", "audit log";
     "jvm.pause.monitor", Flag, "false", "3.5.x", "log pauses of the process";
-    "messageTracker.Enabled", Flag, "false", "3.6.x", "keep the last quorum messages for the log";
-    "pathStats.enabled", Flag, "false", "3.6.x", "statistics of paths in the log";
+    "messageTracker.Enabled", Switch, "false", "3.6.x", "keep the last quorum messages for the log";
+    "pathStats.enabled", Switch, "false", "3.6.x", "statistics of paths in the log";
 }
 
 accepted! {
@@ -32,26 +32,26 @@ accepted! {
         "ms a connection to the admin server may be idle";
     "admin.commandURL", Text, "/commands", "3.5.x", "root of the admin server's commands";
     "admin.httpVersion", number::<u32>(0, INT_MAX), "11", "3.6.x", "protocol version of the admin server";
-    "admin.portUnification", Flag, "false", "3.6.x", "HTTP and HTTPS on the admin server's port";
-    "admin.forceHttps", Flag, "false", "3.6.x", "HTTPS only for the admin server";
-    "admin.needClientAuth", Flag, "false", "3.9.x", "the admin server demands client certificates";
-    "admin.rateLimiterIntervalInMS", decimal::<u32>(0, INT_MAX), "300000", "3.9.x", "ms between the admin server's restores";
-    "admin.snapshot.enabled", Flag, "true", "3.9.x", "the admin server's snapshot command";
-    "admin.restore.enabled", Flag, "true", "3.9.x", "the admin server's restore command";
+    "admin.portUnification", Switch, "false", "3.6.x", "HTTP and HTTPS on the admin server's port";
+    "admin.forceHttps", Switch, "false", "3.6.x", "HTTPS only for the admin server";
+    "admin.needClientAuth", Switch, "false", "3.9.x", "the admin server demands client certificates";
+    "admin.rateLimiterIntervalInMS", lenient(decimal::<u32>(0, INT_MAX)), "300000", "3.9.x", "ms between the admin server's restores";
+    "admin.snapshot.enabled", Switch, "true", "3.9.x", "the admin server's snapshot command";
+    "admin.restore.enabled", Switch, "true", "3.9.x", "the admin server's restore command";
     "metricsProvider.httpHost", Text, "0.0.0.0", "3.8.0", "address of the exporter";
     "metricsProvider.httpPort", number::<u16>(0, 65535), "7000", "3.6.x", "port of the exporter";
     "metricsProvider.httpsPort", number::<u16>(0, 65535), "unset", "3.10", "TLS port of the exporter";
-    "metricsProvider.exportJvmInfo", Flag, "true", "3.6.x", "the exporter has figures of the runtime too";
+    "metricsProvider.exportJvmInfo", Switch, "true", "3.6.x", "the exporter has figures of the runtime too";
     "metricsProvider.numWorkerThreads", number::<i32>(-INT_MAX, INT_MAX), "1", "3.7.1", "workers of the exporter";
     "metricsProvider.maxQueueSize", number::<u32>(0, INT_MAX), "1000000", "3.7.1", "queue of the exporter";
     "metricsProvider.workerShutdownTimeoutMs", number::<u64>(0, i64::MAX), "1000", "3.7.1",
         "ms the exporter's workers may end in";
     "metricsProvider.*", Text, "unset", "3.6.x", "further settings of the exporter, ssl.* among them";
     "audit.impl.class", Text, "Slf4jAuditLogger", "3.6.x", "where the audit log goes";
-    "jvm.pause.warn-threshold.ms", decimal::<u64>(0, i64::MAX), "10000", "3.5.x",
+    "jvm.pause.warn-threshold.ms", decimal::<i64>(i64::MIN, i64::MAX), "10000", "3.5.x",
         "ms of a pause that is a warning";
-    "jvm.pause.info-threshold.ms", decimal::<u64>(0, i64::MAX), "1000", "3.5.x", "ms of a pause that is told";
-    "jvm.pause.sleep.time.ms", decimal::<u64>(0, i64::MAX), "500", "3.5.x", "ms between probes of the pause monitor";
+    "jvm.pause.info-threshold.ms", decimal::<i64>(i64::MIN, i64::MAX), "1000", "3.5.x", "ms of a pause that is told";
+    "jvm.pause.sleep.time.ms", decimal::<i64>(i64::MIN, i64::MAX), "500", "3.5.x", "ms between probes of the pause monitor";
     "messageTracker.BufferSize", number::<u32>(0, INT_MAX), "10", "3.6.x", "quorum messages kept";
     "pathStats.slotCapacity", number::<u32>(0, INT_MAX), "60", "3.6.x", "slots of the path statistics";
     "pathStats.slotDuration", number::<u32>(0, INT_MAX), "15", "3.6.x", "seconds of a slot of the path statistics";

@@ -18,12 +18,12 @@ keys! {
         off(number(1, INT_MAX), "off"), "0", "3.6.x", "requests in work from which on new ones wait";
     THROTTLE_STALL: Int<u32> = "requestThrottleStallTime" | "request_throttle_stall_time",
         number(0, INT_MAX), "100", "3.6.x", "ms; longest single wait";
-    THROTTLE_DROP_STALE: Flag = "requestThrottleDropStale" | "request_throttle_drop_stale", Flag, "true",
+    THROTTLE_DROP_STALE: Switch = "requestThrottleDropStale" | "request_throttle_drop_stale", Switch, "true",
         "3.6.x",
         "drop requests that became stale while they waited, and their connection";
-    STALE_LATENCY: Flag = "requestStaleLatencyCheck" | "request_stale_latency_check", Flag, "false", "3.6.x",
+    STALE_LATENCY: Switch = "requestStaleLatencyCheck" | "request_stale_latency_check", Switch, "false", "3.6.x",
         "a request older than its session's timeout is stale";
-    STALE_CONNECTION: Flag = "requestStaleConnectionCheck" | "request_stale_connection_check", Flag, "true",
+    STALE_CONNECTION: Switch = "requestStaleConnectionCheck" | "request_stale_connection_check", Switch, "true",
         "3.6.x",
         "a request whose connection is gone is stale";
     THROTTLE_SHUTDOWN: Int<u32> = "request_throttler.shutdownTimeout", number(0, INT_MAX), "10000", "3.6.x",
@@ -50,7 +50,7 @@ keys! {
         "0.002", "3.6.x", "step down of that chance";
     CNXN_DECREASE_RATIO: Share = "connectionDecreaseRatio" | "connection_throttle_decrease_ratio", Share,
         "0", "3.6.x", "filling of the bucket from which on the chance falls";
-    CNXN_WEIGHTS: Flag = "connection_throttle_weight_enabled", Flag, "false", "3.6.x",
+    CNXN_WEIGHTS: Switch = "connection_throttle_weight_enabled", Switch, "false", "3.6.x",
         "weigh new connections by kind";
     CNXN_WEIGHT_GLOBAL: Int<u32> = "connection_throttle_global_session_weight", number(1, INT_MAX), "3",
         "3.6.x",

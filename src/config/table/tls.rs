@@ -13,14 +13,14 @@ macro_rules! twice {
             $(concat!("ssl.", $name), $build, $default, $since, $meaning;)*
             $(concat!("ssl.quorum.", $name), $build, $default, $since, $meaning;)*
             "ssl.authProvider", Text, "x509", "3.5.x", "scheme of client certificates";
-            "ssl.sslProvider", one_of(&[("JDK", ()), ("OPENSSL", ()), ("OPENSSL_REFCNT", ())]), "JDK",
+            "ssl.sslProvider", lenient(one_of(&[("JDK", ()), ("OPENSSL", ()), ("OPENSSL_REFCNT", ())])), "JDK",
         "3.9.x",
                 "TLS engine";
-            "fips-mode", Flag, "true", "3.8.2", "leave host name checks to the runtime";
+            "fips-mode", Switch, "true", "3.8.2", "leave host name checks to the runtime";
             "portUnification", Flag, "false", "3.5.x", "plain and TLS on the quorum ports";
             "sslQuorumReloadCertFiles", Flag, "false", "3.5.x",
         "reload quorum certificates when files change";
-            "client.certReload", Flag, "false", "3.7.2", "reload client-port certificates when files change";
+            "client.certReload", Switch, "false", "3.7.2", "reload client-port certificates when files change";
         }
     };
 }
@@ -33,7 +33,7 @@ accepted! {
 
 accepted! {
     SWITCHES, Status::Refused(When::Is("true"), REASON);
-    "client.portUnification", Flag, "false", "3.5.x", "plain and TLS on the client port";
+    "client.portUnification", Switch, "false", "3.5.x", "plain and TLS on the client port";
 }
 
 accepted! {
@@ -54,12 +54,12 @@ twice! {
     "enabledProtocols", Text, "value of protocol", "3.5.x", "protocols offered";
     "ciphersuites", Text, "by runtime", "3.5.x", "cipher suites";
     "context.supplier.class", Text, "unset", "3.6.x", "own TLS context";
-    "hostnameVerification", Flag, "true", "3.5.x", "check host names in certificates";
-    "clientHostnameVerification", Flag, "false", "3.9.4", "check the connecting side's too";
-    "allowReverseDnsLookup", Flag, "false", "3.9.5", "fall back to reverse DNS in that check";
-    "crl", Flag, "false", "3.5.x", "revocation lists";
-    "ocsp", Flag, "false", "3.5.x", "OCSP";
-    "clientAuth", one_of(&[("NONE", ()), ("WANT", ()), ("NEED", ())]), "NEED", "3.5.x", "client certificates";
-    "handshakeDetectionTimeoutMillis", decimal::<u32>(0, INT_MAX), "5000", "3.5.x",
+    "hostnameVerification", Switch, "true", "3.5.x", "check host names in certificates";
+    "clientHostnameVerification", Switch, "false", "3.9.4", "check the connecting side's too";
+    "allowReverseDnsLookup", Switch, "false", "3.9.5", "fall back to reverse DNS in that check";
+    "crl", Switch, "false", "3.5.x", "revocation lists";
+    "ocsp", Switch, "false", "3.5.x", "OCSP";
+    "clientAuth", lenient(one_of(&[("NONE", ()), ("WANT", ()), ("NEED", ())])), "NEED", "3.5.x", "client certificates";
+    "handshakeDetectionTimeoutMillis", lenient(decimal::<u32>(0, INT_MAX)), "5000", "3.5.x",
         "ms to tell TLS from plain";
 }

@@ -1,8 +1,17 @@
 //! Replies that are too long, and multi-reads.
 
 use super::*;
-use crate::{processor::tests::fill, tree::TreeOptions};
-use oxkeeper_codec::frame::next_frame;
+use crate::{
+    auth::{AuthConfig, Identities},
+    processor::tests::fill,
+    tree::TreeOptions,
+};
+use oxkeeper_codec::{
+    SessionId,
+    frame::next_frame,
+    records::MultiHeader,
+    request::{OpResult, encode_results},
+};
 
 /// A tree with this many bytes at `/big` and children of it with long names.
 fn tree(bytes: usize, children: usize) -> Tree {

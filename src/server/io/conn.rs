@@ -1,11 +1,11 @@
 //! One client connection, as its worker sees it.
 
+use super::{long::Long, outbox::Outbox};
 use crate::{auth::Identities, session::ConnId, watch::ConnKey};
 use bytes::Bytes;
 use oxkeeper_codec::{OpCode, SessionId, Zxid};
 use std::{
     collections::VecDeque,
-    io,
     net::SocketAddr,
     pin::Pin,
     rc::Rc,
@@ -40,11 +40,11 @@ pub(crate) struct Waiting {
     /// Its number.
     pub(super) xid: i32,
     /// Its size in bytes.
-    pub(crate) len: u32,
+    pub(super) len: u32,
+    /// How long its reply may be expected to be, in bytes.
+    pub(super) expected: u32,
     /// Whether it counts as a large one.
     pub(crate) large: bool,
-    /// Whether it is to be answered THROTTLEDOP.
-    pub(super) throttled: bool,
     /// Its body, which begins with the path, if it may exceed a quota.
     pub(super) under_quota: Option<Bytes>,
 }
@@ -62,17 +62,21 @@ pub(crate) struct InWork {
     queue: VecDeque<Waiting>,
     /// Those of them that count.
     counting: usize,
+    /// Bytes of replies that are to be expected.
+    expected: usize,
 }
 
 impl InWork {
     pub(crate) fn push(&mut self, waiting: Waiting) {
         self.counting += usize::from(waiting.counts());
+        self.expected += waiting.expected as usize;
         self.queue.push_back(waiting);
     }
 
     pub(crate) fn pop(&mut self) -> Option<Waiting> {
         let waiting = self.queue.pop_front()?;
         self.counting -= usize::from(waiting.counts());
+        self.expected -= waiting.expected as usize;
         Some(waiting)
     }
 
@@ -82,6 +86,11 @@ impl InWork {
 
     pub(crate) fn len(&self) -> usize {
         self.queue.len()
+    }
+
+    /// Bytes of replies that are to be expected.
+    pub(super) const fn expected(&self) -> usize {
+        self.expected
     }
 
     /// How many of them count as in work.
@@ -169,19 +178,24 @@ pub(crate) struct Conn {
     pub(super) identities: Identities,
     /// Bytes that are not a whole frame yet, or that wait until the connection may go on.
     pub(super) input: Vec<u8>,
-    /// Bytes to be sent, from `sent_to` on.
-    pub(super) output: Vec<u8>,
-    pub(super) sent_to: usize,
+    /// What is to be sent.
+    pub(super) output: Outbox,
     /// Requests that the sequencer has.
     pub(crate) waiting: InWork,
+    /// The request that is being answered in steps.
+    pub(super) long: Option<Box<Long>>,
     /// Whether it waits for requests in work before it reads on.
     pub(crate) held_back: bool,
+    /// Whether the next request in its input waits for all those in work to be answered.
+    pub(super) stands_behind: bool,
     /// Since when its input waits for requests of others to end, in ms of the elapsed clock.
     pub(super) held_since_ms: Option<i64>,
     /// Whether it stands in the list of those that do.
     pub(super) throttled: bool,
     /// Whether it stands in the list of connections that have something to send.
     pub(super) dirty: bool,
+    /// Bytes that lay in its socket when it was last looked at, unless it was read since.
+    pub(super) unread: u64,
     /// When it was last heard of, in ms of the elapsed clock.
     pub(crate) heard_ms: i64,
     /// Ends its life even if the client takes nothing more, once it is closing.
@@ -209,14 +223,16 @@ impl Conn {
             timeout_ms: 0,
             identities: Identities::new(peer.ip()),
             input: Vec::new(),
-            output: Vec::new(),
-            sent_to: 0,
+            output: Outbox::default(),
             waiting: InWork::default(),
+            long: None,
             held_back: false,
+            stands_behind: false,
             held_since_ms: None,
             throttled: false,
             dirty: false,
             lingering: None,
+            unread: 0,
             heard_ms: now_ms,
             waker: None,
             stats: ConnStats::new(now_ms),
@@ -224,27 +240,21 @@ impl Conn {
     }
 
     /// Bytes that wait to be sent.
-    pub(crate) const fn unsent(&self) -> usize {
-        self.output.len() - self.sent_to
+    pub(crate) fn unsent(&self) -> usize {
+        self.output.unsent()
+    }
+
+    /// Notes that it is alive if its socket holds more than when it was last looked at.
+    pub(super) fn look(&mut self, now_ms: i64) {
+        let unread = rustix::io::ioctl_fionread(&*self.stream).unwrap_or(0);
+        if std::mem::replace(&mut self.unread, unread) != unread && unread > 0 {
+            self.heard_ms = now_ms;
+        }
     }
 
     /// Sends as much as the socket takes. False: the connection is broken.
     pub(super) fn flush(&mut self) -> bool {
-        while self.unsent() > 0 {
-            match self.stream.try_write(&self.output[self.sent_to..]) {
-                Ok(0) => return false,
-                Ok(sent) => self.sent_to += sent,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
-                Err(_) => return false,
-            }
-        }
-        true
-    }
-
-    /// Nothing of what is unsent is going to be sent.
-    pub(super) fn drop_output(&mut self) {
-        self.output.clear();
-        self.sent_to = 0;
+        self.output.send(|bytes| self.stream.try_write(bytes)).is_ok()
     }
 
     /// Whether it has been closing for so long that what is still unsent is given up. Its task is woken when it has.

@@ -100,8 +100,8 @@ impl Conns {
     /// The connection with an output buffer; it is flushed before the wake-up ends.
     pub(super) fn outgoing(&mut self, id: ConnId) -> Option<&mut Conn> {
         let conn = self.places.get_mut(place_of(id))?.conn.as_deref_mut().filter(|conn| conn.id == id)?;
-        if conn.output.capacity() == 0 {
-            conn.output = self.buffers.pop().unwrap_or_default();
+        if conn.output.has_no_buffer() {
+            conn.output.lend(self.buffers.pop().unwrap_or_default());
         }
         if !std::mem::replace(&mut conn.dirty, true) {
             self.dirty.push(id);
@@ -112,7 +112,7 @@ impl Conns {
     /// Has a connection send what it has to say.
     pub(super) fn send(&mut self, id: ConnId, frame: &[u8]) {
         if let Some(conn) = self.outgoing(id) {
-            conn.output.extend_from_slice(frame);
+            conn.output.tail().extend_from_slice(frame);
         }
     }
 
@@ -129,13 +129,11 @@ impl Conns {
         if !conn.flush() {
             return false;
         }
-        if conn.unsent() == 0 {
-            let mut buffer = std::mem::take(&mut conn.output);
-            conn.sent_to = 0;
-            if buffer.capacity() <= KEPT_BUFFER_BYTES && self.buffers.len() < KEPT_BUFFERS {
-                buffer.clear();
-                self.buffers.push(buffer);
-            }
+        if let Some(buffer) = conn.output.give_back()
+            && (1..=KEPT_BUFFER_BYTES).contains(&buffer.capacity())
+            && self.buffers.len() < KEPT_BUFFERS
+        {
+            self.buffers.push(buffer);
         }
         true
     }
@@ -150,7 +148,7 @@ impl Conns {
             let alive = self.flush(id);
             let Some(conn) = self.get(id) else { continue };
             if !alive {
-                conn.drop_output();
+                conn.output.clear();
                 conn.phase = Phase::Closing;
             }
             if !alive || conn.unsent() > 0 || conn.phase == Phase::Closing {

@@ -11,12 +11,13 @@ use crate::{
     node::{CommittedBatch, Delivery, Entry, is_write},
     server::{
         figures::{Basic, Count, Detailed, Replied, WorkerStats, path_of},
-        sequence::{Item, worker_of},
+        sequence::{Item, Message, worker_of},
     },
     session::ConnId,
     tree::Change,
     watch::ConnKey,
 };
+use bytes::Bytes;
 use oxkeeper_codec::{
     Code, Encode, EventType, OpCode, Perms, SessionId, Zxid,
     codes::{STATE_SYNC_CONNECTED, XID_EVENT},
@@ -41,6 +42,7 @@ impl Wakeup<'_> {
         match item {
             Item::Batch(batch) => self.batch(&batch),
             Item::Deliver(delivery) => self.deliver(delivery),
+            Item::Look(conns) => self.look(&conns),
         }
     }
 
@@ -56,8 +58,8 @@ impl Wakeup<'_> {
                         }
                     }
                 }
-                Entry::Reply { conn, op, frame, watch } if mine(conn) => {
-                    if let Some(key) = self.reply(*conn, *op, &batch.bytes[frame.clone()])
+                Entry::Reply { conn, op, frame, shared, watch } if mine(conn) => {
+                    if let Some(key) = self.reply(*conn, *op, &batch.bytes[frame.clone()], shared.as_ref())
                         && let Some(watch) = watch
                     {
                         let watches = &mut self.guard.shard.watches;
@@ -74,19 +76,24 @@ impl Wakeup<'_> {
                     let zxid = self.guard.tree().last_zxid();
                     self.opened(*conn, heard_ms, zxid);
                 }
-                Entry::Local { conn, header, body, seen } if mine(conn) => {
-                    if self.finish_waiting(*conn).is_some_and(|waiting| waiting.throttled) {
-                        self.throttled(*conn, header);
-                    } else {
-                        self.answer(*conn, header, body, seen);
-                    }
-                }
                 Entry::Close { conn } if mine(conn) => self.state.conns.close(*conn),
-                Entry::Reply { .. } | Entry::Connected { .. } | Entry::Local { .. } | Entry::Close { .. } => {
-                }
+                Entry::Reply { .. } | Entry::Connected { .. } | Entry::Close { .. } => {}
             }
         }
         self.some_ended();
+    }
+
+    /// Tells the sequencer when these sessions were last heard of. What lies in a socket counts as heard now, also if the
+    /// connection is not being read: its client has not taken its replies, or has much in work.
+    fn look(&mut self, conns: &[(SessionId, ConnId)]) {
+        let now_ms = self.now_ms;
+        let heard = conns.iter().filter_map(|&(session, id)| {
+            let conn = self.state.conns.get(id)?;
+            conn.look(now_ms);
+            Some((session, conn.heard_ms))
+        });
+        let heard = heard.collect();
+        self.worker.front.hub.mailbox.send(Message::Heard(heard));
     }
 
     fn deliver(&mut self, delivery: Delivery) {
@@ -116,9 +123,10 @@ impl Wakeup<'_> {
     }
 
     /// A reply from the sequencer. Returns what the connection's watches have, unless it is gone.
-    fn reply(&mut self, id: ConnId, op: OpCode, frame: &[u8]) -> Option<ConnKey> {
+    fn reply(&mut self, id: ConnId, op: OpCode, frame: &[u8], shared: Option<&Bytes>) -> Option<ConnKey> {
         let Waiting { since_ms, xid, under_quota, .. } = self.finish_waiting(id)?;
         self.state.conns.send(id, frame);
+        let frame_len = frame.len() + shared.map_or(0, Bytes::len);
         let now_ms = self.now_ms;
         let latency_ms = now_ms - since_ms;
         let zxid = zxid_of(frame);
@@ -133,8 +141,11 @@ impl Wakeup<'_> {
         let conn = self.conn(id)?;
         conn.stats.sent += 1;
         conn.stats.replied(op, xid, zxid, now_ms, latency_ms);
+        if let Some(shared) = shared {
+            conn.output.share(shared.clone());
+        }
         let key = conn.key;
-        self.stats().replied(Replied { write, latency_ms, frame_len: frame.len(), now_ms });
+        self.stats().replied(Replied { write, latency_ms, frame_len, now_ms });
         Some(key)
     }
 
@@ -222,11 +233,11 @@ impl Conns {
         if conn.unsent() > UNSENT_LIMIT_BYTES {
             tracing::warn!(peer = %conn.peer, "closing the connection: it does not take its events");
             conn.phase = Phase::Closing;
-            conn.drop_output();
+            conn.output.clear();
             return;
         }
         conn.stats.sent += 1;
-        conn.output.extend_from_slice(frame);
+        conn.output.tail().extend_from_slice(frame);
         stats.sent.add(1);
         stats.sheet.count(Count::WatchBytes).add(u64::try_from(frame.len() - PREFIX_LEN).unwrap_or(0));
     }

@@ -6,6 +6,7 @@
 
 use super::{
     conn::{Conn, Phase, Waiting},
+    long::{Long, sets_watches},
     state::State,
     throttle::Verdict,
     wakeup::Wakeup,
@@ -13,28 +14,35 @@ use super::{
 };
 use crate::{
     auth,
-    node::{Request, Seen, is_write},
-    processor::read::{self, Asker, ReadWatch},
+    node::{Request, is_write},
+    processor::{
+        long_read::LongRead,
+        read::{self, Asker, ReadWatch},
+    },
     server::{
         figures::{Basic, Count, Replied, read_bytes},
         sequence::Hub,
     },
     session::ConnId,
+    tree::Tree,
 };
 use bytes::Bytes;
 use oxkeeper_codec::{
     Code, Decode, OpCode, SessionId,
     frame::{PREFIX_LEN, next_frame},
-    records::RequestHeader,
+    records::{GetDataRequest, RequestHeader},
     request::Handshake,
 };
 
-/// Above this many bytes of unsent replies a connection is not answered until some are sent.
-const UNSENT_HIGH_BYTES: usize = 1 << 20;
+/// Above this many bytes of replies that are unsent, or to be expected of the sequencer, a connection is not answered
+/// until some are sent.
+pub(super) const UNSENT_HIGH_BYTES: usize = 1 << 20;
 /// Above this many bytes of requests in work, connections with requests in work are not read.
 const IN_WORK_HIGH_BYTES: u64 = 8 << 20;
 /// With this many requests in work a connection is not read, whatever their numbers.
 const IN_WORK_HIGH: usize = 10_000;
+/// About the length of a reply without data: header and stat, in bytes.
+const REPLY_LEN: u32 = 92;
 /// Length of a request header, in bytes.
 const HEADER_LEN: usize = 8;
 /// Lists of at least this many children are kept encoded.
@@ -58,11 +66,17 @@ pub(super) fn pace(hub: &Hub, conn: &Conn) -> Pace {
         Phase::Connecting | Phase::Answering => return Pace::Wait,
         Phase::Fresh | Phase::Open(_) => {}
     }
-    if conn.unsent() >= UNSENT_HIGH_BYTES {
+    if conn.unsent() + conn.waiting.expected() >= UNSENT_HIGH_BYTES {
+        return Pace::Wait;
+    }
+    if conn.long.is_some() {
         return Pace::Wait;
     }
     if conn.waiting.is_empty() {
         return Pace::Read;
+    }
+    if conn.stands_behind {
+        return Pace::Wait;
     }
     // The official server counts requests with numbers above 0 alone; the others must cost nobody anything either.
     let limit = u64::from(hub.config.throttle.global_outstanding_limit);
@@ -81,6 +95,23 @@ fn max_len(hub: &Hub) -> usize {
     usize::try_from(hub.config.limits.max_packet_bytes).unwrap_or(usize::MAX)
 }
 
+/// Whether a request can go to the sequencer behind a write of its own session, and is answered there at its place. The
+/// others stay in the input until that write is answered: what they cost is for their own worker's lock alone.
+const fn may_queue(op: OpCode) -> bool {
+    is_write(op) || matches!(op, OpCode::SYNC | OpCode::PING | OpCode::EXISTS | OpCode::GET_DATA)
+}
+
+/// How long a reply may be expected to be, in bytes, from the tree as it is. Data that grows before the read has its turn
+/// is shared by all replies that have it.
+fn expected_len(tree: &Tree, op: OpCode, body: &[u8]) -> u32 {
+    let data_len = || {
+        let request = GetDataRequest::from_slice(body).ok()?;
+        tree.get(&request.path)?.data().map(<[u8]>::len)
+    };
+    let data_len = if op == OpCode::GET_DATA { data_len() } else { None };
+    u32::try_from(data_len.unwrap_or(0)).unwrap_or(u32::MAX).saturating_add(REPLY_LEN)
+}
+
 /// Operations whose error may be a quota; a multi says so in its results only.
 const fn may_exceed_quota(op: OpCode) -> bool {
     matches!(
@@ -97,8 +128,14 @@ impl Wakeup<'_> {
         conn.held_back = false;
         if !input.is_empty() {
             conn.heard_ms = now_ms;
-            self.guard.shard.note_heard(id, now_ms);
+            conn.unread = 0;
         }
+        if conn.has_step()
+            && let Phase::Open(session) = conn.phase
+        {
+            self.step(id, session);
+        }
+        let Some(conn) = self.state.conns.get(id) else { return Pace::Close };
         let mut kept = std::mem::take(&mut conn.input);
         let whole = if kept.is_empty() {
             input
@@ -220,9 +257,19 @@ impl Wakeup<'_> {
             self.refuse(id, &header, Code::SESSION_CLOSED_REQUIRE_SASL_AUTH);
             return Pace::Read;
         }
+        conn.stands_behind = false;
+        // These are taken in as they are read: whatever follows is judged with what they prove.
+        if matches!(header.op, OpCode::AUTH | OpCode::SASL) {
+            self.answer(id, &header, &body[HEADER_LEN..]);
+            return Pace::Read;
+        }
+        if !conn.waiting.is_empty() && !may_queue(header.op) {
+            conn.stands_behind = true;
+            return Pace::Wait;
+        }
         match self.judge(id, header.op) {
             Verdict::Execute => self.execute(id, session, header, body),
-            Verdict::Refuse => self.refuse_throttled(id, session, header, body),
+            Verdict::Refuse => self.throttled(id, &header),
             Verdict::Wait => return Pace::Wait,
             Verdict::Drop => return Pace::Close,
         }
@@ -233,25 +280,14 @@ impl Wakeup<'_> {
     fn execute(&mut self, id: ConnId, session: SessionId, header: RequestHeader, body: &[u8]) {
         let Some(conn) = self.conn(id) else { return };
         if !conn.waiting.is_empty() || is_write(header.op) || header.op == OpCode::SYNC {
-            self.forward(id, session, header, body, false);
+            self.forward(id, session, header, body);
         } else if read::is_read(header.op) {
             self.answer_read(id, session, &header, &body[HEADER_LEN..]);
+        } else if sets_watches(header.op) {
+            conn.long = Some(Box::new(Long::watches(header, &body[HEADER_LEN..])));
+            self.step(id, session);
         } else {
-            let body = &body[HEADER_LEN..];
-            let seen = Seen::now(self.guard.tree(), header.op, body);
-            self.answer(id, &header, body, &seen);
-        }
-    }
-
-    /// Answers in its turn that a request has waited too long.
-    fn refuse_throttled(&mut self, id: ConnId, session: SessionId, header: RequestHeader, body: &[u8]) {
-        let Some(conn) = self.conn(id) else { return };
-        if conn.waiting.is_empty() {
-            self.throttled(id, &header);
-        } else {
-            // It keeps its turn as something that the sequencer does nothing about.
-            let header = RequestHeader { op: OpCode::ERROR, ..header };
-            self.forward(id, session, header, &body[..HEADER_LEN], true);
+            self.answer(id, &header, &body[HEADER_LEN..]);
         }
     }
 
@@ -262,6 +298,7 @@ impl Wakeup<'_> {
         let Some(conn) = conns.outgoing(id) else { return };
         let (tree, shard) = self.guard.parts();
         let Conn { key, output, identities, stats, .. } = conn;
+        let output = output.tail();
         let start = output.len();
         let asker = Asker { session, identities, auth: &worker.front.auth };
         let misses = lists.misses;
@@ -271,6 +308,10 @@ impl Wakeup<'_> {
                 watch
             }
             None => {
+                if let Some(read) = LongRead::begin(tree, asker, header.op, payload) {
+                    conn.long = Some(Box::new(Long::read(header.clone(), read)));
+                    return self.step(id, session);
+                }
                 let answered = read::answer(tree, asker, header, payload, output);
                 if answered.too_long {
                     worker.front.hub.stats.warnings.reply_too_long(now_ms);
@@ -293,23 +334,18 @@ impl Wakeup<'_> {
     }
 
     /// Hands a request to the sequencer: a write, or what stands behind one.
-    fn forward(
-        &mut self,
-        id: ConnId,
-        session: SessionId,
-        header: RequestHeader,
-        body: &[u8],
-        throttled: bool,
-    ) {
+    fn forward(&mut self, id: ConnId, session: SessionId, header: RequestHeader, body: &[u8]) {
         let Self { worker, now_ms, .. } = *self;
-        let Some(conn) = self.conn(id) else { return };
+        let tree = self.guard.tree();
+        let Some(conn) = self.state.conns.get(id) else { return };
         let len = u32::try_from(body.len()).unwrap_or(u32::MAX);
         let threshold = worker.front.hub.config.throttle.large_request_threshold_bytes;
         let large = threshold.is_some_and(|threshold| len > threshold);
         let body = Bytes::copy_from_slice(&body[HEADER_LEN..]);
+        let expected = expected_len(tree, header.op, &body);
         let quotas = worker.front.hub.config.tree.enforce_quota && may_exceed_quota(header.op);
         let under_quota = quotas.then(|| body.clone());
-        conn.waiting.push(Waiting { since_ms: now_ms, xid: header.xid, len, large, throttled, under_quota });
+        conn.waiting.push(Waiting { since_ms: now_ms, xid: header.xid, len, large, expected, under_quota });
         if header.op == OpCode::CLOSE_SESSION {
             // Whatever follows is not looked at.
             conn.input = Vec::new();

@@ -2,7 +2,10 @@
 
 use crate::config;
 use crate::server::ServerError;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::{
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs},
+};
 
 /// Connections that may wait to be accepted, unless configured.
 const DEFAULT_BACKLOG: u32 = 8192;
@@ -31,24 +34,77 @@ pub(crate) fn listen(client: &config::Client) -> Result<TcpListener, ServerError
     }
 }
 
-/// An address, a host name, or an IPv6 address with the name or number of its interface behind a `%`.
-fn resolve(host: &str, port: u16) -> std::io::Result<SocketAddr> {
+/// An address, a host name, or an IPv6 address with the name or number of its interface behind a `%`: as Java's
+/// `InetAddress.getByName` understands them.
+fn resolve(host: &str, port: u16) -> io::Result<SocketAddr> {
+    if host.is_empty() {
+        return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    }
+    if let Some(address) = decimal_address(host) {
+        return Ok(SocketAddr::from((address, port)));
+    }
+    let host = match host.strip_prefix('[') {
+        Some(rest) => bracketed(rest).ok_or(io::ErrorKind::InvalidInput)?,
+        None => host,
+    };
     let (bare, zone) = host.split_once('%').unwrap_or((host, ""));
-    let mut addresses = (bare, port).to_socket_addrs()?;
-    let mut address = addresses.next().ok_or(std::io::ErrorKind::NotFound)?;
+    // The system would take 0x7f.1 for an address, and 010.1 for one in octal. Java does not.
+    if bare.starts_with(|first: char| first.is_ascii_digit()) && !bare.contains(':') && !may_be_a_name(bare) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let addresses: Vec<SocketAddr> = (bare, port).to_socket_addrs()?.collect();
+    // Java prefers IPv4, whatever the system lists first.
+    let first = addresses.iter().find(|address| address.is_ipv4()).or_else(|| addresses.first());
+    let mut address = *first.ok_or(io::ErrorKind::NotFound)?;
+    address.set_ip(address.ip().to_canonical());
     if let SocketAddr::V6(address) = &mut address
         && !zone.is_empty()
         // The loopback address is no link's.
         && !address.ip().is_loopback()
     {
         let index = std::fs::read_to_string(format!("/sys/class/net/{zone}/ifindex"));
-        let index = zone.parse().or_else(|_| index?.trim().parse().map_err(std::io::Error::other))?;
+        let index = zone.parse().or_else(|_| index?.trim().parse().map_err(io::Error::other))?;
         address.set_scope_id(index);
     }
     Ok(address)
 }
 
-fn bind(address: SocketAddr, backlog: i32) -> std::io::Result<TcpListener> {
+/// What stands in brackets, which only an IPv6 address may.
+fn bracketed(rest: &str) -> Option<&str> {
+    let inner = rest.strip_suffix(']')?;
+    let bare = inner.split_once('%').map_or(inner, |(bare, _)| bare);
+    bare.parse::<Ipv6Addr>().ok().map(|_| inner)
+}
+
+/// An IPv4 address of one to four decimal numbers, the last of which fills all bytes that are left.
+fn decimal_address(host: &str) -> Option<Ipv4Addr> {
+    let parts: Vec<&str> = host.split('.').collect();
+    let (last, bytes) = parts.split_last()?;
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if bytes.len() > 3 || !parts.iter().all(|part| digits(part)) {
+        return None;
+    }
+    let mut address = [0; 4];
+    for (to, from) in address.iter_mut().zip(bytes) {
+        *to = from.parse().ok()?;
+    }
+    let rest = &mut address[bytes.len()..];
+    let last = last.parse::<u32>().ok()?.to_be_bytes();
+    let (over, fits) = last.split_at(last.len() - rest.len());
+    rest.copy_from_slice(fits);
+    over.iter().all(|&byte| byte == 0).then(|| address.into())
+}
+
+/// Whether a host that begins with a digit is looked up: not what the system would read as a number.
+fn may_be_a_name(host: &str) -> bool {
+    let number = |part: &str| match part.strip_prefix("0x").or_else(|| part.strip_prefix("0X")) {
+        Some(hexadecimal) => hexadecimal.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        None => part.bytes().all(|byte| byte.is_ascii_digit()),
+    };
+    !host.split('.').all(number)
+}
+
+fn bind(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
     use socket2::{Domain, Protocol, Socket, Type};
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() && address.ip().is_unspecified() {
@@ -115,6 +171,45 @@ mod tests {
         assert!(text.contains(&format!("127.0.0.1:{port}")) && text.contains("another server"), "{text}");
         let text = refusal(&format!("clientPort={port}"));
         assert!(text.contains(&format!("*:{port}")) && text.contains("another server"), "{text}");
+    }
+
+    /// The official server's own answers, from Java 17.
+    #[test]
+    fn addresses_as_java_understands_them() {
+        for (host, expected) in [
+            ("", "127.0.0.1:7"),
+            ("localhost", "127.0.0.1:7"),
+            ("127.1", "127.0.0.1:7"),
+            ("1", "0.0.0.1:7"),
+            ("010.0.0.1", "10.0.0.1:7"),
+            ("127.0.0.01", "127.0.0.1:7"),
+            ("1.2.3", "1.2.0.3:7"),
+            ("4294967295", "255.255.255.255:7"),
+            ("[::1]", "[::1]:7"),
+            ("::1", "[::1]:7"),
+            ("::1%lo", "[::1]:7"),
+            ("::ffff:127.0.0.1", "127.0.0.1:7"),
+            ("::", "[::]:7"),
+        ] {
+            let address = resolve(host, 7).expect(host);
+            assert_eq!(address.to_string(), expected, "{host}");
+        }
+        for host in [
+            "[127.0.0.1]",
+            "[::1",
+            "::1]",
+            "[localhost]",
+            "[]",
+            "0x7f.1",
+            "1.",
+            "1.2.3.256",
+            "256.1.1.1",
+            "0x10",
+        ] {
+            resolve(host, 7).expect_err(host);
+        }
+        // As containers are called.
+        assert!(may_be_a_name("4f5c0d2e9a1b") && may_be_a_name("1a.be") && !may_be_a_name("0x7f.1"));
     }
 
     #[test]

@@ -6,37 +6,24 @@
 
 use crate::{
     auth,
-    processor::read::{Asker, ReadWatch, encode_names, reply},
+    processor::{
+        long_read::{self, ListVersion},
+        read::{Asker, ReadWatch, encode_names, reply},
+    },
     tree::{NodeId, NodeRef, Tree},
 };
 use hashbrown::HashMap;
 use oxkeeper_codec::{
-    Code, Decode, Encode, OpCode, Perms, Zxid,
+    Code, Decode, Encode, OpCode, Perms,
     records::{GetChildrenRequest, RequestHeader},
 };
 
 /// Bytes of all lists that one worker keeps.
 const MAX_BYTES: usize = 16 << 20;
 
-/// What tells one state of a list from another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Version {
-    czxid: Zxid,
-    pzxid: Zxid,
-    cversion: i32,
-    children: usize,
-}
-
-impl Version {
-    fn of(node: &NodeRef<'_>) -> Self {
-        let stat = node.persisted();
-        Self { czxid: stat.czxid, pzxid: stat.pzxid, cversion: stat.cversion, children: node.num_children() }
-    }
-}
-
 #[derive(Debug)]
 struct List {
-    version: Version,
+    version: ListVersion,
     bytes: Vec<u8>,
 }
 
@@ -72,7 +59,9 @@ impl ListCache {
         }
         let request = GetChildrenRequest::from_slice(body).ok()?;
         let node = tree.get(&request.path)?;
+        // One that takes long to encode comes here when it is done ([`ListCache::keep`]).
         if node.num_children() < min_children
+            || node.num_children() > long_read::STEP && !self.has(&node)
             || !auth::check(node.acl(), Perms::READ, asker.identities, asker.auth)
         {
             return None;
@@ -87,20 +76,24 @@ impl ListCache {
         Some(request.watch.then_some(ReadWatch::Child(request.path)))
     }
 
+    fn has(&self, node: &NodeRef<'_>) -> bool {
+        self.lists.get(&node.id()).is_some_and(|list| list.version == ListVersion::of(node))
+    }
+
     fn list(&mut self, node: &NodeRef<'_>) -> &[u8] {
-        let version = Version::of(node);
-        if self.lists.get(&node.id()).is_none_or(|list| list.version != version) {
-            self.misses += 1;
-            self.keep(node, version);
+        if !self.has(node) {
+            let mut bytes = Vec::new();
+            encode_names(node, &mut bytes);
+            self.keep(node.id(), ListVersion::of(node), bytes);
         }
         self.lists.get(&node.id()).map_or(&[], |list| &list.bytes)
     }
 
-    fn keep(&mut self, node: &NodeRef<'_>, version: Version) {
-        let mut bytes = Vec::new();
-        encode_names(node, &mut bytes);
+    /// Keeps a list that had to be encoded, as it is in this version.
+    pub(super) fn keep(&mut self, id: NodeId, version: ListVersion, bytes: Vec<u8>) {
+        self.misses += 1;
         // What it replaces makes room first: a list that changes in a full cache is to cost the others nothing.
-        if let Some(old) = self.lists.remove(&node.id()) {
+        if let Some(old) = self.lists.remove(&id) {
             self.bytes -= old.bytes.len();
         }
         if self.lists.len() >= self.max_entries || self.bytes + bytes.len() > MAX_BYTES {
@@ -108,7 +101,7 @@ impl ListCache {
             self.bytes = 0;
         }
         self.bytes += bytes.len();
-        self.lists.insert(node.id(), List { version, bytes });
+        self.lists.insert(id, List { version, bytes });
     }
 }
 
@@ -121,7 +114,7 @@ mod tests {
         tree::TreeOptions,
     };
     use oxkeeper_codec::{
-        ByteStr, SessionId,
+        ByteStr, SessionId, Zxid,
         records::{CreateTxn, DeleteTxn, TxnHeader},
         txn::{LoggedTxn, Txn},
     };
@@ -220,12 +213,12 @@ mod tests {
     fn each_part_of_a_version_tells_states_apart() {
         let mut cached = Cached::new(Some(10));
         cached.parents(&["/a"]);
-        let is = Version::of(&cached.tree.get("/a").expect("just created"));
+        let is = ListVersion::of(&cached.tree.get("/a").expect("just created"));
         let was = [
-            Version { czxid: Zxid(0), ..is },
-            Version { pzxid: Zxid(0), ..is },
-            Version { cversion: is.cversion - 1, ..is },
-            Version { children: is.children - 1, ..is },
+            ListVersion { czxid: Zxid(0), ..is },
+            ListVersion { pzxid: Zxid(0), ..is },
+            ListVersion { cversion: is.cversion - 1, ..is },
+            ListVersion { children: is.children - 1, ..is },
         ];
         for version in was {
             cached.ask("/a");

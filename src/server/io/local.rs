@@ -8,15 +8,12 @@ use super::{
 };
 use crate::{
     auth,
-    node::Seen,
     processor::{
         read,
-        set_watches::SetAgain,
-        watch_requests::{add_watch, bring_back, check_or_remove},
+        watch_requests::{add_watch, check_or_remove},
     },
     server::figures::Replied,
     session::ConnId,
-    watch::ConnKey,
 };
 use oxkeeper_codec::{
     ByteStr, Code, Decode, Encode, EventType, OpCode, Reader, Zxid,
@@ -24,24 +21,24 @@ use oxkeeper_codec::{
 };
 
 /// An answer: its zxid and body, or an error; and whether the connection is closed after it.
-struct Answer {
+pub(super) struct Answer {
     zxid: Zxid,
     result: Result<Vec<u8>, Code>,
     closes: bool,
 }
 
 impl Answer {
-    const fn new(zxid: Zxid, result: Result<Vec<u8>, Code>) -> Self {
+    pub(super) const fn new(zxid: Zxid, result: Result<Vec<u8>, Code>) -> Self {
         Self { zxid, result, closes: false }
     }
 }
 
 impl Wakeup<'_> {
-    /// Answers a request that is neither a write nor a read of the tree. `seen` is what the tree said when the request had
-    /// its turn: for one that waited, the tree has gone on since.
-    pub(super) fn answer(&mut self, id: ConnId, header: &RequestHeader, body: &[u8], seen: &Seen) {
+    /// Answers a request that is neither a write nor a read of the tree.
+    pub(super) fn answer(&mut self, id: ConnId, header: &RequestHeader, body: &[u8]) {
         // Nobody watches anything for one that is gone: its place may have another connection by now.
         let Some(key) = self.conn(id).map(|conn| conn.key) else { return };
+        let zxid = self.guard.tree().last_zxid();
         let answer = match header.op {
             OpCode::AUTH => match self.authenticate(id, body) {
                 Some(answer) => answer,
@@ -56,18 +53,11 @@ impl Wakeup<'_> {
             },
             OpCode::ADD_WATCH => {
                 let added = add_watch(&mut self.guard.shard.watches, key, body);
-                Answer::new(seen.zxid, added.map(|()| ErrorResponse { err: Code::OK }.to_vec()))
+                Answer::new(zxid, added.map(|()| ErrorResponse { err: Code::OK }.to_vec()))
             }
             OpCode::CHECK_WATCHES | OpCode::REMOVE_WATCHES => {
                 let found = check_or_remove(&mut self.guard.shard.watches, key, header.op, body);
-                Answer::new(seen.zxid, found.map(|()| Vec::new()))
-            }
-            OpCode::SET_WATCHES | OpCode::SET_WATCHES2 => {
-                let code = match &seen.watches {
-                    Some(again) => self.set_watches(id, key, again),
-                    None => Code::MARSHALLING_ERROR,
-                };
-                Answer::new(seen.zxid, if code == Code::OK { Ok(Vec::new()) } else { Err(code) })
+                Answer::new(zxid, found.map(|()| Vec::new()))
             }
             _ => Answer { zxid: Zxid(-1), result: Err(Code::UNIMPLEMENTED), closes: true },
         };
@@ -87,16 +77,17 @@ impl Wakeup<'_> {
         self.reply_to(id, &header, Answer::new(zxid, Err(Code::THROTTLED_OP)));
     }
 
-    fn reply_to(&mut self, id: ConnId, header: &RequestHeader, answer: Answer) {
+    pub(super) fn reply_to(&mut self, id: ConnId, header: &RequestHeader, answer: Answer) {
         let Self { worker, now_ms, .. } = *self;
         let Some(conn) = self.state.conns.outgoing(id) else { return };
-        let start = conn.output.len();
+        let output = conn.output.tail();
+        let start = output.len();
         let (code, body) = match answer.result {
             Ok(body) => (Code::OK, body),
             Err(code) => (code, Vec::new()),
         };
-        read::reply(&mut conn.output, header.xid, answer.zxid, code, |out| out.extend_from_slice(&body));
-        let frame_len = conn.output.len() - start;
+        read::reply(output, header.xid, answer.zxid, code, |out| out.extend_from_slice(&body));
+        let frame_len = output.len() - start;
         conn.stats.sent += 1;
         conn.stats.replied(header.op, header.xid, answer.zxid, now_ms, 0);
         if answer.closes {
@@ -129,17 +120,7 @@ impl Wakeup<'_> {
         }
     }
 
-    /// Brings watches back, or tells what has happened since.
-    fn set_watches(&mut self, id: ConnId, key: ConnKey, again: &SetAgain) -> Code {
-        for (path, again) in &again.watches {
-            if let Some(event) = bring_back(&mut self.guard.shard.watches, key, path, *again) {
-                self.tell(id, event, path);
-            }
-        }
-        again.code
-    }
-
-    fn tell(&mut self, id: ConnId, event: EventType, path: &ByteStr) {
+    pub(super) fn tell(&mut self, id: ConnId, event: EventType, path: &ByteStr) {
         let mut frame = Vec::new();
         drain::encode_event(event, Zxid(-1), path, &mut frame);
         self.state.conns.tell(self.worker.stats(), id, &frame);

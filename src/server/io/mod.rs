@@ -15,6 +15,8 @@ mod limits;
 mod listen;
 mod lists;
 mod local;
+mod long;
+mod outbox;
 mod serve;
 mod state;
 mod throttle;

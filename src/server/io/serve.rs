@@ -73,10 +73,15 @@ impl Worker {
                 if !conn.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
                     conn.waker = Some(cx.waker().clone());
                 }
-                if conn.unsent() > 0 && !state.conns.flush(id) {
+                let unsent = conn.unsent();
+                if unsent > 0 && !state.conns.flush(id) {
                     return Poll::Ready(());
                 }
                 let Some(conn) = state.conns.get(id) else { return Poll::Ready(()) };
+                if conn.unsent() < unsent {
+                    // Whoever takes a long reply bit by bit is alive.
+                    conn.heard_ms = self.front.hub.clock.elapsed_ms();
+                }
                 if conn.phase == Phase::Closing && conn.unsent() == 0 {
                     return Poll::Ready(());
                 }
@@ -165,6 +170,10 @@ impl Worker {
             let Some(conn) = state.conns.get(id) else { return Pace::Close };
             let pace = frames::pace(&self.front.hub, conn);
             conn.held_back = pace == Pace::Wait;
+            if conn.has_step() {
+                drop(state);
+                return self.take_in(id, &[]);
+            }
             if pace != Pace::Read || conn.input.is_empty() || !frames::has_frame(&self.front.hub, conn) {
                 return pace;
             }

@@ -54,11 +54,18 @@ impl Wakeup<'_> {
             }
             return Verdict::Wait;
         }
+        let refuse =
+            rules.op_wait_time_ms.is_some_and(|limit_ms| held_ms > i64::from(limit_ms)) && may_be_refused(op);
+        if refuse && !conn.waiting.is_empty() {
+            // In its turn.
+            conn.stands_behind = true;
+            return Verdict::Wait;
+        }
         if stale {
             sheet.count(Count::StaleRequests).add(1);
         }
         sheet.detailed(Detailed::ThrottleQueueTime).record(u64::try_from(held_ms).unwrap_or(0));
-        if rules.op_wait_time_ms.is_some_and(|limit_ms| held_ms > i64::from(limit_ms)) && may_be_refused(op) {
+        if refuse {
             sheet.count(Count::ThrottledOps).add(1);
             return Verdict::Refuse;
         }

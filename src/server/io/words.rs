@@ -68,8 +68,7 @@ impl Wakeup<'_> {
     /// Sends the answer, then closes the connection. The text may be long, so it is not copied.
     pub(super) fn finish_word(&mut self, id: ConnId, text: String) {
         let Some(conn) = self.state.conns.outgoing(id) else { return };
-        debug_assert!(conn.output.is_empty(), "nothing is sent before a word");
-        conn.output = text.into_bytes();
+        conn.output.share(text.into());
         conn.phase = Phase::Closing;
         conn.stats.sent += 1;
         self.stats().sent.add(1);

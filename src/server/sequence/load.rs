@@ -6,9 +6,16 @@
 use super::snapshots::{compression, tail};
 use crate::{
     config::{self, Config},
-    recovery::Rebuild,
-    server::{ServerError, chance::random},
-    storage::{Disk, RealDisk, Recovered, RecoveryOptions, SnapshotWriter, StoreError, recover, repair},
+    recovery::{Rebuild, Rebuilt},
+    server::{
+        ServerError,
+        chance::random,
+        owner::{permission_hint, writable},
+    },
+    storage::{
+        Disk, RealDisk, Recovered, RecoveryOptions, SnapshotName, SnapshotWriter, StoreError, recover,
+        repair, vouch,
+    },
     topics,
     tree::{OwnerRules, Snapshotter, Tree, TreeOptions},
 };
@@ -24,6 +31,8 @@ use std::{
 pub(crate) const VERSION_DIR: &str = "version-2";
 /// A file beside it that lets an empty database begin.
 const INITIALIZE: &str = "initialize";
+/// The first snapshot goes to the disk in pieces of about so many bytes.
+const SNAPSHOT_PIECE: usize = 1 << 20;
 
 /// The two directories, which may be one.
 pub(crate) struct Disks {
@@ -42,13 +51,28 @@ pub(crate) struct Loaded {
 
 /// Takes both directories, and creates what is not there.
 pub(crate) fn open_disks(storage: &config::Storage) -> Result<Disks, ServerError> {
-    let snap = open_disk(&storage.data_dir, storage.create_dirs)?;
-    let log = if storage.data_log_dir == storage.data_dir {
-        Arc::clone(&snap)
-    } else {
-        open_disk(&storage.data_log_dir, storage.create_dirs)?
-    };
+    let (data_dir, data_log_dir) = (&storage.data_dir, &storage.data_log_dir);
+    let snap = open_disk(data_dir, storage.create_dirs)?;
+    if data_log_dir == data_dir {
+        return Ok(Disks { log: Arc::clone(&snap), snap });
+    }
+    if one_place(data_dir, data_log_dir)
+        || one_place(&data_dir.join(VERSION_DIR), &data_log_dir.join(VERSION_DIR))
+    {
+        let problem = format!(
+            "dataLogDir is another name of dataDir ({}); leave dataLogDir out, or name a directory of its own",
+            data_dir.display()
+        );
+        return Err(ServerError::DataDir { dir: data_log_dir.clone(), source: problem.into() });
+    }
+    let log = open_disk(data_log_dir, storage.create_dirs)?;
     Ok(Disks { snap, log })
+}
+
+/// Whether two paths lead to one place: by a link, say, or with `..` in them.
+fn one_place(a: &Path, b: &Path) -> bool {
+    let (a, b) = (std::fs::canonicalize(a), std::fs::canonicalize(b));
+    a.is_ok_and(|a| b.is_ok_and(|b| a == b))
 }
 
 fn open_disk(dir: &Path, create: bool) -> Result<Arc<dyn Disk>, ServerError> {
@@ -57,9 +81,29 @@ fn open_disk(dir: &Path, create: bool) -> Result<Arc<dyn Disk>, ServerError> {
         return Err(ServerError::DataDir { dir, source: source.into() });
     }
     match RealDisk::open(&dir) {
-        Ok(disk) => Ok(Arc::new(disk)),
-        Err(StoreError::Io { source, .. }) => Err(ServerError::DataDir { dir, source: source.into() }),
+        // Every client of a server that can write nothing would wait in vain.
+        Ok(disk) => match writable(&dir) {
+            Ok(()) => Ok(Arc::new(disk)),
+            Err(source) => Err(not_to_be_had(dir, &source)),
+        },
+        Err(StoreError::Io { source, .. }) => Err(not_to_be_had(dir, &source)),
         Err(source) => Err(ServerError::DataDir { dir, source: source.into() }),
+    }
+}
+
+/// What the system says about a directory, and whose it is if that matters.
+fn not_to_be_had(dir: PathBuf, source: &io::Error) -> ServerError {
+    let source = format!("{source}{}", permission_hint(&dir, source));
+    ServerError::DataDir { dir, source: source.into() }
+}
+
+/// A file that this user may not read is a matter of the directory, and not of what is in the file.
+fn unreadable(error: StoreError) -> ServerError {
+    match error {
+        StoreError::Io { path, source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+            not_to_be_had(path, &source)
+        }
+        error => error.into(),
     }
 }
 
@@ -75,7 +119,7 @@ pub(crate) fn load(config: &Config, disks: &Disks) -> Result<Loaded, ServerError
     };
     let recovery = RecoveryOptions { trust_empty_snapshot: config.storage.trust_empty_snapshot };
     let mut rebuild = Rebuild::new(options);
-    let mut recovered = recover(&*disks.snap, &*disks.log, recovery, &mut rebuild)?;
+    let mut recovered = recover(&*disks.snap, &*disks.log, recovery, &mut rebuild).map_err(unreadable)?;
     for rejected in &recovered.rejected {
         tracing::error!(target: topics::DATA, file = rejected.name, damage = %rejected.damage, "a snapshot is damaged; the one before it was used, with the logs since");
     }
@@ -86,6 +130,7 @@ pub(crate) fn load(config: &Config, disks: &Disks) -> Result<Loaded, ServerError
     if recovered.is_empty() && !config.storage.create_database && !initialize.is_file() {
         return Err(ServerError::NoDatabase { dir: disks.snap.dir().to_path_buf(), initialize });
     }
+    check_logs(config, disks, &recovered, &initialize)?;
     match repair(&*disks.snap, &*disks.log, &recovered.repairs) {
         Ok(()) => recovered.repairs.logs.clear(),
         // The log writer does it before it writes its first file.
@@ -93,10 +138,15 @@ pub(crate) fn load(config: &Config, disks: &Disks) -> Result<Loaded, ServerError
             tracing::warn!(target: topics::DATA, %error, "what the last run left cannot be put right yet")
         }
     }
+    vouch(&*disks.snap, &*disks.log, &recovered)?;
     let digest_mismatches = rebuild.digest_mismatches.len();
-    let (tree, sessions) = rebuild.finish();
+    let Rebuilt { tree, sessions, forgotten } = rebuild.finish();
     if recovered.is_empty() {
-        write_first_snapshot(config, disks, &tree)?;
+        announce_empty(disks);
+    }
+    if recovered.is_empty() || forgotten > 0 {
+        write_snapshot(config, disks, &tree, &sessions)?;
+        forget_other_form(config, disks, &recovered, &tree)?;
     }
     forget_initialize(initialize);
     tracing::info!(
@@ -109,6 +159,36 @@ pub(crate) fn load(config: &Config, disks: &Disks) -> Result<Loaded, ServerError
         "data loaded"
     );
     Ok(Loaded { tree, sessions, recovered, digest_mismatches })
+}
+
+/// A mistyped `dataDir` looks like a loss of all data.
+fn announce_empty(disks: &Disks) {
+    let dir = std::path::absolute(disks.snap.dir()).unwrap_or_else(|_| disks.snap.dir().to_path_buf());
+    tracing::warn!(target: topics::DATA, dir = %dir.display(), "no data was found there: a new, empty database begins");
+}
+
+/// A snapshot whose logs are somewhere else is old data; the official server serves it all the same.
+fn check_logs(
+    config: &Config,
+    disks: &Disks,
+    recovered: &Recovered,
+    initialize: &Path,
+) -> Result<(), ServerError> {
+    let Some(snapshot) = &recovered.snapshot else { return Ok(()) };
+    let apart = config.storage.data_log_dir != config.storage.data_dir;
+    if !apart || recovered.last_zxid.0 == 0 || initialize.is_file() {
+        return Ok(());
+    }
+    let files = disks.log.list().map_err(|source| not_to_be_had(disks.log.dir().to_path_buf(), &source))?;
+    if files.iter().any(|file| file.name.starts_with("log.")) {
+        return Ok(());
+    }
+    Err(ServerError::NoLogs {
+        snapshot: snapshot.name.clone(),
+        dir: disks.snap.dir().to_path_buf(),
+        log_dir: disks.log.dir().to_path_buf(),
+        initialize: initialize.to_path_buf(),
+    })
 }
 
 /// What it allows holds for one start (`FileTxnSnapLog.restore`). It goes last: a start that is cut short before
@@ -125,14 +205,42 @@ fn forget_initialize(file: PathBuf) {
     }
 }
 
-fn write_first_snapshot(config: &Config, disks: &Disks, tree: &Tree) -> Result<(), StoreError> {
-    let mut snapshotter = Snapshotter::begin(tree, std::iter::empty::<(SessionId, i32)>());
-    while !snapshotter.advance(tree, usize::MAX) {}
+/// A snapshot of what was loaded, before anything is logged.
+fn write_snapshot(
+    config: &Config,
+    disks: &Disks,
+    tree: &Tree,
+    sessions: &BTreeMap<SessionId, i32>,
+) -> Result<(), StoreError> {
+    let mut snapshotter =
+        Snapshotter::begin(tree, sessions.iter().map(|(&id, &timeout_ms)| (id, timeout_ms)));
     let tail = tail(config, &snapshotter);
     let compression = compression(config.storage.snapshot_compression);
     let mut writer = SnapshotWriter::create(Arc::clone(&disks.snap), snapshotter.zxid(), compression)?;
-    writer.write(&snapshotter.take())?;
+    let mut ended = false;
+    while !ended {
+        ended = snapshotter.advance(tree, SNAPSHOT_PIECE);
+        writer.write(&snapshotter.take())?;
+    }
     writer.finish(&tail).map(drop)
+}
+
+/// Where the snapshot just written has the number of the one that was read, but is packed in another way, the older one
+/// goes: it would be found first by the next start, or not.
+fn forget_other_form(
+    config: &Config,
+    disks: &Disks,
+    recovered: &Recovered,
+    tree: &Tree,
+) -> Result<(), StoreError> {
+    let compression = compression(config.storage.snapshot_compression);
+    let written = SnapshotName { zxid: tree.last_zxid(), compression }.file_name();
+    let Some(used) = &recovered.snapshot else { return Ok(()) };
+    if used.zxid != tree.last_zxid() || used.name == written {
+        return Ok(());
+    }
+    let removed = disks.snap.remove(&used.name).and_then(|()| disks.snap.sync_dir());
+    removed.map_err(|source| StoreError::Io { action: "remove", path: disks.snap.path(&used.name), source })
 }
 
 #[cfg(test)]

@@ -23,6 +23,9 @@ pub(crate) enum Message {
         /// When it was last heard of, in ms of the elapsed clock.
         heard_ms: i64,
     },
+    /// What [`super::Item::Look`] has asked one worker: when these sessions were last heard of, in ms of the elapsed clock.
+    /// Those whose connection is gone are left out.
+    Heard(Vec<(SessionId, i64)>),
     /// The log is durable up to here.
     Persisted(Zxid),
     /// The log takes no more for now.

@@ -44,6 +44,8 @@ const SNAPSHOT_PIECES_MAX: usize = 8;
 const SNAPSHOT_PAUSE: Duration = Duration::from_micros(200);
 /// What a snapshot may have waiting in memory before it is given up: the disk does not keep up with the changes.
 const SNAPSHOT_BACKLOG_BYTES: usize = 256 << 20;
+/// So long the thread waits for workers that it has asked, before it looks at the rest.
+const LOOK_PATIENCE: Duration = Duration::from_secs(1);
 /// An inbox that nobody had a reason to look at is looked at when it holds so many batches.
 const INBOX_LONG: usize = 64;
 
@@ -56,11 +58,22 @@ pub(crate) struct Sequencer {
     snapshots: Arc<SnapshotQueue>,
     schedule: SnapshotSchedule,
     snapshot: Snapshot,
+    /// Sessions that are about to expire, while the workers are asked about them.
+    looking: Option<Looking>,
     /// Transactions applied since the last slice of a snapshot.
     applied: usize,
     /// Empty between two turns.
     messages: Vec<Message>,
     stopping: bool,
+}
+
+/// Sessions that are about to expire, and what is known of them.
+#[derive(Debug)]
+struct Looking {
+    due: Vec<SessionId>,
+    heard: Vec<(SessionId, i64)>,
+    /// Workers that have not answered.
+    asked: usize,
 }
 
 /// Where the snapshot under way stands.
@@ -91,6 +104,7 @@ impl Sequencer {
             snapshots,
             schedule,
             snapshot: Snapshot::None,
+            looking: None,
             applied: 0,
             messages: Vec::new(),
             stopping: false,
@@ -134,7 +148,11 @@ impl Sequencer {
         if self.stopping {
             return clock::now();
         }
-        let tick = self.hub.clock.instant_at(self.node.next_tick_ms());
+        let tick = match self.looking {
+            // The answer wakes it.
+            Some(_) if !self.node.can_continue_ending() => clock::now() + LOOK_PATIENCE,
+            _ => self.hub.clock.instant_at(self.node.next_tick_ms()),
+        };
         match self.snapshot {
             Snapshot::Body if self.snapshots.has_room() => tick.min(clock::now() + SNAPSHOT_PAUSE),
             _ => tick,
@@ -165,6 +183,14 @@ impl Sequencer {
             Message::Requests(requests) => Event::Requests(requests),
             Message::Disconnected { session, conn, heard_ms } => {
                 Event::Disconnected { session, conn, heard_ms }
+            }
+            Message::Heard(heard) => {
+                if let Some(mut looking) = self.looking.take() {
+                    looking.heard.extend(heard);
+                    looking.asked -= 1;
+                    self.looked(looking);
+                }
+                return;
             }
             Message::Persisted(zxid) => Event::Persisted(zxid),
             Message::LogFailed => Event::LogFailed,
@@ -208,33 +234,40 @@ impl Sequencer {
 
     fn tick(&mut self) {
         let now = self.hub.clock.now();
-        if now.elapsed_ms < self.node.next_tick_ms() {
+        if self.node.can_continue_ending() {
+            self.step(Event::Tick { due: Vec::new(), heard: Vec::new() });
+            return;
+        }
+        if self.looking.is_some() || now.elapsed_ms < self.node.next_tick_ms() {
             return;
         }
         let due = self.node.due_sessions(now);
-        let heard = self.last_heard(&due);
-        self.step(Event::Tick { due: due.clone(), heard });
-        let expired = due.iter().filter(|session| !self.node.sessions().is_live(**session)).count();
-        let expired = u64::try_from(expired).unwrap_or(0);
-        self.hub.stats.sequencer.count(Count::SessionsExpired).add(expired);
-    }
-
-    /// Asks the workers when these sessions were last heard of. Sessions without a connection are left out.
-    fn last_heard(&self, sessions: &[SessionId]) -> Vec<(SessionId, i64)> {
-        let mut heard = Vec::new();
         let mut by_worker: BTreeMap<usize, Vec<(SessionId, ConnId)>> = BTreeMap::new();
-        for &session in sessions {
+        for &session in &due {
             if let Some(conn) = self.node.sessions().conn(session) {
                 by_worker.entry(worker_of(conn)).or_default().push((session, conn));
             }
         }
+        let looking = Looking { due, heard: Vec::new(), asked: by_worker.len() };
         for (worker, conns) in by_worker {
-            let shard = self.tree.shard(worker);
-            heard.extend(
-                conns.into_iter().filter_map(|(session, conn)| Some((session, shard.last_heard(conn)?))),
-            );
+            self.tree.shard(worker).inbox.push(Item::Look(conns));
+            self.hub.workers[worker].notify.notify_one();
         }
-        heard
+        self.looked(looking);
+    }
+
+    /// Ends the sessions that nobody has heard of, once all workers that have been asked have answered: one that is busy
+    /// costs no client its session.
+    fn looked(&mut self, looking: Looking) {
+        if looking.asked > 0 {
+            self.looking = Some(looking);
+            return;
+        }
+        let Looking { due, heard, .. } = looking;
+        self.step(Event::Tick { due: due.clone(), heard });
+        let expired = due.iter().filter(|session| !self.node.sessions().is_live(**session)).count();
+        let expired = u64::try_from(expired).unwrap_or(0);
+        self.hub.stats.sequencer.count(Count::SessionsExpired).add(expired);
     }
 
     /// Hands these to their workers.

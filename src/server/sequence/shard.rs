@@ -1,12 +1,13 @@
 //! What a worker's lock guards besides the tree.
 
-use super::{address::place_of, token};
+use super::token;
 use crate::{
     node::{CommittedBatch, Delivery},
     session::ConnId,
     tree::Tree,
     watch::WatchTable,
 };
+use oxkeeper_codec::SessionId;
 use std::sync::Arc;
 
 /// Read access to the tree, through one worker's lock.
@@ -23,27 +24,11 @@ pub(crate) struct Shard {
     pub(crate) inbox: Vec<Item>,
     /// The watches of its connections.
     pub(crate) watches: WatchTable,
-    /// By place: the connection, and when it was last heard of (ms of the elapsed clock).
-    pub(crate) heard: Vec<(ConnId, i64)>,
 }
 
 impl Shard {
     pub(crate) const fn new(hash_seed: u64) -> Self {
-        Self { inbox: Vec::new(), watches: WatchTable::new(hash_seed), heard: Vec::new() }
-    }
-
-    /// The connection was heard of.
-    pub(crate) fn note_heard(&mut self, conn: ConnId, now_ms: i64) {
-        let place = place_of(conn);
-        if place >= self.heard.len() {
-            self.heard.resize(place + 1, (ConnId(0), 0));
-        }
-        self.heard[place] = (conn, now_ms);
-    }
-
-    /// When the connection was last heard of, in ms; `None` if its place has another by now.
-    pub(super) fn last_heard(&self, conn: ConnId) -> Option<i64> {
-        self.heard.get(place_of(conn)).filter(|(id, _)| *id == conn).map(|(_, heard_ms)| *heard_ms)
+        Self { inbox: Vec::new(), watches: WatchTable::new(hash_seed) }
     }
 }
 
@@ -54,4 +39,7 @@ pub(crate) enum Item {
     Batch(Arc<CommittedBatch>),
     /// For one connection; depends on no transaction that is not applied.
     Deliver(Delivery),
+    /// These sessions are about to expire: when were they last heard of? Answered with [`super::Message::Heard`], from
+    /// what the sockets hold as well, so that nobody is forgotten whom the worker had no time for.
+    Look(Vec<(SessionId, ConnId)>),
 }

@@ -6,6 +6,7 @@ use crate::storage::{
     memory::Faults,
     repair,
     testing::{SMALL, body, directory, last_zxid, recovered, txn},
+    vouch,
 };
 use proptest::prelude::*;
 
@@ -311,22 +312,64 @@ proptest! {
 }
 
 #[test]
-fn half_a_rewritten_log_does_not_keep_the_room_of_a_full_disk() {
+fn a_log_is_written_again_without_room() {
     let disk = directory(&[]);
     let mut log = writer(&disk);
     append(&mut log, 1..=50);
     log.commit().unwrap();
     let name = log.current_name().unwrap().to_owned();
+    let len = log.current_len();
     let content = disk.content(&name).unwrap();
     let before = disk.used();
-    for faults in [
-        Faults { capacity: Some(before + 500), ..Faults::default() },
-        Faults { failing_sync: true, ..Faults::default() },
-    ] {
-        disk.set_faults(faults);
-        let rewrite = LogRepair::Rewrite { name: name.clone(), len: log.current_len() };
-        assert!(rewrite.run(&disk).is_err());
-        assert_eq!(disk.used(), before);
-        assert_eq!(disk.content(&name).unwrap(), content, "the log itself is as it was");
+    let rewrite = |from| LogRepair::Rewrite { name: name.clone(), from, len };
+    disk.set_faults(Faults { failing_sync: true, ..Faults::default() });
+    assert!(rewrite(0).run(&disk).is_err());
+    let end = usize::try_from(len).unwrap();
+    assert_eq!(disk.content(&name).unwrap()[..end], content[..end], "it holds what it held");
+    disk.set_faults(Faults { capacity: Some(before), ..Faults::default() });
+    for from in [0, 20, len] {
+        rewrite(from).run(&disk).unwrap();
     }
+    assert_eq!(disk.content(&name).unwrap(), content[..end]);
+}
+
+#[test]
+fn only_what_was_never_synced_is_written_again() {
+    let disk = directory(&[]);
+    let mut log = writer(&disk);
+    append(&mut log, 1..=50);
+    log.commit().unwrap();
+    let synced_len = log.current_len();
+    append(&mut log, 51..=52);
+    disk.set_faults(Faults { failing_sync: true, ..Faults::default() });
+    log.commit().unwrap_err();
+    disk.set_faults(Faults::default());
+    // Killed before it could cut the file: what no sync will ever store still reads back.
+    let (found, _) = recovered(&disk).unwrap();
+    assert_eq!(found.last_zxid, Zxid(52));
+    let [LogRepair::Rewrite { from, .. }] = found.repairs.logs[..] else { panic!("{:?}", found.repairs) };
+    assert_eq!(from, synced_len);
+    repair(&disk, &disk, &found.repairs).unwrap();
+    vouch(&disk, &disk, &found).unwrap();
+    disk.crash(1);
+    assert_eq!(last_zxid(&disk), Ok(52));
+}
+
+#[test]
+fn a_clean_stop_without_syncs_stores_the_log() {
+    let disk = directory(&[]);
+    let options = LogOptions { force_sync: false, ..SMALL };
+    let mut log = TxnLog::new(Arc::new(disk.clone()), options, Vec::new());
+    append(&mut log, 1..=5);
+    log.commit().unwrap();
+    let killed = disk.fork();
+    log.close().unwrap();
+    disk.crash(3);
+    assert_eq!(last_zxid(&disk), Ok(5));
+    // After a kill the start does it.
+    let (found, _) = recovered(&killed).unwrap();
+    repair(&killed, &killed, &found.repairs).unwrap();
+    vouch(&killed, &killed, &found).unwrap();
+    killed.crash(3);
+    assert_eq!(last_zxid(&killed), Ok(5));
 }

@@ -53,3 +53,22 @@ fn a_damaged_snapshot_does_not_count() {
     disk.put("snapshot.29", b"0123456789abcdefghi");
     assert_eq!(purge(&disk, &disk, 3).unwrap(), PurgePlan::default());
 }
+
+#[test]
+fn a_packed_snapshot_that_was_cut_does_not_count() {
+    for compression in [Compression::Gzip, Compression::Snappy] {
+        let disk = MemoryDisk::new("/d");
+        for zxid in [10, 20, 30, 40] {
+            write_snapshot(&disk, zxid, compression);
+        }
+        let newest = SnapshotName { zxid: Zxid(40), compression }.file_name();
+        let content = disk.content(&newest).unwrap();
+        for cut in 0..content.len() {
+            disk.put(&newest, &content[..cut]);
+            assert_eq!(purge(&disk, &disk, 3).unwrap(), PurgePlan::default(), "{newest} cut at {cut}");
+        }
+        disk.put(&newest, &content);
+        let oldest = SnapshotName { zxid: Zxid(10), compression }.file_name();
+        assert_eq!(purge(&disk, &disk, 3).unwrap().snapshots, [oldest]);
+    }
+}

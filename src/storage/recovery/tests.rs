@@ -3,6 +3,7 @@
 use super::*;
 use crate::storage::{
     Compression, MemoryDisk, TxnLog,
+    memory::Faults,
     testing::{
         SMALL, Tree, body, directory, last_zxid, log_file, log_of, recovered, txn, with_record,
         write_snapshot,
@@ -305,7 +306,7 @@ fn half_written_snapshots_are_left_out_and_removed() {
 #[test]
 fn a_disk_that_cannot_be_read_is_no_damage() {
     let disk = directory(&[]);
-    disk.set_faults(crate::storage::memory::Faults { failing_read: true, ..Default::default() });
+    disk.set_faults(Faults { failing_read: true, ..Default::default() });
     assert!(matches!(recovered(&disk), Err(StoreError::Io { .. })));
 }
 
@@ -315,11 +316,11 @@ fn what_was_read_and_never_stored_is_written_anew() {
     let mut log = TxnLog::new(Arc::new(disk.clone()), SMALL, Vec::new());
     log.append(Zxid(1), &body(&txn(1, 9))).unwrap();
     log.commit().unwrap();
-    disk.set_faults(crate::storage::memory::Faults { failing_sync: true, ..Default::default() });
+    disk.set_faults(Faults { failing_sync: true, ..Default::default() });
     log.append(Zxid(2), &body(&txn(2, 9))).unwrap();
     log.commit().unwrap_err();
     drop(log);
-    disk.set_faults(crate::storage::memory::Faults::default());
+    disk.set_faults(Faults::default());
     // Only the process fell: the second entry reads back, and is not on the disk.
     let (found, _) = recovered(&disk).unwrap();
     assert_eq!(found.last_zxid, Zxid(2));
@@ -341,4 +342,43 @@ fn a_log_that_was_closed_needs_no_repair() {
     log.append(Zxid(1), &body(&txn(1, 9))).unwrap();
     log.close().unwrap();
     assert_eq!(recovered(&disk).unwrap().0.repairs, Repairs::default());
+}
+
+#[test]
+fn what_gives_room_goes_first_whatever_becomes_of_the_logs() {
+    let (snap, log) = (directory(&[]), MemoryDisk::new("/logs"));
+    snap.put(&names::temporary_name("snapshot.5"), &[1; 5000]);
+    let mut open = log_file(1..=5);
+    open.resize(open.len() + 5000, 0);
+    log.put("log.1", &open);
+    let found = recover(&snap, &log, RecoveryOptions::default(), &mut Tree::default()).unwrap();
+    log.set_faults(Faults { read_only: true, ..Faults::default() });
+    repair(&snap, &log, &found.repairs).unwrap_err();
+    assert_eq!(snap.list().unwrap().len(), 1, "only snapshot.0 is left");
+}
+
+#[test]
+fn a_snapshot_and_logs_that_nobody_has_synced_are_stored_before_they_are_vouched_for() {
+    // As the official server leaves them, but for the log that is cut: rolled, and whole.
+    let disk = directory(&[]);
+    let unsynced = |name: &str, content: &[u8]| {
+        let mut file = disk.create_stream(name).unwrap();
+        file.write(content).unwrap();
+    };
+    write_snapshot(&disk, 5, Compression::None);
+    let snapshot = disk.content("snapshot.5").unwrap();
+    disk.remove("snapshot.5").unwrap();
+    unsynced("snapshot.5", &snapshot);
+    unsynced("log.6", &log_file(6..=7));
+    unsynced("log.8", &log_file(8..=9));
+    let (found, _) = recovered(&disk).unwrap();
+    assert_eq!(found.logs, ["log.6", "log.8"]);
+    repair(&disk, &disk, &found.repairs).unwrap();
+    vouch(&disk, &disk, &found).unwrap();
+    for seed in 0..20 {
+        let fork = disk.fork();
+        fork.crash(seed);
+        assert_eq!(last_zxid(&fork), Ok(9));
+        assert_eq!(recovered(&fork).unwrap().0.snapshot.unwrap().name, "snapshot.5");
+    }
 }

@@ -1,7 +1,12 @@
 //! `conf`, `dirs`, `envi`, and the hash of `hash`: what is fixed, and what the file system knows.
 
-use super::server::VERSION;
-use crate::server::sequence::{Hub, VERSION_DIR};
+use crate::{
+    server::{
+        owner::user_name,
+        sequence::{Hub, VERSION_DIR},
+    },
+    version,
+};
 use std::{fmt::Write, path::Path};
 
 /// The settings in use (`ZooKeeperServer.dumpConf`).
@@ -43,7 +48,7 @@ pub(super) fn envi() -> String {
     let variable = |name: &str| std::env::var(name).unwrap_or_default();
     let (free, total) = memory_mb();
     let pairs = [
-        ("zookeeper.version", VERSION.to_owned()),
+        ("zookeeper.version", version::FULL.to_owned()),
         ("host.name", text(system.nodename())),
         // Scripts look for this one; the other Java keys are left out.
         ("java.version", "none".to_owned()),
@@ -64,18 +69,6 @@ pub(super) fn envi() -> String {
 /// The machine's kind, as Java calls it.
 fn arch(machine: &str) -> String {
     if machine == "x86_64" { "amd64".to_owned() } else { machine.to_owned() }
-}
-
-/// Who runs the server, from the system's list of users; empty if it is not there.
-fn user_name() -> String {
-    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let id = rustix::process::getuid().as_raw().to_string();
-    let mut fields = users.lines().map(|line| line.split(':'));
-    let name = fields.find_map(|mut line| {
-        let name = line.next()?;
-        (line.nth(1) == Some(&*id)).then(|| name.to_owned())
-    });
-    name.unwrap_or_default()
 }
 
 /// Memory of the machine in MB: what is available, and all.

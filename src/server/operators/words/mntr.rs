@@ -1,6 +1,5 @@
 //! `mntr`: every figure, one a line (`MonitorCommand`, `DefaultMetricsProvider`).
 
-use super::server::VERSION;
 use crate::server::{
     figures::Figures,
     operators::{
@@ -8,12 +7,13 @@ use crate::server::{
         report::{Entry, Value, gather},
     },
 };
+use crate::version;
 use std::fmt::Write;
 
 /// All lines.
 pub(super) fn mntr(ask: &Ask<'_>) -> Result<String, NoAnswer> {
     let mut text = String::new();
-    for entry in gather(ask, VERSION)? {
+    for entry in gather(ask, version::FULL)? {
         lines(&entry, &mut text);
     }
     Ok(text)

@@ -7,13 +7,10 @@ use crate::{
         sequence::Hub,
     },
     tree::Tree,
+    version,
 };
 use oxkeeper_codec::Zxid;
 use std::sync::Arc;
-
-/// The version as clients and scripts parse it: that of the official server, this server's, and a date.
-pub(super) const VERSION: &str =
-    concat!("3.9.5-oxkeeper-", env!("CARGO_PKG_VERSION"), ", built on 2026-11-23 00:00 UTC");
 
 /// The server in short.
 pub(super) fn srvr(hub: &Hub, tree: &Tree) -> String {
@@ -28,7 +25,7 @@ pub(super) fn stat(ask: &Ask<'_>) -> Result<String, NoAnswer> {
 }
 
 fn version_line() -> String {
-    format!("Zookeeper version: {VERSION}\n")
+    format!("Zookeeper version: {}\n", version::FULL)
 }
 
 /// What `srvr` and `stat` share. The official server counts the root twice.
@@ -73,7 +70,7 @@ mod tests {
 
     #[test]
     fn the_version_begins_with_three_numbers() {
-        let mut digits = VERSION.split(['.', '-']).take(3);
+        let mut digits = version::FULL.split(['.', '-']).take(3);
         assert!(digits.all(|part| part.parse::<u32>().is_ok()));
     }
 }

@@ -1,0 +1,63 @@
+//! The end of sessions.
+//!
+//! A session with a few ephemerals ends with one transaction, which takes them along. One with many ends in steps: some
+//! of its ephemerals are deleted, and when that is applied some more; the session itself goes with the last. In between
+//! others have their turn. (The official server lists all of them in one transaction. Both ways whoever reads meanwhile
+//! may see some of them gone and others not.)
+
+use super::{Node, Now, queue::Answer};
+use crate::{auth::Identities, processor::Proposal, tree::Tree};
+use oxkeeper_codec::{SessionId, Zxid};
+
+/// A session that ends in steps.
+#[derive(Debug)]
+pub(super) struct Ending {
+    session: SessionId,
+    /// Who waits for the end.
+    pub(super) answer: Option<Answer>,
+    /// The last step: the next one waits until it is applied.
+    after: Zxid,
+}
+
+impl Node {
+    /// Queues the end of a session that is closing, or its first step; returns how many ephemerals go with it.
+    pub(super) fn end_session(
+        &mut self,
+        now: Now,
+        tree: &Tree,
+        session: SessionId,
+        answer: Option<Answer>,
+    ) -> usize {
+        let identities = Identities::none();
+        let proposal = Proposal {
+            zxid: self.proposed.next(),
+            time_ms: now.wall_ms,
+            session,
+            xid: answer.map_or(0, |answer| answer.xid),
+            identities: &identities,
+            session_is_live: false,
+        };
+        if let Some((logged, ephemerals)) = self.processor.delete_some_ephemerals(tree, &proposal) {
+            self.ending.push_back(Ending { session, answer, after: proposal.zxid });
+            self.propose(logged, None);
+            return ephemerals;
+        }
+        let (logged, ephemerals) = self.processor.close_session(tree, &proposal);
+        self.propose(logged, answer);
+        ephemerals
+    }
+
+    /// Whether a session waits for its next step only.
+    pub fn can_continue_ending(&self) -> bool {
+        !self.log_failed && self.ending.front().is_some_and(|ending| ending.after <= self.applied)
+    }
+
+    /// The next step of the session that has waited longest.
+    pub(super) fn continue_ending(&mut self, now: Now, tree: &Tree) {
+        if self.can_continue_ending()
+            && let Some(Ending { session, answer, .. }) = self.ending.pop_front()
+        {
+            self.end_session(now, tree, session, answer);
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! Reads that cost more than a moment, answered in steps: between two of them whoever waits for the lock has it.
+//!
+//! Promise: a step looks at [`STEP`] znodes or copies [`STEP_BYTES`], whichever comes first, and one znode's data at most
+//! beyond that. A list of children is the list at the moment of the last step: one that changes under way is begun anew,
+//! [`TRIES`] times, and then made in one step. The parts of a multi-read are each as of their own step, and a session's
+//! ephemerals as of theirs, as the official server's are, which holds no lock over them either.
+
+use super::asker::{Asker, ReadWatch, readable};
+use crate::tree::{NodeId, NodeRef, Tree};
+use oxkeeper_codec::{
+    ByteStr, Code, Decode, Encode, OpCode, Reader, Zxid, is_null,
+    records::{GetChildrenRequest, GetEphemeralsRequest, MultiHeader},
+    request::{OpResult, ReadOp, decode_multi, decode_multi_read, encode_result, encode_results},
+};
+
+/// Znodes that one step looks at.
+pub const STEP: usize = 1 << 14;
+/// Bytes after which a step ends.
+const STEP_BYTES: usize = 512 << 10;
+/// A multi-read whose body is longer than this, in bytes, is answered in steps whatever it asks for.
+const SHORT_MULTI_BYTES: usize = 4 << 10;
+/// The longest reply to a multi-read, in bytes: each of its reads may ask for the largest znode there is. (The official
+/// server runs out of memory, and clients take 1 MiB unless they are told otherwise.)
+pub const MULTI_READ_MAX_BYTES: usize = 64 << 20;
+
+/// So often a list that has changed is begun anew.
+const TRIES: u32 = 8;
+
+/// What tells one state of a list of children from another: every change of the list changes one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListVersion {
+    /// When the parent was created.
+    pub czxid: Zxid,
+    /// The last change of the list.
+    pub pzxid: Zxid,
+    /// Counts its changes.
+    pub cversion: i32,
+    /// How long it is.
+    pub children: usize,
+}
+
+impl ListVersion {
+    /// The list as it is.
+    pub fn of(node: &NodeRef<'_>) -> Self {
+        let stat = node.persisted();
+        let (czxid, pzxid, cversion) = (stat.czxid, stat.pzxid, stat.cversion);
+        Self { czxid, pzxid, cversion, children: node.num_children() }
+    }
+}
+
+/// A read under way.
+#[derive(Debug)]
+pub struct LongRead {
+    what: What,
+    out: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum What {
+    Children { path: String, watch: bool, names: Names },
+    Ephemerals { prefix: String, all: bool, last: Option<NodeId>, count: u32 },
+    Multi { parts: std::vec::IntoIter<Part>, under_way: Option<UnderWay>, stopped: bool },
+}
+
+/// One part of a multi-read.
+#[derive(Debug)]
+struct Part {
+    path: String,
+    is_list: bool,
+}
+
+/// The part of a multi-read that is being answered.
+#[derive(Debug)]
+struct UnderWay {
+    part: Part,
+    /// Where its result begins.
+    start: usize,
+    names: Option<Names>,
+}
+
+impl Part {
+    /// About how many bytes its result has.
+    fn cost(&self, tree: &Tree) -> usize {
+        let node = tree.get(&self.path);
+        node.map_or(0, |node| {
+            if self.is_list { node.num_children() * 16 } else { node.data().map_or(0, <[u8]>::len) }
+        })
+    }
+}
+
+/// The parts of a multi-read up to one that it cannot do (a write, a null path), and whether there is one.
+fn parts(body: &[u8]) -> Option<(Vec<Part>, bool)> {
+    let mut reader = Reader::new(body).taking_nulls();
+    let as_writes = decode_multi(&mut reader.clone());
+    let ops = match decode_multi_read(&mut reader) {
+        Ok(ops) => ops,
+        Err(_) if as_writes.is_ok() => Vec::new(),
+        Err(_) => return None,
+    };
+    let nulls_from = ops.iter().position(|op| is_null(op.path()));
+    let stopped = nulls_from.is_some() || as_writes.is_ok_and(|ops| !ops.is_empty());
+    let ops = &ops[..nulls_from.unwrap_or(ops.len())];
+    let part =
+        |op: &ReadOp<'_>| Part { path: op.path().to_owned(), is_list: matches!(op, ReadOp::GetChildren(_)) };
+    Some((ops.iter().map(part).collect(), stopped))
+}
+
+/// Whether a prefix of getEphemerals stands for all (what Java's `trim` leaves of it).
+pub(super) fn is_all(prefix: &str) -> bool {
+    matches!(prefix.trim_matches(|c| c <= ' '), "" | "/")
+}
+
+/// The answer to a long read.
+#[derive(Debug)]
+pub struct Ended {
+    /// The error of the reply.
+    pub code: Code,
+    /// The body, also with an error where there is one.
+    pub body: Vec<u8>,
+    /// What stands behind the body: with getChildren2 the stat.
+    pub tail: Vec<u8>,
+    /// The watch that it leaves.
+    pub watch: Option<ReadWatch<'static>>,
+    /// Of a list of children: whose, and which state of it.
+    pub list: Option<(NodeId, ListVersion)>,
+    /// The reply would have been too long, and says so instead.
+    pub too_long: bool,
+}
+
+impl Ended {
+    const fn new(code: Code, body: Vec<u8>) -> Self {
+        Self { code, body, tail: Vec::new(), watch: None, list: None, too_long: false }
+    }
+}
+
+/// The names of a znode's children, encoded in steps at the end of a buffer.
+#[derive(Debug)]
+struct Names {
+    version: Option<ListVersion>,
+    /// Children encoded.
+    done: usize,
+    /// Where they begin in the buffer.
+    start: usize,
+    tries: u32,
+}
+
+impl Names {
+    const fn at(start: usize) -> Self {
+        Self { version: None, done: 0, start, tries: 0 }
+    }
+
+    /// One step. True: the list is whole, and as it is now.
+    fn advance(&mut self, node: &NodeRef<'_>, out: &mut Vec<u8>) -> bool {
+        let version = ListVersion::of(node);
+        if self.version != Some(version) {
+            self.tries += u32::from(self.version.is_some());
+            self.version = Some(version);
+            self.done = 0;
+            out.truncate(self.start);
+            i32::try_from(version.children).unwrap_or(i32::MAX).encode(out);
+        }
+        let limit = if self.tries < TRIES { STEP } else { usize::MAX };
+        for child in node.children_from(self.done).take(limit) {
+            Some(child.name()).encode(out);
+            self.done += 1;
+        }
+        self.done == version.children
+    }
+}
+
+impl LongRead {
+    /// A read that is to be answered in steps. `None`: it costs a moment only, or it does not decode.
+    pub fn begin(tree: &Tree, asker: Asker<'_>, op: OpCode, body: &[u8]) -> Option<Self> {
+        let what = match op {
+            OpCode::GET_CHILDREN | OpCode::GET_CHILDREN2 => {
+                let request = GetChildrenRequest::from_slice(body).ok()?;
+                if tree.get(&request.path)?.num_children() <= STEP {
+                    return None;
+                }
+                let (path, watch) = (request.path.into_owned(), request.watch);
+                What::Children { path, watch, names: Names::at(0) }
+            }
+            OpCode::GET_EPHEMERALS => {
+                tree.ephemerals_after(asker.session, None).nth(STEP)?;
+                let request = GetEphemeralsRequest::from_slice(body).ok()?;
+                let prefix = request.prefix_path.unwrap_or_default().into_owned();
+                let all = is_all(&prefix);
+                What::Ephemerals { prefix, all, last: None, count: 0 }
+            }
+            OpCode::MULTI_READ => {
+                let multi = Self::multi(body)?;
+                let What::Multi { parts, .. } = &multi.what else { return None };
+                let cost = || parts.as_slice().iter().map(|part| part.cost(tree)).sum::<usize>();
+                let is_short = body.len() <= SHORT_MULTI_BYTES && cost() < STEP_BYTES;
+                return (!is_short).then_some(multi);
+            }
+            _ => return None,
+        };
+        // The number of ephemerals goes in front when they are counted.
+        let out = if matches!(what, What::Ephemerals { .. }) { vec![0; 4] } else { Vec::new() };
+        Some(Self { what, out })
+    }
+
+    /// A multi-read. `None`: it does not decode.
+    pub(super) fn multi(body: &[u8]) -> Option<Self> {
+        let (parts, stopped) = parts(body)?;
+        let what = What::Multi { parts: parts.into_iter(), under_way: None, stopped };
+        Some(Self { what, out: Vec::new() })
+    }
+
+    /// One step. Who asks and with which op code must be as at the beginning.
+    pub fn advance(&mut self, tree: &Tree, asker: Asker<'_>, op: OpCode) -> Option<Ended> {
+        match &mut self.what {
+            What::Children { path, watch, names } => {
+                let node = match readable(tree, asker, path) {
+                    Ok(node) => node,
+                    Err(code) => return Some(Ended::new(code, Vec::new())),
+                };
+                if !names.advance(&node, &mut self.out) {
+                    return None;
+                }
+                let mut ended = Ended::new(Code::OK, std::mem::take(&mut self.out));
+                if op == OpCode::GET_CHILDREN2 {
+                    node.stat().encode(&mut ended.tail);
+                }
+                ended.watch = watch.then(|| ReadWatch::Child(std::mem::take(path).into()));
+                ended.list = names.version.map(|version| (node.id(), version));
+                Some(ended)
+            }
+            What::Ephemerals { prefix, all, last, count } => {
+                let mut seen = 0;
+                for node in tree.ephemerals_after(asker.session, *last).take(STEP) {
+                    seen += 1;
+                    *last = Some(node.id());
+                    let path = node.path();
+                    if *all || path.starts_with(&*prefix) {
+                        *count += 1;
+                        ByteStr::from(path).encode(&mut self.out);
+                    }
+                }
+                if seen == STEP {
+                    return None;
+                }
+                self.out[..4].copy_from_slice(&count.to_be_bytes());
+                Some(Ended::new(Code::OK, std::mem::take(&mut self.out)))
+            }
+            What::Multi { .. } => self.advance_multi(tree, asker),
+        }
+    }
+
+    /// Errors stay with their part and do not stop the rest.
+    fn advance_multi(&mut self, tree: &Tree, asker: Asker<'_>) -> Option<Ended> {
+        let Self { what: What::Multi { parts, under_way, stopped }, out } = self else { return None };
+        let began = out.len();
+        let mut looked_at = 0;
+        while looked_at < STEP && out.len() - began.min(out.len()) < STEP_BYTES {
+            let next = || parts.next().map(|part| UnderWay { part, start: out.len(), names: None });
+            let Some(mut current) = under_way.take().or_else(next) else {
+                encode_results(&[], out);
+                let code = if *stopped { Code::MARSHALLING_ERROR } else { Code::OK };
+                return Some(Ended::new(code, std::mem::take(out)));
+            };
+            looked_at += 1;
+            match readable(tree, asker, &current.part.path) {
+                Err(code) => {
+                    out.truncate(current.start);
+                    encode_result(&OpResult::Error(code), out);
+                }
+                Ok(node) if current.part.is_list => {
+                    let names = current.names.get_or_insert_with(|| {
+                        MultiHeader { op: OpCode::GET_CHILDREN, done: false, err: 0 }.encode(out);
+                        Names::at(out.len())
+                    });
+                    if !names.advance(&node, out) {
+                        // As much as a step is for.
+                        *under_way = Some(current);
+                        return None;
+                    }
+                    looked_at += node.num_children();
+                }
+                Ok(node) => {
+                    MultiHeader { op: OpCode::GET_DATA, done: false, err: 0 }.encode(out);
+                    node.data().encode(out);
+                    node.stat().encode(out);
+                }
+            }
+            if out.len() > MULTI_READ_MAX_BYTES {
+                return Some(Ended { too_long: true, ..Ended::new(Code::MARSHALLING_ERROR, Vec::new()) });
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests;
