@@ -1,7 +1,7 @@
 //! Taking in what clients ask.
 
 use super::{
-    Delivery, Node, Now,
+    Delivery, Node, Now, Reason,
     queue::{Answer, Queued},
 };
 use crate::{
@@ -62,7 +62,7 @@ impl Node {
             Request::Op { conn, session, header, body, identities } => {
                 if self.sessions.conn(session) != Some(conn) {
                     // The client has moved on, or its session has ended: this connection is of no use.
-                    self.delivering.push(Delivery::Close(conn));
+                    self.delivering.push(Delivery::Close { conn, reason: Reason::Moved(session) });
                 } else if is_write(header.op) {
                     self.write(now, tree, conn, session, header, &body, &identities);
                 } else {

@@ -240,6 +240,8 @@ impl Server {
         join(self.workers)?;
         self.front.hub.mailbox.send(Message::Stop);
         join(self.others)?;
+        let hub = &self.front.hub;
+        hub.stats.warnings.tell_left_out(hub.clock.elapsed_ms(), true);
         tracing::info!(target: topics::SERVER, "stopped");
         Ok(())
     }

@@ -264,10 +264,15 @@ impl Sequencer {
             return;
         }
         let Looking { due, heard, .. } = looking;
-        self.step(Event::Tick { due: due.clone(), heard });
-        let expired = due.iter().filter(|session| !self.node.sessions().is_live(**session)).count();
-        let expired = u64::try_from(expired).unwrap_or(0);
-        self.hub.stats.sequencer.count(Count::SessionsExpired).add(expired);
+        let timeout_ms = |&session: &SessionId| Some((session, self.node.sessions().timeout_ms(session)?));
+        let were_live: Vec<(SessionId, i32)> = due.iter().filter_map(timeout_ms).collect();
+        self.step(Event::Tick { due, heard });
+        for (session, timeout_ms) in were_live {
+            if !self.node.sessions().is_live(session) {
+                self.hub.stats.sequencer.count(Count::SessionsExpired).add(1);
+                self.hub.stats.warnings.expired(self.hub.clock.elapsed_ms(), session, timeout_ms);
+            }
+        }
     }
 
     /// Hands these to their workers.
