@@ -101,7 +101,7 @@ fn a_start_says_what_runs() {
     let dir = tempfile::tempdir().unwrap();
     let config = dir.path().join("this.cfg");
     let text = format!("dataDir={}/data\nclientPort=0\nclientPortAddress=127.0.0.1\n", dir.path().display());
-    std::fs::write(&config, text).unwrap();
+    fs::write(&config, text).unwrap();
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_oxkeeper"))
         .arg(&config)
         .env_remove("RUST_LOG")
@@ -117,7 +117,7 @@ fn a_start_says_what_runs() {
         log.push('\n');
     }
     let port = log.rsplit_once("address=127.0.0.1:").unwrap().1.split_whitespace().next().unwrap();
-    let connected = std::net::TcpStream::connect(format!("127.0.0.1:{port}"));
+    let connected = TcpStream::connect(format!("127.0.0.1:{port}"));
     child.kill().unwrap();
     child.wait().unwrap();
     connected.expect("that port is the server's");

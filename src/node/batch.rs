@@ -69,8 +69,10 @@ pub enum Reason {
     NoSession(SessionId),
     /// The password is not the session's.
     WrongPassword(SessionId),
-    /// The session goes on with another connection, or has ended.
+    /// The session goes on with another connection.
     Moved(SessionId),
+    /// What came is no request of a client.
+    NoRequest,
     /// The log takes no writes: nobody knows what becomes of what was asked.
     LogFailed,
 }

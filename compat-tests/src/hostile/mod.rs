@@ -3,6 +3,7 @@
 
 mod amplified;
 mod attacks;
+mod expensive;
 mod many;
 mod records;
 
@@ -76,6 +77,9 @@ pub const ATTACKS: &[Attack] = &[
     attack("5,000 half-open connections", many::half_open),
     attack("identities of a megabyte, and ACLs that multiply them", amplified::large_identities),
     attack("1,200 sessions that end together", amplified::ends_together),
+    Attack { data_kib: 32 << 10, ..attack("a subtree counted 3,000 times", expensive::counts) },
+    Attack { data_kib: 48 << 10, ..attack("long lists, again and again", expensive::lists) },
+    attack("40,000 watches brought back at once", expensive::watches),
     // The last one: what it creates is data, and takes its room.
     Attack {
         data_kib: 64 << 10,

@@ -217,6 +217,7 @@ const fn closing(reason: Reason) -> Closing<'static> {
         Reason::NoSession(session) => Closing::NoSession(session),
         Reason::WrongPassword(session) => Closing::WrongPassword(session),
         Reason::Moved(session) => Closing::Moved(session),
+        Reason::NoRequest => Closing::NoRequest,
         Reason::LogFailed => Closing::LogFailed,
     }
 }
