@@ -38,16 +38,50 @@ pub enum Delivery {
         frame: Vec<u8>,
     },
     /// An answer after which the connection is closed.
-    Refuse(ConnId, Vec<u8>),
+    Refuse {
+        /// The connection.
+        conn: ConnId,
+        /// The answer.
+        frame: Vec<u8>,
+        /// Why there is no session for it.
+        reason: Reason,
+    },
     /// The connection is closed with no answer.
-    Close(ConnId),
+    Close {
+        /// The connection.
+        conn: ConnId,
+        /// Why.
+        reason: Reason,
+    },
+}
+
+/// Why a connection has no session, or loses it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// Its client has seen a later zxid than this server: it must go to another.
+    ZxidAhead {
+        /// The last zxid that the client has seen.
+        seen: Zxid,
+        /// The last one of this server.
+        last: Zxid,
+    },
+    /// The session that its client asks for is not known, or is ending.
+    NoSession(SessionId),
+    /// The password is not the session's.
+    WrongPassword(SessionId),
+    /// The session goes on with another connection.
+    Moved(SessionId),
+    /// What came is no request of a client.
+    NoRequest,
+    /// The log takes no writes: nobody knows what becomes of what was asked.
+    LogFailed,
 }
 
 impl Delivery {
     /// Whom it is for.
     pub const fn conn(&self) -> ConnId {
         match self {
-            Self::Connected { conn, .. } | Self::Refuse(conn, _) | Self::Close(conn) => *conn,
+            Self::Connected { conn, .. } | Self::Refuse { conn, .. } | Self::Close { conn, .. } => *conn,
         }
     }
 }

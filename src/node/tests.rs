@@ -396,7 +396,7 @@ fn who_waits_for_the_end_of_a_session_is_cut_off_when_the_log_fails() {
     server.step(Event::Requests(vec![close]));
     let actions = server.step(Event::LogFailed);
     let [Action::Deliver(told)] = &actions[..] else { panic!("{actions:?}") };
-    assert_eq!(told[..], [Delivery::Close(CONN)]);
+    assert_eq!(told[..], [Delivery::Close { conn: CONN, reason: Reason::LogFailed }]);
     server.step(Event::Persisted(server.node.last_proposed()));
     server.step(Event::LogRecovered);
     for _ in 0..3 {

@@ -20,4 +20,5 @@ mod start;
 
 pub use error::ServerError;
 pub use owner::permission_hint;
+pub use process::take_file_size_limit_as_error;
 pub use start::run;

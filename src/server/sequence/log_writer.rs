@@ -16,6 +16,7 @@ use crate::{
         figures::{Basic, Count, Detailed},
     },
     storage::{Committed, StoreError, TxnLog},
+    topics,
 };
 use oxkeeper_codec::Zxid;
 use std::{
@@ -71,7 +72,7 @@ impl LogWriter {
             self.count(&queued, taken, appended);
         }
         if let Err(error) = self.log.close() {
-            tracing::error!(%error, "the log could not be closed");
+            tracing::error!(target: topics::DATA, %error, "the log could not be closed");
         }
     }
 
@@ -137,6 +138,7 @@ impl LogWriter {
     fn committed(&self, committed: Committed, took: Duration) {
         if took > self.warn_after && committed.entries > 0 {
             tracing::warn!(
+                target: topics::DATA,
                 commit_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
                 sync_ms = u64::try_from(committed.sync_time.as_millis()).unwrap_or(u64::MAX),
                 entries = committed.entries,
@@ -168,13 +170,14 @@ impl LogWriter {
 
     /// Tries again until the disk takes what it was given.
     fn recover(&mut self, error: &StoreError, stopping: bool) {
-        tracing::error!(%error, pending = self.log.pending(), "the transaction log cannot be written: writes are refused, reads go on");
+        tracing::error!(target: topics::DATA, %error, pending = self.log.pending(), "the transaction log cannot be written: writes are refused, reads go on");
         self.hub.stats.log_writer.count(Count::Unrecoverable).add(1);
         self.hub.mailbox.send(Message::LogFailed);
         loop {
             let stop = self.hub.stopping.load(std::sync::atomic::Ordering::Relaxed);
             if stopping || stop {
                 tracing::error!(
+                    target: topics::DATA,
                     pending = self.log.pending(),
                     "stopping with entries that the disk did not take; none of them was acknowledged"
                 );
@@ -184,12 +187,14 @@ impl LogWriter {
             let began = clock::now();
             match self.log.retry() {
                 Ok(committed) => {
-                    tracing::info!("the transaction log takes writes again");
+                    tracing::info!(target: topics::DATA, "the transaction log takes writes again");
                     self.committed(committed, clock::now() - began);
                     self.hub.mailbox.send(Message::LogRecovered);
                     return;
                 }
-                Err(error) => tracing::debug!(%error, "the transaction log still cannot be written"),
+                Err(error) => {
+                    tracing::debug!(target: topics::DATA, %error, "the transaction log still cannot be written")
+                }
             }
         }
     }

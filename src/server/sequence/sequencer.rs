@@ -24,6 +24,7 @@ use crate::{
     },
     session::ConnId,
     storage::SnapshotSchedule,
+    topics,
 };
 use oxkeeper_codec::SessionId;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -263,10 +264,15 @@ impl Sequencer {
             return;
         }
         let Looking { due, heard, .. } = looking;
-        self.step(Event::Tick { due: due.clone(), heard });
-        let expired = due.iter().filter(|session| !self.node.sessions().is_live(**session)).count();
-        let expired = u64::try_from(expired).unwrap_or(0);
-        self.hub.stats.sequencer.count(Count::SessionsExpired).add(expired);
+        let timeout_ms = |&session: &SessionId| Some((session, self.node.sessions().timeout_ms(session)?));
+        let were_live: Vec<(SessionId, i32)> = due.iter().filter_map(timeout_ms).collect();
+        self.step(Event::Tick { due, heard });
+        for (session, timeout_ms) in were_live {
+            if !self.node.sessions().is_live(session) {
+                self.hub.stats.sequencer.count(Count::SessionsExpired).add(1);
+                self.hub.stats.warnings.expired(self.hub.clock.elapsed_ms(), session, timeout_ms);
+            }
+        }
     }
 
     /// Hands these to their workers.
@@ -307,7 +313,7 @@ impl Sequencer {
         }
         for zxid in &batch.digest_mismatches {
             self.hub.stats.sequencer.count(Count::DigestMismatches).add(1);
-            tracing::error!(%zxid, "the tree's digest is not the one that was foreseen: the data of this server may differ from that of others");
+            tracing::error!(target: topics::DATA, %zxid, "the tree's digest is not the one that was foreseen: the data of this server may differ from that of others");
         }
     }
 
@@ -328,7 +334,7 @@ impl Sequencer {
         let Some(snapshotter) = self.node.snapshot() else { return };
         if !self.snapshots.has_room() {
             if snapshotter.waiting() > SNAPSHOT_BACKLOG_BYTES {
-                tracing::error!("the snapshot is given up: the disk does not keep up with the changes");
+                tracing::error!(target: topics::DATA, "the snapshot is given up: the disk does not keep up with the changes");
                 self.node.end_snapshot();
                 self.snapshot = Snapshot::Ending;
                 self.snapshots.send(Step::Abandon);
