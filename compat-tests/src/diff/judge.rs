@@ -160,7 +160,7 @@ impl Pair {
 }
 
 /// Lines without a surrogate: the official server logs text with one in a form that it does not read again, so that an
-/// ACL entry with it is another one after a restart; with oxkeeper it stays (README, "Deliberate differences").
+/// ACL entry with it is another one after a restart; with oxkeeper it stays (docs/differences.md).
 fn stable(lines: Vec<String>) -> Vec<String> {
     lines
         .into_iter()

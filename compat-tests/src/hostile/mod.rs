@@ -69,6 +69,7 @@ pub const ATTACKS: &[Attack] = &[
     attack("replies that are read late", many::late_readers),
     attack("replies that nobody reads", many::unread_replies),
     attack("writes whose replies nobody reads", many::unread_writes),
+    attack("reads behind writes, whose replies nobody reads", many::unread_reads_behind_writes),
     attack("frames that are announced and never finished", many::unfinished_frames),
     attack("20,000 identities on one connection", many::identities),
     attack("multi-reads of gigabytes", amplified::huge_multi_reads),
