@@ -167,7 +167,8 @@ fn a_panic_ends_the_process_and_is_told() {
         aborted(&mut child(format, writer.into()));
         let lines: Vec<String> = BufReader::new(reader).lines().map(|line| line.expect("text")).collect();
         let [line] = &lines[..] else { panic!("{lines:?}") };
-        assert!(line.contains(expected) && line.contains("tests/log_reader.rs"), "{line}");
+        assert!(line.contains(expected) && line.contains("panicked"), "{line}");
+        assert!(line.contains("tests/log_reader.rs"), "{line}");
     }
     // Nobody takes it: closed, and full.
     let (reader, writer) = pipe().expect("a pipe");

@@ -75,7 +75,7 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
         thread = thread.name().unwrap_or("?"),
         at = panic.location().map(tracing::field::display),
         backtrace,
-        "a fault in this server: it stops at once: {}",
+        "a thread has panicked, and the server stops at once: {}",
         reason(panic)
     );
 }

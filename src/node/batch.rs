@@ -157,6 +157,8 @@ pub struct CommittedBatch {
     pub changes: Vec<Change>,
     /// Transactions in it.
     pub txns: usize,
+    /// When each of them was made, in ms since 1970.
+    pub made_ms: Vec<i64>,
     /// Transactions after which the tree's digest was not the one foreseen.
     pub digest_mismatches: Vec<Zxid>,
     /// Replies that would have been too long, and say so instead.
@@ -238,6 +240,7 @@ impl Node {
         let first_change = batch.changes.len();
         let applied = tree.apply(logged, &mut self.snapshot, &mut batch.changes);
         batch.txns += 1;
+        batch.made_ms.push(logged.header.time);
         if !tree.digest_matches(logged) {
             batch.digest_mismatches.push(zxid);
         }

@@ -305,8 +305,10 @@ fn started(took_ms: i64, recovered: &Recovered, digest_mismatches: usize) -> Ser
     let stats = ServerStats::default();
     let took_ms = u64::try_from(took_ms).unwrap_or(0);
     stats.sequencer.basic(Basic::DbInitTime).record(took_ms);
-    stats.sequencer.basic(Basic::StartupTxnsLoadTime).record(took_ms);
-    stats.sequencer.basic(Basic::StartupTxnsLoaded).record(recovered.txns);
+    if !recovered.is_empty() {
+        stats.sequencer.basic(Basic::StartupTxnsLoadTime).record(took_ms);
+        stats.sequencer.basic(Basic::StartupTxnsLoaded).record(recovered.txns);
+    }
     let mismatches = u64::try_from(digest_mismatches).unwrap_or(u64::MAX);
     stats.sequencer.count(Count::DigestMismatches).add(mismatches);
     stats

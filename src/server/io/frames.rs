@@ -241,6 +241,8 @@ impl Wakeup<'_> {
         sheet.basic(Basic::TokenDeficit).record(deficit);
         sheet.count(Count::ConnectionRequests).add(1);
         sheet.count(Count::ConnectionsRevalidated).add(u64::from(renews));
+        // A renewal is no request to be prepared there.
+        sheet.count(Count::PrepQueued).add(u64::from(!renews));
         conn.phase = Phase::Connecting;
         self.state.requests.push(Request::Connect { conn: id, handshake });
         Pace::Read

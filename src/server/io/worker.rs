@@ -17,6 +17,7 @@ use super::{
     wakeup::Wakeup,
 };
 use crate::server::{
+    clock,
     figures::{Closing, Count, WorkerStats},
     sequence::{Message, Sequencing, TreeReader},
 };
@@ -111,7 +112,7 @@ impl Worker {
     pub(super) fn leave_requests(&self) {
         let requests = std::mem::take(&mut self.state.borrow_mut().requests);
         if !requests.is_empty() {
-            self.front.hub.mailbox.leave(Message::Requests(requests));
+            self.front.hub.mailbox.leave(Message::Requests(requests, clock::now()));
         }
     }
 

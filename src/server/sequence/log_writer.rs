@@ -60,7 +60,7 @@ impl LogWriter {
                 match item {
                     Work::Append(batch, since) => {
                         self.append(&batch);
-                        queued.push(since);
+                        queued.push((since, u64::try_from(batch.len()).unwrap_or(u64::MAX)));
                     }
                     Work::Roll => self.log.roll(),
                     Work::Stop => stop = true,
@@ -97,18 +97,20 @@ impl LogWriter {
         work
     }
 
-    /// Counts one wake-up: batches by when they were handed over, then when they were taken and appended.
-    fn count(&self, queued: &[Instant], taken: Instant, appended: Instant) {
+    /// Counts one wake-up: batches by when they were handed over, with their transactions; then when they were taken and
+    /// appended.
+    fn count(&self, queued: &[(Instant, u64)], taken: Instant, appended: Instant) {
         if queued.is_empty() {
             return;
         }
+        let entries = queued.iter().map(|(_, entries)| entries).sum();
         let (sheet, synced) = (&self.hub.stats.log_writer, clock::now());
-        sheet.basic(Basic::SyncQueueSize).record(u64::try_from(queued.len()).unwrap_or(u64::MAX));
-        sheet.basic(Basic::SyncProcessTime).record(ms(appended - taken));
+        sheet.basic(Basic::SyncQueueSize).record(entries);
+        sheet.basic(Basic::SyncProcessTime).record_shared(ms(appended - taken), entries);
         sheet.detailed(Detailed::SyncFlushTime).record(ms(synced - appended));
-        for &since in queued {
-            sheet.detailed(Detailed::SyncQueueTime).record(ms(taken - since));
-            sheet.detailed(Detailed::SyncQueueAndFlushTime).record(ms(synced - since));
+        for &(since, entries) in queued {
+            sheet.detailed(Detailed::SyncQueueTime).record_times(ms(taken - since), entries);
+            sheet.detailed(Detailed::SyncQueueAndFlushTime).record_times(ms(synced - since), entries);
         }
     }
 
