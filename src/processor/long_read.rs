@@ -1,8 +1,8 @@
 //! Reads that cost more than a moment, answered in steps: between two of them whoever waits for the lock has it.
 //!
-//! Promise: a step looks at [`STEP`] znodes or copies [`STEP_BYTES`], whichever comes first, and one znode's data at most
+//! Promise: a step looks at `STEP` znodes or copies `STEP_BYTES`, whichever comes first, and one znode's data at most
 //! beyond that. A list of children is the list at the moment of the last step: one that changes under way is begun anew,
-//! [`TRIES`] times, and then made in one step. The parts of a multi-read are each as of their own step, and a session's
+//! `TRIES` times, and then made in one step. The parts of a multi-read are each as of their own step, and a session's
 //! ephemerals as of theirs, as the official server's are, which holds no lock over them either.
 
 use super::asker::{Asker, ReadWatch, readable};
