@@ -57,7 +57,7 @@ impl Pair {
     /// # Errors
     /// When one does not start.
     pub fn start(setup: Setup) -> Outcome<Self> {
-        let official = Side::new(Server::start(Kind::Official, setup)?);
+        let official = Side::new(Server::start(Kind::Official396, setup)?);
         let oxkeeper = Side::new(Server::start(Kind::Oxkeeper, setup)?);
         Ok(Self { setup, official, oxkeeper, spoilt: false })
     }
