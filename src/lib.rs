@@ -14,6 +14,7 @@ pub mod recovery;
 pub mod server;
 pub mod session;
 pub mod storage;
+pub mod topics;
 pub mod tree;
 pub mod version;
 pub mod watch;

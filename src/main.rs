@@ -2,8 +2,9 @@
 
 use oxkeeper::cli::{self, Command, ConfigSource, ExitCode, Server};
 use oxkeeper::config::{Config, ConfigError, Refusal};
-use oxkeeper::server::{ServerError, permission_hint};
+use oxkeeper::server::{ServerError, permission_hint, take_file_size_limit_as_error};
 use oxkeeper::storage::StoreError;
+use oxkeeper::topics;
 use oxkeeper::version;
 
 fn main() -> std::process::ExitCode {
@@ -39,23 +40,25 @@ fn complain(text: &str) -> ExitCode {
 }
 
 fn serve(server: &Server) -> ExitCode {
-    cli::init_logging(server.log_format);
-    tracing::info!("starting oxkeeper {}", version::FULL);
-    tracing::info!("reading the configuration from {}", origin(&server.source));
+    let logging = cli::init_logging(server.log_format);
+    logging.end_on_panic();
+    take_file_size_limit_as_error();
+    tracing::info!(target: topics::SERVER, "starting oxkeeper {}", version::FULL);
+    tracing::info!(target: topics::SERVER, "reading the configuration from {}", origin(&server.source));
     for option in &server.jvm_options {
-        tracing::warn!("{option}: for the JVM only, no effect");
+        tracing::warn!(target: topics::SERVER, "{option}: for the JVM only, no effect");
     }
     let config = match server.config() {
         Ok(config) => config,
         Err(refusal) => return refused(&refusal),
     };
     for warning in &config.warnings {
-        tracing::warn!("configuration: {warning}");
+        tracing::warn!(target: topics::SERVER, "configuration: {warning}");
     }
     match oxkeeper::server::run(config) {
         Ok(()) => ExitCode::Finished,
         Err(error) => {
-            tracing::error!("the server stopped: {error}");
+            tracing::error!(target: topics::SERVER, "the server stopped: {error}");
             exit_code(&error)
         }
     }
@@ -74,14 +77,14 @@ fn origin(source: &ConfigSource) -> String {
 
 fn refused(refusal: &Refusal) -> ExitCode {
     for warning in &refusal.warnings {
-        tracing::warn!("configuration: {warning}");
+        tracing::warn!(target: topics::SERVER, "configuration: {warning}");
     }
     for error in &refusal.errors {
         let hint = match error {
             ConfigError::Unreadable { path, source, .. } => permission_hint(path, source),
             _ => String::new(),
         };
-        tracing::error!("configuration refused: {error}{hint}");
+        tracing::error!(target: topics::SERVER, "configuration refused: {error}{hint}");
     }
     ExitCode::InvalidInvocation
 }

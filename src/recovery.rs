@@ -5,6 +5,7 @@
 
 use crate::{
     storage::{Prepare, RecoverySink, SnapshotTail, SnapshotVisitor},
+    topics,
     tree::{Loader, PreparedNode, PreparedTxn, Preparer, Tree, TreeOptions, Unresolved, is_path},
 };
 use oxkeeper_codec::{
@@ -76,7 +77,7 @@ impl Rebuild {
         let known: BTreeSet<SessionId> = sessions.keys().copied().collect();
         let orphans = tree.orphans(&known);
         for &session in &orphans {
-            tracing::info!(%session, "deleting the ephemerals of a session that is not known any more");
+            tracing::info!(target: topics::DATA, %session, "deleting the ephemerals of a session that is not known any more");
             tree.forget_session(session);
         }
         Rebuilt { tree, sessions, forgotten: orphans.len() }
@@ -132,6 +133,7 @@ fn report_unresolved(paths: &[String]) {
     let shown = |path: &String| path.chars().take(SHOWN).collect::<String>();
     let named: Vec<String> = paths.iter().take(NAMED).map(shown).collect();
     tracing::error!(
+        target: topics::DATA,
         count = paths.len(),
         paths = ?named,
         "the snapshot has no ACL for these znodes, and the logs behind it are not there: nobody may do anything with \

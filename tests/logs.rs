@@ -3,9 +3,55 @@
 
 mod common;
 
-use common::{CREATE, Client, Server, create};
+use common::{CLOSE_SESSION, CREATE, Client, Server, create, frame, framed, receive, rest, text};
 use serde_json::{Map, Value};
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::Write,
+    net::TcpStream,
+    path::{Path, PathBuf},
+};
+
+const AUTH: i32 = 100;
+/// A handshake of a client that has seen this zxid and asks for this session with a password of these bytes.
+fn handshake(zxid: i64, session: i64, password: u8) -> Vec<u8> {
+    let mut body = [vec![0; 4], zxid.to_be_bytes().to_vec(), 1000_i32.to_be_bytes().to_vec()].concat();
+    body.extend(session.to_be_bytes());
+    body.extend(16_i32.to_be_bytes());
+    body.extend([password; 16]);
+    body.push(0);
+    framed(&body)
+}
+
+fn auth(scheme: &str) -> Vec<u8> {
+    frame(-4, AUTH, &[0_i32.to_be_bytes().to_vec(), text(scheme), text("y")].concat())
+}
+
+/// Sends this on a connection of its own, behind a handshake if `opens`, and waits for its end. Returns it.
+fn send(server: &Server, opens: bool, bytes: &[u8]) -> TcpStream {
+    let mut stream = server.connect();
+    if opens {
+        stream.write_all(&handshake(0, 0, 0)).expect("the server reads");
+        receive(&mut stream).expect("a session");
+    }
+    // The server may have closed it before it has read all.
+    drop(stream.write_all(bytes));
+    while receive(&mut stream).is_some() {}
+    stream
+}
+
+/// The lines that have all these words, once there are some.
+fn lines_with(server: &Server, words: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    server.wait_until(&format!("a line with {words:?}"), |server| {
+        let log = server.log();
+        let all = |line: &&str| words.iter().all(|word| line.contains(word));
+        found = log.lines().filter(all).map(str::to_owned).collect();
+        !found.is_empty()
+    });
+    found
+}
 
 /// A setting that is warned of, with a text that has to be escaped in JSON.
 const WARNED: &str = "4lw.commands.whitelist=no\"word,srvr\n";
@@ -33,7 +79,7 @@ fn rust_log_sets_the_levels() {
         (Some("error"), ""),
         (Some("warn"), "WARN"),
         (Some("debug"), "DEBUG INFO WARN"),
-        (Some("warn,oxkeeper::server::sequence::load=info"), "INFO WARN"),
+        (Some("warn,oxkeeper::data=info"), "INFO WARN"),
         (Some(""), "INFO WARN"),
         (Some("no=level=at=all"), "INFO WARN"),
         (Some("warning"), "INFO WARN"),
@@ -55,7 +101,7 @@ fn a_start_says_what_runs() {
     let dir = tempfile::tempdir().unwrap();
     let config = dir.path().join("this.cfg");
     let text = format!("dataDir={}/data\nclientPort=0\nclientPortAddress=127.0.0.1\n", dir.path().display());
-    std::fs::write(&config, text).unwrap();
+    fs::write(&config, text).unwrap();
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_oxkeeper"))
         .arg(&config)
         .env_remove("RUST_LOG")
@@ -71,7 +117,7 @@ fn a_start_says_what_runs() {
         log.push('\n');
     }
     let port = log.rsplit_once("address=127.0.0.1:").unwrap().1.split_whitespace().next().unwrap();
-    let connected = std::net::TcpStream::connect(format!("127.0.0.1:{port}"));
+    let connected = TcpStream::connect(format!("127.0.0.1:{port}"));
     child.kill().unwrap();
     child.wait().unwrap();
     connected.expect("that port is the server's");
@@ -103,7 +149,151 @@ fn a_soft_quota_that_is_exceeded_is_logged() {
     assert_eq!(client.call(5, CREATE, &create("/app/a", "", 0)), 0);
     assert!(!server.log().contains("Quota exceeded"), "{}", server.log());
     assert_eq!(client.call(6, CREATE, &create("/app/b", "", 0)), 0, "it is a soft one");
-    let line =
-        "WARN oxkeeper::server::figures::warnings: Quota exceeded: /app [current count=3, softCountLimit=2]";
+    let line = "WARN oxkeeper::requests: Quota exceeded: /app [current count=3, softCountLimit=2]";
     server.wait_until("it is logged", |server| server.log().contains(line));
+}
+
+#[test]
+fn a_closed_connection_has_its_reason_in_the_log() {
+    let server = Server::start("maxClientCnxns=0\n");
+    let open = Client::open(&server);
+    let session = format!("0x{:x}", open.session);
+    let long = 2_000_051_i32.to_be_bytes();
+    let tls = [&[0x16, 3, 1, 0, 0xc8, 1, 0, 0, 0xc4, 3, 3][..], &[0; 190]].concat();
+    let cases: &[(bool, &[u8], &[&str])] = &[
+        (false, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", &["WARN", "an HTTP request", "1195725856"]),
+        (false, &tls, &["WARN", "a TLS handshake"]),
+        (false, b"abcd", &["WARN", "no four-letter word"]),
+        (false, &framed(b"no handshake"), &["WARN", "no handshake"]),
+        (true, &long, &["WARN", "2000051", "jute.maxbuffer=1048575"]),
+        (true, &(-1_i32).to_be_bytes(), &["WARN", "-1 bytes"]),
+        (true, &framed(b"xid"), &["WARN", "no request"]),
+        (true, &frame(1, 999, b""), &["WARN", "type 999"]),
+        (true, &auth("nonsense"), &["WARN", "authentication failed", "\"nonsense\""]),
+        (false, &handshake(0, open.session, b'z'), &["WARN", "wrong password", &session]),
+        (false, &handshake(0, 0x4711, 0), &["INFO", "session 0x4711", "expired"]),
+        (false, &handshake(i64::MAX, 0, 0), &["INFO", "0x7fffffffffffffff", "later"]),
+    ];
+    for (opens, bytes, words) in cases {
+        let port = format!("127.0.0.1:{}", send(&server, *opens, bytes).local_addr().unwrap().port());
+        let words = [&["oxkeeper::clients: closing a connection: ", &*port][..], words].concat();
+        assert_eq!(lines_with(&server, &words).len(), 1, "{}", server.log());
+    }
+    let port = open.stream.local_addr().unwrap().port().to_string();
+    drop(open);
+    lines_with(&server, &["INFO", "its client has closed it", &port, &session]);
+}
+
+#[test]
+fn who_says_nothing_and_who_comes_too_often_is_in_the_log() {
+    let server = Server::start("nio.sessionlessCnxnTimeout=200\nmaxClientCnxns=2\n");
+    let mut silent = server.connect();
+    let port = format!("{}", silent.local_addr().unwrap());
+    assert_eq!(rest(&mut silent), "");
+    lines_with(&server, &["INFO", "no session after 200 ms", &port]);
+    let _two = [Client::open(&server), Client::open(&server)];
+    for _ in 0..200 {
+        assert_eq!(rest(&mut server.connect()), "");
+    }
+    let refused = lines_with(&server, &["WARN", "maxClientCnxns=2"]).len();
+    assert!((10..30).contains(&refused), "{refused} lines of 200");
+    let told = &lines_with(&server, &["WARN", "were not logged: too many connections", "left_out="])[0];
+    let left_out: usize = told.rsplit('=').next().and_then(|count| count.parse().ok()).expect(told);
+    assert!((170..=190).contains(&left_out), "{told}");
+}
+
+#[test]
+fn what_clients_send_writes_no_lines_of_its_own_and_is_shortened() {
+    for json in [false, true] {
+        let server = Server::start_as("maxClientCnxns=0\n", |command| {
+            command.args(json.then_some("--log-json"));
+        });
+        let forged = "2030-01-01T00:00:00.000000Z ERROR oxkeeper: FORGED";
+        send(&server, true, &auth(&format!("x\n{forged}\r\n\x1b[2J")));
+        let lines = lines_with(&server, &["FORGED"]);
+        assert!(lines.len() == 1 && lines[0].contains("authentication failed"), "{lines:?}");
+        assert!(!lines[0].contains('\x1b') && lines[0].contains("\\n2030"), "{lines:?}");
+        let before = server.log().len();
+        for _ in 0..5 {
+            send(&server, true, &auth(&"A".repeat(1_000_000)));
+        }
+        lines_with(&server, &["AAAA", "bytes …"]);
+        assert!(server.log().len() - before < 4096, "{} bytes", server.log().len() - before);
+        let before = server.log().lines().count();
+        for _ in 0..100 {
+            send(&server, true, &auth("nosuch"));
+        }
+        let lines = server.log().lines().count() - before;
+        assert!((1..50).contains(&lines), "{lines} lines of 100 failures");
+    }
+}
+
+#[test]
+fn a_sessions_life_is_in_the_log() {
+    for level in ["info", "debug"] {
+        let server = Server::start_as("", |command| _ = command.env("RUST_LOG", level));
+        let mut ends = Client::open_for(&server, 1000);
+        let expires = Client::open_for(&server, 1000);
+        let mut moves = Client::open_for(&server, 10_000);
+        let [ended, expired, moved] =
+            [ends.session, expires.session, moves.session].map(|session| format!("0x{session:x}"));
+        assert_eq!(ends.call(1, CLOSE_SESSION, b""), 0);
+        let client = expires.stream.local_addr().unwrap().to_string();
+        drop(expires);
+        lines_with(&server, &["INFO oxkeeper::sessions: a session has expired", &expired, "timeout_ms=1000"]);
+        if level == "debug" {
+            lines_with(&server, &["DEBUG oxkeeper::sessions: a session is open", &expired, &client]);
+            lines_with(&server, &["DEBUG oxkeeper::sessions: a session has ended", &ended]);
+            lines_with(&server, &["DEBUG oxkeeper::clients: a connection is closed", &ended]);
+        } else {
+            assert!(!server.log().contains(&ended), "{}", server.log());
+        }
+        let mut again = server.connect();
+        again.write_all(&renewal(&moves)).expect("the server reads");
+        receive(&mut again).expect("the session");
+        assert_eq!(rest(&mut moves.stream), "");
+        lines_with(&server, &["INFO", "goes on with another connection", &moved]);
+    }
+}
+
+/// Asks for a client's session with its own password.
+fn renewal(client: &Client) -> Vec<u8> {
+    let password = oxkeeper::session::password(oxkeeper_codec::SessionId(client.session));
+    let mut bytes = handshake(0, client.session, 0);
+    let at = bytes.len() - 17;
+    bytes[at..at + 16].copy_from_slice(&password);
+    bytes
+}
+
+fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { sources(&path, found) } else { found.push(path) }
+    }
+}
+
+#[test]
+fn every_line_names_a_topic_and_the_topics_are_documented() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    sources(&root.join("src"), &mut files);
+    let mut seen = 0;
+    for file in files {
+        let code = fs::read_to_string(&file).unwrap();
+        for level in ["error", "warn", "info", "debug", "trace"] {
+            for call in code.split(&format!("tracing::{level}!(")).skip(1) {
+                let topic = call.trim_start().strip_prefix("target: ");
+                let topic =
+                    topic.is_some_and(|topic| topic.trim_start_matches("crate::").starts_with("topics::"));
+                assert!(topic, "{}: {level} without a topic: {}", file.display(), &call[..60]);
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 50, "{seen}");
+    let documented = fs::read_to_string(root.join("docs/logging.md")).unwrap();
+    for line in fs::read_to_string(root.join("src/topics.rs")).unwrap().lines() {
+        let Some(topic) = line.split('"').nth(1) else { continue };
+        assert!(documented.contains(&format!("`{topic}`")), "{topic} is not documented");
+    }
 }

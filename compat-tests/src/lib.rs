@@ -18,6 +18,7 @@ pub mod golden;
 pub mod ground;
 pub mod harness;
 pub mod hostile;
+pub mod metrics;
 pub mod random;
 pub mod requests;
 pub mod runner;

@@ -25,6 +25,8 @@ const JVM: &str = "-Xms64m -Xmx384m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xs
 pub enum Kind {
     /// Apache ZooKeeper, version 3.9.5 unless `ZKV` says otherwise.
     Official,
+    /// Apache ZooKeeper 3.9.6, which tells a session less about what it may not read.
+    Official396,
     /// The server of this repository.
     Oxkeeper,
 }
@@ -34,7 +36,7 @@ impl Kind {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::Official => "official",
+            Self::Official | Self::Official396 => "official",
             Self::Oxkeeper => "oxkeeper",
         }
     }
@@ -255,8 +257,11 @@ impl Server {
 
     fn command(&self) -> Command {
         match self.kind {
-            Kind::Official => {
+            Kind::Official | Kind::Official396 => {
                 let mut command = Command::new(here().join("apache").join("apache"));
+                if self.kind == Kind::Official396 {
+                    command.env("ZKV", "3.9.6");
+                }
                 command.env("ZKJAVA", std::env::var("ZKJAVA").unwrap_or_else(|_| JVM.to_owned()));
                 command
             }

@@ -315,7 +315,7 @@ impl Driven {
         let slot = usize::try_from(delivery.conn().0).expect("small");
         self.sessions[slot] = match delivery {
             Delivery::Connected { session, .. } => Some(*session),
-            Delivery::Refuse(..) | Delivery::Close(_) => None,
+            Delivery::Refuse { .. } | Delivery::Close { .. } => None,
         };
     }
 

@@ -1,35 +1,87 @@
 //! Where logs go: to stderr, for people or as JSON.
 
-use super::levels::levels;
-use std::io::IsTerminal;
+use super::{
+    escape,
+    levels::levels,
+    lines::{Leaver, Lines, LogFormat},
+};
+use crate::topics;
+use std::{
+    backtrace::{Backtrace, BacktraceStatus},
+    io::IsTerminal,
+    panic::PanicHookInfo,
+    sync::Arc,
+};
 use tracing_subscriber::EnvFilter;
 
-/// The form of log lines.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Lines for people.
-    #[default]
-    Human,
-    /// One JSON object a line.
-    Json,
+/// The log of the process. Dropping it waits, for a short while, until what was logged is written.
+#[derive(Debug)]
+#[must_use = "what waits to be written is lost when the process ends"]
+pub struct Logging(Arc<Lines>);
+
+impl Drop for Logging {
+    fn drop(&mut self) {
+        self.0.flush();
+    }
 }
 
 /// Sets up logging for the process. `RUST_LOG` sets the levels; unset, empty or not understood, it is `info`. A terminal
 /// gets colours, unless `NO_COLOR` says otherwise. A second call changes nothing.
-pub fn init_logging(format: LogFormat) {
+pub fn init_logging(format: LogFormat) -> Logging {
     let variable = std::env::var_os(EnvFilter::DEFAULT_ENV);
     let (filter, complaint) = levels(variable.as_ref().map(|levels| levels.to_string_lossy()).as_deref());
     let filter = EnvFilter::new(filter);
     let colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = Lines::to_stderr(format);
+    let leaver = Leaver(Arc::clone(&lines));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || leaver.clone());
+    // Its own complaints would go to stderr, which may stand still.
+    let builder = builder.log_internal_errors(false);
     let done = match format {
-        LogFormat::Human => builder.with_ansi(colours && std::io::stderr().is_terminal()).try_init(),
+        LogFormat::Human => {
+            let ansi = colours && std::io::stderr().is_terminal();
+            builder.with_ansi(ansi).fmt_fields(escape::fields()).try_init()
+        }
         LogFormat::Json => builder.json().try_init(),
     };
     if done.is_err() {
-        tracing::debug!("logging was set up already");
+        tracing::debug!(target: topics::SERVER, "logging was set up already");
     }
     if let Some(complaint) = complaint {
-        tracing::warn!("{complaint}");
+        tracing::warn!(target: topics::SERVER, "{complaint}");
     }
+    Logging(lines)
+}
+
+impl Logging {
+    /// From now on a panic ends the process, wherever it is: also in a task, whose runtime would go on without it. It
+    /// is logged before, if that can be.
+    pub fn end_on_panic(&self) {
+        let lines = Arc::clone(&self.0);
+        std::panic::set_hook(Box::new(move |panic| {
+            log_panic(panic);
+            lines.flush();
+            std::process::abort();
+        }));
+    }
+}
+
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let thread = std::thread::current();
+    let backtrace = Backtrace::capture();
+    let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+    tracing::error!(
+        target: topics::SERVER,
+        thread = thread.name().unwrap_or("?"),
+        at = panic.location().map(tracing::field::display),
+        backtrace,
+        "a thread has panicked, and the server stops at once: {}",
+        reason(panic)
+    );
+}
+
+fn reason<'p>(panic: &'p PanicHookInfo<'_>) -> &'p str {
+    let payload = panic.payload();
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no reason is known")
 }

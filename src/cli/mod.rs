@@ -6,11 +6,14 @@
 //! `-Dzookeeper.KEY=VALUE`.
 
 mod arguments;
+mod escape;
 mod levels;
+mod lines;
 mod logging;
 
 pub use self::arguments::{Command, ConfigSource, Server, UsageError, parse};
-pub use self::logging::{LogFormat, init_logging};
+pub use self::lines::LogFormat;
+pub use self::logging::{Logging, init_logging};
 
 /// What `--help` prints.
 pub const USAGE: &str = "\

@@ -38,16 +38,50 @@ pub enum Delivery {
         frame: Vec<u8>,
     },
     /// An answer after which the connection is closed.
-    Refuse(ConnId, Vec<u8>),
+    Refuse {
+        /// The connection.
+        conn: ConnId,
+        /// The answer.
+        frame: Vec<u8>,
+        /// Why there is no session for it.
+        reason: Reason,
+    },
     /// The connection is closed with no answer.
-    Close(ConnId),
+    Close {
+        /// The connection.
+        conn: ConnId,
+        /// Why.
+        reason: Reason,
+    },
+}
+
+/// Why a connection has no session, or loses it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// Its client has seen a later zxid than this server: it must go to another.
+    ZxidAhead {
+        /// The last zxid that the client has seen.
+        seen: Zxid,
+        /// The last one of this server.
+        last: Zxid,
+    },
+    /// The session that its client asks for is not known, or is ending.
+    NoSession(SessionId),
+    /// The password is not the session's.
+    WrongPassword(SessionId),
+    /// The session goes on with another connection.
+    Moved(SessionId),
+    /// What came is no request of a client.
+    NoRequest,
+    /// The log takes no writes: nobody knows what becomes of what was asked.
+    LogFailed,
 }
 
 impl Delivery {
     /// Whom it is for.
     pub const fn conn(&self) -> ConnId {
         match self {
-            Self::Connected { conn, .. } | Self::Refuse(conn, _) | Self::Close(conn) => *conn,
+            Self::Connected { conn, .. } | Self::Refuse { conn, .. } | Self::Close { conn, .. } => *conn,
         }
     }
 }
@@ -123,6 +157,8 @@ pub struct CommittedBatch {
     pub changes: Vec<Change>,
     /// Transactions in it.
     pub txns: usize,
+    /// When each of them was made, in ms since 1970.
+    pub made_ms: Vec<i64>,
     /// Transactions after which the tree's digest was not the one foreseen.
     pub digest_mismatches: Vec<Zxid>,
     /// Replies that would have been too long, and say so instead.
@@ -204,6 +240,7 @@ impl Node {
         let first_change = batch.changes.len();
         let applied = tree.apply(logged, &mut self.snapshot, &mut batch.changes);
         batch.txns += 1;
+        batch.made_ms.push(logged.header.time);
         if !tree.digest_matches(logged) {
             batch.digest_mismatches.push(zxid);
         }

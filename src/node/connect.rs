@@ -1,6 +1,6 @@
 //! The handshake: new sessions and renewals (`ZooKeeperServer.processConnectRequest`).
 
-use super::{Delivery, Node, Now, queue::Answer};
+use super::{Delivery, Node, Now, Reason, queue::Answer};
 use crate::{
     auth::Identities,
     processor::Proposal,
@@ -36,8 +36,8 @@ impl Node {
     pub(super) fn connect(&mut self, now: Now, tree: &Tree, conn: ConnId, handshake: &Handshake) {
         let request = &handshake.request;
         if request.last_zxid_seen > tree.last_zxid() {
-            // It has seen more than this server: it must go to another.
-            self.delivering.push(Delivery::Close(conn));
+            let reason = Reason::ZxidAhead { seen: request.last_zxid_seen, last: tree.last_zxid() };
+            self.delivering.push(Delivery::Close { conn, reason });
             return;
         }
         let timeout_ms = self.options.timeouts.negotiate(request.time_out);
@@ -50,7 +50,7 @@ impl Node {
 
     fn open_session(&mut self, now: Now, conn: ConnId, timeout_ms: i32, with_read_only: bool) {
         if self.log_failed {
-            self.delivering.push(Delivery::Close(conn));
+            self.delivering.push(Delivery::Close { conn, reason: Reason::LogFailed });
             return;
         }
         let session = self.ids.next();
@@ -75,14 +75,21 @@ impl Node {
     fn renew_session(&mut self, now: Now, conn: ConnId, handshake: &Handshake, timeout_ms: i32) {
         let session = handshake.request.session_id;
         let offered = handshake.request.passwd.as_deref().unwrap_or_default();
-        if !self.sessions.is_live(session) || !password_matches(session, offered) {
+        let refused = if !self.sessions.is_live(session) {
+            Some(Reason::NoSession(session))
+        } else if !password_matches(session, offered) {
+            Some(Reason::WrongPassword(session))
+        } else {
+            None
+        };
+        if let Some(reason) = refused {
             let frame = connect_frame(session, 0, handshake.has_read_only);
-            self.delivering.push(Delivery::Refuse(conn, frame));
+            self.delivering.push(Delivery::Refuse { conn, frame, reason });
             return;
         }
         self.sessions.track(session, timeout_ms, now.elapsed_ms);
         if let Some(left) = self.sessions.attach(session, Some(conn)) {
-            self.delivering.push(Delivery::Close(left));
+            self.delivering.push(Delivery::Close { conn: left, reason: Reason::Moved(session) });
         }
         let frame = connect_frame(session, timeout_ms, handshake.has_read_only);
         self.delivering.push(Delivery::Connected { conn, session, timeout_ms, frame });

@@ -18,7 +18,7 @@ mod queue;
 mod requests;
 mod shared;
 
-pub use batch::{BatchWatch, CommittedBatch, Delivery, Entry};
+pub use batch::{BatchWatch, CommittedBatch, Delivery, Entry, Reason};
 pub use containers::ContainerRules;
 pub use requests::{Request, is_write};
 
@@ -296,7 +296,8 @@ impl Node {
         conns.extend(
             self.ending.iter_mut().filter_map(|ending| ending.answer.take()).map(|answer| answer.conn),
         );
-        self.delivering.extend(conns.into_iter().map(Delivery::Close));
+        let close = |conn| Delivery::Close { conn, reason: Reason::LogFailed };
+        self.delivering.extend(conns.into_iter().map(close));
     }
 
     /// Queues a transaction and appends it to the log.

@@ -1,7 +1,7 @@
 //! Taking in what clients ask.
 
 use super::{
-    Delivery, Node, Now,
+    Delivery, Node, Now, Reason,
     queue::{Answer, Queued},
 };
 use crate::{
@@ -62,12 +62,16 @@ impl Node {
             Request::Op { conn, session, header, body, identities } => {
                 if self.sessions.conn(session) != Some(conn) {
                     // The client has moved on, or its session has ended: this connection is of no use.
-                    self.delivering.push(Delivery::Close(conn));
+                    let known = self.sessions.conn(session).is_some();
+                    let reason = if known { Reason::Moved(session) } else { Reason::NoSession(session) };
+                    self.delivering.push(Delivery::Close { conn, reason });
                 } else if is_write(header.op) {
                     self.write(now, tree, conn, session, header, &body, &identities);
-                } else {
-                    assert!(read::is_read(header.op), "the rest is answered by workers: {:?}", header.op);
+                } else if read::is_read(header.op) {
                     self.wait_turn(Queued::Read { conn, session, header, body, identities });
+                } else {
+                    // Workers answer the rest, and hand over nothing of the kind.
+                    self.delivering.push(Delivery::Close { conn, reason: Reason::NoRequest });
                 }
             }
         }

@@ -369,12 +369,12 @@ fn a_session_with_many_ephemerals_ends_in_steps_and_lets_others_in_between() {
     server.step(Event::Requests(vec![close]));
     let other = server.node.last_proposed();
     let mut left = Vec::new();
-    while server.node.sessions().len() > 0 {
+    while !server.node.sessions().is_empty() {
         assert_eq!(server.node.next_tick_ms() <= 0, server.node.can_continue_ending());
         server.step(Event::Persisted(server.node.last_proposed()));
         let replies = server.answered();
         left.push(server.tree.ephemeral_count());
-        assert_eq!(replies, if server.node.sessions().len() == 0 { vec![9000] } else { vec![] });
+        assert_eq!(replies, if server.node.sessions().is_empty() { vec![9000] } else { vec![] });
         server.step(Event::Tick { due: Vec::new(), heard: Vec::new() });
     }
     assert_eq!(left, [1500, 500, 0]);
@@ -396,7 +396,7 @@ fn who_waits_for_the_end_of_a_session_is_cut_off_when_the_log_fails() {
     server.step(Event::Requests(vec![close]));
     let actions = server.step(Event::LogFailed);
     let [Action::Deliver(told)] = &actions[..] else { panic!("{actions:?}") };
-    assert_eq!(told[..], [Delivery::Close(CONN)]);
+    assert_eq!(told[..], [Delivery::Close { conn: CONN, reason: Reason::LogFailed }]);
     server.step(Event::Persisted(server.node.last_proposed()));
     server.step(Event::LogRecovered);
     for _ in 0..3 {

@@ -1,8 +1,8 @@
 //! Reads that cost more than a moment, answered in steps: between two of them whoever waits for the lock has it.
 //!
-//! Promise: a step looks at [`STEP`] znodes or copies [`STEP_BYTES`], whichever comes first, and one znode's data at most
+//! Promise: a step looks at `STEP` znodes or copies `STEP_BYTES`, whichever comes first, and one znode's data at most
 //! beyond that. A list of children is the list at the moment of the last step: one that changes under way is begun anew,
-//! [`TRIES`] times, and then made in one step. The parts of a multi-read are each as of their own step, and a session's
+//! `TRIES` times, and then made in one step. The parts of a multi-read are each as of their own step, and a session's
 //! ephemerals as of theirs, as the official server's are, which holds no lock over them either.
 
 use super::asker::{Asker, ReadWatch, readable};
@@ -59,7 +59,18 @@ pub struct LongRead {
 enum What {
     Children { path: String, watch: bool, names: Names },
     Ephemerals { prefix: String, all: bool, last: Option<NodeId>, count: u32 },
-    Multi { parts: std::vec::IntoIter<Part>, under_way: Option<UnderWay>, stopped: bool },
+    Multi(Multi),
+}
+
+#[derive(Debug)]
+struct Multi {
+    parts: std::vec::IntoIter<Part>,
+    /// Parts that have been judged, before anything is copied: how much they come to at least, in bytes.
+    judged: usize,
+    least: usize,
+    under_way: Option<UnderWay>,
+    /// Whether it ends with an error behind what it could do.
+    stopped: bool,
 }
 
 /// One part of a multi-read.
@@ -79,11 +90,11 @@ struct UnderWay {
 }
 
 impl Part {
-    /// About how many bytes its result has.
-    fn cost(&self, tree: &Tree) -> usize {
+    /// How many bytes its result has, if a name in a list has so many.
+    fn cost(&self, tree: &Tree, a_name: usize) -> usize {
         let node = tree.get(&self.path);
         node.map_or(0, |node| {
-            if self.is_list { node.num_children() * 16 } else { node.data().map_or(0, <[u8]>::len) }
+            if self.is_list { node.num_children() * a_name } else { node.data().map_or(0, <[u8]>::len) }
         })
     }
 }
@@ -189,8 +200,8 @@ impl LongRead {
             }
             OpCode::MULTI_READ => {
                 let multi = Self::multi(body)?;
-                let What::Multi { parts, .. } = &multi.what else { return None };
-                let cost = || parts.as_slice().iter().map(|part| part.cost(tree)).sum::<usize>();
+                let What::Multi(Multi { parts, .. }) = &multi.what else { return None };
+                let cost = || parts.as_slice().iter().map(|part| part.cost(tree, 16)).sum::<usize>();
                 let is_short = body.len() <= SHORT_MULTI_BYTES && cost() < STEP_BYTES;
                 return (!is_short).then_some(multi);
             }
@@ -204,8 +215,8 @@ impl LongRead {
     /// A multi-read. `None`: it does not decode.
     pub(super) fn multi(body: &[u8]) -> Option<Self> {
         let (parts, stopped) = parts(body)?;
-        let what = What::Multi { parts: parts.into_iter(), under_way: None, stopped };
-        Some(Self { what, out: Vec::new() })
+        let multi = Multi { parts: parts.into_iter(), judged: 0, least: 0, under_way: None, stopped };
+        Some(Self { what: What::Multi(multi), out: Vec::new() })
     }
 
     /// One step. Who asks and with which op code must be as at the beginning.
@@ -244,13 +255,31 @@ impl LongRead {
                 self.out[..4].copy_from_slice(&count.to_be_bytes());
                 Some(Ended::new(Code::OK, std::mem::take(&mut self.out)))
             }
-            What::Multi { .. } => self.advance_multi(tree, asker),
+            What::Multi(multi) => multi.advance(tree, asker, &mut self.out),
         }
     }
+}
 
-    /// Errors stay with their part and do not stop the rest.
-    fn advance_multi(&mut self, tree: &Tree, asker: Asker<'_>) -> Option<Ended> {
-        let Self { what: What::Multi { parts, under_way, stopped }, out } = self else { return None };
+impl Multi {
+    /// Whether it is to go on: there is nothing left to judge. One that comes to too much is refused before it is copied.
+    fn judge(&mut self, tree: &Tree) -> bool {
+        let Some(rest) = self.parts.as_slice().get(self.judged..) else { return true };
+        let some = &rest[..rest.len().min(STEP)];
+        self.least += some.iter().map(|part| part.cost(tree, 4)).sum::<usize>();
+        self.judged += some.len();
+        some.len() < STEP || self.least > MULTI_READ_MAX_BYTES
+    }
+
+    /// One step. Errors stay with their part and do not stop the rest.
+    fn advance(&mut self, tree: &Tree, asker: Asker<'_>, out: &mut Vec<u8>) -> Option<Ended> {
+        let too_long = || Some(Ended { too_long: true, ..Ended::new(Code::MARSHALLING_ERROR, Vec::new()) });
+        if self.under_way.is_none() && out.is_empty() && !self.judge(tree) {
+            return None;
+        }
+        if self.least > MULTI_READ_MAX_BYTES {
+            return too_long();
+        }
+        let Self { parts, under_way, stopped, .. } = self;
         let began = out.len();
         let mut looked_at = 0;
         while looked_at < STEP && out.len() - began.min(out.len()) < STEP_BYTES {
@@ -285,7 +314,7 @@ impl LongRead {
                 }
             }
             if out.len() > MULTI_READ_MAX_BYTES {
-                return Some(Ended { too_long: true, ..Ended::new(Code::MARSHALLING_ERROR, Vec::new()) });
+                return too_long();
             }
         }
         None

@@ -22,6 +22,7 @@ pub(super) fn set_up() {
         // SAFETY: the call takes two numbers, and glibc takes its own lock.
         if unsafe { libc::mallopt(setting, bytes) } != 1 {
             tracing::warn!(
+                target: crate::topics::SERVER,
                 setting,
                 bytes,
                 "the allocator does not take the setting: more memory may be held"

@@ -1,7 +1,7 @@
 //! The shell: threads, sockets, files and clocks. It executes actions and takes no decision of the protocol.
 //!
-//! Threads: I/O workers ([`io`]), each with its connections; the log writer; the snapshot writer; and the sequencer
-//! ([`sequence`]), which has the node, and whose turn the first two take when they have something for it.
+//! Threads: I/O workers (`io`), each with its connections; the log writer; the snapshot writer; and the sequencer
+//! (`sequence`), which has the node, and whose turn the first two take when they have something for it.
 //! `ARCHITECTURE.md` draws them. While the data is loaded, one thread more holds the client port.
 //!
 //! Wings, each with one face, its `mod.rs`; arrows go one way: `start → operators → io → sequence → figures`.
@@ -20,4 +20,5 @@ mod start;
 
 pub use error::ServerError;
 pub use owner::permission_hint;
+pub use process::take_file_size_limit_as_error;
 pub use start::run;

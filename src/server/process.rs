@@ -1,8 +1,9 @@
-//! What a server asks of its process before it starts: descriptors, and no death by signals that are errors.
+//! What a server asks of its process: descriptors, and no death by signals that are errors.
 //!
 //! Invariant: connections never take the last descriptors. A log that rolls and a snapshot need some, and without
 //! them every write of everybody would be refused until a client leaves.
 
+use crate::topics;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::sync::{Arc, atomic::AtomicBool};
 
@@ -15,7 +16,6 @@ const ASSUMED: (u64, u64) = (16, 6);
 /// Sets the process up.
 pub(super) fn set_up() {
     super::allocator::set_up();
-    ignore_file_size_signal();
     raise_descriptors();
 }
 
@@ -25,7 +25,7 @@ pub(super) fn connections(workers: usize) -> u32 {
     let workers = u64::try_from(workers).unwrap_or(u64::MAX);
     let open = open_descriptors().unwrap_or_else(|| ASSUMED.0 + ASSUMED.1.saturating_mul(workers));
     let for_connections = connections_of(limit, open);
-    tracing::debug!(descriptors = limit, open, connections = for_connections, "limits of the process");
+    tracing::debug!(target: topics::SERVER, descriptors = limit, open, connections = for_connections, "limits of the process");
     for_connections
 }
 
@@ -33,12 +33,12 @@ fn open_descriptors() -> Option<u64> {
     u64::try_from(std::fs::read_dir("/proc/self/fd").ok()?.count()).ok()
 }
 
-/// A file that reaches the limit of its size is an error to us, as it is to the official server (the JVM handles the
-/// signal), and not the end.
-fn ignore_file_size_signal() {
+/// A file that reaches the limit of its size (`ulimit -f`) is an error to us, as it is to the official server (the JVM
+/// handles the signal), and not the end. The log may be such a file: this comes before its first line.
+pub fn take_file_size_limit_as_error() {
     let noted = Arc::new(AtomicBool::new(false));
     if let Err(error) = signal_hook::flag::register(signal_hook::consts::signal::SIGXFSZ, noted) {
-        tracing::warn!(%error, "a file that reaches the limit of its size will end the server");
+        tracing::warn!(target: topics::SERVER, %error, "a file that reaches the limit of its size will end the server");
     }
 }
 
@@ -49,7 +49,7 @@ fn raise_descriptors() {
         return;
     }
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
-        tracing::warn!(?current, ?maximum, %error, "cannot raise the number of descriptors");
+        tracing::warn!(target: topics::SERVER, ?current, ?maximum, %error, "cannot raise the number of descriptors");
     }
 }
 

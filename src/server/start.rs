@@ -20,6 +20,7 @@ use crate::{
     },
     session::TimeoutBounds,
     storage::{LogOptions, Recovered, ScheduleOptions, SnapshotSchedule, TxnLog},
+    topics,
 };
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::{
@@ -66,17 +67,18 @@ pub fn run(config: Config) -> Result<(), ServerError> {
         match (event, server.take()) {
             (Event::Signal(SIGHUP), running) => {
                 tracing::info!(
+                    target: topics::SERVER,
                     "SIGHUP: there is nothing to reopen, and settings are read at a start; going on"
                 );
                 server = running;
             }
             (Event::Prepared(prepared), _) => server = Some(Server::start((*prepared)?)?),
             (Event::Signal(signal), None) => {
-                tracing::info!(signal = name(signal), "stopping before the data was loaded");
+                tracing::info!(target: topics::SERVER, signal = name(signal), "stopping before the data was loaded");
                 break;
             }
             (Event::Signal(signal), Some(server)) => {
-                tracing::info!(signal = name(signal), "stopping");
+                tracing::info!(target: topics::SERVER, signal = name(signal), "stopping");
                 return server.stop();
             }
         }
@@ -134,6 +136,7 @@ fn say_what_starts(storage: &config::Storage, listener: &std::net::TcpListener) 
         std::path::absolute(dir).unwrap_or_else(|_| dir.to_path_buf()).display().to_string()
     };
     tracing::info!(
+        target: topics::SERVER,
         address = %shown(listener.local_addr().ok()),
         data_dir = dir(&storage.data_dir),
         data_log_dir = dir(&storage.data_log_dir),
@@ -215,6 +218,7 @@ impl Server {
         let front = Arc::new(Front::new(Arc::clone(&hub), auth, limits, words));
         let workers = start_workers(&front, &sequencing, runtimes, readers, entrance)?;
         tracing::info!(
+            target: topics::SERVER,
             address = %shown(address),
             znodes,
             sessions = open_sessions,
@@ -236,7 +240,9 @@ impl Server {
         join(self.workers)?;
         self.front.hub.mailbox.send(Message::Stop);
         join(self.others)?;
-        tracing::info!("stopped");
+        let hub = &self.front.hub;
+        hub.stats.warnings.tell_left_out(hub.clock.elapsed_ms(), true);
+        tracing::info!(target: topics::SERVER, "stopped");
         Ok(())
     }
 
@@ -256,7 +262,7 @@ impl Server {
         while self.front.hub.outstanding() > 0 {
             if clock::now() >= until {
                 let outstanding = self.front.hub.outstanding();
-                tracing::warn!(outstanding, timeout_ms, "stopping with requests that are not answered");
+                tracing::warn!(target: topics::SERVER, outstanding, timeout_ms, "stopping with requests that are not answered");
                 return;
             }
             std::thread::sleep(LOOK_UP);
@@ -299,8 +305,10 @@ fn started(took_ms: i64, recovered: &Recovered, digest_mismatches: usize) -> Ser
     let stats = ServerStats::default();
     let took_ms = u64::try_from(took_ms).unwrap_or(0);
     stats.sequencer.basic(Basic::DbInitTime).record(took_ms);
-    stats.sequencer.basic(Basic::StartupTxnsLoadTime).record(took_ms);
-    stats.sequencer.basic(Basic::StartupTxnsLoaded).record(recovered.txns);
+    if !recovered.is_empty() {
+        stats.sequencer.basic(Basic::StartupTxnsLoadTime).record(took_ms);
+        stats.sequencer.basic(Basic::StartupTxnsLoaded).record(recovered.txns);
+    }
     let mismatches = u64::try_from(digest_mismatches).unwrap_or(u64::MAX);
     stats.sequencer.count(Count::DigestMismatches).add(mismatches);
     stats
@@ -314,10 +322,10 @@ fn join(threads: Vec<(&'static str, JoinHandle<()>)>) -> Result<(), ServerError>
 }
 
 fn thread(name: &'static str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, ServerError> {
-    // A server that has lost one of its threads must not pretend to serve.
+    // A server that has lost one of its threads must not pretend to serve. This needs no log: what is to be said was
+    // said where it failed.
     let run = move || {
         if std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).is_err() {
-            tracing::error!(thread = name, "a thread has failed; stopping at once");
             std::process::abort();
         }
     };

@@ -19,6 +19,7 @@ use super::{
     names::log_name,
     tail::checksum,
 };
+use crate::topics;
 use oxkeeper_codec::{
     Encode, Zxid,
     file::{END_OF_ENTRY, ENTRY_HEADER_LEN, FILE_HEADER_LEN},
@@ -353,7 +354,7 @@ impl TxnLog {
         let Some(mut log) = self.current.take() else { return };
         if let Err(error) = log.file.trim(log.synced_len) {
             // Zeros behind the last entry are as good an end as the end of the file.
-            tracing::debug!(log = %self.disk.path(&log.name).display(), %error, "unused room stays allocated");
+            tracing::debug!(target: topics::DATA, log = %self.disk.path(&log.name).display(), %error, "unused room stays allocated");
         }
     }
 }

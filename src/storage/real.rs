@@ -17,6 +17,7 @@ use super::{
     mark::{self, ENDING_LEN, Mark},
     prefill::{Prefill, Zone},
 };
+use crate::topics;
 use bytes::Bytes;
 use rustix::{
     fs::{Advice, FallocateFlags, FlockOperation, fadvise, fallocate, fdatasync, flock, fsync},
@@ -66,7 +67,7 @@ impl RealDisk {
             Err(Errno::WOULDBLOCK) => return Err(StoreError::InUse { dir: dir.to_path_buf() }),
             Err(error) => {
                 // Some network file systems lock no directories.
-                tracing::warn!(dir = %dir.display(), %error, "cannot lock: make sure that no other server uses it");
+                tracing::warn!(target: topics::DATA, dir = %dir.display(), %error, "cannot lock: make sure that no other server uses it");
             }
         }
         let prefill = Prefill::start().map_err(failed)?;

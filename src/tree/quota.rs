@@ -42,8 +42,8 @@ impl Figures {
         Self(pairs.collect())
     }
 
-    /// Reads the text as strictly as the official server (`StatsTrack`), which falls over null and over whatever is
-    /// no key with a number.
+    /// Reads the text as strictly as the official server (`StatsTrack`): null is none, and neither is whatever is no key
+    /// with a number.
     pub fn parse_strictly(data: Option<&[u8]>) -> Option<Self> {
         let text = String::from_utf8_lossy(data?);
         if text.is_empty() {

@@ -246,11 +246,11 @@ impl Worker {
             Delivery::Connected { conn, session, frame, .. } => {
                 self.connected(core, tree, conn, session, frame);
             }
-            Delivery::Refuse(conn, frame) => {
+            Delivery::Refuse { conn, frame, .. } => {
                 send(core, tree, conn, frame);
                 self.close(core, conn);
             }
-            Delivery::Close(conn) => self.close(core, conn),
+            Delivery::Close { conn, .. } => self.close(core, conn),
         }
     }
 

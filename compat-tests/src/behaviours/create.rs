@@ -1,6 +1,6 @@
 //! create and its relatives (61 to 71).
 
-use super::setups::{FRESH, PLAIN, TYPED, TYPED_FRESH};
+use super::setups::{PLAIN, TYPED};
 use super::{Case, Ctx, case, same, wait_until};
 use crate::client::{OPEN, Outcome};
 use crate::requests::{DATA, create_body, m_create, part, ttl_body};
@@ -14,8 +14,6 @@ pub(super) const CASES: &[Case] = &[
     case("ttl-range", &[66], &TYPED, ttl_range),
     case("create-ttl-with-other-flags", &[67], &TYPED, ttl_other_flags),
     case("create-ttl-with-other-flags-and-ttl-off", &[65, 67], &PLAIN, ttl_other_flags),
-    case("create-ttl-with-negative-ttl", &[67], &FRESH, ttl_poison),
-    case("create-ttl-with-negative-ttl-allowed", &[67], &TYPED_FRESH, ttl_poison),
     case("create-ttl-with-other-flags-in-multi", &[67], &TYPED, ttl_other_flags_in_multi),
     case("only-the-opcode-makes-a-container", &[68], &TYPED, container_flag),
     case("null-and-empty-data", &[69], &PLAIN, null_data),
@@ -124,23 +122,6 @@ fn ttl_other_flags(t: &mut Ctx<'_>) -> Outcome {
         }
     }
     c.children2("/b067", false)?.ok().map(|_| ())
-}
-
-/// A negative ttl with a flag that needs none passes the checks of the official server, gets into its log and ends it,
-/// also with TTL nodes switched off; every later start ends at the same entry.
-fn ttl_poison(t: &mut Ctx<'_>) -> Outcome {
-    let mut c = t.session()?;
-    let code = c.attempt("createTTL with flags 0 and ttl -1", 21, &ttl_body("/b067", 0, -1), PATIENCE);
-    let serves =
-        c.attempt("exists afterwards", 3, &crate::requests::read_body("/b067", 0), PATIENCE).is_some();
-    if t.oxkeeper() {
-        same("error", code, Some(-8))?;
-        same("serves", serves, true)?;
-    }
-    t.server.kill();
-    let starts = t.server.launch().is_ok();
-    t.note("starts again", if starts { "yes" } else { "no" });
-    same("starts again", starts, t.oxkeeper())
 }
 
 /// In a multi such an operation is an ordinary create, also for the official server.

@@ -1,10 +1,9 @@
 //! Quotas (157 to 162).
 
-use super::setups::{PLAIN, QUOTA, QUOTA_FRESH};
+use super::setups::{PLAIN, QUOTA};
 use super::{Case, Ctx, case, same};
 use crate::client::{Client, OPEN, Outcome};
-use crate::requests::{create_body, m_check, m_create};
-use crate::wire::PATIENCE;
+use crate::requests::{m_check, m_create};
 
 pub(super) const CASES: &[Case] = &[
     case("quota-nodes", &[157, 158, 159], &QUOTA, nodes),
@@ -12,7 +11,6 @@ pub(super) const CASES: &[Case] = &[
     case("quota-soft-limits", &[160], &QUOTA, soft),
     case("quota-and-other-errors", &[61, 91], &QUOTA, order),
     case("quota-longest-path", &[162], &QUOTA, longest),
-    case("quota-of-the-root", &[162], &QUOTA_FRESH, root),
     case("quota-not-enforced", &[160], &PLAIN, not_enforced),
 ];
 
@@ -109,25 +107,6 @@ fn longest(t: &mut Ctx<'_>) -> Outcome {
     c.create("/b162x/y", 0)?.ok()?;
     stats(&mut c, "/b162")?;
     stats(&mut c, "/b162/in").map(|_| ())
-}
-
-/// The official server ends at the limits node of "/", and again at every start, because the log still has it.
-fn root(t: &mut Ctx<'_>) -> Outcome {
-    let mut c = t.session()?;
-    let limits = "count=-1,bytes=-1=;byteHardLimit=0;countHardLimit=0".as_bytes();
-    let body = create_body("/zookeeper/quota/zookeeper_limits", Some(limits), Some(OPEN), 0);
-    c.attempt("create of the limits", 1, &body, PATIENCE);
-    let body = create_body("/zookeeper/quota/zookeeper_stats", Some(b"count=0,bytes=0"), Some(OPEN), 0);
-    c.attempt("create of the stats", 1, &body, PATIENCE);
-    let code =
-        c.attempt("create of a node", 1, &create_body("/b162", Some(b"data"), Some(OPEN), 0), PATIENCE);
-    if t.oxkeeper() {
-        same("create", code, Some(0))?;
-    }
-    t.server.kill();
-    let starts = t.server.launch().is_ok();
-    t.note("starts again", if starts { "yes" } else { "no" });
-    same("starts again", starts, t.oxkeeper())
 }
 
 fn not_enforced(t: &mut Ctx<'_>) -> Outcome {

@@ -28,8 +28,6 @@ pub(super) const QUICK: Setup =
     setup("quick", &["tickTime=200", WORDS, "nio.sessionlessCnxnTimeout=500"], &[]);
 /// Hard quotas are enforced.
 pub(super) const QUOTA: Setup = setup("quota", &[TICK, WORDS, "enforceQuota=true"], &[]);
-/// The same on an empty server for each case.
-pub(super) const QUOTA_FRESH: Setup = Setup { name: "quota-fresh", fresh: true, ..QUOTA };
 /// The password of "super" is "admin".
 pub(super) const SUPER: Setup = setup(
     "super",

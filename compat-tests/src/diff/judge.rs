@@ -57,7 +57,7 @@ impl Pair {
     /// # Errors
     /// When one does not start.
     pub fn start(setup: Setup) -> Outcome<Self> {
-        let official = Side::new(Server::start(Kind::Official, setup)?);
+        let official = Side::new(Server::start(Kind::Official396, setup)?);
         let oxkeeper = Side::new(Server::start(Kind::Oxkeeper, setup)?);
         Ok(Self { setup, official, oxkeeper, spoilt: false })
     }
@@ -160,7 +160,7 @@ impl Pair {
 }
 
 /// Lines without a surrogate: the official server logs text with one in a form that it does not read again, so that an
-/// ACL entry with it is another one after a restart; with oxkeeper it stays (README, "Deliberate differences").
+/// ACL entry with it is another one after a restart; with oxkeeper it stays (docs/differences.md).
 fn stable(lines: Vec<String>) -> Vec<String> {
     lines
         .into_iter()

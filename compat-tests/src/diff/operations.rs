@@ -1,13 +1,11 @@
 //! Random requests of every op code.
 //!
-//! What is left out, because oxkeeper differs on purpose (README, "Deliberate differences") or the official server would
+//! What is left out, because oxkeeper differs on purpose (docs/differences.md) or the official server would
 //! not go on:
 //! - op codes 20 and -10 (behaviours 105, 45): the server's own, which oxkeeper refuses;
-//! - createTTL with the flags 0 to 4 (behaviour 67): the official server ends and never starts again;
-//! - a quota of "/" (behaviour 162): the same;
+//! - requests that the official server takes and does not get over (docs/differences.md);
 //! - ids of ACLs with characters beyond the basic plane, inside a multi: the official server writes and reads the parts
-//!   once more, after which they are other ids (README);
-//! - figures of a quota that are none: the official server ends at the next write below it;
+//!   once more, after which they are other ids;
 //! - xid -1: a reply with it cannot be told from a watch event.
 
 use super::plan::Request;

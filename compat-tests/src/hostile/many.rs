@@ -113,6 +113,25 @@ pub(super) fn unread_replies(addr: SocketAddr) -> Result<(), String> {
     Ok(())
 }
 
+/// A write, and behind it reads of a znode that is small when they are asked for and large when they have their turn.
+pub(super) fn unread_reads_behind_writes(addr: SocketAddr) -> Result<(), String> {
+    let packet =
+        |op: i32, body: &[u8]| Out::new().buf(Some(&Out::new().int(1).int(op).raw(body).done())).done();
+    let mut calm = Session::open(addr, 10_000)?;
+    calm.create("/grows", b"", 0)?;
+    let grow = packet(5, &set_body("/grows", Some(&[b'x'; 800_000]), -1));
+    let shrink = packet(5, &set_body("/grows", Some(b""), -1));
+    let reads = packet(4, &read_body("/grows", 0)).repeat(1000);
+    let mut streams = (0..4).map(|_| deaf(addr)).collect::<Result<Vec<_>, _>>()?;
+    for stream in &mut streams {
+        push(stream, &[&grow[..], &reads, &shrink].concat(), 1);
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    drop(streams);
+    calm.set("/grows", b"")?;
+    calm.close()
+}
+
 pub(super) fn unread_writes(addr: SocketAddr) -> Result<(), String> {
     let set = Out::new().int(1).int(5).raw(&set_body("/calm/none", Some(&[b'x'; 100]), -1)).done();
     let set = Out::new().buf(Some(&set)).done().repeat(100);

@@ -3,6 +3,7 @@
 
 mod amplified;
 mod attacks;
+mod expensive;
 mod many;
 mod records;
 
@@ -68,6 +69,7 @@ pub const ATTACKS: &[Attack] = &[
     attack("replies that are read late", many::late_readers),
     attack("replies that nobody reads", many::unread_replies),
     attack("writes whose replies nobody reads", many::unread_writes),
+    attack("reads behind writes, whose replies nobody reads", many::unread_reads_behind_writes),
     attack("frames that are announced and never finished", many::unfinished_frames),
     attack("20,000 identities on one connection", many::identities),
     attack("multi-reads of gigabytes", amplified::huge_multi_reads),
@@ -76,6 +78,9 @@ pub const ATTACKS: &[Attack] = &[
     attack("5,000 half-open connections", many::half_open),
     attack("identities of a megabyte, and ACLs that multiply them", amplified::large_identities),
     attack("1,200 sessions that end together", amplified::ends_together),
+    Attack { data_kib: 32 << 10, ..attack("a subtree counted 3,000 times", expensive::counts) },
+    Attack { data_kib: 48 << 10, ..attack("long lists, again and again", expensive::lists) },
+    attack("40,000 watches brought back at once", expensive::watches),
     // The last one: what it creates is data, and takes its room.
     Attack {
         data_kib: 64 << 10,

@@ -7,16 +7,21 @@
 //! knows no thread and no connection.
 
 mod catalog;
+mod closing;
 mod digests;
+mod limiter;
 mod namespaces;
 mod sheet;
+mod shorten;
 mod stats;
 mod summary;
 mod warnings;
 
 pub(crate) use catalog::{ABSENT, Basic, Count, Detailed};
+pub(crate) use closing::Closing;
 pub(crate) use digests::DigestHistory;
 pub(crate) use namespaces::{Namespaces, path_of, read_bytes};
 pub(crate) use sheet::Sheet;
 pub(crate) use stats::{Replied, ServerStats, WorkerStats};
 pub(crate) use summary::{Figures, Histogram};
+pub(crate) use warnings::Client;

@@ -1,16 +1,21 @@
 //! Summaries by top-level name (`PathUtils.getTopNamespace`).
 
 use super::summary::Figures;
-use hashbrown::HashMap;
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
 use oxkeeper_codec::OpCode;
+use std::hash::BuildHasher;
 
 /// Names that are counted; clients choose them, so there is an end.
 const MAX_NAMES: usize = 10_000;
+/// Longer names are not counted, in bytes: a znode may be called a megabyte. So a table has 2.5 MiB of names at most.
+const MAX_NAME_BYTES: usize = 256;
 
 /// Bytes by the first part of paths.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Namespaces {
-    places: HashMap<Box<[u8]>, usize, foldhash::fast::FixedState>,
+    /// Where they stand in `figures`, by their names.
+    places: HashTable<u32>,
     figures: Vec<(Box<[u8]>, Figures)>,
     /// The place that was used last: most requests in a row go to one.
     last: usize,
@@ -36,18 +41,22 @@ impl Namespaces {
         }
     }
 
-    /// The figures of a name; `None` if there are too many names.
+    /// The figures of a name; `None` if there are too many names, or it is too long.
     fn of(&mut self, name: &[u8]) -> Option<&mut Figures> {
-        self.last = match self.places.get(name) {
-            Some(&place) => place,
-            None if self.figures.len() < MAX_NAMES => {
-                self.places.insert(name.into(), self.figures.len());
-                self.figures.push((name.into(), Figures::default()));
-                self.figures.len() - 1
+        let Self { places, figures, last } = self;
+        let hash = |name: &[u8]| FixedState::default().hash_one(name);
+        let known = places.find(hash(name), |&place| *figures[place as usize].0 == *name);
+        *last = match known {
+            Some(&place) => place as usize,
+            None if figures.len() < MAX_NAMES && name.len() <= MAX_NAME_BYTES => {
+                let place = u32::try_from(figures.len()).ok()?;
+                figures.push((name.into(), Figures::default()));
+                places.insert_unique(hash(name), place, |&place| hash(&figures[place as usize].0));
+                place as usize
             }
             None => return None,
         };
-        self.figures.get_mut(self.last).map(|(_, figures)| figures)
+        figures.get_mut(*last).map(|(_, figures)| figures)
     }
 
     /// Adds those of another.
@@ -59,9 +68,9 @@ impl Namespaces {
         }
     }
 
-    /// Forgets all.
+    /// All begin anew; the names stay.
     pub(crate) fn reset(&mut self) {
-        *self = Self::default();
+        self.figures.iter_mut().for_each(|(_, figures)| *figures = Figures::default());
     }
 
     /// All, by name.
@@ -130,6 +139,24 @@ mod tests {
         assert_eq!(read(OpCode::GET_CHILDREN, 0, &names), Some((&b"/a"[..], 73)));
         assert_eq!(read(OpCode::GET_CHILDREN2, 0, &[&names[..], &stat].concat()), Some((&b"/a"[..], 73)));
         assert_eq!(read_bytes(OpCode::EXISTS, b"\xff\xff\xff\xff", &[0; 99]), None);
+    }
+
+    #[test]
+    fn the_table_is_bounded_and_keeps_its_names() {
+        let mut reads = Namespaces::default();
+        reads.record(format!("/{}", "x".repeat(MAX_NAME_BYTES + 1)).as_bytes(), 1);
+        assert!(reads.sorted().is_empty(), "one long name takes nobody's room");
+        for n in 0..MAX_NAMES + 10 {
+            reads.record(format!("/{n:0256}").as_bytes(), 1);
+        }
+        assert_eq!(reads.sorted().len(), MAX_NAMES);
+        reads.reset();
+        let all = reads.sorted();
+        assert_eq!((all.len(), all[7].1), (MAX_NAMES, Figures::default()));
+        reads.record(all[7].0.as_bytes(), 1);
+        assert_eq!(reads.sorted(), all, "that is no path");
+        reads.record(format!("/{}/a", all[7].0).as_bytes(), 3);
+        assert_eq!(reads.sorted()[7].1, Figures { count: 1, sum: 3, min: 3, max: 3 });
     }
 
     #[test]

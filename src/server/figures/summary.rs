@@ -65,6 +65,15 @@ impl Summary {
         }
     }
 
+    /// Takes in `count` values, which come to `sum` together and were as large as each other. Only one thread may call
+    /// this.
+    pub(crate) fn record_shared(&self, sum: u64, count: u64) {
+        let Some(each) = sum.checked_div(count) else { return };
+        self.record(each);
+        self.count.add(count - 1);
+        self.sum.add(sum - each);
+    }
+
     /// Forgets all.
     pub(crate) fn reset(&self) {
         self.count.reset();
@@ -172,8 +181,15 @@ impl Default for Detail {
 impl Detail {
     /// Takes in one value. Only one thread may call this.
     pub(crate) fn record(&self, value: u64) {
-        self.summary.record(value);
-        self.buckets[bucket(value)].add(1);
+        self.record_times(value, 1);
+    }
+
+    /// Takes in the same value so many times. Only one thread may call this.
+    pub(crate) fn record_times(&self, value: u64, times: u64) {
+        if times > 0 {
+            self.summary.record_shared(value * times, times);
+            self.buckets[bucket(value)].add(times);
+        }
     }
 
     /// Forgets all.
@@ -235,6 +251,20 @@ impl Histogram {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_done_together_counts_once_for_each() {
+        let summary = Summary::default();
+        summary.record_shared(7, 3);
+        summary.record_shared(1, 0);
+        summary.record_shared(0, 2);
+        assert_eq!(summary.figures(), Figures { count: 5, sum: 7, min: 0, max: 2 });
+        let detail = Detail::default();
+        detail.record_times(4, 3);
+        detail.record_times(9, 0);
+        assert_eq!(detail.figures(), Figures { count: 3, sum: 12, min: 4, max: 4 });
+        assert_eq!(Histogram::of(std::iter::once(&detail)).per_mille(999), 4);
+    }
 
     #[test]
     fn a_summary_keeps_the_extremes() {

@@ -1,57 +1,73 @@
-//! Warnings that clients can cause as often as they like (`RateLogger`): so many a second are logged, and then how
-//! many were left out.
+//! What clients have logged: connections that are closed, with the reason, and what else they can cause as often as they
+//! like. All of it goes through one limiter, and is bounded in length.
 
-use crate::processor::OverQuota;
-use parking_lot::Mutex;
+use super::{
+    closing::Closing,
+    limiter::{Kind, Limiter},
+    shorten::Short,
+};
+use crate::{processor::OverQuota, topics};
+use oxkeeper_codec::SessionId;
+use std::{io, net::SocketAddr};
 
-/// Lines a second, of all threads together.
-const LINES: u32 = 10;
-/// What [`LINES`] are counted in, in ms.
-const WINDOW_MS: i64 = 1000;
-
-/// What was logged of late.
-#[derive(Debug, Default)]
-pub(crate) struct Warnings(Mutex<Window>);
-
-#[derive(Debug, Default)]
-struct Window {
-    /// When it ends, in ms of the elapsed clock.
-    ends_ms: i64,
-    lines: u32,
-    left_out: u64,
+/// Whom a line is about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Client {
+    /// Its address.
+    pub(crate) peer: SocketAddr,
+    /// Its session, if it has one.
+    pub(crate) session: Option<SessionId>,
 }
 
-impl Window {
-    /// Whether a line may be logged now; if it begins a new window, with how many were left out of the last.
-    fn admit(&mut self, now_ms: i64) -> Option<u64> {
-        let mut left_out = 0;
-        if now_ms >= self.ends_ms {
-            left_out = self.left_out;
-            *self = Self { ends_ms: now_ms + WINDOW_MS, ..Self::default() };
-        }
-        self.lines = self.lines.saturating_add(1);
-        if self.lines > LINES {
-            self.left_out += 1;
-            return None;
-        }
-        Some(left_out)
-    }
-}
+/// What clients have logged.
+#[derive(Debug, Default)]
+pub(crate) struct Warnings(Limiter);
 
 impl Warnings {
-    fn say(&self, now_ms: i64, line: impl FnOnce()) {
-        let admitted = self.0.lock().admit(now_ms);
-        let Some(left_out) = admitted else { return };
-        if left_out > 0 {
-            tracing::warn!(left_out, "more warnings like those before were not logged");
+    fn say(&self, now_ms: i64, kind: Kind, line: impl FnOnce()) {
+        if self.0.admit(kind, now_ms) {
+            line();
         }
-        line();
+    }
+
+    /// A connection is closed.
+    pub(crate) fn closing(&self, now_ms: i64, client: Client, why: &Closing<'_>) {
+        let Client { peer, session } = client;
+        let session = session.map(tracing::field::display);
+        self.say(now_ms, why.kind(), || {
+            if why.is_news() {
+                tracing::info!(target: topics::CLIENTS, %peer, session, "closing a connection: {why}");
+            } else {
+                tracing::warn!(target: topics::CLIENTS, %peer, session, "closing a connection: {why}");
+            }
+        });
+    }
+
+    /// A connection could not be taken in, or none; `peer`: whose, if it is known.
+    pub(crate) fn not_taken(&self, now_ms: i64, peer: Option<SocketAddr>, error: &io::Error) {
+        let peer = peer.map(tracing::field::display);
+        self.say(now_ms, Kind::NotTaken, || {
+            tracing::warn!(target: topics::CLIENTS, peer, %error, "a connection cannot be taken in");
+        });
+    }
+
+    /// A session has expired (`ZooKeeperServer.expire`).
+    pub(crate) fn expired(&self, now_ms: i64, session: SessionId, timeout_ms: i32) {
+        self.say(now_ms, Kind::Expired, || {
+            tracing::info!(
+                target: topics::SESSIONS,
+                %session,
+                timeout_ms,
+                "a session has expired: nothing was heard of its client within the time-out"
+            );
+        });
     }
 
     /// A reply could not be sent.
     pub(crate) fn reply_too_long(&self, now_ms: i64) {
-        self.say(now_ms, || {
+        self.say(now_ms, Kind::ReplyTooLong, || {
             tracing::warn!(
+                target: topics::REQUESTS,
                 multi_read_limit = crate::processor::read::MULTI_READ_MAX_BYTES,
                 "a reply would have been too long: its client was answered with an error"
             );
@@ -61,25 +77,25 @@ impl Warnings {
     /// A write went beyond a quota, or would have.
     pub(crate) fn over_quota(&self, now_ms: i64, over: &OverQuota) {
         for exceeded in &over.exceeded {
-            self.say(now_ms, || tracing::warn!("Quota exceeded: {exceeded}"));
+            self.say(now_ms, Kind::OverQuota, || {
+                let exceeded = exceeded.to_string();
+                tracing::warn!(target: topics::REQUESTS, "Quota exceeded: {}", Short(&exceeded));
+            });
         }
-        self.0.lock().left_out += over.more;
+        self.0.leave_out(Kind::OverQuota, over.more);
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    /// A four-letter word has no answer in time.
+    pub(crate) fn word_too_late(&self, now_ms: i64, word: &'static str) {
+        self.say(now_ms, Kind::WordTooLate, || {
+            tracing::warn!(target: topics::WORDS, word, "a four-letter word could not be answered in time");
+        });
+    }
 
-    #[test]
-    fn no_more_than_so_many_a_second_and_the_rest_is_counted() {
-        let mut window = Window::default();
-        for second in 0..3 {
-            let left_out = if second == 0 { 0 } else { 90 };
-            let said: Vec<_> = (0..100).map(|n| window.admit(second * WINDOW_MS + n)).collect();
-            assert_eq!(said[0], Some(left_out), "second {second}");
-            assert!(said[1..10].iter().all(|said| *said == Some(0)));
-            assert!(said[10..].iter().all(Option::is_none));
+    /// Tells how many lines were left out, if some were and it is time to; `at_once`: it is.
+    pub(crate) fn tell_left_out(&self, now_ms: i64, at_once: bool) {
+        for (what, left_out) in self.0.left_out(now_ms, at_once) {
+            tracing::warn!(target: topics::CLIENTS, left_out, "more lines like those before were not logged: {what}");
         }
     }
 }

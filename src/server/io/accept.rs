@@ -1,7 +1,10 @@
 //! Taking in connections: one task on the first worker, which gives each to the worker with the fewest.
 
-use super::{front::Mail, worker::Worker};
-use crate::server::figures::Count;
+use super::{front::Mail, limits::Refused, worker::Worker};
+use crate::{
+    server::figures::{Client, Closing, Count},
+    topics,
+};
 use std::{io, net::SocketAddr, rc::Rc, time::Duration};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -20,14 +23,14 @@ pub(super) async fn accept(worker: Rc<Worker>, Entrance { listener, waiting }: E
     for (stream, peer) in waiting {
         match TcpStream::from_std(stream) {
             Ok(stream) => place(&worker, stream, canonical(peer)),
-            Err(error) => tracing::warn!(%peer, %error, "cannot take in a connection that has waited"),
+            Err(error) => worker.not_taken(Some(peer), &error),
         }
     }
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => place(&worker, stream, canonical(peer)),
             Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
+                worker.not_taken(None, &error);
                 tokio::time::sleep(PAUSE).await;
             }
         }
@@ -44,9 +47,16 @@ fn place(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
     let front = &worker.front;
     if let Err(refused) = front.limits.open(peer.ip()) {
         worker.stats().sheet.count(Count::ConnectionsRejected).add(1);
-        tracing::warn!(%peer, ?refused, "closing the connection: too many");
+        let why = match refused {
+            Refused::PerAddress(max) => Closing::PerAddress(max),
+            Refused::Total(max) => Closing::Total(max),
+            Refused::Descriptors(max) => Closing::Descriptors(max),
+        };
+        let now_ms = front.hub.clock.elapsed_ms();
+        front.hub.stats.warnings.closing(now_ms, Client { peer, session: None }, &why);
         return;
     }
+    tracing::debug!(target: topics::CLIENTS, %peer, "a connection is taken in");
     let fewest = front.hub.workers.iter().enumerate().min_by_key(|(_, port)| port.stats.connections.get());
     let target = fewest.map_or(0, |(index, _)| index);
     let placed = prepare(&stream, front.hub.config.client.tcp_keep_alive).and_then(|()| {
@@ -58,7 +68,7 @@ fn place(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
         Ok(())
     });
     if let Err(error) = placed {
-        tracing::debug!(%peer, %error, "cannot set up the connection");
+        tracing::debug!(target: topics::CLIENTS, %peer, %error, "cannot set up the connection");
         front.limits.close(peer.ip());
     }
 }

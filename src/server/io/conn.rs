@@ -1,7 +1,7 @@
 //! One client connection, as its worker sees it.
 
 use super::{long::Long, outbox::Outbox};
-use crate::{auth::Identities, session::ConnId, watch::ConnKey};
+use crate::{auth::Identities, server::figures::Client, session::ConnId, watch::ConnKey};
 use bytes::Bytes;
 use oxkeeper_codec::{OpCode, SessionId, Zxid};
 use std::{
@@ -192,6 +192,10 @@ pub(crate) struct Conn {
     pub(super) held_since_ms: Option<i64>,
     /// Whether it stands in the list of those that do.
     pub(super) throttled: bool,
+    /// Whether its client has asked for the end of its session.
+    pub(super) ends_session: bool,
+    /// Whether its client is gone, and has left its session.
+    pub(super) is_gone: bool,
     /// Whether it stands in the list of connections that have something to send.
     pub(super) dirty: bool,
     /// Bytes that lay in its socket when it was last looked at, unless it was read since.
@@ -230,6 +234,8 @@ impl Conn {
             stands_behind: false,
             held_since_ms: None,
             throttled: false,
+            ends_session: false,
+            is_gone: false,
             dirty: false,
             lingering: None,
             unread: 0,
@@ -237,6 +243,16 @@ impl Conn {
             waker: None,
             stats: ConnStats::new(now_ms),
         }
+    }
+
+    /// The connection, as the log names it.
+    pub(super) const fn client(&self) -> Client {
+        Client { peer: self.peer, session: self.session }
+    }
+
+    /// Its client is gone: nothing more comes, or nothing more can be sent.
+    pub(super) const fn note_gone(&mut self) {
+        self.is_gone |= matches!(self.phase, Phase::Open(_)) && !self.ends_session;
     }
 
     /// Bytes that wait to be sent.

@@ -127,6 +127,7 @@ impl Conns {
     pub(super) fn flush(&mut self, id: ConnId) -> bool {
         let Some(conn) = self.get(id) else { return false };
         if !conn.flush() {
+            conn.note_gone();
             return false;
         }
         if let Some(buffer) = conn.output.give_back()

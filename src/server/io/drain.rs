@@ -5,15 +5,17 @@ use super::{
     conns::Conns,
     frames::{self, Pace},
     wakeup::Wakeup,
+    worker::Worker,
 };
 use crate::{
     auth,
-    node::{CommittedBatch, Delivery, Entry, is_write},
+    node::{CommittedBatch, Delivery, Entry, Reason, is_write},
     server::{
-        figures::{Basic, Count, Detailed, Replied, WorkerStats, path_of},
+        figures::{Basic, Closing, Count, Detailed, Replied, path_of},
         sequence::{Item, Message, worker_of},
     },
     session::ConnId,
+    topics,
     tree::Change,
     watch::ConnKey,
 };
@@ -76,7 +78,7 @@ impl Wakeup<'_> {
                     let zxid = self.guard.tree().last_zxid();
                     self.opened(*conn, heard_ms, zxid);
                 }
-                Entry::Close { conn } if mine(conn) => self.state.conns.close(*conn),
+                Entry::Close { conn } if mine(conn) => self.session_ended(*conn),
                 Entry::Reply { .. } | Entry::Connected { .. } | Entry::Close { .. } => {}
             }
         }
@@ -96,16 +98,29 @@ impl Wakeup<'_> {
         self.worker.front.hub.mailbox.send(Message::Heard(heard));
     }
 
+    /// The session of a connection has ended: nothing more is read from it.
+    fn session_ended(&mut self, id: ConnId) {
+        if let Some(conn) = self.conn(id) {
+            let session = conn.session.map(tracing::field::display);
+            tracing::debug!(target: topics::SESSIONS, session, peer = %conn.peer, "a session has ended");
+        }
+        self.state.conns.close(id);
+    }
+
     fn deliver(&mut self, delivery: Delivery) {
         match delivery {
             Delivery::Connected { conn, session, timeout_ms, frame } => {
                 self.connected(conn, session, timeout_ms, &frame);
             }
-            Delivery::Refuse(conn, frame) => {
+            Delivery::Refuse { conn, frame, reason } => {
+                self.tell_why(conn, &closing(reason));
                 self.state.conns.send(conn, &frame);
                 self.state.conns.close(conn);
             }
-            Delivery::Close(conn) => self.state.conns.close(conn),
+            Delivery::Close { conn, reason } => {
+                self.tell_why(conn, &closing(reason));
+                self.state.conns.close(conn);
+            }
         }
     }
 
@@ -153,6 +168,7 @@ impl Wakeup<'_> {
         self.state.conns.send(id, frame);
         let Self { worker, now_ms, .. } = *self;
         let Some(conn) = self.conn(id) else { return };
+        tracing::debug!(target: topics::SESSIONS, %session, timeout_ms, peer = %conn.peer, "a session is open");
         conn.phase = Phase::Open(session);
         conn.session = Some(session);
         conn.timeout_ms = timeout_ms;
@@ -187,10 +203,22 @@ impl Wakeup<'_> {
                 let Some(conn) = state.conns.watcher(key) else { continue };
                 if auth::check(fired.acl, Perms::READ, &conn.identities, &worker.front.auth) {
                     let id = conn.id;
-                    state.conns.tell(worker.stats(), id, &frame);
+                    state.conns.tell(worker, id, &frame);
                 }
             }
         });
+    }
+}
+
+/// The same reason, as the log tells it.
+const fn closing(reason: Reason) -> Closing<'static> {
+    match reason {
+        Reason::ZxidAhead { seen, last } => Closing::ZxidAhead { seen, last },
+        Reason::NoSession(session) => Closing::NoSession(session),
+        Reason::WrongPassword(session) => Closing::WrongPassword(session),
+        Reason::Moved(session) => Closing::Moved(session),
+        Reason::NoRequest => Closing::NoRequest,
+        Reason::LogFailed => Closing::LogFailed,
     }
 }
 
@@ -228,10 +256,13 @@ pub(super) fn encode_event(event: EventType, zxid: Zxid, path: &str, out: &mut V
 
 impl Conns {
     /// Sends one watcher its event. Who takes none of them is cut off.
-    pub(super) fn tell(&mut self, stats: &WorkerStats, id: ConnId, frame: &[u8]) {
+    pub(super) fn tell(&mut self, worker: &Worker, id: ConnId, frame: &[u8]) {
         let Some(conn) = self.outgoing(id) else { return };
+        let stats = worker.stats();
         if conn.unsent() > UNSENT_LIMIT_BYTES {
-            tracing::warn!(peer = %conn.peer, "closing the connection: it does not take its events");
+            let hub = &worker.front.hub;
+            let why = Closing::TakesNothing { unsent: conn.unsent() };
+            hub.stats.warnings.closing(hub.clock.elapsed_ms(), conn.client(), &why);
             conn.phase = Phase::Closing;
             conn.output.clear();
             return;

@@ -20,7 +20,7 @@ use crate::{
         read::{self, Asker, ReadWatch},
     },
     server::{
-        figures::{Basic, Count, Replied, read_bytes},
+        figures::{Basic, Closing, Count, Replied, read_bytes},
         sequence::Hub,
     },
     session::ConnId,
@@ -173,7 +173,8 @@ impl Wakeup<'_> {
             if pace != Pace::Read {
                 return (at, if pace == Pace::Close { Pace::Close } else { Pace::Wait });
             }
-            if conn.phase == Phase::Fresh
+            let opens = conn.phase == Phase::Fresh;
+            if opens
                 && let Some(word) = input[at..].first_chunk::<PREFIX_LEN>()
                 && let Some(answered) = self.word(id, *word, &input[at + PREFIX_LEN..])
             {
@@ -187,8 +188,8 @@ impl Wakeup<'_> {
                 Ok(Some(body)) => body,
                 Ok(None) => return (at, Pace::Read),
                 Err(bad) => {
-                    let peer = self.conn(id).map(|conn| conn.peer);
-                    tracing::debug!(?peer, length = bad.0, "closing the connection: bad packet length");
+                    let (length, bytes) = (bad.0, bad.0.to_be_bytes());
+                    self.tell_why(id, &Closing::BadLength { length, max: max_len, bytes, opens });
                     return (at, Pace::Close);
                 }
             };
@@ -226,17 +227,22 @@ impl Wakeup<'_> {
     fn connect(&mut self, id: ConnId, body: &[u8]) -> Pace {
         let Self { worker, now_ms, .. } = *self;
         let Some(conn) = self.conn(id) else { return Pace::Close };
-        let Ok(handshake) = Handshake::from_slice(body) else { return Pace::Close };
+        let Ok(handshake) = Handshake::from_slice(body) else {
+            self.tell_why(id, &Closing::NoHandshake);
+            return Pace::Close;
+        };
         let renews = handshake.request.session_id != SessionId(0);
         let sheet = &worker.stats().sheet;
         let Some(deficit) = worker.front.limits.admit(renews, now_ms) else {
-            tracing::warn!(peer = %conn.peer, "closing the connection: too many new ones");
+            self.tell_why(id, &Closing::Throttled);
             sheet.count(Count::ConnectionsRejected).add(1);
             return Pace::Close;
         };
         sheet.basic(Basic::TokenDeficit).record(deficit);
         sheet.count(Count::ConnectionRequests).add(1);
         sheet.count(Count::ConnectionsRevalidated).add(u64::from(renews));
+        // A renewal is no request to be prepared there.
+        sheet.count(Count::PrepQueued).add(u64::from(!renews));
         conn.phase = Phase::Connecting;
         self.state.requests.push(Request::Connect { conn: id, handshake });
         Pace::Read
@@ -244,16 +250,20 @@ impl Wakeup<'_> {
 
     fn request(&mut self, id: ConnId, session: SessionId, body: &[u8]) -> Pace {
         let worker = self.worker;
-        let Ok(header) = RequestHeader::from_slice(body) else { return Pace::Close };
+        let Ok(header) = RequestHeader::from_slice(body) else {
+            self.tell_why(id, &Closing::NoRequest);
+            return Pace::Close;
+        };
         let Some(conn) = self.conn(id) else { return Pace::Close };
         if worker.front.hub.refuses_large(body.len()) {
             worker.stats().sheet.count(Count::LargeRequestsRejected).add(1);
-            tracing::warn!(peer = %conn.peer, bytes = body.len(), "closing the connection: over the budget for large requests");
+            self.tell_why(id, &Closing::LargeRequest { bytes: body.len() });
             return Pace::Close;
         }
         if !auth::enforcement_met(&worker.front.auth, &conn.identities)
             && !matches!(header.op, OpCode::AUTH | OpCode::SASL)
         {
+            self.tell_why(id, &Closing::AuthRequired);
             self.refuse(id, &header, Code::SESSION_CLOSED_REQUIRE_SASL_AUTH);
             return Pace::Read;
         }
@@ -271,7 +281,10 @@ impl Wakeup<'_> {
             Verdict::Execute => self.execute(id, session, header, body),
             Verdict::Refuse => self.throttled(id, &header),
             Verdict::Wait => return Pace::Wait,
-            Verdict::Drop => return Pace::Close,
+            Verdict::Drop => {
+                self.tell_why(id, &Closing::Stale);
+                return Pace::Close;
+            }
         }
         Pace::Read
     }
@@ -349,6 +362,7 @@ impl Wakeup<'_> {
         if header.op == OpCode::CLOSE_SESSION {
             // Whatever follows is not looked at.
             conn.input = Vec::new();
+            conn.ends_session = true;
         }
         let identities = conn.identities.clone();
         worker.stats().began(len, large);

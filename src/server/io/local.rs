@@ -12,8 +12,9 @@ use crate::{
         read,
         watch_requests::{add_watch, check_or_remove},
     },
-    server::figures::Replied,
+    server::figures::{Closing, Replied},
     session::ConnId,
+    topics,
 };
 use oxkeeper_codec::{
     ByteStr, Code, Decode, Encode, EventType, OpCode, Reader, Zxid,
@@ -49,7 +50,10 @@ impl Wakeup<'_> {
                 Ok(GetSaslRequest { token: Some(_) }) => {
                     Answer::new(Zxid::ZERO, Ok(SetSaslResponse { token: None }.to_vec()))
                 }
-                Ok(GetSaslRequest { token: None }) | Err(_) => return self.state.conns.close(id),
+                Ok(GetSaslRequest { token: None }) | Err(_) => {
+                    self.tell_why(id, &Closing::NoRequest);
+                    return self.state.conns.close(id);
+                }
             },
             OpCode::ADD_WATCH => {
                 let added = add_watch(&mut self.guard.shard.watches, key, body);
@@ -59,7 +63,10 @@ impl Wakeup<'_> {
                 let found = check_or_remove(&mut self.guard.shard.watches, key, header.op, body);
                 Answer::new(zxid, found.map(|()| Vec::new()))
             }
-            _ => Answer { zxid: Zxid(-1), result: Err(Code::UNIMPLEMENTED), closes: true },
+            OpCode(op) => {
+                self.tell_why(id, &Closing::UnknownOp(op));
+                Answer { zxid: Zxid(-1), result: Err(Code::UNIMPLEMENTED), closes: true }
+            }
         };
         self.reply_to(id, header, answer);
     }
@@ -104,17 +111,24 @@ impl Wakeup<'_> {
     /// `None`: the connection is closed without an answer, as for what does not decode.
     fn authenticate(&mut self, id: ConnId, body: &[u8]) -> Option<Answer> {
         let refused = |code| Some(Answer { zxid: Zxid::ZERO, result: Err(code), closes: true });
-        let packet = AuthPacket::decode(&mut Reader::new(body).taking_nulls()).ok()?;
+        let Ok(packet) = AuthPacket::decode(&mut Reader::new(body).taking_nulls()) else {
+            self.tell_why(id, &Closing::NoRequest);
+            return None;
+        };
         let Self { worker, state, guard, .. } = self;
         let Conn { identities, peer, .. } = state.conns.get(id)?;
         let key = guard.tree().get("/key").map(|node| node.data().unwrap_or_default());
         let offer =
             auth::Offer { scheme: &packet.scheme, data: packet.auth.as_deref(), remote: peer.ip(), key };
         match auth::authenticate(&worker.front.auth, offer, identities) {
-            Ok(()) => Some(Answer::new(Zxid::ZERO, Ok(Vec::new()))),
+            Ok(()) => {
+                let scheme = &*packet.scheme;
+                tracing::debug!(target: topics::AUTH, %peer, scheme, "a client has authenticated");
+                Some(Answer::new(Zxid::ZERO, Ok(Vec::new())))
+            }
             Err(error) => {
                 worker.stats().auth_failed.add(1);
-                tracing::warn!(%peer, scheme = %packet.scheme, %error, "authentication failed");
+                self.tell_why(id, &Closing::AuthFailed { scheme: &packet.scheme, error });
                 if error == auth::AuthError::WrongEnsemble { None } else { refused(Code::AUTH_FAILED) }
             }
         }
@@ -123,6 +137,6 @@ impl Wakeup<'_> {
     pub(super) fn tell(&mut self, id: ConnId, event: EventType, path: &ByteStr) {
         let mut frame = Vec::new();
         drain::encode_event(event, Zxid(-1), path, &mut frame);
-        self.state.conns.tell(self.worker.stats(), id, &frame);
+        self.state.conns.tell(self.worker, id, &frame);
     }
 }

@@ -54,6 +54,9 @@ impl Outbox {
 
     /// Appends what others have, too, without a copy.
     pub(super) fn share(&mut self, bytes: Bytes) {
+        if bytes.is_empty() {
+            return;
+        }
         if !self.back.is_empty() {
             let back = std::mem::take(&mut self.back);
             self.push_behind(back.into());
@@ -123,6 +126,7 @@ mod tests {
     fn fill(outbox: &mut Outbox) -> Vec<u8> {
         let mut all = Vec::new();
         for n in 0..20u8 {
+            outbox.share(Bytes::new());
             let frame = vec![n; usize::from(n) * 7 + 1];
             all.extend_from_slice(&frame);
             if n % 3 == 1 {

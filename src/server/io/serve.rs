@@ -6,8 +6,12 @@ use super::{
     worker::Worker,
 };
 use crate::{
-    server::{figures::Count, sequence::Message},
+    server::{
+        figures::{Closing, Count},
+        sequence::Message,
+    },
     session::ConnId,
+    topics,
 };
 use std::{
     future::poll_fn,
@@ -28,6 +32,7 @@ impl Worker {
     pub(super) async fn serve(worker: Rc<Self>, id: ConnId) {
         poll_fn(|cx| worker.poll_conn(id, cx)).await;
         let Some(conn) = worker.state.borrow_mut().conns.remove(id) else { return };
+        worker.tell_end(&conn);
         if conn.session.is_none() {
             worker.empty(&conn.stream);
         }
@@ -52,6 +57,16 @@ impl Worker {
             tokio::task::yield_now().await;
         }
         worker.state.borrow_mut().conns.release(id);
+    }
+
+    /// Has the log tell that a connection is closed, and whether that was its client's doing.
+    fn tell_end(&self, conn: &Conn) {
+        let hub = &self.front.hub;
+        if conn.is_gone && !hub.stopping.load(Ordering::Relaxed) {
+            hub.stats.warnings.closing(hub.clock.elapsed_ms(), conn.client(), &Closing::Gone);
+        }
+        let session = conn.session.map(tracing::field::display);
+        tracing::debug!(target: topics::CLIENTS, peer = %conn.peer, session, "a connection is closed");
     }
 
     /// Reads what is left of a connection that ends: closing it over unread bytes could cost its peer the answer.
@@ -147,6 +162,9 @@ impl Worker {
         });
         if got == 0 && !matches!(&result, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
             self.stats().sheet.count(Count::ConnectionsDropped).add(1);
+            if let Some(conn) = self.state.borrow_mut().conns.get(id) {
+                conn.note_gone();
+            }
         }
         let alive = match result {
             Ok(()) => got > 0,

@@ -9,7 +9,10 @@
 //! `nio.sessionlessCnxnTimeout`, gives its place up; no answer waits for its reader.
 
 use super::words::{Spoken, Words};
-use crate::server::{ServerError, clock};
+use crate::{
+    server::{ServerError, clock},
+    topics,
+};
 use rustix::{
     buffer::spare_capacity,
     event::{
@@ -131,7 +134,7 @@ impl Room {
             match epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&timeout)) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => {
-                    tracing::error!(%error, "connections wait in the backlog until the data is loaded");
+                    tracing::error!(target: topics::CLIENTS, %error, "connections wait in the backlog until the data is loaded");
                     break;
                 }
             }
@@ -172,7 +175,7 @@ impl Room {
                 Ok(accepted) => accepted,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
                 Err(error) => {
-                    tracing::debug!(%error, "cannot accept a connection yet");
+                    tracing::debug!(target: topics::CLIENTS, %error, "cannot accept a connection yet");
                     return false;
                 }
             };
@@ -186,7 +189,9 @@ impl Room {
                     self.guests.insert(self.next, Guest { stream, peer, since: now, spoke: false });
                     self.next += 1;
                 }
-                Err(error) => tracing::debug!(%peer, %error, "cannot set up the connection"),
+                Err(error) => {
+                    tracing::debug!(target: topics::CLIENTS, %peer, %error, "cannot set up the connection")
+                }
             }
         }
         true
@@ -236,7 +241,7 @@ fn tell(mut stream: &TcpStream, text: &str) {
         }
     }
     if let Err(error) = stream.write_all(text.as_bytes()).and_then(|()| stream.shutdown(Shutdown::Write)) {
-        tracing::debug!(%error, "a four-letter word could not be answered");
+        tracing::debug!(target: topics::WORDS, %error, "a four-letter word could not be answered");
     }
 }
 

@@ -5,7 +5,10 @@
 
 use super::{conn::Conn, state::State, worker::Worker};
 use crate::{
-    server::{figures::WorkerStats, sequence::TreeGuard},
+    server::{
+        figures::{Closing, WorkerStats},
+        sequence::TreeGuard,
+    },
     session::ConnId,
 };
 
@@ -22,6 +25,15 @@ impl<'a> Wakeup<'a> {
     /// The connection, unless it is gone.
     pub(super) fn conn(&mut self, id: ConnId) -> Option<&mut Conn> {
         self.state.conns.get(id)
+    }
+
+    /// Has the log tell why a connection is being closed.
+    pub(super) fn tell_why(&mut self, id: ConnId, why: &Closing<'_>) {
+        let warnings = &self.worker.front.hub.stats.warnings;
+        let now_ms = self.now_ms;
+        if let Some(conn) = self.conn(id) {
+            warnings.closing(now_ms, conn.client(), why);
+        }
     }
 
     /// The worker's figures.

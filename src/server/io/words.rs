@@ -6,6 +6,7 @@ use super::{
     front::{Front, Mail},
     wakeup::Wakeup,
 };
+use crate::topics;
 use crate::{server::figures::Count, session::ConnId, tree::Tree};
 use std::sync::Arc;
 
@@ -45,7 +46,7 @@ impl Wakeup<'_> {
             Spoken::Answer(_) | Spoken::Later(_) => {}
         }
         let Some(conn) = self.conn(id) else { return Some(Pace::Close) };
-        tracing::debug!(peer = %conn.peer, word = %word.escape_ascii(), "four-letter word");
+        tracing::debug!(target: topics::WORDS, peer = %conn.peer, word = %word.escape_ascii(), "four-letter word");
         conn.stats.received += 1;
         worker.stats().received.add(1);
         worker.stats().sheet.count(Count::BytesReceived).add(4);

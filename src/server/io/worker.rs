@@ -17,7 +17,8 @@ use super::{
     wakeup::Wakeup,
 };
 use crate::server::{
-    figures::{Count, WorkerStats},
+    clock,
+    figures::{Closing, Count, WorkerStats},
     sequence::{Message, Sequencing, TreeReader},
 };
 use std::{cell::RefCell, io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
@@ -30,6 +31,8 @@ use tokio::{
 
 /// Four-letter words that one worker has answered at the same time.
 const WORD_THREADS: usize = 4;
+/// How often somebody looks whether lines of the log were left out.
+const TELL_EVERY: Duration = Duration::from_secs(2);
 
 /// What the tasks of a worker share.
 pub(crate) struct Worker {
@@ -78,6 +81,7 @@ impl Worker {
             spawn_local(Self::reap(Rc::clone(&worker)));
             spawn_local(throttle::look_again(Rc::clone(&worker)));
             if let Some(entrance) = entrance {
+                spawn_local(Self::tell_left_out(Rc::clone(&worker)));
                 spawn_local(accept::accept(Rc::clone(&worker), entrance));
             }
             worker.stopped.notified().await;
@@ -108,7 +112,7 @@ impl Worker {
     pub(super) fn leave_requests(&self) {
         let requests = std::mem::take(&mut self.state.borrow_mut().requests);
         if !requests.is_empty() {
-            self.front.hub.mailbox.leave(Message::Requests(requests));
+            self.front.hub.mailbox.leave(Message::Requests(requests, clock::now()));
         }
     }
 
@@ -123,9 +127,21 @@ impl Worker {
                 if conn.phase == Phase::Fresh && now_ms - conn.stats.established_ms > limit_ms {
                     conn.phase = Phase::Closing;
                     conn.wake();
+                    let why = Closing::Sessionless { limit_ms };
+                    worker.front.hub.stats.warnings.closing(now_ms, conn.client(), &why);
                     worker.stats().sheet.count(Count::SessionlessExpired).add(1);
                 }
             }
+        }
+    }
+
+    /// Tells, now and then, how many lines of the log were left out.
+    async fn tell_left_out(worker: Rc<Self>) {
+        let mut interval = tokio::time::interval(TELL_EVERY);
+        loop {
+            interval.tick().await;
+            let hub = &worker.front.hub;
+            hub.stats.warnings.tell_left_out(hub.clock.elapsed_ms(), false);
         }
     }
 
@@ -134,7 +150,7 @@ impl Worker {
             Mail::Accepted(stream, peer) => match TcpStream::from_std(stream) {
                 Ok(stream) => self.adopt(stream, peer),
                 Err(error) => {
-                    tracing::warn!(%peer, %error, "cannot take in the connection");
+                    self.not_taken(Some(peer), &error);
                     self.front.limits.close(peer.ip());
                 }
             },
@@ -142,6 +158,12 @@ impl Worker {
             Mail::Answered(id, text) => self.wake_up(|wakeup| wakeup.finish_word(id, text)),
             Mail::Stop => self.stopped.notify_one(),
         }
+    }
+
+    /// Has the log tell of a connection that could not be taken in; `peer`: whose, if it is known.
+    pub(super) fn not_taken(&self, peer: Option<SocketAddr>, error: &io::Error) {
+        let hub = &self.front.hub;
+        hub.stats.warnings.not_taken(hub.clock.elapsed_ms(), peer, error);
     }
 
     /// Takes in a new connection.

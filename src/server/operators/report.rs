@@ -171,7 +171,9 @@ fn of_sheets(hub: &Hub) -> Vec<Entry> {
             sheets.iter().map(|sheet| sheet.basic(id).figures()).fold(Figures::default(), Figures::merge);
         entries.push(Entry::new(id.name(), Value::Summary(sum)));
     }
-    for &id in Detailed::ALL {
+    let throttled = hub.config.throttle.max_requests.is_some();
+    // Without the throttle there is no queue that could be measured.
+    for &id in Detailed::ALL.iter().filter(|id| throttled || **id != Detailed::ThrottleQueueTime) {
         let details = || sheets.iter().map(|sheet| sheet.detailed(id));
         let sum = details().map(|detail| detail.figures()).fold(Figures::default(), Figures::merge);
         let histogram = Histogram::of(details());

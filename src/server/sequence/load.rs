@@ -16,6 +16,7 @@ use crate::{
         Disk, RealDisk, Recovered, RecoveryOptions, SnapshotName, SnapshotWriter, StoreError, recover,
         repair, vouch,
     },
+    topics,
     tree::{OwnerRules, Snapshotter, Tree, TreeOptions},
 };
 use oxkeeper_codec::SessionId;
@@ -120,10 +121,10 @@ pub(crate) fn load(config: &Config, disks: &Disks) -> Result<Loaded, ServerError
     let mut rebuild = Rebuild::new(options);
     let mut recovered = recover(&*disks.snap, &*disks.log, recovery, &mut rebuild).map_err(unreadable)?;
     for rejected in &recovered.rejected {
-        tracing::error!(file = rejected.name, damage = %rejected.damage, "a snapshot is damaged; the one before it was used, with the logs since");
+        tracing::error!(target: topics::DATA, file = rejected.name, damage = %rejected.damage, "a snapshot is damaged; the one before it was used, with the logs since");
     }
     if let Some(zxid) = rebuild.digest_mismatches.first() {
-        tracing::error!(%zxid, count = rebuild.digest_mismatches.len(), "the data does not have the digest that was recorded with it");
+        tracing::error!(target: topics::DATA, %zxid, count = rebuild.digest_mismatches.len(), "the data does not have the digest that was recorded with it");
     }
     let initialize = config.storage.data_log_dir.join(INITIALIZE);
     if recovered.is_empty() && !config.storage.create_database && !initialize.is_file() {
@@ -133,7 +134,9 @@ pub(crate) fn load(config: &Config, disks: &Disks) -> Result<Loaded, ServerError
     match repair(&*disks.snap, &*disks.log, &recovered.repairs) {
         Ok(()) => recovered.repairs.logs.clear(),
         // The log writer does it before it writes its first file.
-        Err(error) => tracing::warn!(%error, "what the last run left cannot be put right yet"),
+        Err(error) => {
+            tracing::warn!(target: topics::DATA, %error, "what the last run left cannot be put right yet")
+        }
     }
     vouch(&*disks.snap, &*disks.log, &recovered)?;
     let digest_mismatches = rebuild.digest_mismatches.len();
@@ -147,6 +150,7 @@ pub(crate) fn load(config: &Config, disks: &Disks) -> Result<Loaded, ServerError
     }
     forget_initialize(initialize);
     tracing::info!(
+        target: topics::DATA,
         snapshot = recovered.snapshot.as_ref().map(|used| used.name.as_str()),
         transactions = recovered.txns,
         znodes = tree.node_count(),
@@ -160,7 +164,7 @@ pub(crate) fn load(config: &Config, disks: &Disks) -> Result<Loaded, ServerError
 /// A mistyped `dataDir` looks like a loss of all data.
 fn announce_empty(disks: &Disks) {
     let dir = std::path::absolute(disks.snap.dir()).unwrap_or_else(|_| disks.snap.dir().to_path_buf());
-    tracing::warn!(dir = %dir.display(), "no data was found there: a new, empty database begins");
+    tracing::warn!(target: topics::DATA, dir = %dir.display(), "no data was found there: a new, empty database begins");
 }
 
 /// A snapshot whose logs are somewhere else is old data; the official server serves it all the same.
@@ -191,10 +195,12 @@ fn check_logs(
 /// may be repeated.
 fn forget_initialize(file: PathBuf) {
     match std::fs::remove_file(&file) {
-        Ok(()) => tracing::info!(file = %file.display(), "the database may have begun empty; removed"),
+        Ok(()) => {
+            tracing::info!(target: topics::DATA, file = %file.display(), "the database may have begun empty; removed")
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => {
-            tracing::warn!(file = %file.display(), %error, "cannot be removed, and would let another database begin empty");
+            tracing::warn!(target: topics::DATA, file = %file.display(), %error, "cannot be removed, and would let another database begin empty");
         }
     }
 }

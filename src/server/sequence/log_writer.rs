@@ -16,6 +16,7 @@ use crate::{
         figures::{Basic, Count, Detailed},
     },
     storage::{Committed, StoreError, TxnLog},
+    topics,
 };
 use oxkeeper_codec::Zxid;
 use std::{
@@ -59,7 +60,7 @@ impl LogWriter {
                 match item {
                     Work::Append(batch, since) => {
                         self.append(&batch);
-                        queued.push(since);
+                        queued.push((since, u64::try_from(batch.len()).unwrap_or(u64::MAX)));
                     }
                     Work::Roll => self.log.roll(),
                     Work::Stop => stop = true,
@@ -71,7 +72,7 @@ impl LogWriter {
             self.count(&queued, taken, appended);
         }
         if let Err(error) = self.log.close() {
-            tracing::error!(%error, "the log could not be closed");
+            tracing::error!(target: topics::DATA, %error, "the log could not be closed");
         }
     }
 
@@ -96,18 +97,20 @@ impl LogWriter {
         work
     }
 
-    /// Counts one wake-up: batches by when they were handed over, then when they were taken and appended.
-    fn count(&self, queued: &[Instant], taken: Instant, appended: Instant) {
+    /// Counts one wake-up: batches by when they were handed over, with their transactions; then when they were taken and
+    /// appended.
+    fn count(&self, queued: &[(Instant, u64)], taken: Instant, appended: Instant) {
         if queued.is_empty() {
             return;
         }
+        let entries = queued.iter().map(|(_, entries)| entries).sum();
         let (sheet, synced) = (&self.hub.stats.log_writer, clock::now());
-        sheet.basic(Basic::SyncQueueSize).record(u64::try_from(queued.len()).unwrap_or(u64::MAX));
-        sheet.basic(Basic::SyncProcessTime).record(ms(appended - taken));
+        sheet.basic(Basic::SyncQueueSize).record(entries);
+        sheet.basic(Basic::SyncProcessTime).record_shared(ms(appended - taken), entries);
         sheet.detailed(Detailed::SyncFlushTime).record(ms(synced - appended));
-        for &since in queued {
-            sheet.detailed(Detailed::SyncQueueTime).record(ms(taken - since));
-            sheet.detailed(Detailed::SyncQueueAndFlushTime).record(ms(synced - since));
+        for &(since, entries) in queued {
+            sheet.detailed(Detailed::SyncQueueTime).record_times(ms(taken - since), entries);
+            sheet.detailed(Detailed::SyncQueueAndFlushTime).record_times(ms(synced - since), entries);
         }
     }
 
@@ -137,6 +140,7 @@ impl LogWriter {
     fn committed(&self, committed: Committed, took: Duration) {
         if took > self.warn_after && committed.entries > 0 {
             tracing::warn!(
+                target: topics::DATA,
                 commit_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
                 sync_ms = u64::try_from(committed.sync_time.as_millis()).unwrap_or(u64::MAX),
                 entries = committed.entries,
@@ -168,13 +172,14 @@ impl LogWriter {
 
     /// Tries again until the disk takes what it was given.
     fn recover(&mut self, error: &StoreError, stopping: bool) {
-        tracing::error!(%error, pending = self.log.pending(), "the transaction log cannot be written: writes are refused, reads go on");
+        tracing::error!(target: topics::DATA, %error, pending = self.log.pending(), "the transaction log cannot be written: writes are refused, reads go on");
         self.hub.stats.log_writer.count(Count::Unrecoverable).add(1);
         self.hub.mailbox.send(Message::LogFailed);
         loop {
             let stop = self.hub.stopping.load(std::sync::atomic::Ordering::Relaxed);
             if stopping || stop {
                 tracing::error!(
+                    target: topics::DATA,
                     pending = self.log.pending(),
                     "stopping with entries that the disk did not take; none of them was acknowledged"
                 );
@@ -184,12 +189,14 @@ impl LogWriter {
             let began = clock::now();
             match self.log.retry() {
                 Ok(committed) => {
-                    tracing::info!("the transaction log takes writes again");
+                    tracing::info!(target: topics::DATA, "the transaction log takes writes again");
                     self.committed(committed, clock::now() - began);
                     self.hub.mailbox.send(Message::LogRecovered);
                     return;
                 }
-                Err(error) => tracing::debug!(%error, "the transaction log still cannot be written"),
+                Err(error) => {
+                    tracing::debug!(target: topics::DATA, %error, "the transaction log still cannot be written")
+                }
             }
         }
     }

@@ -6,14 +6,15 @@ use crate::{
     tree::Tree,
 };
 use oxkeeper_codec::{SessionId, Zxid};
+use std::time::Instant;
 
 /// A question that the sequencer answers from its own state.
 pub(crate) type Query = Box<dyn FnOnce(&Node, &Tree) + Send>;
 
 /// One message.
 pub(crate) enum Message {
-    /// Requests of one poll round of one worker.
-    Requests(Vec<Request>),
+    /// Requests of one poll round of one worker, and when they were left here.
+    Requests(Vec<Request>, Instant),
     /// A connection is gone.
     Disconnected {
         /// Its session.

@@ -20,10 +20,11 @@ use crate::{
     server::{
         chance::random,
         clock,
-        figures::{Basic, Count},
+        figures::{Basic, Count, Detailed},
     },
     session::ConnId,
     storage::SnapshotSchedule,
+    topics,
 };
 use oxkeeper_codec::SessionId;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -161,25 +162,30 @@ impl Sequencer {
     fn messages(&mut self) {
         let mut messages = std::mem::take(&mut self.messages);
         self.hub.mailbox.take(&mut messages);
-        let requests =
-            messages.iter().map(|message| if let Message::Requests(r) = message { r.len() } else { 0 });
-        let requests: usize = requests.sum();
-        let began_ms = self.hub.clock.elapsed_ms();
+        let mut requests = 0;
+        let began = clock::now();
+        for message in &messages {
+            if let Message::Requests(left, since) = message {
+                let (count, waited) = (whole(left.len()), began.saturating_duration_since(*since));
+                requests += count;
+                let queue_time = self.hub.stats.sequencer.detailed(Detailed::PrepQueueTime);
+                queue_time.record_times(ms(waited), count);
+            }
+        }
         for message in messages.drain(..) {
             self.message(message);
         }
         self.messages = messages;
         if requests > 0 {
             let sheet = &self.hub.stats.sequencer;
-            sheet.basic(Basic::PrepQueueSize).record(u64::try_from(requests).unwrap_or(0));
-            let took_ms = self.hub.clock.elapsed_ms() - began_ms;
-            sheet.basic(Basic::PrepProcessTime).record(u64::try_from(took_ms).unwrap_or(0));
+            sheet.basic(Basic::PrepQueueSize).record(requests);
+            sheet.basic(Basic::PrepProcessTime).record_shared(ms(clock::now() - began), requests);
         }
     }
 
     fn message(&mut self, message: Message) {
         let event = match message {
-            Message::Requests(requests) => Event::Requests(requests),
+            Message::Requests(requests, _) => Event::Requests(requests),
             Message::Disconnected { session, conn, heard_ms } => {
                 Event::Disconnected { session, conn, heard_ms }
             }
@@ -217,9 +223,11 @@ impl Sequencer {
             match action {
                 Action::Append(batch) => {
                     let (entries, bytes) = (batch.len(), batch.len_bytes());
+                    let began = clock::now();
                     self.log.append(batch);
-                    let count = |n| u64::try_from(n).unwrap_or(u64::MAX);
-                    if self.schedule.logged(count(entries), count(bytes)) && self.snapshot == Snapshot::None {
+                    let handed_over = self.hub.stats.sequencer.basic(Basic::ProposalProcessTime);
+                    handed_over.record_shared(ms(clock::now() - began), whole(entries));
+                    if self.schedule.logged(whole(entries), whole(bytes)) && self.snapshot == Snapshot::None {
                         self.begin_snapshot();
                     }
                 }
@@ -263,10 +271,15 @@ impl Sequencer {
             return;
         }
         let Looking { due, heard, .. } = looking;
-        self.step(Event::Tick { due: due.clone(), heard });
-        let expired = due.iter().filter(|session| !self.node.sessions().is_live(**session)).count();
-        let expired = u64::try_from(expired).unwrap_or(0);
-        self.hub.stats.sequencer.count(Count::SessionsExpired).add(expired);
+        let timeout_ms = |&session: &SessionId| Some((session, self.node.sessions().timeout_ms(session)?));
+        let were_live: Vec<(SessionId, i32)> = due.iter().filter_map(timeout_ms).collect();
+        self.step(Event::Tick { due, heard });
+        for (session, timeout_ms) in were_live {
+            if !self.node.sessions().is_live(session) {
+                self.hub.stats.sequencer.count(Count::SessionsExpired).add(1);
+                self.hub.stats.warnings.expired(self.hub.clock.elapsed_ms(), session, timeout_ms);
+            }
+        }
     }
 
     /// Hands these to their workers.
@@ -307,7 +320,7 @@ impl Sequencer {
         }
         for zxid in &batch.digest_mismatches {
             self.hub.stats.sequencer.count(Count::DigestMismatches).add(1);
-            tracing::error!(%zxid, "the tree's digest is not the one that was foreseen: the data of this server may differ from that of others");
+            tracing::error!(target: topics::DATA, %zxid, "the tree's digest is not the one that was foreseen: the data of this server may differ from that of others");
         }
     }
 
@@ -328,7 +341,7 @@ impl Sequencer {
         let Some(snapshotter) = self.node.snapshot() else { return };
         if !self.snapshots.has_room() {
             if snapshotter.waiting() > SNAPSHOT_BACKLOG_BYTES {
-                tracing::error!("the snapshot is given up: the disk does not keep up with the changes");
+                tracing::error!(target: topics::DATA, "the snapshot is given up: the disk does not keep up with the changes");
                 self.node.end_snapshot();
                 self.snapshot = Snapshot::Ending;
                 self.snapshots.send(Step::Abandon);
@@ -348,9 +361,23 @@ impl Sequencer {
     }
 }
 
+fn whole(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Counts what a batch did.
 fn count(hub: &Hub, batch: &CommittedBatch) {
-    hub.stats.sequencer.count(Count::Commits).add(u64::try_from(batch.txns).unwrap_or(0));
+    hub.stats.sequencer.count(Count::Commits).add(whole(batch.txns));
+    let (now_ms, propagation) =
+        (hub.clock.now().wall_ms, hub.stats.sequencer.detailed(Detailed::PropagationLatency));
+    // A clock that was set back shows nothing, as in the official server.
+    for latency_ms in batch.made_ms.iter().filter_map(|made_ms| u64::try_from(now_ms - made_ms).ok()) {
+        propagation.record(latency_ms);
+    }
     if batch.changes.is_empty() {
         return;
     }

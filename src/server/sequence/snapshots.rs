@@ -8,6 +8,7 @@ use crate::{
         figures::{Basic, Count},
     },
     storage::{Compression, Disk, SnapshotTail, SnapshotWriter, StoreError, ZxidDigest, purge},
+    topics,
     tree::Snapshotter,
 };
 use oxkeeper_codec::{Zxid, file::DIGEST_VERSION};
@@ -153,7 +154,7 @@ impl SnapshotThread {
             Step::Stop => Ok(()),
         };
         if let Err(error) = result {
-            tracing::error!(%error, "the snapshot could not be written; the next one will be tried in time");
+            tracing::error!(target: topics::DATA, %error, "the snapshot could not be written; the next one will be tried in time");
             *writer = None;
             self.hub.stats.snapshots.count(Count::SnapshotErrors).add(1);
         }
@@ -174,7 +175,7 @@ impl SnapshotThread {
         let written = writer.finish(&tail);
         self.hub.mailbox.send(Message::SnapshotEnded);
         let written = written?;
-        tracing::info!(file = written.name, bytes = written.unpacked_len, "snapshot written");
+        tracing::info!(target: topics::DATA, file = written.name, bytes = written.unpacked_len, "snapshot written");
         Ok(())
     }
 
@@ -182,8 +183,12 @@ impl SnapshotThread {
         let keep = usize::try_from(self.hub.config.storage.purge_retain_count).unwrap_or(usize::MAX);
         match purge(&*self.snap_disk, &*self.log_disk, keep) {
             Ok(plan) if plan.snapshots.is_empty() && plan.logs.is_empty() => {}
-            Ok(plan) => tracing::info!(snapshots = plan.snapshots.len(), logs = plan.logs.len(), "purged"),
-            Err(error) => tracing::error!(%error, "old snapshots and logs could not be purged"),
+            Ok(plan) => {
+                tracing::info!(target: topics::DATA, snapshots = plan.snapshots.len(), logs = plan.logs.len(), "purged")
+            }
+            Err(error) => {
+                tracing::error!(target: topics::DATA, %error, "old snapshots and logs could not be purged")
+            }
         }
     }
 }

@@ -127,7 +127,8 @@ impl Words for Desk {
 /// Answers beside the traffic.
 fn in_time(front: &Arc<Front>, word: FourLetterWord, port: u16) -> String {
     ask(&Ask::new(front), word, port).unwrap_or_else(|NoAnswer| {
-        tracing::warn!(word = word.name(), "a four-letter word could not be answered in time");
+        let hub = &front.hub;
+        hub.stats.warnings.word_too_late(hub.clock.elapsed_ms(), word.name());
         NOT_SERVING.to_owned()
     })
 }

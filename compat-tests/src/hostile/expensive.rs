@@ -1,0 +1,94 @@
+//! Small requests that cost much to answer: by themselves, one behind the other, and behind a write.
+
+use crate::client::OPEN;
+use crate::requests::{create_body, m_read, part, parts_end, read_body, set_body, watches_body};
+use crate::session::Session;
+use crate::wire::PATIENCE;
+use std::net::SocketAddr;
+
+/// Znodes of one wide parent. Far more than are looked at in one step.
+const WIDE: usize = 60_000;
+/// Children that one multi creates.
+const A_MULTI: usize = 4000;
+
+const GET_EPHEMERALS: i32 = 103;
+const GET_ALL_CHILDREN_NUMBER: i32 = 104;
+const SET_WATCHES: i32 = 101;
+
+/// Creates a parent with many children.
+fn widen(session: &mut Session, path: &str, flags: i32) -> Result<(), String> {
+    session.create(path, b"", 0)?;
+    for from in (0..WIDE).step_by(A_MULTI) {
+        let create = |n: usize| part(1, &create_body(format!("{path}/{n:08}"), None, Some(OPEN), flags));
+        let parts: Vec<u8> = (from..from + A_MULTI).flat_map(create).collect();
+        session.call(14, &[parts, parts_end()].concat())?.ok()?;
+    }
+    Ok(())
+}
+
+/// Deletes what `widen` has created.
+fn narrow(session: &mut Session, path: &str) -> Result<(), String> {
+    for from in (0..WIDE).step_by(A_MULTI) {
+        let delete = |n: usize| part(2, &crate::requests::delete_body(format!("{path}/{n:08}"), -1));
+        let parts: Vec<u8> = (from..from + A_MULTI).flat_map(delete).collect();
+        session.call(14, &[parts, parts_end()].concat())?.ok()?;
+    }
+    session.call(2, &crate::requests::delete_body(path, -1))?.ok().map(drop)
+}
+
+/// Asks the same thing again and again, alone and behind writes, and takes all answers.
+fn again(session: &mut Session, op: i32, body: &[u8], times: usize) -> Result<(), String> {
+    let mut bytes = Vec::new();
+    for n in 0..times {
+        if n % 4 == 3 {
+            bytes.extend(session.request(5, &set_body("/calm/none", Some(b""), -1)));
+        }
+        bytes.extend(session.request(op, body));
+    }
+    session.conn.send(&bytes);
+    for n in 0..times {
+        if n % 4 == 3 {
+            session.answer(PATIENCE)?;
+        }
+        session.answer(PATIENCE).map_err(|e| format!("answer {n} to {op}: {e}"))?.ok()?;
+    }
+    Ok(())
+}
+
+/// Counting a subtree, 3,000 times in some 60 KiB of requests.
+pub(super) fn counts(addr: SocketAddr) -> Result<(), String> {
+    let mut session = Session::open(addr, 30_000)?;
+    widen(&mut session, "/counted", 0)?;
+    let path = crate::wire::Out::new().str("/counted").done();
+    again(&mut session, GET_ALL_CHILDREN_NUMBER, &path, 3000)?;
+    narrow(&mut session, "/counted")?;
+    session.close()
+}
+
+/// Long lists of children, of one's own ephemerals, and several of them in one multi-read.
+pub(super) fn lists(addr: SocketAddr) -> Result<(), String> {
+    let mut session = Session::open(addr, 30_000)?;
+    widen(&mut session, "/listed", 1)?;
+    again(&mut session, 8, &read_body("/listed", 1), 40)?;
+    again(&mut session, 12, &read_body("/listed", 0), 40)?;
+    again(&mut session, GET_EPHEMERALS, &crate::wire::Out::new().str("/").done(), 40)?;
+    let reads = [m_read(8, "/listed", 0).repeat(20), parts_end()].concat();
+    again(&mut session, 22, &reads, 8)?;
+    // It takes them all along.
+    session.close()
+}
+
+/// Watches brought back by the ten thousand, of which half are told something at once.
+pub(super) fn watches(addr: SocketAddr) -> Result<(), String> {
+    let mut session = Session::open(addr, 30_000)?;
+    let gone: Vec<String> = (0..20_000).map(|n| format!("/none/{n}")).collect();
+    let there = vec!["/calm".to_owned(); 20_000];
+    let body = watches_body(i64::MAX, &[&there[..], &gone[..10_000], &gone[10_000..]]);
+    for _ in 0..10 {
+        let request = session.request(SET_WATCHES, &body);
+        session.conn.send(&request);
+        // Events of those that are gone come before the reply.
+        session.answer(PATIENCE)?.ok()?;
+    }
+    session.close()
+}
