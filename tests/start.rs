@@ -237,7 +237,7 @@ fn whoever_cannot_have_the_port_changes_nothing() {
     client.write_all(&create(1, "/a")).unwrap();
     assert_eq!(reply(&mut client), Some((1, 0)));
     place.kill();
-    // What a server leaves that still runs, or was killed: a log that a start would write anew.
+    // What a server leaves that still runs, or was killed: a log that a start would cut to its end.
     let data = place.dir.path().join("data");
     let before = listing(&data);
     let _taken = TcpListener::bind((Ipv4Addr::UNSPECIFIED, place.port)).unwrap();

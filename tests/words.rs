@@ -13,6 +13,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+const GET_CHILDREN: i32 = 8;
+const MULTI: i32 = 14;
 const QUOTA_EXCEEDED: i32 = -125;
 const THROTTLED_OP: i32 = -127;
 /// Two znodes at most.
@@ -393,4 +395,29 @@ fn the_system_sees_after_idle_connections_if_configured() {
         server.wait_until("all is acknowledged", |_| timer(&client.stream) != "01");
         assert_eq!(timer(&client.stream), expected, "{line}");
     }
+}
+
+#[test]
+fn a_list_that_takes_steps_counts_as_any_other() {
+    let server = Server::start("");
+    let mut client = Client::open(&server);
+    assert_eq!(client.call(1, CREATE, &create("/p", "", 0)), 0);
+    let multi_header = |op: i32, done: u8| [&op.to_be_bytes()[..], &[done], &(-1_i32).to_be_bytes()].concat();
+    let children = 17_000;
+    for from in (0..children).step_by(8500) {
+        let parts = (from..from + 8500)
+            .flat_map(|n| [multi_header(CREATE, 0), create(&format!("/p/{n:05}"), "", 0)].concat());
+        let body: Vec<u8> = parts.chain(multi_header(-1, 1)).collect();
+        assert_eq!(client.call(2, MULTI, &body), 0);
+    }
+    for xid in [3, 4] {
+        assert_eq!(client.call(xid, GET_CHILDREN, &watched("/p")), 0);
+    }
+    let cache =
+        ["hits", "misses"].map(|what| server.figure(&format!("response_packet_get_children_cache_{what}")));
+    assert_eq!(cache, ["1", "1"]);
+    // Path, names, and a stat, each time.
+    let bytes = 2 * (2 + 5 * children + 68);
+    let read = ["cnt", "sum"].map(|part| server.figure(&format!("{part}_p_read_per_namespace")));
+    assert_eq!(read, ["2".to_owned(), bytes.to_string()]);
 }

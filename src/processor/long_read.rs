@@ -17,8 +17,6 @@ use oxkeeper_codec::{
 pub const STEP: usize = 1 << 14;
 /// Bytes after which a step ends.
 const STEP_BYTES: usize = 512 << 10;
-/// A multi-read whose body is longer than this, in bytes, is answered in steps whatever it asks for.
-const SHORT_MULTI_BYTES: usize = 4 << 10;
 /// The longest reply to a multi-read, in bytes: each of its reads may ask for the largest znode there is. (The official
 /// server runs out of memory, and clients take 1 MiB unless they are told otherwise.)
 pub const MULTI_READ_MAX_BYTES: usize = 64 << 20;
@@ -90,11 +88,11 @@ struct UnderWay {
 }
 
 impl Part {
-    /// How many bytes its result has, if a name in a list has so many.
-    fn cost(&self, tree: &Tree, a_name: usize) -> usize {
+    /// How many bytes its result has at least.
+    fn least(&self, tree: &Tree) -> usize {
         let node = tree.get(&self.path);
         node.map_or(0, |node| {
-            if self.is_list { node.num_children() * a_name } else { node.data().map_or(0, <[u8]>::len) }
+            if self.is_list { node.num_children() * 4 } else { node.data().map_or(0, <[u8]>::len) }
         })
     }
 }
@@ -128,19 +126,30 @@ pub struct Ended {
     pub code: Code,
     /// The body, also with an error where there is one.
     pub body: Vec<u8>,
-    /// What stands behind the body: with getChildren2 the stat.
-    pub tail: Vec<u8>,
     /// The watch that it leaves.
     pub watch: Option<ReadWatch<'static>>,
-    /// Of a list of children: whose, and which state of it.
-    pub list: Option<(NodeId, ListVersion)>,
+    /// Of a list of children: what it is.
+    pub list: Option<List>,
     /// The reply would have been too long, and says so instead.
     pub too_long: bool,
 }
 
+/// A list of children that a read has answered.
+#[derive(Debug)]
+pub struct List {
+    /// The parent's path.
+    pub path: String,
+    /// The parent.
+    pub node: NodeId,
+    /// Which state of the list.
+    pub version: ListVersion,
+    /// Bytes of the names, with which the body begins.
+    pub names_len: usize,
+}
+
 impl Ended {
     const fn new(code: Code, body: Vec<u8>) -> Self {
-        Self { code, body, tail: Vec::new(), watch: None, list: None, too_long: false }
+        Self { code, body, watch: None, list: None, too_long: false }
     }
 }
 
@@ -192,19 +201,16 @@ impl LongRead {
                 What::Children { path, watch, names: Names::at(0) }
             }
             OpCode::GET_EPHEMERALS => {
-                tree.ephemerals_after(asker.session, None).nth(STEP)?;
+                if tree.ephemeral_count_of(asker.session) <= STEP {
+                    return None;
+                }
                 let request = GetEphemeralsRequest::from_slice(body).ok()?;
                 let prefix = request.prefix_path.unwrap_or_default().into_owned();
                 let all = is_all(&prefix);
                 What::Ephemerals { prefix, all, last: None, count: 0 }
             }
-            OpCode::MULTI_READ => {
-                let multi = Self::multi(body)?;
-                let What::Multi(Multi { parts, .. }) = &multi.what else { return None };
-                let cost = || parts.as_slice().iter().map(|part| part.cost(tree, 16)).sum::<usize>();
-                let is_short = body.len() <= SHORT_MULTI_BYTES && cost() < STEP_BYTES;
-                return (!is_short).then_some(multi);
-            }
+            // Only its parts tell how long it takes: a short one ends with its first step.
+            OpCode::MULTI_READ => return Self::multi(body),
             _ => return None,
         };
         // The number of ephemerals goes in front when they are counted.
@@ -231,11 +237,12 @@ impl LongRead {
                     return None;
                 }
                 let mut ended = Ended::new(Code::OK, std::mem::take(&mut self.out));
+                let (names_len, version) = (ended.body.len(), ListVersion::of(&node));
                 if op == OpCode::GET_CHILDREN2 {
-                    node.stat().encode(&mut ended.tail);
+                    node.stat().encode(&mut ended.body);
                 }
-                ended.watch = watch.then(|| ReadWatch::Child(std::mem::take(path).into()));
-                ended.list = names.version.map(|version| (node.id(), version));
+                ended.watch = watch.then(|| ReadWatch::Child(path.clone().into()));
+                ended.list = Some(List { path: std::mem::take(path), node: node.id(), version, names_len });
                 Some(ended)
             }
             What::Ephemerals { prefix, all, last, count } => {
@@ -265,7 +272,7 @@ impl Multi {
     fn judge(&mut self, tree: &Tree) -> bool {
         let Some(rest) = self.parts.as_slice().get(self.judged..) else { return true };
         let some = &rest[..rest.len().min(STEP)];
-        self.least += some.iter().map(|part| part.cost(tree, 4)).sum::<usize>();
+        self.least += some.iter().map(|part| part.least(tree)).sum::<usize>();
         self.judged += some.len();
         some.len() < STEP || self.least > MULTI_READ_MAX_BYTES
     }
@@ -282,7 +289,7 @@ impl Multi {
         let Self { parts, under_way, stopped, .. } = self;
         let began = out.len();
         let mut looked_at = 0;
-        while looked_at < STEP && out.len() - began.min(out.len()) < STEP_BYTES {
+        while looked_at < STEP && out.len().saturating_sub(began) < STEP_BYTES {
             let next = || parts.next().map(|part| UnderWay { part, start: out.len(), names: None });
             let Some(mut current) = under_way.take().or_else(next) else {
                 encode_results(&[], out);

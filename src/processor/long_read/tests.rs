@@ -38,7 +38,7 @@ fn walk(
     let mut read = LongRead::begin(tree, asker, op, body).expect("it takes long");
     for steps in 1..100 {
         if let Some(ended) = read.advance(tree, asker, op) {
-            return (steps, ended.code, [ended.body, ended.tail].concat());
+            return (steps, ended.code, ended.body);
         }
         between(tree, steps);
     }

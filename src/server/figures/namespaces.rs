@@ -95,6 +95,11 @@ pub(crate) fn read_bytes<'p>(op: OpCode, payload: &'p [u8], frame: &[u8]) -> Opt
     if head[16..] != [0; 4] {
         return None;
     }
+    Some((path, bytes_of_read(op, path, body)?))
+}
+
+/// The same of a read that has succeeded, from its path and the body of the reply.
+pub(crate) fn bytes_of_read(op: OpCode, path: &[u8], body: &[u8]) -> Option<u64> {
     let bytes = match op {
         OpCode::EXISTS => STAT_LEN,
         OpCode::GET_DATA => body.len().checked_sub(4)?,
@@ -105,7 +110,7 @@ pub(crate) fn read_bytes<'p>(op: OpCode, payload: &'p [u8], frame: &[u8]) -> Opt
         }
         _ => return None,
     };
-    Some((path, u64::try_from(path.len() + bytes).ok()?))
+    u64::try_from(path.len() + bytes).ok()
 }
 
 /// The path that a request's body begins with.

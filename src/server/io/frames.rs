@@ -5,7 +5,7 @@
 //! is not answered further.
 
 use super::{
-    conn::{Conn, Phase, Waiting},
+    conn::{Conn, ConnStats, Phase, Waiting},
     long::{Long, sets_watches},
     state::State,
     throttle::Verdict,
@@ -25,10 +25,11 @@ use crate::{
     },
     session::ConnId,
     tree::Tree,
+    watch::{ConnKey, WatchTable},
 };
 use bytes::Bytes;
 use oxkeeper_codec::{
-    Code, Decode, OpCode, SessionId,
+    Code, Decode, OpCode, SessionId, Zxid,
     frame::{PREFIX_LEN, next_frame},
     records::{GetDataRequest, RequestHeader},
     request::Handshake,
@@ -332,18 +333,11 @@ impl Wakeup<'_> {
                 answered.watch
             }
         };
-        match watch {
-            Some(ReadWatch::Data(path)) => shard.watches.add_data(&path, *key),
-            Some(ReadWatch::Child(path)) => shard.watches.add_child(&path, *key),
-            None => {}
-        }
+        leave_watch(&mut shard.watches, *key, watch);
         if let Some((path, bytes)) = read_bytes(header.op, payload, &output[start..]) {
             reads.record(path, bytes);
         }
-        stats.sent += 1;
-        stats.replied(header.op, header.xid, tree.last_zxid(), now_ms, 0);
-        let frame_len = output.len() - start;
-        worker.stats().replied(Replied { write: false, latency_ms: 0, frame_len, now_ms });
+        count_read(worker, stats, header, tree.last_zxid(), output.len() - start, now_ms);
     }
 
     /// Hands a request to the sequencer: a write, or what stands behind one.
@@ -371,8 +365,31 @@ impl Wakeup<'_> {
     }
 }
 
+/// Sets the watch that a read leaves.
+pub(super) fn leave_watch(watches: &mut WatchTable, key: ConnKey, watch: Option<ReadWatch<'_>>) {
+    match watch {
+        Some(ReadWatch::Data(path)) => watches.add_data(&path, key),
+        Some(ReadWatch::Child(path)) => watches.add_child(&path, key),
+        None => {}
+    }
+}
+
+/// Counts a read whose reply, a frame of so many bytes, shows this zxid.
+pub(super) fn count_read(
+    worker: &Worker,
+    stats: &mut ConnStats,
+    header: &RequestHeader,
+    zxid: Zxid,
+    frame_len: usize,
+    now_ms: i64,
+) {
+    stats.sent += 1;
+    stats.replied(header.op, header.xid, zxid, now_ms, 0);
+    worker.stats().replied(Replied { write: false, latency_ms: 0, frame_len, now_ms });
+}
+
 /// Counts a list of children that the cache has answered; `hit`: it was there already.
-fn count_list(worker: &Worker, hit: bool) {
+pub(super) fn count_list(worker: &Worker, hit: bool) {
     let id = if hit { Count::ChildrenCacheHits } else { Count::ChildrenCacheMisses };
     worker.stats().sheet.count(id).add(1);
 }

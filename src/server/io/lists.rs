@@ -44,6 +44,11 @@ impl ListCache {
         Self { max_entries, lists: HashMap::default(), bytes: 0, misses: 0 }
     }
 
+    /// Whether lists are kept at all.
+    pub(super) const fn is_on(&self) -> bool {
+        self.max_entries > 0
+    }
+
     /// Answers getChildren and getChildren2 of a parent with at least `min_children`. `None`: somebody else has to.
     pub(super) fn answer<'a>(
         &mut self,
@@ -54,7 +59,7 @@ impl ListCache {
         out: &mut Vec<u8>,
         min_children: usize,
     ) -> Option<Option<ReadWatch<'a>>> {
-        if !matches!(header.op, OpCode::GET_CHILDREN | OpCode::GET_CHILDREN2) || self.max_entries == 0 {
+        if !matches!(header.op, OpCode::GET_CHILDREN | OpCode::GET_CHILDREN2) || !self.is_on() {
             return None;
         }
         let request = GetChildrenRequest::from_slice(body).ok()?;

@@ -1,15 +1,21 @@
 //! Requests that take longer than a moment: answered in steps, between which the worker lets go of its lock and serves
 //! others. What their connection asks behind them waits in its input.
 
-use super::{conn::Conn, frames::UNSENT_HIGH_BYTES, local::Answer, state::State, wakeup::Wakeup};
+use super::{
+    conn::Conn,
+    frames::{UNSENT_HIGH_BYTES, count_list, count_read, leave_watch},
+    local::Answer,
+    state::State,
+    wakeup::Wakeup,
+};
 use crate::{
     processor::{
         long_read::{Ended, LongRead},
-        read::{self, Asker, ReadWatch},
+        read::{self, Asker},
         set_watches::SetAgain,
         watch_requests::bring_back,
     },
-    server::figures::Replied,
+    server::figures::bytes_of_read,
     session::ConnId,
 };
 use oxkeeper_codec::{
@@ -63,12 +69,11 @@ impl Wakeup<'_> {
             What::Watches(again) => self.watches_step(id, session, &long.header, again),
             What::Read(read) => self.read_step(id, session, &long.header, read),
         };
-        let Some(conn) = self.conn(id) else { return };
-        if !done {
+        if !done && let Some(conn) = self.conn(id) {
             conn.long = Some(long);
+            // The others come first.
+            conn.wake();
         }
-        // The others come first.
-        conn.wake();
     }
 
     /// Brings some watches back, or tells what has happened since. True: that was the last.
@@ -106,36 +111,31 @@ impl Wakeup<'_> {
         read: &mut LongRead,
     ) -> bool {
         let Self { worker, now_ms, .. } = *self;
-        let State { conns, lists, .. } = &mut *self.state;
+        let State { conns, lists, reads, .. } = &mut *self.state;
         let Some(conn) = conns.get(id) else { return true };
         let (tree, shard) = self.guard.parts();
         let asker = Asker { session, identities: &conn.identities, auth: &worker.front.auth };
         let Some(ended) = read.advance(tree, asker, header.op) else { return false };
         let Some(conn) = conns.outgoing(id) else { return true };
-        let Ended { code, body, tail, watch, list, too_long } = ended;
+        let Ended { code, body, watch, list, too_long } = ended;
         if too_long {
             worker.front.hub.stats.warnings.reply_too_long(now_ms);
         }
-        let (key, zxid) = (conn.key, tree.last_zxid());
-        match watch {
-            Some(ReadWatch::Data(path)) => shard.watches.add_data(&path, key),
-            Some(ReadWatch::Child(path)) => shard.watches.add_child(&path, key),
-            None => {}
+        leave_watch(&mut shard.watches, conn.key, watch);
+        if let Some(list) = list {
+            if let Some(bytes) = bytes_of_read(header.op, list.path.as_bytes(), &body) {
+                reads.record(list.path.as_bytes(), bytes);
+            }
+            if list.names_len <= KEPT_LIST_BYTES && lists.is_on() {
+                lists.keep(list.node, list.version, body[..list.names_len].to_vec());
+                count_list(worker, false);
+            }
         }
-        if let Some((node, version)) = list
-            && body.len() <= KEPT_LIST_BYTES
-        {
-            lists.keep(node, version, body.clone());
-        }
-        let len = body.len() + tail.len();
+        let (zxid, frame_len) = (tree.last_zxid(), read::HEAD_LEN + body.len());
         let reply = ReplyHeader { xid: header.xid, zxid, err: code };
-        read::reply_head(conn.output.tail(), reply, len);
+        read::reply_head(conn.output.tail(), reply, body.len());
         conn.output.share(body.into());
-        conn.output.tail().extend_from_slice(&tail);
-        conn.stats.sent += 1;
-        conn.stats.replied(header.op, header.xid, zxid, now_ms, 0);
-        let frame_len = read::HEAD_LEN + len;
-        worker.stats().replied(Replied { write: false, latency_ms: 0, frame_len, now_ms });
+        count_read(worker, &mut conn.stats, header, zxid, frame_len, now_ms);
         true
     }
 }

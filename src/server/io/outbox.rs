@@ -6,6 +6,9 @@
 use bytes::Bytes;
 use std::{collections::VecDeque, io};
 
+/// What is shorter than this, in bytes, is copied: a buffer of its own would cost a system call.
+const WORTH_SHARING: usize = 4 << 10;
+
 /// Bytes to be sent.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
@@ -52,9 +55,10 @@ impl Outbox {
         if self.behind.is_empty() { &mut self.front } else { &mut self.back }
     }
 
-    /// Appends what others have, too, without a copy.
+    /// Appends what others have, too, without a copy if it is long.
     pub(super) fn share(&mut self, bytes: Bytes) {
-        if bytes.is_empty() {
+        if bytes.len() < WORTH_SHARING {
+            self.tail().extend_from_slice(&bytes);
             return;
         }
         if !self.back.is_empty() {
@@ -127,12 +131,13 @@ mod tests {
         let mut all = Vec::new();
         for n in 0..20u8 {
             outbox.share(Bytes::new());
-            let frame = vec![n; usize::from(n) * 7 + 1];
+            let (kind, short) = (n % 3, usize::from(n) * 7 + 1);
+            let frame = vec![n; if kind == 1 { WORTH_SHARING + short } else { short }];
             all.extend_from_slice(&frame);
-            if n % 3 == 1 {
-                outbox.share(frame.into())
-            } else {
-                outbox.tail().extend_from_slice(&frame)
+            match kind {
+                0 => outbox.tail().extend_from_slice(&frame),
+                // Long, and short.
+                _ => outbox.share(frame.into()),
             }
             assert_eq!(outbox.unsent(), all.len());
         }
@@ -168,7 +173,8 @@ mod tests {
     fn what_comes_while_something_is_sent_goes_last() {
         let mut outbox = Outbox::default();
         outbox.tail().extend_from_slice(b"ab");
-        outbox.share(Bytes::from_static(b"cd"));
+        let shared = vec![b'c'; WORTH_SHARING];
+        outbox.share(shared.clone().into());
         let mut sent = Vec::new();
         let mut one = |bytes: &[u8]| {
             let first = sent.is_empty();
@@ -183,8 +189,8 @@ mod tests {
             rest.extend_from_slice(bytes);
             Ok(bytes.len())
         };
-        assert_eq!(outbox.send(&mut all).ok(), Some(4));
-        assert_eq!(rest, b"bcde");
+        assert_eq!(outbox.send(&mut all).ok(), Some(WORTH_SHARING + 2));
+        assert_eq!(rest, [&b"b"[..], &shared, b"e"].concat());
     }
 
     #[test]

@@ -188,11 +188,9 @@ impl Worker {
             let Some(conn) = state.conns.get(id) else { return Pace::Close };
             let pace = frames::pace(&self.front.hub, conn);
             conn.held_back = pace == Pace::Wait;
-            if conn.has_step() {
-                drop(state);
-                return self.take_in(id, &[]);
-            }
-            if pace != Pace::Read || conn.input.is_empty() || !frames::has_frame(&self.front.hub, conn) {
+            let waits =
+                pace != Pace::Read || conn.input.is_empty() || !frames::has_frame(&self.front.hub, conn);
+            if waits && !conn.has_step() {
                 return pace;
             }
         }
