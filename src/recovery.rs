@@ -6,13 +6,13 @@
 use crate::{
     storage::{Prepare, RecoverySink, SnapshotTail, SnapshotVisitor},
     topics,
-    tree::{Loader, PreparedNode, PreparedTxn, Preparer, Tree, TreeOptions, Unresolved, is_path},
+    tree::{LoadError, Loader, PreparedNode, PreparedTxn, Preparer, Replay, Tree, TreeOptions, Unresolved, is_path},
 };
 use oxkeeper_codec::{
     SessionId, Zxid,
     file::DIGEST_VERSION,
-    records::{Acl, DataNode},
-    txn::{LoggedTxn, Txn},
+    records::{Acl, DataNode, TxnDigest},
+    txn::{LoggedCreate, LoggedTxn, Txn},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,6 +33,9 @@ pub struct Rebuild {
     /// Where that ends, the digest was not the one foreseen. The transaction behind it decides: the official server
     /// may have written the last znode while that one was under way.
     doubted: Option<Zxid>,
+    ahead: Replay,
+    /// The snapshot holds a path twice.
+    twice: bool,
     /// Transactions after which the digest was not the one foreseen.
     pub digest_mismatches: Vec<Zxid>,
 }
@@ -66,6 +69,8 @@ impl Rebuild {
             sessions: BTreeMap::new(),
             ahead_until: Zxid::ZERO,
             doubted: None,
+            ahead: Replay::default(),
+            twice: false,
             digest_mismatches: Vec::new(),
         }
     }
@@ -95,7 +100,18 @@ impl Rebuild {
         }
     }
 
-    fn replay(&mut self, logged: &LoggedTxn, prepared: PreparedTxn) -> Result<(), String> {
+    fn load_error(&mut self, error: &LoadError) -> String {
+        self.twice |= matches!(error, LoadError::Twice);
+        error.to_string()
+    }
+
+    /// Has the tree take in a transaction.
+    fn replay(
+        &mut self,
+        zxid: Zxid,
+        digest: Option<&TxnDigest>,
+        apply: impl FnOnce(&mut Replay, &mut Tree),
+    ) -> Result<(), String> {
         if let Stage::Loading(_) = self.stage {
             // Logs without a snapshot: they begin with an empty tree.
             self.stage = Stage::Replaying(Box::new(Tree::new(self.options)), Unresolved::default());
@@ -103,18 +119,9 @@ impl Rebuild {
         let Stage::Replaying(tree, _) = &mut self.stage else {
             return Err("there is no tree to apply it to".to_owned());
         };
-        match &logged.txn {
-            Txn::CreateSession(txn) => {
-                self.sessions.insert(logged.header.client_id, txn.time_out);
-            }
-            Txn::CloseSession(_) => {
-                self.sessions.remove(&logged.header.client_id);
-            }
-            _ => {}
-        }
         // What cannot be applied is in the snapshot already, in whole or in part, or gone again there.
-        tree.replay(logged, prepared);
-        let (zxid, matches) = (logged.header.zxid, tree.digest_matches(logged));
+        apply(&mut self.ahead, tree);
+        let matches = tree.has_digest(digest);
         if zxid == self.ahead_until && !matches {
             self.doubted = Some(zxid);
         } else if zxid >= self.ahead_until {
@@ -139,6 +146,10 @@ fn report_unresolved(paths: &[String]) {
         "the snapshot has no ACL for these znodes, and the logs behind it are not there: nobody may do anything with \
          them until the superuser sets their ACLs"
     );
+}
+
+fn no_path(path: &str) -> String {
+    format!("{path:?} is no path of a znode")
 }
 
 /// A path of a transaction that is none.
@@ -170,6 +181,10 @@ impl Prepare for Preparer {
 
     fn txn(&self, txn: &LoggedTxn) -> PreparedTxn {
         self.txn(txn)
+    }
+
+    fn create(&self, create: &LoggedCreate<'_>) -> PreparedTxn {
+        self.create(create)
     }
 }
 
@@ -204,7 +219,10 @@ impl SnapshotVisitor for Rebuild {
 
     fn node(&mut self, path: &str, node: DataNode<'_>, prepared: PreparedNode) -> Result<(), String> {
         match &mut self.stage {
-            Stage::Loading(loader) => loader.node(path, &node, &prepared).map_err(|error| error.to_string()),
+            Stage::Loading(loader) => match loader.node(path, &node, &prepared) {
+                Ok(()) => Ok(()),
+                Err(error) => Err(self.load_error(&error)),
+            },
             Stage::Replaying(..) | Stage::Failed => Err("a znode outside of a snapshot".to_owned()),
         }
     }
@@ -212,7 +230,9 @@ impl SnapshotVisitor for Rebuild {
 
 impl RecoverySink for Rebuild {
     fn restart(&mut self) {
-        self.stage = Stage::Loading(Box::new(Loader::new(self.options)));
+        let twice = std::mem::take(&mut self.twice);
+        let loader = if twice { Loader::careful(self.options) } else { Loader::new(self.options) };
+        self.stage = Stage::Loading(Box::new(loader));
         self.sessions.clear();
     }
 
@@ -220,7 +240,7 @@ impl RecoverySink for Rebuild {
         let Stage::Loading(loader) = std::mem::replace(&mut self.stage, Stage::Failed) else {
             return Err("a snapshot ends that was not begun".to_owned());
         };
-        let (tree, unresolved) = loader.finish(snapshot_zxid).map_err(|error| error.to_string())?;
+        let (tree, unresolved) = loader.finish(snapshot_zxid).map_err(|error| self.load_error(&error))?;
         let digest_zxid = tail.digest.map_or(Zxid::ZERO, |digest| digest.zxid);
         self.ahead_until = digest_zxid.max(tail.last_zxid.unwrap_or(Zxid::ZERO));
         if let Some(digest) = tail.digest
@@ -235,19 +255,45 @@ impl RecoverySink for Rebuild {
         Ok(())
     }
 
-    fn expect_txns<'t>(&mut self, txns: impl Iterator<Item = &'t PreparedTxn>) {
+    fn asks_again(&self) -> bool {
+        self.twice
+    }
+
+    fn expect_creates<'t, 'a: 't>(
+        &mut self,
+        creates: impl Iterator<Item = (&'t LoggedCreate<'a>, &'t mut PreparedTxn)>,
+    ) {
         if let Stage::Replaying(tree, _) = &self.stage {
-            tree.expect(txns);
+            self.ahead.expect(tree, creates);
         }
+    }
+
+    fn create(&mut self, create: &LoggedCreate<'_>, prepared: PreparedTxn) -> Result<(), String> {
+        if !prepared.is_create() && !is_path(create.path) {
+            return Err(no_path(create.path));
+        }
+        let apply = |ahead: &mut Replay, tree: &mut Tree| ahead.create(tree, create, prepared);
+        self.replay(create.header.zxid, create.digest.as_ref(), apply)
     }
 
     fn txn(&mut self, logged: LoggedTxn, prepared: PreparedTxn) -> Result<(), String> {
         if !prepared.is_create()
             && let Some(path) = bad_path(&logged.txn)
         {
-            return Err(format!("{path:?} is no path of a znode"));
+            return Err(no_path(path));
         }
-        self.replay(&logged, prepared)
+        let apply = |ahead: &mut Replay, tree: &mut Tree| ahead.txn(tree, &logged, prepared);
+        self.replay(logged.header.zxid, logged.digest.as_ref(), apply)?;
+        match &logged.txn {
+            Txn::CreateSession(txn) => {
+                self.sessions.insert(logged.header.client_id, txn.time_out);
+            }
+            Txn::CloseSession(_) => {
+                self.sessions.remove(&logged.header.client_id);
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     fn end(&mut self) {

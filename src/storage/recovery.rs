@@ -26,7 +26,7 @@ use super::{
     snapshot_reader::{Ahead, Prepare, SnapshotError, SnapshotVisitor, read_ahead},
     snapshot_writer::SnapshotTail,
 };
-use oxkeeper_codec::{OpCode, Zxid, txn::LoggedTxn};
+use oxkeeper_codec::{OpCode, Zxid, txn::{LoggedCreate, LoggedTxn}};
 
 /// How to recover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -49,15 +49,30 @@ pub trait RecoverySink: SnapshotVisitor {
     /// It holds no state that could be; it is then taken for damaged.
     fn snapshot_end(&mut self, snapshot_zxid: Zxid, tail: SnapshotTail) -> Result<(), String>;
 
+    /// After an error: whether the same snapshot is to be read once more, since it was taken in too hastily.
+    fn asks_again(&self) -> bool {
+        false
+    }
+
     /// A transaction behind the snapshot. The snapshot may contain it already, in whole or in part.
     ///
     /// # Errors
     /// It cannot be applied: recovery ends.
     fn txn(&mut self, txn: LoggedTxn, prepared: PreparedTxn<Self>) -> Result<(), String>;
 
-    /// These transactions come next.
-    fn expect_txns<'t>(&mut self, _txns: impl Iterator<Item = &'t PreparedTxn<Self>>)
-    where
+    /// The same for one that creates.
+    ///
+    /// # Errors
+    /// As before.
+    fn create(&mut self, create: &LoggedCreate<'_>, prepared: PreparedTxn<Self>) -> Result<(), String> {
+        self.txn(create.to_logged(), prepared)
+    }
+
+    /// These come next.
+    fn expect_creates<'t, 'a: 't>(
+        &mut self,
+        _creates: impl Iterator<Item = (&'t LoggedCreate<'a>, &'t mut PreparedTxn<Self>)>,
+    ) where
         PreparedTxn<Self>: 't,
     {
     }
@@ -272,10 +287,11 @@ fn load_snapshot(
         disk.begin_sync(&file.name);
         let data = disk.read(&file.name).map_err(|source| StoreError::io("read", path.clone(), source))?;
         let ahead = Ahead { disk: Some(disk), logged: logged_behind(name.zxid) };
-        let read = read_ahead(&data, name.compression, ahead, sink).and_then(|tail| {
-            let refused = |reason| Damage { offset: 0, kind: DamageKind::Rejected(reason) };
-            Ok(sink.snapshot_end(name.zxid, tail).map_err(refused)?)
-        });
+        let mut read = read_into(sink, &data, *name, ahead);
+        if read.is_err() && sink.asks_again() {
+            sink.restart();
+            read = read_into(sink, &data, *name, ahead);
+        }
         match read {
             Ok(()) => {
                 recovered.snapshot =
@@ -290,6 +306,17 @@ fn load_snapshot(
         }
     }
     if recovered.rejected.is_empty() { Ok(()) } else { Err(no_valid_snapshot(disk, &recovered.rejected, "")) }
+}
+
+fn read_into(
+    sink: &mut impl RecoverySink,
+    data: &[u8],
+    name: SnapshotName,
+    ahead: Ahead<'_>,
+) -> Result<(), SnapshotError> {
+    let tail = read_ahead(data, name.compression, ahead, sink)?;
+    let refused = |reason| Damage { offset: 0, kind: DamageKind::Rejected(reason) };
+    Ok(sink.snapshot_end(name.zxid, tail).map_err(refused)?)
 }
 
 fn no_valid_snapshot(disk: &dyn Disk, rejected: &[RejectedSnapshot], more: &str) -> StoreError {
@@ -370,13 +397,12 @@ impl<S: RecoverySink> Replay<'_, S> {
         let preparer = self.sink.preparer();
         let mut pieces = Pieces { reader, preparer, behind: self.start, ended: false };
         ahead(Some(disk), &mut pieces, |pieces| {
-            for Piece { entries, damage } in pieces {
+            for Piece { mut entries, damage } in pieces {
                 if !has_base && !entries.is_empty() {
                     return Err(StoreError::NoSnapshot { dir: snap_disk.dir().to_path_buf() });
                 }
-                let decoded = entries.iter().filter_map(|(_, txn)| txn.as_ref()?.as_ref().ok());
-                self.sink.expect_txns(decoded.map(|(_, prepared)| prepared));
-                entries.into_iter().try_for_each(|(entry, txn)| self.entry(name, &entry, txn))?;
+                self.sink.expect_creates(entries.iter_mut().filter_map(|(_, content)| content.create_mut()));
+                entries.into_iter().try_for_each(|(entry, content)| self.entry(name, &entry, content))?;
                 damage.map_or(Ok(()), |damage| Err(damaged(damage)))?;
             }
             Ok(())
@@ -394,7 +420,7 @@ impl<S: RecoverySink> Replay<'_, S> {
         &mut self,
         name: &str,
         entry: &Entry<'_>,
-        txn: Option<Decoded<PreparedTxn<S>>>,
+        content: Content<'_, PreparedTxn<S>>,
     ) -> Result<(), StoreError> {
         let last = self.recovered.last_zxid;
         let Entry { offset, zxid: found, .. } = *entry;
@@ -414,9 +440,13 @@ impl<S: RecoverySink> Replay<'_, S> {
             return Err(StoreError::Hole { path: self.disk.path(name), offset, last, found });
         }
         let damaged = |damage| StoreError::damaged(self.disk.path(name), damage);
-        let (txn, prepared) = txn.expect("what is behind the snapshot was decoded").map_err(damaged)?;
-        self.sink
-            .txn(txn, prepared)
+        let taken = match content {
+            Content::Create(create, prepared) => self.sink.create(&create, prepared),
+            Content::Other(txn, prepared) => self.sink.txn(txn, prepared),
+            Content::Bad(damage) => return Err(damaged(damage)),
+            Content::Before => unreachable!("what is behind the snapshot was decoded"),
+        };
+        taken
             .map_err(|reason| damaged(Damage { offset, kind: DamageKind::Rejected(reason) }))?;
         self.recovered.last_zxid = found;
         self.recovered.txns += 1;
@@ -425,15 +455,49 @@ impl<S: RecoverySink> Replay<'_, S> {
     }
 }
 
-/// A transaction, and what its preparer knows of it.
-type Decoded<T> = Result<(LoggedTxn, T), Damage>;
+/// What is in an entry.
+enum Content<'a, T> {
+    /// A transaction that creates, and what its preparer knows of it.
+    Create(LoggedCreate<'a>, T),
+    /// Another one.
+    Other(LoggedTxn, T),
+    /// None.
+    Bad(Damage),
+    /// The snapshot has it: it was not looked at.
+    Before,
+}
+
+impl<'a, T> Content<'a, T> {
+    fn of(entry: &Entry<'a>, preparer: &impl Prepare<Txn = T>) -> Self {
+        if let Some(create) = LoggedCreate::from_body(entry.body) {
+            let prepared = preparer.create(&create);
+            return Self::Create(create, prepared);
+        }
+        match entry.decode() {
+            Ok(txn) => {
+                let prepared = preparer.txn(&txn);
+                Self::Other(txn, prepared)
+            }
+            Err(damage) => Self::Bad(damage),
+        }
+    }
+
+    const fn create_mut(&mut self) -> Option<(&LoggedCreate<'a>, &mut T)> {
+        match self {
+            Self::Create(create, prepared) => Some((create, prepared)),
+            _ => None,
+        }
+    }
+}
 
 /// So many bytes of a log are decoded at once.
 const PIECE_LEN: usize = 128 << 10;
+/// A piece has room for so many entries from the start.
+const PIECE_ENTRIES: usize = 1024;
 
-/// Some entries of a log, those behind the snapshot with their transaction, and what is wrong behind them.
+/// Some entries of a log, and what is wrong behind them.
 struct Piece<'a, T> {
-    entries: Vec<(Entry<'a>, Option<Decoded<T>>)>,
+    entries: Vec<(Entry<'a>, Content<'a, T>)>,
     damage: Option<Damage>,
 }
 
@@ -450,19 +514,18 @@ impl<'a, P: Prepare> Iterator for Pieces<'a, P> {
     type Item = Piece<'a, P::Txn>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let prepared = |txn| {
-            let prepared = self.preparer.txn(&txn);
-            (txn, prepared)
-        };
-        let mut piece = Piece { entries: Vec::new(), damage: None };
+        let mut piece = Piece { entries: Vec::with_capacity(PIECE_ENTRIES), damage: None };
         let mut len = 0;
         while !self.ended && len < PIECE_LEN {
             match self.reader.next_entry() {
                 Ok(Some(entry)) => {
                     len += entry.body.len();
-                    piece
-                        .entries
-                        .push((entry, (entry.zxid > self.behind).then(|| entry.decode().map(prepared))));
+                    let content = if entry.zxid > self.behind {
+                        Content::of(&entry, &self.preparer)
+                    } else {
+                        Content::Before
+                    };
+                    piece.entries.push((entry, content));
                 }
                 Ok(None) => self.ended = true,
                 Err(damage) => {

@@ -26,7 +26,7 @@ use oxkeeper_codec::{
     Decode, DecodeError, Reader, SessionId, Zxid,
     file::{FILE_VERSION, SNAPSHOT_MAGIC},
     records::{Acl, DataNode, FileHeader},
-    txn::LoggedTxn,
+    txn::{LoggedCreate, LoggedTxn},
 };
 use simd_adler32::Adler32;
 use std::borrow::Cow;
@@ -51,6 +51,11 @@ pub trait Prepare: Send {
 
     /// Prepares a transaction.
     fn txn(&self, txn: &LoggedTxn) -> Self::Txn;
+
+    /// Prepares a transaction that creates.
+    fn create(&self, create: &LoggedCreate<'_>) -> Self::Txn {
+        self.txn(&create.to_logged())
+    }
 }
 
 impl Prepare for () {

@@ -6,8 +6,11 @@
 
 use super::node::{Node, NodeId, Slab};
 use foldhash::fast::FixedState;
-use hashbrown::HashTable;
-use std::hash::{BuildHasher, Hasher};
+use hashbrown::{HashTable, hash_table::Entry};
+use std::{
+    hash::{BuildHasher, Hasher},
+    ops::Range,
+};
 
 const PARTS: usize = 1 << 8;
 
@@ -79,6 +82,46 @@ impl Index {
         self.parts[part_of(hash)].insert_unique(spread(hash), id, |&other| spread(slab.get(other).hash));
     }
 
+    /// Adds the nodes with these ids, one part of the table after the other, so that it is near. False if there are two of
+    /// one path: it is not known then which were added.
+    pub(super) fn insert_all(&mut self, slab: &Slab, ids: Range<u32>) -> bool {
+        let hashed = || ids.clone().map(|id| (slab.get(NodeId(id)).hash, NodeId(id)));
+        if ids.len() < PARTS {
+            return hashed().all(|(hash, id)| self.insert_new(slab, hash, id));
+        }
+        let mut next = [0; PARTS];
+        hashed().for_each(|(hash, _)| next[part_of(hash)] += 1);
+        let mut start = 0;
+        for place in &mut next {
+            start += std::mem::replace(place, start);
+        }
+        let mut by_part = vec![(0, NodeId::ROOT); ids.len()];
+        for (hash, id) in hashed() {
+            let place = &mut next[part_of(hash)];
+            by_part[*place] = (hash, id);
+            *place += 1;
+        }
+        by_part.into_iter().all(|(hash, id)| self.insert_new(slab, hash, id))
+    }
+
+    /// Adds a node, unless another one has its path.
+    fn insert_new(&mut self, slab: &Slab, hash: u32, id: NodeId) -> bool {
+        let is_same = |&other: &NodeId| {
+            let (node, other_node) = (slab.get(id), slab.get(other));
+            other_node.hash == hash
+                && other_node.parent == node.parent
+                && slab.content(other).name() == slab.content(id).name()
+        };
+        let part = &mut self.parts[part_of(hash)];
+        match part.entry(spread(hash), is_same, |&other| spread(slab.get(other).hash)) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(place) => {
+                place.insert(id);
+                true
+            }
+        }
+    }
+
     /// Makes room for so many nodes in all, so that the table does not grow step by step.
     pub(super) fn reserve(&mut self, slab: &Slab, nodes: usize) {
         for part in &mut self.parts {
@@ -105,7 +148,7 @@ impl Index {
 }
 
 /// Whether the names from `id` up to the root spell `path`.
-fn has_path(slab: &Slab, mut id: NodeId, path: &[u8]) -> bool {
+pub(super) fn has_path(slab: &Slab, mut id: NodeId, path: &[u8]) -> bool {
     let mut rest = path;
     while id != NodeId::ROOT {
         let name = slab.content(id).name();

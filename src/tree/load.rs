@@ -7,7 +7,10 @@
 //!
 //! Invariant: no znode without its list is open to anybody, neither while it is loaded nor later.
 
-use super::{AclId, AclRef, NodeId, PreparedNode, Tree, TreeOptions};
+use super::{
+    AclId, AclRef, NodeId, PreparedNode, Tree, TreeOptions,
+    bulk::{Bulk, Twice},
+};
 use oxkeeper_codec::{
     ByteStr, Perms, SessionId, Zxid,
     records::{Acl, DataNode, Id},
@@ -26,6 +29,15 @@ pub enum LoadError {
     /// The snapshot has no root.
     #[error("the snapshot has no root znode")]
     NoRoot,
+    /// A path comes twice. Only a [careful](Loader::careful) loader knows what the tree is then.
+    #[error("a znode comes twice")]
+    Twice,
+}
+
+impl From<Twice> for LoadError {
+    fn from(_: Twice) -> Self {
+        Self::Twice
+    }
 }
 
 /// world:anyone READ: the ACL of the configuration's znode.
@@ -50,6 +62,8 @@ pub struct Loader {
     /// comes twice may take the last other one with it.
     held: BTreeMap<i64, AclId>,
     unresolved: Unresolved,
+    /// As long as no path may come twice.
+    bulk: Option<Bulk>,
     /// The index has room for so many znodes.
     reserved: usize,
 }
@@ -79,11 +93,16 @@ impl Unresolved {
 }
 
 impl Loader {
-    /// A tree without any znode.
+    /// A tree without any znode. Each path may come once.
     pub fn new(options: TreeOptions) -> Self {
+        Self { bulk: Some(Bulk::default()), ..Self::careful(options) }
+    }
+
+    /// The same, where paths may come again: the later znode counts.
+    pub fn careful(options: TreeOptions) -> Self {
         let tree = Tree::without_nodes(options);
         let unresolved = Unresolved::default();
-        Self { tree, acls: BTreeMap::new(), held: BTreeMap::new(), unresolved, reserved: 0 }
+        Self { tree, acls: BTreeMap::new(), held: BTreeMap::new(), unresolved, bulk: None, reserved: 0 }
     }
 
     /// So many bytes of the files were read, of so many in all: makes room for what may be expected.
@@ -105,14 +124,16 @@ impl Loader {
 
     /// These znodes come next.
     pub fn expect<'n>(&self, nodes: impl Iterator<Item = &'n PreparedNode>) {
-        self.tree.approach(nodes);
+        if self.bulk.is_none() {
+            self.tree.approach(nodes);
+        }
     }
 
     /// One znode, with its full path; the root's is "". Parents come first. A [`Preparer`](super::Preparer) with the options of
     /// this tree has prepared it.
     ///
     /// # Errors
-    /// The znode has no parent.
+    /// The znode has no parent, or one has come twice.
     pub fn node(
         &mut self,
         path: &str,
@@ -123,23 +144,35 @@ impl Loader {
             return Err(LoadError::NoPath(path.to_owned()));
         }
         let acl = self.acl_id(node.acl);
-        let facts = &prepared.facts;
-        let id = if let Some(twice) = self.tree.find_known(path, prepared) {
-            // The later one counts.
-            self.replace(path, twice, acl, node)
-        } else if path.is_empty() {
-            self.tree.insert_root(node.data, acl, &node.stat);
-            NodeId::ROOT
-        } else {
-            let parent = self.tree.find_parent(path, prepared);
-            let parent = parent.ok_or_else(|| LoadError::NoParent(path.to_owned()))?;
-            let name = &path[prepared.parent_len + 1..];
-            self.tree.insert_known(parent, name, node.data, acl, &node.stat, facts)
+        let id = match self.bulk.as_mut() {
+            Some(bulk) => insert_once(&mut self.tree, bulk, path, acl, node, prepared)?,
+            None => self.insert_or_replace(path, acl, node, prepared)?,
         };
         if acl == AclId::UNRESOLVED {
             self.unresolved.0.push(id);
         }
         Ok(())
+    }
+
+    fn insert_or_replace(
+        &mut self,
+        path: &str,
+        acl: AclId,
+        node: &DataNode<'_>,
+        prepared: &PreparedNode,
+    ) -> Result<NodeId, LoadError> {
+        if let Some(twice) = self.tree.find_known(path, prepared) {
+            // The later one counts.
+            return Ok(self.replace(path, twice, acl, node));
+        }
+        if path.is_empty() {
+            self.tree.insert_root(node.data, acl, &node.stat);
+            return Ok(NodeId::ROOT);
+        }
+        let parent = self.tree.find_parent(path, prepared);
+        let parent = parent.ok_or_else(|| LoadError::NoParent(path.to_owned()))?;
+        let name = &path[prepared.parent_len + 1..];
+        Ok(self.tree.insert_known(parent, name, node.data, acl, &node.stat, &prepared.facts))
     }
 
     /// The number here of the list with this number in the file; one more znode uses it.
@@ -190,8 +223,11 @@ impl Loader {
     /// are applied.
     ///
     /// # Errors
-    /// There was no root.
+    /// There was no root, or a znode has come twice.
     pub fn finish(mut self, zxid: Zxid) -> Result<(Tree, Unresolved), LoadError> {
+        if let Some(bulk) = &mut self.bulk {
+            bulk.fill(&mut self.tree)?;
+        }
         if self.tree.node_count() == 0 {
             return Err(LoadError::NoRoot);
         }
@@ -202,6 +238,31 @@ impl Loader {
         self.tree.set_up_quotas();
         Ok((self.tree, self.unresolved))
     }
+}
+
+/// Takes in a znode of a path that is taken for new.
+fn insert_once(
+    tree: &mut Tree,
+    bulk: &mut Bulk,
+    path: &str,
+    acl: AclId,
+    node: &DataNode<'_>,
+    prepared: &PreparedNode,
+) -> Result<NodeId, LoadError> {
+    if path.is_empty() {
+        if tree.node_count() > 0 {
+            return Err(LoadError::Twice);
+        }
+        tree.insert_root(node.data, acl, &node.stat);
+        bulk.has_root();
+        return Ok(NodeId::ROOT);
+    }
+    let parent = bulk.parent(tree, path, prepared)?;
+    let parent = parent.ok_or_else(|| LoadError::NoParent(path.to_owned()))?;
+    let name = &path[prepared.parent_len + 1..];
+    let id = tree.insert_unindexed(parent, name, node.data, acl, &node.stat, &prepared.facts);
+    bulk.inserted(tree)?;
+    Ok(id)
 }
 
 impl Tree {

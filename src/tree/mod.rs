@@ -9,6 +9,7 @@
 
 mod acl;
 mod apply;
+mod bulk;
 mod change;
 mod check;
 mod content;
@@ -20,6 +21,7 @@ mod owner;
 mod packed;
 mod prepare;
 pub mod quota;
+mod replay;
 mod snapshot;
 
 pub use acl::AclId;
@@ -30,6 +32,7 @@ pub use load::{LoadError, Loader, Unresolved, is_path};
 pub use node::NodeId;
 pub use owner::{CONTAINER_OWNER, MAX_TTL_MS, Owner, OwnerRules};
 pub use prepare::{PreparedNode, PreparedTxn, Preparer};
+pub use replay::Replay;
 pub use snapshot::Snapshotter;
 
 use acl::AclTable;
@@ -252,6 +255,7 @@ impl Tree {
         assert_eq!(self.nodes.len(), 0, "the root comes first");
         let facts = self.facts("", data, stat);
         let id = self.insert_node(NodeId::ROOT, 0, "", data, acl, stat, &facts);
+        self.index.insert(&self.nodes, id);
         assert_eq!(id, NodeId::ROOT);
     }
 
@@ -275,6 +279,21 @@ impl Tree {
 
     /// The same, where the facts are known.
     fn insert_known(
+        &mut self,
+        parent: NodeId,
+        name: &str,
+        data: Option<&[u8]>,
+        acl: AclId,
+        stat: &StatPersisted,
+        facts: &Facts,
+    ) -> NodeId {
+        let id = self.insert_unindexed(parent, name, data, acl, stat, facts);
+        self.index.insert(&self.nodes, id);
+        id
+    }
+
+    /// The same, but that the path index does not know it.
+    fn insert_unindexed(
         &mut self,
         parent: NodeId,
         name: &str,
@@ -351,7 +370,6 @@ impl Tree {
             extra.crc = facts.crc;
         }
         let id = self.nodes.insert(node, name, data);
-        self.index.insert(&self.nodes, id);
         self.data_size += facts.size;
         self.digest = self.digest.wrapping_add(facts.digest);
         id

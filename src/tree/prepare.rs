@@ -1,9 +1,9 @@
 //! What follows from a znode's path, data and stored fields alone: while a tree is loaded, another core computes it.
 
-use super::{Owner, TreeOptions, crc_of_content, index::PathHasher, is_path, node_digest, size_of_node};
+use super::{NodeId, Owner, TreeOptions, crc_of_content, index::PathHasher, is_path, node_digest, size_of_node};
 use oxkeeper_codec::{
-    records::{CreateTxn, DataNode, StatPersisted},
-    txn::{LoggedTxn, Txn},
+    records::{DataNode, StatPersisted, TxnHeader},
+    txn::{LoggedCreate, LoggedTxn, Txn},
 };
 
 /// What a new znode adds to the tree's tables.
@@ -60,11 +60,15 @@ pub struct PreparedNode {
 pub struct PreparedTxn {
     /// Of the znode that it creates, if it does that and nothing else.
     pub(super) created: Option<PreparedNode>,
+    /// Its parent, if it was looked for and found.
+    pub(super) parent: Option<NodeId>,
+    /// It was looked for, and is not there.
+    pub(super) is_new: bool,
 }
 
 impl PreparedTxn {
     /// Where nobody has prepared it.
-    pub(super) const NOTHING: Self = Self { created: None };
+    pub(super) const NOTHING: Self = Self { created: None, parent: None, is_new: false };
 
     /// Whether it is known to create a znode with a good path.
     pub fn is_create(&self) -> bool {
@@ -99,15 +103,28 @@ impl Preparer {
         let (Txn::Create(txn) | Txn::Create2(txn)) = &logged.txn else {
             return PreparedTxn::NOTHING;
         };
-        let CreateTxn { path, data, ephemeral, .. } = txn;
+        self.created(&logged.header, &txn.path, txn.data.as_deref(), txn.ephemeral)
+    }
+
+    /// The same of one that creates.
+    pub fn create(&self, create: &LoggedCreate<'_>) -> PreparedTxn {
+        self.created(&create.header, create.path, create.data, create.ephemeral)
+    }
+
+    fn created(
+        &self,
+        header: &TxnHeader,
+        path: &str,
+        data: Option<&[u8]>,
+        ephemeral: bool,
+    ) -> PreparedTxn {
         if path == "/" {
             // Another name of the root; it is there.
             return PreparedTxn::NOTHING;
         }
-        let header = &logged.header;
-        let owner = if *ephemeral { Owner::Session(header.client_id) } else { Owner::Nobody };
+        let owner = if ephemeral { Owner::Session(header.client_id) } else { Owner::Nobody };
         let stat = StatPersisted::created(header.zxid, header.time, owner.stored());
-        let data = data.as_deref().unwrap_or_default();
-        PreparedTxn { created: Some(self.known(path, data, &stat)) }
+        let created = Some(self.known(path, data.unwrap_or_default(), &stat));
+        PreparedTxn { created, ..PreparedTxn::NOTHING }
     }
 }
