@@ -6,7 +6,10 @@
 use crate::{
     storage::{Prepare, RecoverySink, SnapshotTail, SnapshotVisitor},
     topics,
-    tree::{LoadError, Loader, PreparedNode, PreparedTxn, Preparer, Replay, Tree, TreeOptions, Unresolved, is_path},
+    tree::{
+        LoadError, Loader, PreparedNode, PreparedTxn, Preparer, Replay, Tree, TreeOptions, Unresolved,
+        is_path,
+    },
 };
 use oxkeeper_codec::{
     SessionId, Zxid,
@@ -304,11 +307,12 @@ impl RecoverySink for Rebuild {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::ZxidDigest;
+    use crate::storage::{MemoryDisk, RecoveryOptions, ZxidDigest, recover};
     use bytes::Bytes;
     use oxkeeper_codec::{
-        OpCode, Perms,
-        records::{CloseSessionTxn, CreateTxn, DeleteTxn, Id, TxnDigest, TxnHeader},
+        Encode, OpCode, Perms,
+        file::{FILE_VERSION, SNAPSHOT_MAGIC},
+        records::{CloseSessionTxn, CreateTxn, DeleteTxn, FileHeader, Id, TxnDigest, TxnHeader},
     };
 
     fn create(zxid: i64, path: &str) -> LoggedTxn {
@@ -410,5 +414,28 @@ mod tests {
         rebuild.snapshot_end(Zxid(1), SnapshotTail::default()).expect_err("there is no root");
         let prepared = rebuild.preparer().txn(&create(2, "/a"));
         rebuild.txn(create(2, "/a"), prepared).expect_err("and no tree");
+    }
+
+    #[test]
+    fn of_a_znode_that_comes_twice_in_a_snapshot_the_later_counts() {
+        let mut file = FileHeader { magic: SNAPSHOT_MAGIC, version: FILE_VERSION, dbid: -1 }.to_vec();
+        [0, 0].iter().for_each(|count: &i32| count.encode(&mut file));
+        for (zxid, path, data) in [(0, "", "root"), (1, "/a", "a"), (2, "/a/b", "b"), (3, "/a", "later")] {
+            let stat = oxkeeper_codec::records::StatPersisted::created(Zxid(zxid), zxid, 0);
+            path.encode(&mut file);
+            DataNode { data: Some(data.as_bytes()), acl: -1, stat }.encode(&mut file);
+        }
+        "/".encode(&mut file);
+        i64::from(simd_adler32::adler32(&file.as_slice())).encode(&mut file);
+        "/".encode(&mut file);
+        let disk = MemoryDisk::new("data");
+        disk.put("snapshot.3", &file);
+        let mut rebuild = Rebuild::new(TreeOptions::default());
+        let recovered = recover(&disk, &disk, RecoveryOptions::default(), &mut rebuild).expect("it is whole");
+        assert_eq!(recovered.rejected, []);
+        let tree = rebuild.finish().tree;
+        tree.check();
+        let data = |path| tree.get(path).and_then(|node| node.data()).map(<[u8]>::to_vec);
+        assert_eq!([data("/a"), data("/a/b")], [Some(b"later".to_vec()), Some(b"b".to_vec())]);
     }
 }

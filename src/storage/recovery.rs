@@ -26,7 +26,10 @@ use super::{
     snapshot_reader::{Ahead, Prepare, SnapshotError, SnapshotVisitor, read_ahead},
     snapshot_writer::SnapshotTail,
 };
-use oxkeeper_codec::{OpCode, Zxid, txn::{LoggedCreate, LoggedTxn}};
+use oxkeeper_codec::{
+    OpCode, Zxid,
+    txn::{LoggedCreate, LoggedTxn},
+};
 
 /// How to recover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -446,8 +449,7 @@ impl<S: RecoverySink> Replay<'_, S> {
             Content::Bad(damage) => return Err(damaged(damage)),
             Content::Before => unreachable!("what is behind the snapshot was decoded"),
         };
-        taken
-            .map_err(|reason| damaged(Damage { offset, kind: DamageKind::Rejected(reason) }))?;
+        taken.map_err(|reason| damaged(Damage { offset, kind: DamageKind::Rejected(reason) }))?;
         self.recovered.last_zxid = found;
         self.recovered.txns += 1;
         self.recovered.txn_bytes += u64::try_from(entry.body.len()).unwrap_or(u64::MAX);

@@ -1,6 +1,8 @@
 //! What follows from a znode's path, data and stored fields alone: while a tree is loaded, another core computes it.
 
-use super::{NodeId, Owner, TreeOptions, crc_of_content, index::PathHasher, is_path, node_digest, size_of_node};
+use super::{
+    NodeId, Owner, TreeOptions, crc_of_content, index::PathHasher, is_path, node_digest, size_of_node,
+};
 use oxkeeper_codec::{
     records::{DataNode, StatPersisted, TxnHeader},
     txn::{LoggedCreate, LoggedTxn, Txn},
@@ -111,13 +113,7 @@ impl Preparer {
         self.created(&create.header, create.path, create.data, create.ephemeral)
     }
 
-    fn created(
-        &self,
-        header: &TxnHeader,
-        path: &str,
-        data: Option<&[u8]>,
-        ephemeral: bool,
-    ) -> PreparedTxn {
+    fn created(&self, header: &TxnHeader, path: &str, data: Option<&[u8]>, ephemeral: bool) -> PreparedTxn {
         if path == "/" {
             // Another name of the root; it is there.
             return PreparedTxn::NOTHING;

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use oxkeeper_codec::{
     Perms,
     records::{Acl, CreateTxn, DataNode, DeleteTxn, Id, SetAclTxn, TxnHeader},
-    txn::{LoggedTxn, Txn},
+    txn::{LoggedCreate, LoggedTxn, Txn},
 };
 use proptest::prelude::*;
 
@@ -35,7 +35,10 @@ fn load_node(loader: &mut Loader, path: &str, node: &DataNode<'_>) -> Result<(),
 }
 
 fn loader() -> Loader {
-    let mut loader = Loader::new(TreeOptions::default());
+    with_lists(Loader::careful(TreeOptions::default()))
+}
+
+fn with_lists(mut loader: Loader) -> Loader {
     for (number, id) in [(1, "a"), (2, "b"), (3, "c")] {
         loader.acl(number, acl(id));
     }
@@ -214,21 +217,61 @@ proptest! {
         nodes in prop::collection::vec(
             (prop::sample::select(PATHS), -1..4i64, prop::sample::select(OWNERS), 0..5usize), 0..30)
     ) {
-        let mut loader = loader();
-        load(&mut loader, "", -1, 0, b"").unwrap();
-        let mut there = BTreeSet::from([""]);
+        let (mut careful, mut hasty) = (loader(), with_lists(Loader::new(TreeOptions::default())));
+        let mut refused = None;
+        let mut each = |path: &str, number, owner, data: &[u8]| {
+            load(&mut careful, path, number, owner, data).unwrap();
+            if refused.is_none() {
+                refused = load(&mut hasty, path, number, owner, data).err();
+            }
+        };
+        each("", -1, 0, b"");
+        let (mut there, mut twice) = (BTreeSet::from([""]), false);
         for (path, number, owner, len) in nodes {
             let (parent, _) = path.rsplit_once('/').unwrap_or_default();
             // Number 0 is not in the table.
             if there.contains(parent) {
-                load(&mut loader, path, number, owner, &b"12345"[..len]).unwrap();
-                there.insert(path);
+                each(path, number, owner, &b"12345"[..len]);
+                twice |= !there.insert(path);
             }
         }
-        let (mut tree, unresolved) = loader.finish(Zxid(1)).unwrap();
+        let (mut tree, unresolved) = careful.finish(Zxid(1)).unwrap();
         unresolved.settle(&mut tree);
         tree.check();
+        // A path that comes twice is noticed, and nothing else is refused.
+        let hasty = refused.map_or_else(|| hasty.finish(Zxid(1)), Err);
+        match hasty {
+            Err(refused) => prop_assert!(twice && refused == LoadError::Twice, "{refused}"),
+            Ok((mut other, unresolved)) => {
+                prop_assert!(!twice);
+                unresolved.settle(&mut other);
+                other.check();
+                let state = |tree: &Tree| (tree.digest(), tree.data_size(), tree.node_count(), tree.acl_count());
+                prop_assert_eq!(state(&other), state(&tree));
+            }
+        }
     }
+}
+
+#[test]
+fn parents_are_found_whatever_order_znodes_come_in() {
+    // More than are put into the index at once, below parents that are behind each other, far apart, and new.
+    let mut loader = Loader::new(TreeOptions::default());
+    load(&mut loader, "", -1, 0, b"").unwrap();
+    for i in 0..300 {
+        load(&mut loader, &format!("/p{i}"), -1, 0, b"").unwrap();
+    }
+    for i in 0..80_000 {
+        load(&mut loader, &format!("/p{}/n{i}", i % 300), -1, 0, b"").unwrap();
+        if i % 1000 == 0 {
+            load(&mut loader, &format!("/p{}/n{i}/below", i % 300), -1, 0, b"").unwrap();
+        }
+    }
+    let refused = load(&mut loader, "/p7/none/below", -1, 0, b"").unwrap_err();
+    assert_eq!(refused, LoadError::NoParent("/p7/none/below".into()));
+    let (tree, _) = loader.finish(Zxid(1)).unwrap();
+    assert_eq!(tree.node_count(), 1 + 300 + 80_000 + 80);
+    tree.check();
 }
 
 #[test]
@@ -257,18 +300,43 @@ fn a_replay_with_what_is_known_ahead_ends_in_the_same_tree() {
     for digest in [true, false] {
         let options = TreeOptions { digest, ..TreeOptions::default() };
         let (mut applied, mut replayed) = (Tree::new(options), Tree::new(options));
-        let preparer = Preparer::new(&options);
-        for (zxid, txn) in (1..).zip(&txns) {
-            let header =
-                TxnHeader { client_id: SessionId(5), cxid: 1, zxid: Zxid(zxid), time: zxid, op: txn.op() };
-            let logged = LoggedTxn { header, txn: txn.clone(), digest: None };
-            applied.apply(&logged, &mut (), &mut Vec::new());
-            let prepared = preparer.txn(&logged);
-            replayed.expect([prepared].iter());
-            replayed.replay(&logged, prepared);
+        let (preparer, mut replay) = (Preparer::new(&options), Replay::default());
+        let logged: Vec<LoggedTxn> = (1..)
+            .zip(&txns)
+            .map(|(zxid, txn)| {
+                let header = TxnHeader {
+                    client_id: SessionId(5),
+                    cxid: 1,
+                    zxid: Zxid(zxid),
+                    time: zxid,
+                    op: txn.op(),
+                };
+                LoggedTxn { header, txn: txn.clone(), digest: None }
+            })
+            .collect();
+        let mut bodies = vec![Vec::new(); logged.len()];
+        logged.iter().zip(&mut bodies).for_each(|(logged, body)| logged.encode(body));
+        // All are looked up at once, although some are what others need or make.
+        let creates: Vec<_> = bodies.iter().map(|body| LoggedCreate::from_body(body)).collect();
+        let mut prepared: Vec<_> = creates
+            .iter()
+            .zip(&logged)
+            .map(|(create, logged)| match create {
+                Some(create) => preparer.create(create),
+                None => preparer.txn(logged),
+            })
+            .collect();
+        let pairs = creates.iter().zip(&mut prepared);
+        replay.expect(&replayed, pairs.filter_map(|(create, prepared)| Some((create.as_ref()?, prepared))));
+        for ((logged, create), prepared) in logged.iter().zip(&creates).zip(prepared) {
+            applied.apply(logged, &mut (), &mut Vec::new());
+            match create {
+                Some(create) => replay.create(&mut replayed, create, prepared),
+                None => replay.txn(&mut replayed, logged, prepared),
+            }
             let state =
                 |tree: &Tree| (tree.digest(), tree.data_size(), tree.node_count(), tree.ephemeral_count());
-            assert_eq!(state(&applied), state(&replayed), "after {txn:?}");
+            assert_eq!(state(&applied), state(&replayed), "after {logged:?}");
         }
         let content = |tree: &Tree| {
             let node = |path: &str| tree.get(path).map(|node| (node.stat(), node.data().map(<[u8]>::to_vec)));
