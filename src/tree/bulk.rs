@@ -9,7 +9,7 @@ use super::{NodeId, PreparedNode, Tree, index::has_path};
 use hashbrown::HashTable;
 
 /// So many znodes are put into the index at once.
-const PIECE: u32 = 1 << 16;
+const PIECE: usize = 1 << 16;
 /// So many parents are known at most.
 const PARENTS_MAX: usize = 1 << 16;
 
@@ -22,8 +22,10 @@ pub(super) struct Twice;
 pub(super) struct Bulk {
     /// Ids below this are in the index.
     indexed: u32,
-    /// Some that have children, by the hashes of their paths.
-    parents: HashTable<NodeId>,
+    /// Hashes of the paths of those behind.
+    pending: Vec<u32>,
+    /// Some that have children, with the hashes of their paths.
+    parents: HashTable<(u32, NodeId)>,
 }
 
 impl Bulk {
@@ -36,23 +38,24 @@ impl Bulk {
     ) -> Result<Option<NodeId>, Twice> {
         let (hash, parent) = (node.parent_hash, &path.as_bytes()[..node.parent_len]);
         let nodes = &tree.nodes;
-        let is_it = |&id: &NodeId| nodes.get(id).hash == hash && has_path(nodes, id, parent);
-        if let Some(&id) = self.parents.find(hash.into(), is_it) {
+        let is_it = |&(of, id): &(u32, NodeId)| of == hash && has_path(nodes, id, parent);
+        if let Some(&(_, id)) = self.parents.find(hash.into(), is_it) {
             return Ok(Some(id));
         }
-        let last = nodes.bound().checked_sub(1).map(NodeId);
-        let found = match last.filter(is_it) {
+        let last = self.pending.last().zip(nodes.bound().checked_sub(1));
+        let last = last.map(|(&of, id)| (of, NodeId(id))).filter(is_it);
+        let found = match last {
+            Some((_, id)) => Some(id),
             None => {
                 self.fill(tree)?;
                 tree.find_parent(path, node)
             }
-            found => found,
         };
         if let Some(id) = found {
             if self.parents.len() == PARENTS_MAX {
                 self.parents.clear();
             }
-            self.parents.insert_unique(hash.into(), id, |&other| tree.nodes.get(other).hash.into());
+            self.parents.insert_unique(hash.into(), (hash, id), |&(of, _)| of.into());
         }
         Ok(found)
     }
@@ -62,15 +65,17 @@ impl Bulk {
         self.indexed = 1;
     }
 
-    /// One more znode is in the slab.
-    pub(super) fn inserted(&mut self, tree: &mut Tree) -> Result<(), Twice> {
-        if tree.nodes.bound() - self.indexed >= PIECE { self.fill(tree) } else { Ok(()) }
+    /// One more znode is in the slab, with this hash of its path.
+    pub(super) fn inserted(&mut self, tree: &mut Tree, hash: u32) -> Result<(), Twice> {
+        self.pending.push(hash);
+        if self.pending.len() >= PIECE { self.fill(tree) } else { Ok(()) }
     }
 
     /// Puts all znodes into the index.
     pub(super) fn fill(&mut self, tree: &mut Tree) -> Result<(), Twice> {
-        let ids = self.indexed..tree.nodes.bound();
-        self.indexed = ids.end;
-        if tree.index.insert_all(&tree.nodes, ids) { Ok(()) } else { Err(Twice) }
+        let all_new = tree.index.insert_all(&tree.nodes, NodeId(self.indexed), &self.pending);
+        self.indexed = tree.nodes.bound();
+        self.pending.clear();
+        if all_new { Ok(()) } else { Err(Twice) }
     }
 }

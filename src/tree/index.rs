@@ -7,10 +7,7 @@
 use super::node::{Node, NodeId, Slab};
 use foldhash::fast::FixedState;
 use hashbrown::{HashTable, hash_table::Entry};
-use std::{
-    hash::{BuildHasher, Hasher},
-    ops::Range,
-};
+use std::hash::{BuildHasher, Hasher};
 
 const PARTS: usize = 1 << 8;
 
@@ -76,17 +73,16 @@ impl Index {
         self.parts[part_of(hash)].find(spread(hash), matches).map(|&id| slab.get(id))
     }
 
-    /// Adds a node whose `hash` is set. The path must not be there yet.
-    pub(super) fn insert(&mut self, slab: &Slab, id: NodeId) {
-        let hash = slab.get(id).hash;
+    /// Adds a node with this hash of its path, which must not be there yet.
+    pub(super) fn insert(&mut self, slab: &Slab, hash: u32, id: NodeId) {
         self.parts[part_of(hash)].insert_unique(spread(hash), id, |&other| spread(slab.get(other).hash));
     }
 
-    /// Adds the nodes with these ids, one part of the table after the other, so that it is near. False if there are two of
-    /// one path: it is not known then which were added.
-    pub(super) fn insert_all(&mut self, slab: &Slab, ids: Range<u32>) -> bool {
-        let hashed = || ids.clone().map(|id| (slab.get(NodeId(id)).hash, NodeId(id)));
-        if ids.len() < PARTS {
+    /// Adds the nodes from `first` on, whose hashes these are, one part of the table after the other, so that it is near.
+    /// False if there are two of one path: it is not known then which were added.
+    pub(super) fn insert_all(&mut self, slab: &Slab, first: NodeId, hashes: &[u32]) -> bool {
+        let hashed = || hashes.iter().copied().zip((first.0..).map(NodeId));
+        if hashes.len() < PARTS {
             return hashed().all(|(hash, id)| self.insert_new(slab, hash, id));
         }
         let mut next = [0; PARTS];
@@ -95,7 +91,7 @@ impl Index {
         for place in &mut next {
             start += std::mem::replace(place, start);
         }
-        let mut by_part = vec![(0, NodeId::ROOT); ids.len()];
+        let mut by_part = vec![(0, NodeId::ROOT); hashes.len()];
         for (hash, id) in hashed() {
             let place = &mut next[part_of(hash)];
             by_part[*place] = (hash, id);

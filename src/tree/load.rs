@@ -261,7 +261,7 @@ fn insert_once(
     let parent = parent.ok_or_else(|| LoadError::NoParent(path.to_owned()))?;
     let name = &path[prepared.parent_len + 1..];
     let id = tree.insert_unindexed(parent, name, node.data, acl, &node.stat, &prepared.facts);
-    bulk.inserted(tree)?;
+    bulk.inserted(tree, prepared.facts.hash)?;
     Ok(id)
 }
 

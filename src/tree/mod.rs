@@ -255,7 +255,7 @@ impl Tree {
         assert_eq!(self.nodes.len(), 0, "the root comes first");
         let facts = self.facts("", data, stat);
         let id = self.insert_node(NodeId::ROOT, 0, "", data, acl, stat, &facts);
-        self.index.insert(&self.nodes, id);
+        self.index.insert(&self.nodes, facts.hash, id);
         assert_eq!(id, NodeId::ROOT);
     }
 
@@ -288,7 +288,7 @@ impl Tree {
         facts: &Facts,
     ) -> NodeId {
         let id = self.insert_unindexed(parent, name, data, acl, stat, facts);
-        self.index.insert(&self.nodes, id);
+        self.index.insert(&self.nodes, facts.hash, id);
         id
     }
 
