@@ -167,6 +167,21 @@ pub struct CommittedBatch {
     pub digests: Vec<(Zxid, u64)>,
 }
 
+impl CommittedBatch {
+    /// With room for so many places of the queue, if each is a write that changes one znode.
+    fn with_room(places: usize) -> Self {
+        Self {
+            entries: Vec::with_capacity(2 * places),
+            bytes: Vec::with_capacity(places * REPLY_BYTES),
+            changes: Vec::with_capacity(places),
+            made_ms: Vec::with_capacity(places),
+            ..Self::default()
+        }
+    }
+}
+
+/// The longest reply to a write that is no multi and creates nothing, in bytes: header and stat.
+const REPLY_BYTES: usize = 88;
 /// A batch whose replies have so many bytes is not made larger: all of it is in memory until the last worker has
 /// been through it.
 const BATCH_BYTES: usize = 4 << 20;
@@ -179,7 +194,7 @@ impl Node {
     /// Applies what is committed, at most `limit` places of the queue. The caller holds the right to write `tree`,
     /// and lets the workers see the batch before it gives it up.
     pub fn apply(&mut self, tree: &mut Tree, limit: usize) -> CommittedBatch {
-        let mut batch = CommittedBatch::default();
+        let mut batch = CommittedBatch::with_room(limit.min(self.queue.len()));
         for _ in 0..limit {
             if batch.bytes.len() >= BATCH_BYTES || batch.changes.len() >= BATCH_CHANGES {
                 break;
