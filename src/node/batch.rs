@@ -12,7 +12,7 @@ use super::{
 use crate::{
     processor::read::{self, Asker, ReadWatch},
     session::ConnId,
-    tree::{Applied, Change, Tree},
+    tree::{Applied, Change, PreparedTxn, Tree},
 };
 use bytes::Bytes;
 use oxkeeper_codec::{
@@ -200,12 +200,14 @@ impl Node {
                 break;
             }
             let Some(queued) = self.queue.pop_ready(self.committed) else { break };
-            match queued {
-                Queued::Txn { logged, answer } => self.apply_txn(tree, &logged, answer, &mut batch),
-                Queued::Read { conn, session, header, body, identities } => {
-                    let asker = Asker { session, identities: &identities, auth: &self.options.rules.auth };
+            match &queued {
+                Queued::Txn { logged, set, answer } => {
+                    self.apply_txn(tree, logged, PreparedTxn::of_set(*set), *answer, &mut batch);
+                }
+                &Queued::Read { conn, session, ref header, ref body, ref identities } => {
+                    let asker = Asker { session, identities, auth: &self.options.rules.auth };
                     let start = batch.bytes.len();
-                    let (watch, shared) = match read::large_data(tree, asker, header.op, &body) {
+                    let (watch, shared) = match read::large_data(tree, asker, header.op, body) {
                         Some((node, watch)) => {
                             let shared = self.shared.data(&node);
                             let reply =
@@ -214,7 +216,7 @@ impl Node {
                             (watch, Some(shared))
                         }
                         None => {
-                            let answered = read::answer(tree, asker, &header, &body, &mut batch.bytes);
+                            let answered = read::answer(tree, asker, header, body, &mut batch.bytes);
                             batch.too_long += usize::from(answered.too_long);
                             (answered.watch, None)
                         }
@@ -222,7 +224,7 @@ impl Node {
                     let (frame, watch) = (start..batch.bytes.len(), watch.map(own_watch));
                     batch.entries.push(Entry::Reply { conn, op: header.op, frame, shared, watch });
                 }
-                Queued::Error { conn, xid, code } => {
+                &Queued::Error { conn, xid, code } => {
                     let start = batch.bytes.len();
                     read::reply(&mut batch.bytes, xid, tree.last_zxid(), code, |_| {});
                     let frame = start..batch.bytes.len();
@@ -248,12 +250,13 @@ impl Node {
         &mut self,
         tree: &mut Tree,
         logged: &LoggedTxn,
+        prepared: PreparedTxn,
         answer: Option<Answer>,
         batch: &mut CommittedBatch,
     ) {
         let zxid = logged.header.zxid;
         let first_change = batch.changes.len();
-        let applied = tree.apply(logged, &mut self.snapshot, &mut batch.changes);
+        let applied = tree.apply_prepared(logged, &prepared, &mut self.snapshot, &mut batch.changes);
         batch.txns += 1;
         batch.made_ms.push(logged.header.time);
         if !tree.digest_matches(logged) {

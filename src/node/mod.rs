@@ -23,7 +23,7 @@ pub use containers::ContainerRules;
 pub use requests::{Request, is_write};
 
 use crate::{
-    processor::{OverQuota, Processor, Rules},
+    processor::{Judged, OverQuota, Processor, Rules},
     session::{ConnId, SessionIds, SessionTracker, TimeoutBounds},
     tree::{Snapshotter, Tree},
 };
@@ -316,11 +316,12 @@ impl Node {
     }
 
     /// Queues a transaction and appends it to the log.
-    fn propose(&mut self, logged: LoggedTxn, answer: Option<queue::Answer>) {
+    fn propose(&mut self, judged: impl Into<Judged>, answer: Option<queue::Answer>) {
+        let Judged { logged, set } = judged.into();
         assert_eq!(logged.header.zxid, self.proposed.next(), "zxids follow each other");
         self.proposed = logged.header.zxid;
         self.appending.push(&logged);
-        self.queue.push(Queued::Txn { logged, answer });
+        self.queue.push(Queued::Txn { logged, set, answer });
     }
 
     /// Whether the front of the queue can be applied.
