@@ -2,7 +2,8 @@
 //!
 //! What a killed server leaves in the page cache need not be on the disk: it may have been killed before its sync, or in one that
 //! failed. After that the kernel holds the pages for clean, the error was told to the process that is gone, and another
-//! sync neither stores them nor complains. So after each sync that has returned, the writer notes the length that it covered. The
+//! sync neither stores them nor complains. So the writer notes the length that a sync which has returned has covered: with the first one, then
+//! before the note falls too far behind, and at the end. What is behind the note is written again by the next start. The
 //! note itself is not synced: it has to outlive the process, not the system, since after another boot nothing is read that does
 //! not come from the disk. It names the boot for that.
 //!
@@ -86,7 +87,7 @@ impl<'a> Note<'a> {
     fn to_bytes(&self) -> Vec<u8> {
         let Self { boot, log, synced_len, ending } = self;
         let mut bytes = format!("{log} {synced_len} {ending:08x} {boot}").into_bytes();
-        // Every sync is followed by this: a formatter's padding would go character by character.
+        // A formatter's padding would go character by character.
         bytes.resize(NOTE_LEN - 1, b' ');
         bytes.push(b'\n');
         bytes

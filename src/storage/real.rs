@@ -39,6 +39,9 @@ use std::{
 const STREAM_SYNC_LEN: usize = 512 << 10;
 /// What a write is filled up to: a page of most machines, and of none more than what the writer has for itself.
 const PAGE: u64 = 4096;
+/// So far the note may fall behind what is synced, in bytes: the next start after a kill writes as much again, which takes
+/// it some milliseconds. A note with each sync cost a few µs of the 70 or so that a sync takes.
+const NOTE_BEHIND: u64 = 256 << 10;
 /// Zeros that stand in for an allocation are written in pieces of this length.
 const ZEROS: &[u8] = &[0; 64 << 10];
 
@@ -137,7 +140,8 @@ impl Disk for RealDisk {
             allocated_len: 0,
             written_len: 0,
             ending: Vec::with_capacity(ENDING_LEN),
-            synced: false,
+            synced_len: None,
+            noted_len: None,
         }))
     }
 
@@ -222,14 +226,28 @@ struct RealLogFile {
     written_len: u64,
     /// The last bytes before that, for the note.
     ending: Vec<u8>,
-    /// Whether it was ever synced. If not, zeros that are written ahead save nothing.
-    synced: bool,
+    /// How much of it is synced. If it never was, zeros that are written ahead save nothing.
+    synced_len: Option<u64>,
+    /// How much of it the note says is.
+    noted_len: Option<u64>,
 }
 
 impl RealLogFile {
     fn set_len(&mut self, len: u64) -> io::Result<()> {
         self.zone.close();
         self.file.set_len(len)
+    }
+
+    /// Notes how much is synced, if nothing is noted yet, or the note is behind by more than so many bytes.
+    fn note(&mut self, behind: u64) {
+        let (Some(mark), Some(synced_len)) = (&self.mark, self.synced_len) else { return };
+        let is_due = self.noted_len.is_none_or(|noted_len| synced_len > noted_len + behind);
+        // What is written and not synced has taken the place of the ending that a note tells.
+        if is_due && synced_len == self.written_len {
+            // Without a note the next start has more to do.
+            let _ = mark.note(synced_len, &self.ending);
+            self.noted_len = Some(synced_len);
+        }
     }
 
     /// Remembers how the file ends.
@@ -260,7 +278,7 @@ impl LogFile for RealLogFile {
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let end = offset + u64::try_from(bytes.len()).map_err(io::Error::other)?;
         assert!(end <= self.allocated_len, "nothing is written where no room was taken");
-        if self.synced {
+        if self.synced_len.is_some() {
             self.prefill.claim(&self.zone, end);
         }
         // Up to the end of the page: with a part of it the kernel would first have to read the rest.
@@ -279,12 +297,9 @@ impl LogFile for RealLogFile {
         #[expect(clippy::disallowed_methods, reason = "a real disk is outside of the core, and times itself")]
         let start = Instant::now();
         fdatasync(&self.file)?;
-        self.synced = true;
         let took = start.elapsed();
-        if let Some(mark) = &self.mark {
-            // Without a note the next start has more to do.
-            let _ = mark.note(self.written_len, &self.ending);
-        }
+        self.synced_len = Some(self.written_len);
+        self.note(NOTE_BEHIND);
         Ok(took)
     }
 
@@ -294,6 +309,7 @@ impl LogFile for RealLogFile {
     }
 
     fn trim(&mut self, len: u64) -> io::Result<()> {
+        self.note(0);
         self.set_len(len)
     }
 }
