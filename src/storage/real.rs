@@ -1,4 +1,5 @@
-//! The real disk: logs are written with `pwrite` and synced with `fdatasync`; whole files are read through a map.
+//! The real disk: logs are written with `pwrite`, past the page cache where that can be done, and synced with `fdatasync`;
+//! whole files are read through a map.
 //!
 //! A log is not written through a map. That needs a system call too, to populate the pages, without which a full or
 //! failing disk is a signal; then every page costs a fault when it is first touched, and another one after each sync:
@@ -11,6 +12,7 @@
 //! - what is written is copied before the call returns, so nothing of a log is mapped while its length changes.
 
 use super::{
+    direct::Blocks,
     disk::{Disk, FileEntry, LogFile, Stored, StreamFile},
     error::StoreError,
     map,
@@ -137,6 +139,8 @@ impl Disk for RealDisk {
             zone: Arc::new(zone),
             prefill: self.prefill.clone(),
             mark: Mark::of(&self.dir, name),
+            blocks: Blocks::default(),
+            waited: Duration::ZERO,
             allocated_len: 0,
             written_len: 0,
             ending: Vec::with_capacity(ENDING_LEN),
@@ -222,6 +226,9 @@ struct RealLogFile {
     zone: Arc<Zone>,
     prefill: Prefill,
     mark: Option<Mark>,
+    blocks: Blocks,
+    /// How long the disk has taken since the last sync for what was written past the page cache.
+    waited: Duration,
     allocated_len: u64,
     written_len: u64,
     /// The last bytes before that, for the note.
@@ -232,10 +239,42 @@ struct RealLogFile {
     noted_len: Option<u64>,
 }
 
+#[expect(clippy::disallowed_methods, reason = "a real disk is outside of the core, and times itself")]
+fn now() -> Instant {
+    Instant::now()
+}
+
 impl RealLogFile {
     fn set_len(&mut self, len: u64) -> io::Result<()> {
         self.zone.close();
         self.file.set_len(len)
+    }
+
+    /// Writes past the page cache, if that can be done. A log that is never synced does not wait for the disk.
+    fn write_direct(&mut self, offset: u64, bytes: &[u8]) -> io::Result<bool> {
+        if self.synced_len.is_none() {
+            return Ok(false);
+        }
+        let Some((start, blocks)) = self.blocks.holding(offset, bytes) else { return Ok(false) };
+        if start + blocks.len() as u64 > self.allocated_len {
+            return Ok(false);
+        }
+        let began = now();
+        let done = self.zone.write_direct(start, blocks)?;
+        self.waited += now() - began;
+        Ok(done)
+    }
+
+    fn write_cached(&self, offset: u64, end: u64, bytes: &[u8]) -> io::Result<()> {
+        // Up to the end of the page: with a part of it the kernel would first have to read the rest.
+        let whole = end.next_multiple_of(PAGE).min(self.allocated_len);
+        let padding = &ZEROS[..usize::try_from(whole - end).map_err(io::Error::other)?];
+        let pieces = [IoSlice::new(bytes), IoSlice::new(padding)];
+        let written = retry_on_intr(|| pwritev(&self.file, &pieces, offset))?;
+        if let Some(rest) = bytes.get(written..) {
+            self.file.write_all_at(rest, offset + u64::try_from(written).map_err(io::Error::other)?)?;
+        }
+        Ok(())
     }
 
     /// Notes how much is synced, if nothing is noted yet, or the note is behind by more than so many bytes.
@@ -281,23 +320,18 @@ impl LogFile for RealLogFile {
         if self.synced_len.is_some() {
             self.prefill.claim(&self.zone, end);
         }
-        // Up to the end of the page: with a part of it the kernel would first have to read the rest.
-        let whole = end.next_multiple_of(PAGE).min(self.allocated_len);
-        let padding = &ZEROS[..usize::try_from(whole - end).map_err(io::Error::other)?];
-        let pieces = [IoSlice::new(bytes), IoSlice::new(padding)];
-        let written = retry_on_intr(|| pwritev(&self.file, &pieces, offset))?;
-        if let Some(rest) = bytes.get(written..) {
-            self.file.write_all_at(rest, offset + u64::try_from(written).map_err(io::Error::other)?)?;
+        if !self.write_direct(offset, bytes)? {
+            self.write_cached(offset, end, bytes)?;
         }
+        self.blocks.written(offset, bytes);
         self.written(end, bytes);
         Ok(())
     }
 
     fn sync(&mut self) -> io::Result<Duration> {
-        #[expect(clippy::disallowed_methods, reason = "a real disk is outside of the core, and times itself")]
-        let start = Instant::now();
+        let began = now();
         fdatasync(&self.file)?;
-        let took = start.elapsed();
+        let took = std::mem::take(&mut self.waited) + (now() - began);
         self.synced_len = Some(self.written_len);
         self.note(NOTE_BEHIND);
         Ok(took)
