@@ -38,6 +38,16 @@ pub enum Request {
     },
 }
 
+impl Request {
+    /// How long a multi it is, in bytes; 0: it is none. To judge one takes as long as it has parts.
+    pub fn multi_len(&self) -> usize {
+        match self {
+            Self::Op { header: RequestHeader { op: OpCode::MULTI, .. }, body, .. } => body.len(),
+            Self::Op { .. } | Self::Connect { .. } => 0,
+        }
+    }
+}
+
 /// Whether this becomes a transaction.
 pub const fn is_write(op: OpCode) -> bool {
     matches!(
