@@ -324,9 +324,8 @@ impl Tree {
         acl: AclId,
         stat: &StatPersisted,
     ) -> NodeId {
-        let hash = self.index.hash(path);
-        let id = self.nodes.insert(Node::new(parent, slot, hash, acl, stat), name, data);
-        self.index.insert(&self.nodes, id);
+        let id = self.nodes.insert(Node::new(parent, slot, acl, stat), name, data);
+        self.index.insert(path, id);
         self.data_size += size_of_node(path, data.map_or(0, <[u8]>::len));
         self.digest_add(path, id);
         id
@@ -339,7 +338,7 @@ impl Tree {
         self.unlist_owner(id);
         self.data_size -= size_of_node(path, self.nodes.content(id).data_len());
         let node = self.nodes.remove(id);
-        self.index.remove(node.hash, id);
+        self.index.remove(path, id);
         let siblings = &mut self.nodes.get_mut(node.parent).extra_mut().children;
         siblings.swap_remove(node.slot as usize);
         if let Some(&moved) = siblings.get(node.slot as usize) {

@@ -51,8 +51,6 @@ pub(super) struct Node {
     pub(super) parent: NodeId,
     /// Index in the parent's children.
     pub(super) slot: u32,
-    /// Hash of the full path.
-    pub(super) hash: u32,
     pub(super) acl: AclId,
     pub(super) czxid: Zxid,
     pub(super) ctime: i64,
@@ -67,9 +65,9 @@ const _: () = assert!(size_of::<Node>() == 48);
 
 impl Node {
     /// A znode that is not in the slab yet.
-    pub(super) fn new(parent: NodeId, slot: u32, hash: u32, acl: AclId, stat: &StatPersisted) -> Self {
+    pub(super) fn new(parent: NodeId, slot: u32, acl: AclId, stat: &StatPersisted) -> Self {
         let (czxid, ctime) = (stat.czxid, stat.ctime);
-        let mut node = Self { parent, slot, hash, acl, czxid, ctime, content: None, extra: None };
+        let mut node = Self { parent, slot, acl, czxid, ctime, content: None, extra: None };
         node.set_stat(stat);
         node
     }
@@ -79,7 +77,6 @@ impl Node {
         Self {
             parent: VACANT,
             slot: 0,
-            hash: 0,
             acl: AclId::OPEN,
             czxid: Zxid::ZERO,
             ctime: 0,
