@@ -196,7 +196,7 @@ impl<O: Observer> Application<'_, O> {
     fn raise_cversion(&mut self, path: &str, parent: NodeId, cversion: i32) {
         let zxid = self.header.zxid;
         self.tree.digest_remove(path, parent);
-        let extra = self.tree.nodes.get_mut(parent).extra_mut();
+        let extra = self.tree.nodes.extra_mut(parent);
         let cversion = if cversion == -1 { extra.cversion.wrapping_add(1) } else { cversion };
         if cversion > extra.cversion {
             extra.cversion = cversion;
@@ -210,7 +210,7 @@ impl<O: Observer> Application<'_, O> {
         let parent = self.tree.find(parent_path).ok_or(Code::NO_NODE)?;
         self.observer.before_change(self.tree, parent);
         self.tree.digest_remove(parent_path, parent);
-        let extra = self.tree.nodes.get_mut(parent).extra_mut();
+        let extra = self.tree.nodes.extra_mut(parent);
         extra.pzxid = extra.pzxid.max(self.header.zxid);
         self.tree.digest_add(parent_path, parent);
 
@@ -260,7 +260,7 @@ impl<O: Observer> Application<'_, O> {
         let old_len = self.tree.nodes.content(id).data_len();
         self.tree.digest_remove(path, id);
         self.replace_data(id, txn.data.as_deref());
-        let extra = self.tree.nodes.get_mut(id).extra_mut();
+        let extra = self.tree.nodes.extra_mut(id);
         extra.mtime = self.header.time;
         extra.mzxid = self.header.zxid;
         extra.version = txn.version;
@@ -286,9 +286,7 @@ impl<O: Observer> Application<'_, O> {
     /// Swaps the data; digests and sizes are the caller's.
     fn replace_data(&mut self, id: NodeId, data: Option<&[u8]>) {
         self.tree.nodes.set_data(id, data);
-        if let Some(extra) = &mut self.tree.nodes.get_mut(id).extra {
-            extra.crc = None;
-        }
+        self.tree.nodes.set_crc(id, None);
     }
 
     fn set_acl(&mut self, txn: &SetAclTxn) -> Result<Applied, Code> {
@@ -298,7 +296,7 @@ impl<O: Observer> Application<'_, O> {
         let acl = self.tree.acls.acquire(&txn.acl);
         let node = self.tree.nodes.get_mut(id);
         let old = std::mem::replace(&mut node.acl, acl);
-        node.extra_mut().aversion = txn.version;
+        self.tree.nodes.extra_mut(id).aversion = txn.version;
         self.tree.acls.release(old);
         self.tree.digest_add(&txn.path, id);
         Ok(Applied { stat: Some(self.tree.node(id).stat()), ..Applied::of(Code::OK) })
@@ -386,7 +384,7 @@ impl Tree {
         while let Some(id) = todo.pop() {
             count += 1;
             bytes += len_diff(self.nodes.content(id).data_len(), 0);
-            todo.extend(self.nodes.get(id).children());
+            todo.extend(self.nodes.children(id));
         }
         quota::Figures::new(count, bytes)
     }
@@ -402,7 +400,7 @@ impl Tree {
                 let (parent, _) = path.rsplit_once('/').unwrap_or_default();
                 subtrees.extend(parent.strip_prefix(quota::QUOTA_ROOT).map(str::to_owned));
             }
-            todo.extend(self.nodes.get(id).children());
+            todo.extend(self.nodes.children(id));
         }
         for subtree in subtrees {
             let text = self.count_subtree(&subtree).to_text();

@@ -136,12 +136,9 @@ impl Loader {
             tree.unlist_owner(id);
             let old_len = tree.nodes.content(id).data_len();
             tree.nodes.set_data(id, node.data);
-            let old = tree.nodes.get_mut(id);
-            old.set_stat(&node.stat);
-            if let Some(extra) = &mut old.extra {
-                extra.crc = None;
-            }
-            let released = std::mem::replace(&mut old.acl, acl);
+            tree.nodes.set_stat(id, &node.stat);
+            tree.nodes.set_crc(id, None);
+            let released = std::mem::replace(&mut tree.nodes.get_mut(id).acl, acl);
             tree.data_size +=
                 super::size_of_node("", node.data.map_or(0, <[u8]>::len)) - super::size_of_node("", old_len);
             tree.acls.release(released);

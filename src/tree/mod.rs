@@ -261,9 +261,9 @@ impl Tree {
         stat: &StatPersisted,
     ) -> NodeId {
         let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
-        let slot = u32::try_from(self.nodes.get(parent).children().len()).expect("fewer than 2^32 znodes");
+        let slot = u32::try_from(self.nodes.children(parent).len()).expect("fewer than 2^32 znodes");
         let id = self.insert_node(parent, slot, name, path, data, acl, stat);
-        self.nodes.get_mut(parent).extra_mut().children.push(id);
+        self.nodes.extra_mut(parent).children.push(id);
         self.count_below(parent, |below| below + 1);
         self.list_owner(id);
         id
@@ -272,10 +272,9 @@ impl Tree {
     /// One znode has come or gone somewhere below `id`: its ancestors count it. (As many steps as the path has parts.)
     fn count_below(&mut self, mut id: NodeId, change: fn(u32) -> u32) {
         while id != NodeId::ROOT {
-            let node = self.nodes.get_mut(id);
-            let extra = node.extra_mut();
+            let extra = self.nodes.extra_mut(id);
             extra.below = change(extra.below);
-            id = node.parent;
+            id = self.nodes.get(id).parent;
         }
     }
 
@@ -324,7 +323,7 @@ impl Tree {
         acl: AclId,
         stat: &StatPersisted,
     ) -> NodeId {
-        let id = self.nodes.insert(Node::new(parent, slot, acl, stat), name, data);
+        let id = self.nodes.insert((parent, slot), acl, stat, name, data);
         self.index.insert(path, id);
         self.data_size += size_of_node(path, data.map_or(0, <[u8]>::len));
         self.digest_add(path, id);
@@ -333,13 +332,13 @@ impl Tree {
 
     /// Takes a znode out of the tree and of every table. It must have no children.
     fn remove_node(&mut self, path: &str, id: NodeId) {
-        assert!(self.nodes.get(id).children().is_empty(), "a znode with children is not deleted: {path}");
+        assert!(self.nodes.children(id).is_empty(), "a znode with children is not deleted: {path}");
         self.digest_remove(path, id);
         self.unlist_owner(id);
         self.data_size -= size_of_node(path, self.nodes.content(id).data_len());
         let node = self.nodes.remove(id);
         self.index.remove(path, id);
-        let siblings = &mut self.nodes.get_mut(node.parent).extra_mut().children;
+        let siblings = &mut self.nodes.extra_mut(node.parent).children;
         siblings.swap_remove(node.slot as usize);
         if let Some(&moved) = siblings.get(node.slot as usize) {
             self.nodes.get_mut(moved).slot = node.slot;
@@ -350,16 +349,13 @@ impl Tree {
 
     /// The digest of one node as it is now. Keeps the CRC of path and data for the next time if there is a place.
     fn digest_of(&mut self, path: &str, id: NodeId) -> u64 {
-        let cached = self.nodes.get(id).extra.as_ref().and_then(|extra| extra.crc);
+        let cached = self.nodes.extra(id).and_then(|extra| extra.crc);
         let crc = match cached {
             Some(crc) => Some(crc),
             None => crc_of_content(path, self.nodes.content(id).data().unwrap_or_default()),
         };
-        let node = self.nodes.get_mut(id);
-        if let Some(extra) = &mut node.extra {
-            extra.crc = crc;
-        }
-        node_digest(crc, &node.stat())
+        self.nodes.set_crc(id, crc);
+        node_digest(crc, &self.nodes.stat(id))
     }
 
     fn digest_add(&mut self, path: &str, id: NodeId) {
@@ -436,35 +432,35 @@ impl<'t> NodeRef<'t> {
 
     /// Its stored fields.
     pub fn persisted(&self) -> StatPersisted {
-        self.node().stat()
+        self.tree.nodes.stat(self.id)
     }
 
     /// Whose it is.
     pub fn owner(&self) -> Owner {
-        self.tree.options.owners.read(self.node().owner())
+        self.tree.options.owners.read(self.tree.nodes.owner(self.id))
     }
 
     /// CRC-32 of its path and data, from which its digest goes on. `path` is its own path.
     pub fn content_crc(&self, path: &str) -> Option<u32> {
-        let cached = self.node().extra.as_ref().and_then(|extra| extra.crc);
+        let cached = self.tree.nodes.extra(self.id).and_then(|extra| extra.crc);
         cached.or_else(|| crc_of_content(path, self.data().unwrap_or_default()))
     }
 
     /// Number of its children.
     pub fn num_children(&self) -> usize {
-        self.node().children().len()
+        self.tree.nodes.children(self.id).len()
     }
 
     /// Its children, in no particular order.
     pub fn children(&self) -> impl ExactSizeIterator<Item = NodeRef<'t>> {
         let tree = self.tree;
-        self.node().children().iter().map(move |&id| tree.node(id))
+        self.tree.nodes.children(self.id).iter().map(move |&id| tree.node(id))
     }
 
     /// Its children from this place in their list on, which holds until the list changes.
     pub fn children_from(&self, place: usize) -> impl Iterator<Item = NodeRef<'t>> {
         let tree = self.tree;
-        let ids = self.node().children().get(place..).unwrap_or_default();
+        let ids = self.tree.nodes.children(self.id).get(place..).unwrap_or_default();
         ids.iter().map(move |&id| tree.node(id))
     }
 
@@ -473,14 +469,13 @@ impl<'t> NodeRef<'t> {
         if self.id == NodeId::ROOT {
             return self.tree.node_count() - 1;
         }
-        self.node().below() as usize
+        self.tree.nodes.below(self.id) as usize
     }
 
     /// What clients are told about it.
     pub fn stat(&self) -> Stat {
-        let node = self.node();
-        let stored = node.stat();
-        let num_children = i32::try_from(node.children().len()).unwrap_or(i32::MAX);
+        let stored = self.persisted();
+        let num_children = i32::try_from(self.num_children()).unwrap_or(i32::MAX);
         Stat {
             czxid: stored.czxid,
             mzxid: stored.mzxid,

@@ -1,4 +1,4 @@
-//! Znodes in memory, kept small: a znode that was never changed after its creation costs 48 bytes, its name and its
+//! Znodes in memory, kept small: a znode that was never changed after its creation costs 36 bytes, its name and its
 //! data packed beside those of others, and nothing else. What later changes add is kept apart.
 //!
 //! Invariants: ids are dense and reused; a vacant slot is never reachable; `slot` is the node's place in its
@@ -41,129 +41,111 @@ pub(super) struct Extra {
     /// Znodes below it; kept up but for the root, for which it is the number of all.
     pub(super) below: u32,
     pub(super) children: Vec<NodeId>,
+    /// Its name and data. The slab's own business.
+    place: Place,
 }
 
-const _: () = assert!(size_of::<Extra>() == 80);
+const _: () = assert!(size_of::<Extra>() == 88);
 
-/// One znode.
-#[derive(Debug)]
+/// Where a znode's name and data are.
+#[derive(Debug, Clone, Copy)]
+enum Rest {
+    /// There, and nothing was ever changed.
+    Plain(Place),
+    /// In this [`Extra`].
+    Changed(u32),
+}
+
+/// One znode. Eight bytes are aligned as four are: what it costs is no more than the sum of its fields.
+#[derive(Debug, Clone, Copy)]
+#[repr(Rust, packed(4))]
 pub(super) struct Node {
     pub(super) parent: NodeId,
     /// Index in the parent's children.
     pub(super) slot: u32,
     pub(super) acl: AclId,
-    pub(super) czxid: Zxid,
-    pub(super) ctime: i64,
-    /// Its name and data. The slab's own business.
-    content: Option<Place>,
-    pub(super) extra: Option<Box<Extra>>,
+    czxid: Zxid,
+    ctime: i64,
+    rest: Rest,
 }
 
 const VACANT: NodeId = NodeId(u32::MAX);
 
-const _: () = assert!(size_of::<Node>() == 48);
+const _: () = assert!(size_of::<Node>() == 36);
 
 impl Node {
-    /// A znode that is not in the slab yet.
-    pub(super) fn new(parent: NodeId, slot: u32, acl: AclId, stat: &StatPersisted) -> Self {
-        let (czxid, ctime) = (stat.czxid, stat.ctime);
-        let mut node = Self { parent, slot, acl, czxid, ctime, content: None, extra: None };
-        node.set_stat(stat);
-        node
-    }
-
     /// What stands in a free slot: a parent that no node has marks it.
-    fn vacant() -> Self {
-        Self {
-            parent: VACANT,
-            slot: 0,
-            acl: AclId::OPEN,
-            czxid: Zxid::ZERO,
-            ctime: 0,
-            content: None,
-            extra: None,
-        }
-    }
+    const VACANT: Self = Self {
+        parent: VACANT,
+        slot: 0,
+        acl: AclId::OPEN,
+        czxid: Zxid::ZERO,
+        ctime: 0,
+        rest: Rest::Changed(u32::MAX),
+    };
 
     pub(super) fn is_vacant(&self) -> bool {
         self.parent == VACANT
     }
+}
 
-    pub(super) fn stat(&self) -> StatPersisted {
-        let (czxid, ctime) = (self.czxid, self.ctime);
-        match &self.extra {
-            None => StatPersisted {
-                czxid,
-                mzxid: czxid,
-                ctime,
-                mtime: ctime,
-                version: 0,
-                cversion: 0,
-                aversion: 0,
-                ephemeral_owner: 0,
-                pzxid: czxid,
-            },
-            Some(extra) => StatPersisted {
-                czxid,
-                mzxid: extra.mzxid,
-                ctime,
-                mtime: extra.mtime,
-                version: extra.version,
-                cversion: extra.cversion,
-                aversion: extra.aversion,
-                ephemeral_owner: extra.owner,
-                pzxid: extra.pzxid,
-            },
+impl Extra {
+    /// Of a znode that is as it was created.
+    const fn new(czxid: Zxid, ctime: i64, place: Place) -> Self {
+        Self {
+            mzxid: czxid,
+            mtime: ctime,
+            pzxid: czxid,
+            owner: 0,
+            version: 0,
+            cversion: 0,
+            aversion: 0,
+            crc: None,
+            below: 0,
+            children: Vec::new(),
+            place,
         }
     }
+}
 
-    pub(super) fn owner(&self) -> i64 {
-        self.extra.as_ref().map_or(0, |extra| extra.owner)
+/// All [`Extra`]s, in chunks.
+#[derive(Debug, Default)]
+struct Extras {
+    chunks: Vec<Vec<Extra>>,
+    free: Vec<u32>,
+}
+
+impl Extras {
+    /// In a chunk.
+    const CHUNK: usize = 1 << 12;
+
+    fn get(&self, index: u32) -> &Extra {
+        &self.chunks[index as usize / Self::CHUNK][index as usize % Self::CHUNK]
     }
 
-    pub(super) fn children(&self) -> &[NodeId] {
-        self.extra.as_ref().map_or(&[], |extra| &extra.children)
+    fn get_mut(&mut self, index: u32) -> &mut Extra {
+        &mut self.chunks[index as usize / Self::CHUNK][index as usize % Self::CHUNK]
     }
 
-    /// Znodes below it, unless it is the root.
-    pub(super) fn below(&self) -> u32 {
-        self.extra.as_ref().map_or(0, |extra| extra.below)
-    }
-
-    /// The part that changes, made on first use.
-    pub(super) fn extra_mut(&mut self) -> &mut Extra {
-        let (czxid, ctime) = (self.czxid, self.ctime);
-        self.extra.get_or_insert_with(|| {
-            Box::new(Extra {
-                mzxid: czxid,
-                mtime: ctime,
-                pzxid: czxid,
-                owner: 0,
-                version: 0,
-                cversion: 0,
-                aversion: 0,
-                crc: None,
-                below: 0,
-                children: Vec::new(),
-            })
-        })
-    }
-
-    /// Takes over stored fields; a node that needs no [`Extra`] for them gets none.
-    pub(super) fn set_stat(&mut self, stat: &StatPersisted) {
-        self.czxid = stat.czxid;
-        self.ctime = stat.ctime;
-        if self.extra.is_none() && self.stat() == *stat {
-            return;
+    fn insert(&mut self, extra: Extra) -> u32 {
+        if let Some(index) = self.free.pop() {
+            *self.get_mut(index) = extra;
+            return index;
         }
-        let extra = self.extra_mut();
-        extra.mzxid = stat.mzxid;
-        extra.mtime = stat.mtime;
-        extra.pzxid = stat.pzxid;
-        extra.owner = stat.ephemeral_owner;
-        extra.version = stat.version;
-        extra.cversion = stat.cversion;
-        extra.aversion = stat.aversion;
+        if self.chunks.last().is_none_or(|chunk| chunk.len() == Self::CHUNK) {
+            self.chunks.push(Vec::with_capacity(Self::CHUNK));
+        }
+        let full = (self.chunks.len() - 1) * Self::CHUNK;
+        let chunk = self.chunks.last_mut().expect("one was just pushed");
+        chunk.push(extra);
+        u32::try_from(full + chunk.len() - 1)
+            .expect("no more than znodes, of which there are fewer than 2^32")
+    }
+
+    /// Its memory is used again; the children's list goes at once.
+    fn remove(&mut self, index: u32) {
+        self.get_mut(index).children = Vec::new();
+        self.free.push(index);
     }
 }
 
@@ -177,6 +159,7 @@ pub(super) struct Slab {
     free: Vec<NodeId>,
     len: usize,
     contents: Packed,
+    extras: Extras,
 }
 
 impl Slab {
@@ -201,12 +184,110 @@ impl Slab {
 
     /// Name and data of a node in use.
     pub(super) fn content(&self, id: NodeId) -> Content<'_> {
-        let place = self.get(id).content.expect("a znode in use has a name");
-        Content::read(self.contents.get(place))
+        Content::read(self.contents.get(self.place(id)))
     }
 
-    pub(super) fn insert(&mut self, mut node: Node, name: &str, data: Option<&[u8]>) -> NodeId {
-        node.content = Some(self.store(name.as_bytes(), data));
+    fn place(&self, id: NodeId) -> Place {
+        match self.get(id).rest {
+            Rest::Plain(place) => place,
+            Rest::Changed(index) => self.extras.get(index).place,
+        }
+    }
+
+    /// The part that changes, if there is one.
+    pub(super) fn extra(&self, id: NodeId) -> Option<&Extra> {
+        match self.get(id).rest {
+            Rest::Plain(_) => None,
+            Rest::Changed(index) => Some(self.extras.get(index)),
+        }
+    }
+
+    /// The part that changes, made on first use.
+    pub(super) fn extra_mut(&mut self, id: NodeId) -> &mut Extra {
+        let node = *self.get(id);
+        let index = match node.rest {
+            Rest::Changed(index) => index,
+            Rest::Plain(place) => {
+                let index = self.extras.insert(Extra::new(node.czxid, node.ctime, place));
+                self.get_mut(id).rest = Rest::Changed(index);
+                index
+            }
+        };
+        self.extras.get_mut(index)
+    }
+
+    /// Remembers the CRC of path and data, or that it is not known, if there is a place for it.
+    pub(super) fn set_crc(&mut self, id: NodeId, crc: Option<u32>) {
+        if let Rest::Changed(index) = self.get(id).rest {
+            self.extras.get_mut(index).crc = crc;
+        }
+    }
+
+    pub(super) fn stat(&self, id: NodeId) -> StatPersisted {
+        let node = self.get(id);
+        let (czxid, ctime) = (node.czxid, node.ctime);
+        match self.extra(id) {
+            None => StatPersisted::created(czxid, ctime, 0),
+            Some(extra) => StatPersisted {
+                czxid,
+                mzxid: extra.mzxid,
+                ctime,
+                mtime: extra.mtime,
+                version: extra.version,
+                cversion: extra.cversion,
+                aversion: extra.aversion,
+                ephemeral_owner: extra.owner,
+                pzxid: extra.pzxid,
+            },
+        }
+    }
+
+    /// Takes over stored fields; a node that needs no [`Extra`] for them gets none.
+    pub(super) fn set_stat(&mut self, id: NodeId, stat: &StatPersisted) {
+        let node = self.get_mut(id);
+        (node.czxid, node.ctime) = (stat.czxid, stat.ctime);
+        if self.extra(id).is_none() && self.stat(id) == *stat {
+            return;
+        }
+        let extra = self.extra_mut(id);
+        extra.mzxid = stat.mzxid;
+        extra.mtime = stat.mtime;
+        extra.pzxid = stat.pzxid;
+        extra.owner = stat.ephemeral_owner;
+        extra.version = stat.version;
+        extra.cversion = stat.cversion;
+        extra.aversion = stat.aversion;
+    }
+
+    pub(super) fn owner(&self, id: NodeId) -> i64 {
+        self.extra(id).map_or(0, |extra| extra.owner)
+    }
+
+    pub(super) fn children(&self, id: NodeId) -> &[NodeId] {
+        self.extra(id).map_or(&[], |extra| &extra.children)
+    }
+
+    /// Znodes below it, unless it is the root.
+    pub(super) fn below(&self, id: NodeId) -> u32 {
+        self.extra(id).map_or(0, |extra| extra.below)
+    }
+
+    /// Adds a node that stands at `slot` of its parent's children.
+    pub(super) fn insert(
+        &mut self,
+        (parent, slot): (NodeId, u32),
+        acl: AclId,
+        stat: &StatPersisted,
+        name: &str,
+        data: Option<&[u8]>,
+    ) -> NodeId {
+        let rest = Rest::Plain(self.store(name.as_bytes(), data));
+        let id = self.add(Node { parent, slot, acl, czxid: stat.czxid, ctime: stat.ctime, rest });
+        self.set_stat(id, stat);
+        id
+    }
+
+    fn add(&mut self, node: Node) -> NodeId {
         self.len += 1;
         if let Some(id) = self.free.pop() {
             *self.get_mut(id) = node;
@@ -227,7 +308,7 @@ impl Slab {
 
     /// Swaps a node's data, in place where the length stays.
     pub(super) fn set_data(&mut self, id: NodeId, data: Option<&[u8]>) {
-        let old = self.get(id).content.expect("a znode in use has a name");
+        let old = self.place(id);
         let content = Content::read(self.contents.get(old));
         let bytes = data.unwrap_or_default();
         if content.data_len() == bytes.len() && content.data().is_none() == data.is_none() {
@@ -239,16 +320,20 @@ impl Slab {
         let name = content.name().to_vec();
         let new = self.store(&name, data);
         self.contents.remove(old);
-        self.get_mut(id).content = Some(new);
+        match self.get(id).rest {
+            Rest::Plain(_) => self.get_mut(id).rest = Rest::Plain(new),
+            Rest::Changed(index) => self.extras.get_mut(index).place = new,
+        }
     }
 
     /// Takes a node out; its slot stays vacant until it is reused.
     pub(super) fn remove(&mut self, id: NodeId) -> Node {
         self.len -= 1;
         self.free.push(id);
-        let node = std::mem::replace(self.get_mut(id), Node::vacant());
-        if let Some(place) = node.content {
-            self.contents.remove(place);
+        self.contents.remove(self.place(id));
+        let node = std::mem::replace(self.get_mut(id), Node::VACANT);
+        if let Rest::Changed(index) = node.rest {
+            self.extras.remove(index);
         }
         node
     }

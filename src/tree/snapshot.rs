@@ -122,7 +122,7 @@ impl Snapshotter {
         encode_path(tree, id, &mut self.out);
         tree.nodes.content(id).data().encode(&mut self.out);
         node.acl.to_file().encode(&mut self.out);
-        node.stat().encode(&mut self.out);
+        tree.nodes.stat(id).encode(&mut self.out);
     }
 }
 
