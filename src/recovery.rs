@@ -4,15 +4,18 @@
 //! Invariants: no I/O, no clock; a transaction is applied only to a tree that was loaded whole, or to an empty one.
 
 use crate::{
-    storage::{RecoverySink, SnapshotTail, SnapshotVisitor},
+    storage::{Prepare, RecoverySink, SnapshotTail, SnapshotVisitor},
     topics,
-    tree::{Loader, Tree, TreeOptions, Unresolved, is_path},
+    tree::{
+        LoadError, Loader, PreparedNode, PreparedTxn, Preparer, Replay, Tree, TreeOptions, Unresolved,
+        is_path,
+    },
 };
 use oxkeeper_codec::{
     SessionId, Zxid,
     file::DIGEST_VERSION,
-    records::{Acl, DataNode},
-    txn::{LoggedTxn, Txn},
+    records::{Acl, DataNode, TxnDigest},
+    txn::{LoggedCreate, LoggedTxn, Txn},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,6 +36,9 @@ pub struct Rebuild {
     /// Where that ends, the digest was not the one foreseen. The transaction behind it decides: the official server
     /// may have written the last znode while that one was under way.
     doubted: Option<Zxid>,
+    ahead: Replay,
+    /// The snapshot holds a path twice.
+    twice: bool,
     /// Transactions after which the digest was not the one foreseen.
     pub digest_mismatches: Vec<Zxid>,
 }
@@ -66,6 +72,8 @@ impl Rebuild {
             sessions: BTreeMap::new(),
             ahead_until: Zxid::ZERO,
             doubted: None,
+            ahead: Replay::default(),
+            twice: false,
             digest_mismatches: Vec::new(),
         }
     }
@@ -88,13 +96,25 @@ impl Rebuild {
         match self.stage {
             Stage::Replaying(mut tree, unresolved) => {
                 report_unresolved(&unresolved.settle(&mut tree));
+                tree.shrink();
                 (*tree, self.sessions)
             }
             Stage::Loading(_) | Stage::Failed => (Tree::new(self.options), self.sessions),
         }
     }
 
-    fn replay(&mut self, logged: &LoggedTxn) -> Result<(), String> {
+    fn load_error(&mut self, error: &LoadError) -> String {
+        self.twice |= matches!(error, LoadError::Twice);
+        error.to_string()
+    }
+
+    /// Has the tree take in a transaction.
+    fn replay(
+        &mut self,
+        zxid: Zxid,
+        digest: Option<&TxnDigest>,
+        apply: impl FnOnce(&mut Replay, &mut Tree),
+    ) -> Result<(), String> {
         if let Stage::Loading(_) = self.stage {
             // Logs without a snapshot: they begin with an empty tree.
             self.stage = Stage::Replaying(Box::new(Tree::new(self.options)), Unresolved::default());
@@ -102,18 +122,9 @@ impl Rebuild {
         let Stage::Replaying(tree, _) = &mut self.stage else {
             return Err("there is no tree to apply it to".to_owned());
         };
-        match &logged.txn {
-            Txn::CreateSession(txn) => {
-                self.sessions.insert(logged.header.client_id, txn.time_out);
-            }
-            Txn::CloseSession(_) => {
-                self.sessions.remove(&logged.header.client_id);
-            }
-            _ => {}
-        }
         // What cannot be applied is in the snapshot already, in whole or in part, or gone again there.
-        tree.apply(logged, &mut (), &mut Vec::new());
-        let (zxid, matches) = (logged.header.zxid, tree.digest_matches(logged));
+        apply(&mut self.ahead, tree);
+        let matches = tree.has_digest(digest);
         if zxid == self.ahead_until && !matches {
             self.doubted = Some(zxid);
         } else if zxid >= self.ahead_until {
@@ -140,6 +151,10 @@ fn report_unresolved(paths: &[String]) {
     );
 }
 
+fn no_path(path: &str) -> String {
+    format!("{path:?} is no path of a znode")
+}
+
 /// A path of a transaction that is none.
 fn bad_path(txn: &Txn) -> Option<&str> {
     let path = match txn {
@@ -159,7 +174,42 @@ fn bad_path(txn: &Txn) -> Option<&str> {
     (!is_path(path)).then_some(path)
 }
 
+impl Prepare for Preparer {
+    type Node = PreparedNode;
+    type Txn = PreparedTxn;
+
+    fn node(&self, path: &str, node: &DataNode<'_>) -> PreparedNode {
+        self.node(path, node)
+    }
+
+    fn txn(&self, txn: &LoggedTxn) -> PreparedTxn {
+        self.txn(txn)
+    }
+
+    fn create(&self, create: &LoggedCreate<'_>) -> PreparedTxn {
+        self.create(create)
+    }
+}
+
 impl SnapshotVisitor for Rebuild {
+    type Preparer = Preparer;
+
+    fn preparer(&self) -> Preparer {
+        Preparer::new(&self.options)
+    }
+
+    fn progress(&mut self, read: u64, total: u64) {
+        if let Stage::Loading(loader) = &mut self.stage {
+            loader.progress(read, total);
+        }
+    }
+
+    fn expect<'n>(&mut self, nodes: impl Iterator<Item = &'n PreparedNode>) {
+        if let Stage::Loading(loader) = &self.stage {
+            loader.expect(nodes);
+        }
+    }
+
     fn session(&mut self, id: SessionId, timeout_ms: i32) {
         self.sessions.insert(id, timeout_ms);
     }
@@ -170,9 +220,12 @@ impl SnapshotVisitor for Rebuild {
         }
     }
 
-    fn node(&mut self, path: &str, node: DataNode<'_>) -> Result<(), String> {
+    fn node(&mut self, path: &str, node: DataNode<'_>, prepared: PreparedNode) -> Result<(), String> {
         match &mut self.stage {
-            Stage::Loading(loader) => loader.node(path, &node).map_err(|error| error.to_string()),
+            Stage::Loading(loader) => match loader.node(path, &node, &prepared) {
+                Ok(()) => Ok(()),
+                Err(error) => Err(self.load_error(&error)),
+            },
             Stage::Replaying(..) | Stage::Failed => Err("a znode outside of a snapshot".to_owned()),
         }
     }
@@ -180,7 +233,9 @@ impl SnapshotVisitor for Rebuild {
 
 impl RecoverySink for Rebuild {
     fn restart(&mut self) {
-        self.stage = Stage::Loading(Box::new(Loader::new(self.options)));
+        let twice = std::mem::take(&mut self.twice);
+        let loader = if twice { Loader::careful(self.options) } else { Loader::new(self.options) };
+        self.stage = Stage::Loading(Box::new(loader));
         self.sessions.clear();
     }
 
@@ -188,7 +243,7 @@ impl RecoverySink for Rebuild {
         let Stage::Loading(loader) = std::mem::replace(&mut self.stage, Stage::Failed) else {
             return Err("a snapshot ends that was not begun".to_owned());
         };
-        let (tree, unresolved) = loader.finish(snapshot_zxid).map_err(|error| error.to_string())?;
+        let (tree, unresolved) = loader.finish(snapshot_zxid).map_err(|error| self.load_error(&error))?;
         let digest_zxid = tail.digest.map_or(Zxid::ZERO, |digest| digest.zxid);
         self.ahead_until = digest_zxid.max(tail.last_zxid.unwrap_or(Zxid::ZERO));
         if let Some(digest) = tail.digest
@@ -203,11 +258,45 @@ impl RecoverySink for Rebuild {
         Ok(())
     }
 
-    fn txn(&mut self, logged: LoggedTxn) -> Result<(), String> {
-        if let Some(path) = bad_path(&logged.txn) {
-            return Err(format!("{path:?} is no path of a znode"));
+    fn asks_again(&self) -> bool {
+        self.twice
+    }
+
+    fn expect_creates<'t, 'a: 't>(
+        &mut self,
+        creates: impl Iterator<Item = (&'t LoggedCreate<'a>, &'t mut PreparedTxn)>,
+    ) {
+        if let Stage::Replaying(tree, _) = &self.stage {
+            self.ahead.expect(tree, creates);
         }
-        self.replay(&logged)
+    }
+
+    fn create(&mut self, create: &LoggedCreate<'_>, prepared: PreparedTxn) -> Result<(), String> {
+        if !prepared.is_create() && !is_path(create.path) {
+            return Err(no_path(create.path));
+        }
+        let apply = |ahead: &mut Replay, tree: &mut Tree| ahead.create(tree, create, prepared);
+        self.replay(create.header.zxid, create.digest.as_ref(), apply)
+    }
+
+    fn txn(&mut self, logged: LoggedTxn, prepared: PreparedTxn) -> Result<(), String> {
+        if !prepared.is_create()
+            && let Some(path) = bad_path(&logged.txn)
+        {
+            return Err(no_path(path));
+        }
+        let apply = |ahead: &mut Replay, tree: &mut Tree| ahead.txn(tree, &logged, prepared);
+        self.replay(logged.header.zxid, logged.digest.as_ref(), apply)?;
+        match &logged.txn {
+            Txn::CreateSession(txn) => {
+                self.sessions.insert(logged.header.client_id, txn.time_out);
+            }
+            Txn::CloseSession(_) => {
+                self.sessions.remove(&logged.header.client_id);
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     fn end(&mut self) {
@@ -218,11 +307,12 @@ impl RecoverySink for Rebuild {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::ZxidDigest;
+    use crate::storage::{MemoryDisk, RecoveryOptions, ZxidDigest, recover};
     use bytes::Bytes;
     use oxkeeper_codec::{
-        OpCode, Perms,
-        records::{CloseSessionTxn, CreateTxn, DeleteTxn, Id, TxnDigest, TxnHeader},
+        Encode, OpCode, Perms,
+        file::{FILE_VERSION, SNAPSHOT_MAGIC},
+        records::{CloseSessionTxn, CreateTxn, DeleteTxn, FileHeader, Id, TxnDigest, TxnHeader},
     };
 
     fn create(zxid: i64, path: &str) -> LoggedTxn {
@@ -256,11 +346,14 @@ mod tests {
         for path in ["/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config", "/a", "/b", "/c"] {
             let node = tree.get(path).unwrap();
             let data_node = DataNode { data: node.data(), acl: -1, stat: node.persisted() };
-            rebuild.node(if path == "/" { "" } else { path }, data_node).unwrap();
+            let path = if path == "/" { "" } else { path };
+            let prepared = rebuild.preparer().node(path, &data_node);
+            rebuild.node(path, data_node, prepared).unwrap();
         }
         rebuild.snapshot_end(Zxid(1), SnapshotTail { digest, last_zxid: None }).unwrap();
         for txn in logged.into_iter().skip(1) {
-            rebuild.txn(txn).unwrap();
+            let prepared = rebuild.preparer().txn(&txn);
+            rebuild.txn(txn, prepared).unwrap();
         }
         rebuild.end();
         rebuild
@@ -306,7 +399,9 @@ mod tests {
                 let mut rebuild = Rebuild::new(TreeOptions::default());
                 rebuild.restart();
                 let header = TxnHeader { op: txn.op(), ..create(1, "/x").header };
-                let refused = rebuild.txn(LoggedTxn { header, txn, digest: None }).expect_err(path);
+                let logged = LoggedTxn { header, txn, digest: None };
+                let prepared = rebuild.preparer().txn(&logged);
+                let refused = rebuild.txn(logged, prepared).expect_err(path);
                 assert!(refused.contains(&format!("{path:?}")), "{refused}");
             }
         }
@@ -317,6 +412,30 @@ mod tests {
         let mut rebuild = Rebuild::new(TreeOptions::default());
         rebuild.restart();
         rebuild.snapshot_end(Zxid(1), SnapshotTail::default()).expect_err("there is no root");
-        rebuild.txn(create(2, "/a")).expect_err("and no tree");
+        let prepared = rebuild.preparer().txn(&create(2, "/a"));
+        rebuild.txn(create(2, "/a"), prepared).expect_err("and no tree");
+    }
+
+    #[test]
+    fn of_a_znode_that_comes_twice_in_a_snapshot_the_later_counts() {
+        let mut file = FileHeader { magic: SNAPSHOT_MAGIC, version: FILE_VERSION, dbid: -1 }.to_vec();
+        [0, 0].iter().for_each(|count: &i32| count.encode(&mut file));
+        for (zxid, path, data) in [(0, "", "root"), (1, "/a", "a"), (2, "/a/b", "b"), (3, "/a", "later")] {
+            let stat = oxkeeper_codec::records::StatPersisted::created(Zxid(zxid), zxid, 0);
+            path.encode(&mut file);
+            DataNode { data: Some(data.as_bytes()), acl: -1, stat }.encode(&mut file);
+        }
+        "/".encode(&mut file);
+        i64::from(simd_adler32::adler32(&file.as_slice())).encode(&mut file);
+        "/".encode(&mut file);
+        let disk = MemoryDisk::new("data");
+        disk.put("snapshot.3", &file);
+        let mut rebuild = Rebuild::new(TreeOptions::default());
+        let recovered = recover(&disk, &disk, RecoveryOptions::default(), &mut rebuild).expect("it is whole");
+        assert_eq!(recovered.rejected, []);
+        let tree = rebuild.finish().tree;
+        tree.check();
+        let data = |path| tree.get(path).and_then(|node| node.data()).map(<[u8]>::to_vec);
+        assert_eq!([data("/a"), data("/a/b")], [Some(b"later".to_vec()), Some(b"b".to_vec())]);
     }
 }

@@ -319,7 +319,9 @@ struct Deaf;
 impl SnapshotVisitor for Deaf {
     fn session(&mut self, _: SessionId, _: i32) {}
     fn acl(&mut self, _: i64, _: Vec<Acl>) {}
-    fn node(&mut self, _: &str, _: DataNode<'_>) -> Result<(), String> {
+    type Preparer = ();
+    fn preparer(&self) {}
+    fn node(&mut self, _: &str, _: DataNode<'_>, (): ()) -> Result<(), String> {
         Ok(())
     }
 }

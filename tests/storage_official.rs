@@ -41,7 +41,9 @@ impl SnapshotVisitor for Tree {
         assert!(!acl.is_empty());
         self.acls += 1;
     }
-    fn node(&mut self, path: &str, node: DataNode<'_>) -> Result<(), String> {
+    type Preparer = ();
+    fn preparer(&self) {}
+    fn node(&mut self, path: &str, node: DataNode<'_>, (): ()) -> Result<(), String> {
         let DataNode { data, stat, .. } = node;
         let path = if path.is_empty() { "/" } else { path };
         let node = Node {
@@ -101,7 +103,7 @@ impl RecoverySink for Tree {
         self.tail = tail;
         Ok(())
     }
-    fn txn(&mut self, txn: LoggedTxn) -> Result<(), String> {
+    fn txn(&mut self, txn: LoggedTxn, (): ()) -> Result<(), String> {
         self.apply(&txn.header, &txn.txn);
         Ok(())
     }

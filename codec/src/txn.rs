@@ -3,7 +3,7 @@
 use crate::{
     Code, Decode, DecodeError, Encode, ErrorKind, OpCode, Reader,
     records::{
-        CheckVersionTxn, CloseSessionTxn, CreateContainerTxn, CreateSessionTxn, CreateTtlTxn, CreateTxn,
+        Acl, CheckVersionTxn, CloseSessionTxn, CreateContainerTxn, CreateSessionTxn, CreateTtlTxn, CreateTxn,
         CreateTxnV0, DeleteTxn, ErrorTxn, MultiTxn, RawTxn, SetAclTxn, SetDataTxn, TxnDigest, TxnHeader,
     },
     wire::Result,
@@ -196,4 +196,80 @@ impl LoggedTxn {
             digest.encode(out);
         }
     }
+}
+
+/// A create as it lies in a log entry: most entries of most logs are one, and nothing of it has to be copied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoggedCreate<'a> {
+    /// Who, when, which number.
+    pub header: TxnHeader,
+    /// The znode.
+    pub path: &'a str,
+    /// Its data.
+    pub data: Option<&'a [u8]>,
+    /// Its ACL, encoded.
+    pub acl: &'a [u8],
+    /// Whether its session owns it.
+    pub ephemeral: bool,
+    /// The parent's stored cversion afterwards; -1 stands for "one more".
+    pub parent_cversion: i32,
+    /// As [`LoggedTxn::digest`].
+    pub digest: Option<TxnDigest>,
+}
+
+impl<'a> LoggedCreate<'a> {
+    /// Reads a `CREATE` or `CREATE2` of 3.4 and later. `None` for what is anything else, or odd in any way:
+    /// [`LoggedTxn::from_bytes`] says what.
+    pub fn from_body(body: &'a [u8]) -> Option<Self> {
+        let mut reader = Reader::new(body);
+        let header = TxnHeader::decode(&mut reader).ok()?;
+        if !matches!(header.op, OpCode::CREATE | OpCode::CREATE2) {
+            return None;
+        }
+        let path = std::str::from_utf8(reader.slice().ok()??).ok()?;
+        let data = reader.slice().ok()?;
+        let start = reader.offset();
+        skip_acl(&mut reader).ok()?;
+        let acl = &body[start..reader.offset()];
+        let ephemeral = bool::decode(&mut reader).ok()?;
+        let parent_cversion = i32::decode(&mut reader).ok()?;
+        let digest = match reader.remaining() {
+            0 => None,
+            _ => Some(TxnDigest::decode(&mut reader).ok()?),
+        };
+        let create = Self { header, path, data, acl, ephemeral, parent_cversion, digest };
+        (reader.remaining() == 0).then_some(create)
+    }
+
+    /// Its ACL. What was read by [`LoggedCreate::from_body`] has one.
+    pub fn acl(&self) -> Vec<Acl> {
+        Vec::decode(&mut Reader::new(self.acl)).unwrap_or_default()
+    }
+
+    /// The same transaction with all that it holds.
+    pub fn to_logged(&self) -> LoggedTxn {
+        let txn = CreateTxn {
+            path: self.path.into(),
+            data: self.data.map(Bytes::copy_from_slice),
+            acl: self.acl(),
+            ephemeral: self.ephemeral,
+            parent_cversion: self.parent_cversion,
+        };
+        let txn = if self.header.op == OpCode::CREATE { Txn::Create(txn) } else { Txn::Create2(txn) };
+        LoggedTxn { header: self.header.clone(), txn, digest: self.digest.clone() }
+    }
+}
+
+/// Passes over a list that decodes.
+fn skip_acl(reader: &mut Reader<'_>) -> Result<()> {
+    let count = i32::decode(reader)?;
+    for _ in 0..count {
+        i32::decode(reader)?;
+        for _ in 0..2 {
+            if reader.slice()?.is_none() {
+                return Err(reader.error(ErrorKind::UnexpectedNull));
+            }
+        }
+    }
+    Ok(())
 }

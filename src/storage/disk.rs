@@ -76,6 +76,12 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// Begins with what [`Disk::sync`] of this file will wait for, beside what the caller does.
     fn begin_sync(&self, _name: &str) {}
 
+    /// Runs two pieces of work at one time, `other` on another thread, and returns when both are done. False where there
+    /// is no core for it, and neither was run.
+    fn both(&self, _other: &mut (dyn FnMut() + Send), _here: &mut dyn FnMut()) -> bool {
+        false
+    }
+
     /// Makes a file that was found durable.
     ///
     /// # Errors

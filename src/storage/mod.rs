@@ -12,6 +12,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
+mod ahead;
 mod disk;
 mod error;
 mod log;
@@ -42,8 +43,9 @@ pub use names::{Compression, SnapshotName, log_name, parse_log_name};
 pub use purge::{PurgePlan, purge};
 pub use real::RealDisk;
 pub use recovery::{
-    Recovered, RecoveryOptions, RecoverySink, RejectedSnapshot, Repairs, SnapshotUsed, recover, repair, vouch,
+    PreparedTxn, Recovered, RecoveryOptions, RecoverySink, RejectedSnapshot, Repairs, SnapshotUsed, recover,
+    repair, vouch,
 };
 pub use schedule::{ScheduleOptions, SnapshotSchedule};
-pub use snapshot_reader::{SnapshotError, SnapshotVisitor, read_snapshot};
+pub use snapshot_reader::{Prepare, PreparedNode, SnapshotError, SnapshotVisitor, read_snapshot};
 pub use snapshot_writer::{SnapshotTail, SnapshotWriter, SnapshotWritten, ZxidDigest};

@@ -161,6 +161,20 @@ impl Disk for RealDisk {
         }
     }
 
+    fn both(&self, other: &mut (dyn FnMut() + Send), here: &mut dyn FnMut()) -> bool {
+        if thread::available_parallelism().map_or(1, usize::from) < 2 {
+            return false;
+        }
+        thread::scope(|scope| {
+            let thread = thread::Builder::new().name("read-ahead".into());
+            let begun = thread.spawn_scoped(scope, other).is_ok();
+            if begun {
+                here();
+            }
+            begun
+        })
+    }
+
     fn sync(&self, name: &str) -> io::Result<()> {
         let begun = self.begun().remove(name);
         let path = self.path(name);

@@ -17,15 +17,19 @@
 //! was acknowledged is missing; on `Err`, nothing was changed.
 
 use super::{
+    ahead::ahead,
     disk::{Disk, FileEntry, Stored},
     error::{Damage, DamageKind, StoreError},
     log::LogRepair,
     log_reader::{Entry, LogEnd, LogReader, OpenError},
     names::{self, SnapshotName},
-    snapshot_reader::{SnapshotError, SnapshotVisitor, read_snapshot},
+    snapshot_reader::{Ahead, Prepare, SnapshotError, SnapshotVisitor, read_ahead},
     snapshot_writer::SnapshotTail,
 };
-use oxkeeper_codec::{OpCode, Zxid, txn::LoggedTxn};
+use oxkeeper_codec::{
+    OpCode, Zxid,
+    txn::{LoggedCreate, LoggedTxn},
+};
 
 /// How to recover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -33,6 +37,9 @@ pub struct RecoveryOptions {
     /// `snapshot.trust.empty`: logs without any snapshot are replayed from the first transaction on.
     pub trust_empty_snapshot: bool,
 }
+
+/// What a preparer knows of a transaction.
+pub type PreparedTxn<S> = <<S as SnapshotVisitor>::Preparer as Prepare>::Txn;
 
 /// Who rebuilds the state.
 pub trait RecoverySink: SnapshotVisitor {
@@ -45,11 +52,33 @@ pub trait RecoverySink: SnapshotVisitor {
     /// It holds no state that could be; it is then taken for damaged.
     fn snapshot_end(&mut self, snapshot_zxid: Zxid, tail: SnapshotTail) -> Result<(), String>;
 
+    /// After an error: whether the same snapshot is to be read once more, since it was taken in too hastily.
+    fn asks_again(&self) -> bool {
+        false
+    }
+
     /// A transaction behind the snapshot. The snapshot may contain it already, in whole or in part.
     ///
     /// # Errors
     /// It cannot be applied: recovery ends.
-    fn txn(&mut self, txn: LoggedTxn) -> Result<(), String>;
+    fn txn(&mut self, txn: LoggedTxn, prepared: PreparedTxn<Self>) -> Result<(), String>;
+
+    /// The same for one that creates.
+    ///
+    /// # Errors
+    /// As before.
+    fn create(&mut self, create: &LoggedCreate<'_>, prepared: PreparedTxn<Self>) -> Result<(), String> {
+        self.txn(create.to_logged(), prepared)
+    }
+
+    /// These come next.
+    fn expect_creates<'t, 'a: 't>(
+        &mut self,
+        _creates: impl Iterator<Item = (&'t LoggedCreate<'a>, &'t mut PreparedTxn<Self>)>,
+    ) where
+        PreparedTxn<Self>: 't,
+    {
+    }
 
     /// That was the last transaction.
     fn end(&mut self) {}
@@ -121,7 +150,7 @@ pub fn recover(
     snap_disk: &dyn Disk,
     log_disk: &dyn Disk,
     options: RecoveryOptions,
-    sink: &mut dyn RecoverySink,
+    sink: &mut impl RecoverySink,
 ) -> Result<Recovered, StoreError> {
     let snap_files = list(snap_disk)?;
     let log_files = list(log_disk)?;
@@ -129,7 +158,8 @@ pub fn recover(
     let mut recovered = Recovered::default();
     recovered.repairs.leftovers = names_where(&snap_files, names::is_temporary);
     let logs = sorted_logs(&log_files);
-    load_snapshot(snap_disk, &snap_files, sink, &mut recovered)?;
+    let behind = |snapshot| logged_len(&log_files, needed_logs(&logs, snapshot));
+    load_snapshot(snap_disk, &snap_files, behind, sink, &mut recovered)?;
     let snapshot_zxid = recovered.snapshot.as_ref().map(|snapshot| snapshot.zxid);
     recovered.last_zxid = snapshot_zxid.unwrap_or(Zxid::ZERO);
     let needed = needed_logs(&logs, recovered.last_zxid);
@@ -237,11 +267,18 @@ fn needed_logs(logs: &[(Zxid, String)], snapshot: Zxid) -> &[(Zxid, String)] {
     &logs[behind.saturating_sub(1)..]
 }
 
-/// Reads the newest snapshot that is whole.
+/// Length of these logs, with what is allocated behind their entries.
+fn logged_len(files: &[FileEntry], logs: &[(Zxid, String)]) -> u64 {
+    let is_one = |file: &&FileEntry| logs.iter().any(|(_, name)| *name == file.name);
+    files.iter().filter(is_one).map(|file| file.len).sum()
+}
+
+/// Reads the newest snapshot that is whole. `logged_behind` says how much log is behind one.
 fn load_snapshot(
     disk: &dyn Disk,
     files: &[FileEntry],
-    sink: &mut dyn RecoverySink,
+    logged_behind: impl Fn(Zxid) -> u64,
+    sink: &mut impl RecoverySink,
     recovered: &mut Recovered,
 ) -> Result<(), StoreError> {
     let mut snapshots: Vec<_> =
@@ -252,10 +289,12 @@ fn load_snapshot(
         let path = disk.path(&file.name);
         disk.begin_sync(&file.name);
         let data = disk.read(&file.name).map_err(|source| StoreError::io("read", path.clone(), source))?;
-        let read = read_snapshot(&data, name.compression, sink).and_then(|tail| {
-            let refused = |reason| Damage { offset: 0, kind: DamageKind::Rejected(reason) };
-            Ok(sink.snapshot_end(name.zxid, tail).map_err(refused)?)
-        });
+        let ahead = Ahead { disk: Some(disk), logged: logged_behind(name.zxid) };
+        let mut read = read_into(sink, &data, *name, ahead);
+        if read.is_err() && sink.asks_again() {
+            sink.restart();
+            read = read_into(sink, &data, *name, ahead);
+        }
         match read {
             Ok(()) => {
                 recovered.snapshot =
@@ -270,6 +309,17 @@ fn load_snapshot(
         }
     }
     if recovered.rejected.is_empty() { Ok(()) } else { Err(no_valid_snapshot(disk, &recovered.rejected, "")) }
+}
+
+fn read_into(
+    sink: &mut impl RecoverySink,
+    data: &[u8],
+    name: SnapshotName,
+    ahead: Ahead<'_>,
+) -> Result<(), SnapshotError> {
+    let tail = read_ahead(data, name.compression, ahead, sink)?;
+    let refused = |reason| Damage { offset: 0, kind: DamageKind::Rejected(reason) };
+    Ok(sink.snapshot_end(name.zxid, tail).map_err(refused)?)
 }
 
 fn no_valid_snapshot(disk: &dyn Disk, rejected: &[RejectedSnapshot], more: &str) -> StoreError {
@@ -317,11 +367,11 @@ fn repairs(disk: &dyn Disk, ends: &[(String, u64, LogEnd)]) -> Vec<LogRepair> {
 }
 
 /// A replay under way.
-struct Replay<'a> {
+struct Replay<'a, S> {
     /// Name, length and end of each log that was read.
     ends: Vec<(String, u64, LogEnd)>,
     disk: &'a dyn Disk,
-    sink: &'a mut dyn RecoverySink,
+    sink: &'a mut S,
     recovered: Recovered,
     /// The snapshot's transaction.
     start: Zxid,
@@ -329,7 +379,7 @@ struct Replay<'a> {
     reached: Option<Zxid>,
 }
 
-impl Replay<'_> {
+impl<S: RecoverySink> Replay<'_, S> {
     /// Replays one log. Entries are refused when there is no snapshot to build on.
     fn log(
         &mut self,
@@ -342,17 +392,25 @@ impl Replay<'_> {
         self.disk.begin_sync(name);
         let data = self.disk.read(name).map_err(|source| StoreError::io("read", path.clone(), source))?;
         let damaged = |damage| StoreError::damaged(path.clone(), damage);
-        let mut reader = LogReader::new(&data).map_err(|error| match error {
+        let reader = LogReader::new(&data).map_err(|error| match error {
             OpenError::Damage(damage) => damaged(damage),
             OpenError::Version(found) => StoreError::WrongVersion { path: path.clone(), found },
         })?;
-        while let Some(entry) = reader.next_entry().map_err(damaged)? {
-            if !has_base {
-                return Err(StoreError::NoSnapshot { dir: snap_disk.dir().to_path_buf() });
+        let disk = self.disk;
+        let preparer = self.sink.preparer();
+        let mut pieces = Pieces { reader, preparer, behind: self.start, ended: false };
+        ahead(Some(disk), &mut pieces, |pieces| {
+            for Piece { mut entries, damage } in pieces {
+                if !has_base && !entries.is_empty() {
+                    return Err(StoreError::NoSnapshot { dir: snap_disk.dir().to_path_buf() });
+                }
+                self.sink.expect_creates(entries.iter_mut().filter_map(|(_, content)| content.create_mut()));
+                entries.into_iter().try_for_each(|(entry, content)| self.entry(name, &entry, content))?;
+                damage.map_or(Ok(()), |damage| Err(damaged(damage)))?;
             }
-            self.entry(name, &entry)?;
-        }
-        let end = reader.end().expect("the reader has come to its end");
+            Ok(())
+        })?;
+        let end = pieces.reader.end().expect("the reader has come to its end");
         if !has_base && first.counter() > 1 {
             // An empty log, but many transactions came before it.
             return Err(StoreError::NoSnapshot { dir: snap_disk.dir().to_path_buf() });
@@ -361,7 +419,12 @@ impl Replay<'_> {
         Ok(())
     }
 
-    fn entry(&mut self, name: &str, entry: &Entry<'_>) -> Result<(), StoreError> {
+    fn entry(
+        &mut self,
+        name: &str,
+        entry: &Entry<'_>,
+        content: Content<'_, PreparedTxn<S>>,
+    ) -> Result<(), StoreError> {
         let last = self.recovered.last_zxid;
         let Entry { offset, zxid: found, .. } = *entry;
         let is_repeated = self.reached.unwrap_or(self.start) >= found;
@@ -380,14 +443,100 @@ impl Replay<'_> {
             return Err(StoreError::Hole { path: self.disk.path(name), offset, last, found });
         }
         let damaged = |damage| StoreError::damaged(self.disk.path(name), damage);
-        let txn = entry.decode().map_err(damaged)?;
-        self.sink
-            .txn(txn)
-            .map_err(|reason| damaged(Damage { offset, kind: DamageKind::Rejected(reason) }))?;
+        let taken = match content {
+            Content::Create(create, prepared) => self.sink.create(&create, prepared),
+            Content::Other(txn, prepared) => self.sink.txn(txn, prepared),
+            Content::Bad(damage) => return Err(damaged(damage)),
+            Content::Before => unreachable!("what is behind the snapshot was decoded"),
+        };
+        taken.map_err(|reason| damaged(Damage { offset, kind: DamageKind::Rejected(reason) }))?;
         self.recovered.last_zxid = found;
         self.recovered.txns += 1;
         self.recovered.txn_bytes += u64::try_from(entry.body.len()).unwrap_or(u64::MAX);
         Ok(())
+    }
+}
+
+/// What is in an entry.
+enum Content<'a, T> {
+    /// A transaction that creates, and what its preparer knows of it.
+    Create(LoggedCreate<'a>, T),
+    /// Another one.
+    Other(LoggedTxn, T),
+    /// None.
+    Bad(Damage),
+    /// The snapshot has it: it was not looked at.
+    Before,
+}
+
+impl<'a, T> Content<'a, T> {
+    fn of(entry: &Entry<'a>, preparer: &impl Prepare<Txn = T>) -> Self {
+        if let Some(create) = LoggedCreate::from_body(entry.body) {
+            let prepared = preparer.create(&create);
+            return Self::Create(create, prepared);
+        }
+        match entry.decode() {
+            Ok(txn) => {
+                let prepared = preparer.txn(&txn);
+                Self::Other(txn, prepared)
+            }
+            Err(damage) => Self::Bad(damage),
+        }
+    }
+
+    const fn create_mut(&mut self) -> Option<(&LoggedCreate<'a>, &mut T)> {
+        match self {
+            Self::Create(create, prepared) => Some((create, prepared)),
+            _ => None,
+        }
+    }
+}
+
+/// So many bytes of a log are decoded at once.
+const PIECE_LEN: usize = 128 << 10;
+/// A piece has room for so many entries from the start.
+const PIECE_ENTRIES: usize = 1024;
+
+/// Some entries of a log, and what is wrong behind them.
+struct Piece<'a, T> {
+    entries: Vec<(Entry<'a>, Content<'a, T>)>,
+    damage: Option<Damage>,
+}
+
+/// Checks and decodes a log in pieces.
+struct Pieces<'a, P> {
+    reader: LogReader<'a>,
+    preparer: P,
+    /// The snapshot's transaction.
+    behind: Zxid,
+    ended: bool,
+}
+
+impl<'a, P: Prepare> Iterator for Pieces<'a, P> {
+    type Item = Piece<'a, P::Txn>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut piece = Piece { entries: Vec::with_capacity(PIECE_ENTRIES), damage: None };
+        let mut len = 0;
+        while !self.ended && len < PIECE_LEN {
+            match self.reader.next_entry() {
+                Ok(Some(entry)) => {
+                    len += entry.body.len();
+                    let content = if entry.zxid > self.behind {
+                        Content::of(&entry, &self.preparer)
+                    } else {
+                        Content::Before
+                    };
+                    piece.entries.push((entry, content));
+                }
+                Ok(None) => self.ended = true,
+                Err(damage) => {
+                    piece.damage = Some(damage);
+                    self.ended = true;
+                }
+            }
+        }
+        (!piece.entries.is_empty() || piece.damage.is_some()).then_some(piece)
     }
 }
 

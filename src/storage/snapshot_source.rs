@@ -32,7 +32,7 @@ impl From<DecodeError> for RecordError {
 
 enum Bytes<'a> {
     Whole(&'a [u8]),
-    Stream { input: Box<dyn Read + 'a>, buffer: Vec<u8>, ended: bool },
+    Stream { input: Box<dyn Read + Send + 'a>, buffer: Vec<u8>, ended: bool },
 }
 
 /// A position in a snapshot.
@@ -96,6 +96,14 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// The rest as it lies in memory, unless it has to be unpacked.
+    pub(super) fn whole(&mut self) -> Option<Whole<'_, 'a>> {
+        match self.bytes {
+            Bytes::Whole(all) => Some(Whole { all, source: self }),
+            Bytes::Stream { .. } => None,
+        }
+    }
+
     /// The checksum of everything consumed so far.
     pub(super) fn checksum(&mut self) -> Adler32 {
         let data = match &self.bytes {
@@ -134,6 +142,41 @@ impl<'a> Source<'a> {
     }
 }
 
+/// A [`Source`] whose records can outlive it.
+pub(super) struct Whole<'s, 'a> {
+    all: &'a [u8],
+    source: &'s mut Source<'a>,
+}
+
+impl<'a> Whole<'_, 'a> {
+    /// Offset of the next byte.
+    pub(super) fn offset(&self) -> u64 {
+        self.source.offset()
+    }
+
+    /// Reads one record.
+    pub(super) fn record<T>(
+        &mut self,
+        read: impl FnOnce(&mut Reader<'a>) -> Result<T, DecodeError>,
+    ) -> Result<T, Damage> {
+        let mut reader = Reader::new(&self.all[self.source.pos..]);
+        let cut = |error| Damage { offset: self.source.offset(), kind: DamageKind::SnapshotCut(error) };
+        let value = read(&mut reader).map_err(cut)?;
+        self.source.pos += reader.offset();
+        Ok(value)
+    }
+
+    /// Where it is, and where the file ends.
+    pub(super) fn progress(&self) -> (u64, u64) {
+        (self.offset(), u64::try_from(self.all.len()).unwrap_or(u64::MAX))
+    }
+
+    /// Adds what was read to the checksum, as long as it is near.
+    pub(super) fn hash(&mut self) {
+        self.source.checksum();
+    }
+}
+
 /// Whether a packed snapshot can be unpacked to its end, and ends with these bytes. They are not kept.
 pub(super) fn unpacks_to(file: &[u8], compression: Compression, end: &[u8]) -> bool {
     let mut input: Box<dyn Read + '_> = match compression {
@@ -159,7 +202,7 @@ pub(super) fn unpacks_to(file: &[u8], compression: Compression, end: &[u8]) -> b
     }
 }
 
-fn stream<'a>(input: impl Read + 'a) -> Bytes<'a> {
+fn stream<'a>(input: impl Read + Send + 'a) -> Bytes<'a> {
     Bytes::Stream { input: Box::new(input), buffer: Vec::new(), ended: false }
 }
 

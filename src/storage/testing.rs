@@ -135,7 +135,9 @@ impl SnapshotVisitor for Tree {
     fn acl(&mut self, id: i64, acl: Vec<Acl>) {
         self.acls.insert(id, acl);
     }
-    fn node(&mut self, path: &str, _: DataNode<'_>) -> Result<(), String> {
+    type Preparer = ();
+    fn preparer(&self) {}
+    fn node(&mut self, path: &str, _: DataNode<'_>, (): ()) -> Result<(), String> {
         let old = self.nodes.insert(path.to_owned(), 0);
         if old.is_some() { Err(format!("{path} is there twice")) } else { Ok(()) }
     }
@@ -149,7 +151,7 @@ impl RecoverySink for Tree {
         self.tail = tail;
         Ok(())
     }
-    fn txn(&mut self, txn: LoggedTxn) -> Result<(), String> {
+    fn txn(&mut self, txn: LoggedTxn, (): ()) -> Result<(), String> {
         self.zxids.push(txn.header.zxid.0);
         match &txn.txn {
             Txn::Create(create) if create.path == "/forbidden" => return Err("no".into()),

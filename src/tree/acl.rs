@@ -103,6 +103,17 @@ impl AclTable {
         id
     }
 
+    /// The same for an encoded list, which is decoded where it is new.
+    pub(super) fn acquire_encoded(&mut self, encoded: &[u8], decode: impl FnOnce() -> Vec<Acl>) -> AclId {
+        match self.ids.get(encoded) {
+            Some(&id) => {
+                self.acquire_again(id);
+                id
+            }
+            None => self.acquire(&decode()),
+        }
+    }
+
     /// One more znode uses a list that is in use already.
     pub(super) fn acquire_again(&mut self, id: AclId) {
         if let Some(entry) = self.entries.get_mut(&id) {

@@ -1,10 +1,10 @@
 //! Applying transactions (`DataTree.processTxn`).
 
-use super::{AclRef, Change, ChangeKind, NodeId, Owner, Tree, quota};
+use super::{AclId, AclRef, Change, ChangeKind, NodeId, Owner, PreparedTxn, Tree, acl::AclTable, quota};
 use oxkeeper_codec::{
     ByteStr, Code, SessionId,
-    records::{Acl, SetAclTxn, SetDataTxn, Stat, StatPersisted, TxnHeader},
-    txn::{LoggedTxn, Txn},
+    records::{Acl, SetAclTxn, SetDataTxn, Stat, StatPersisted, TxnDigest, TxnHeader},
+    txn::{LoggedCreate, LoggedTxn, Txn},
 };
 
 /// Is told of a znode before it changes or goes, and of new ones: how a snapshot under way keeps what it still has to
@@ -47,13 +47,34 @@ struct Application<'a, O> {
     observer: &'a mut O,
     changes: &'a mut Vec<Change>,
     header: &'a TxnHeader,
+    /// What is known of it.
+    prepared: &'a PreparedTxn,
+    /// Nobody asks for the changes, nor how it ended.
+    quiet: bool,
+}
+
+/// The list of a znode to be created.
+enum NewAcl<'a> {
+    List(&'a [Acl]),
+    /// Of a log.
+    Encoded(&'a LoggedCreate<'a>),
+}
+
+impl NewAcl<'_> {
+    /// Its number in the table; one more znode uses it.
+    fn acquire(&self, acls: &mut AclTable) -> AclId {
+        match self {
+            Self::List(list) => acls.acquire(list),
+            Self::Encoded(create) => acls.acquire_encoded(create.acl, || create.acl()),
+        }
+    }
 }
 
 /// A znode to be created.
 struct NewNode<'a> {
-    path: &'a ByteStr,
+    path: &'a str,
     data: Option<&'a [u8]>,
-    acl: &'a [Acl],
+    acl: NewAcl<'a>,
     owner: Owner,
     parent_cversion: i32,
 }
@@ -70,15 +91,48 @@ impl Tree {
         changes: &mut Vec<Change>,
     ) -> Applied {
         let header = &logged.header;
-        let applied = Application { tree: self, observer, changes, header }.apply(&logged.txn);
+        let prepared = &PreparedTxn::NOTHING;
+        let application = Application { tree: self, observer, changes, header, prepared, quiet: false };
+        let applied = application.apply(&logged.txn);
         self.last_zxid = self.last_zxid.max(header.zxid);
         applied
+    }
+
+    /// Applies a transaction of which nobody wants to know what became. A [`Preparer`](super::Preparer) with the options
+    /// of this tree has prepared it.
+    pub(super) fn replay(&mut self, logged: &LoggedTxn, prepared: &PreparedTxn) {
+        let header = &logged.header;
+        let (observer, changes) = (&mut (), &mut Vec::new());
+        Application { tree: self, observer, changes, header, prepared, quiet: true }.apply(&logged.txn);
+        self.last_zxid = self.last_zxid.max(header.zxid);
+    }
+
+    /// The same for one that creates.
+    pub(super) fn replay_create(&mut self, create: &LoggedCreate<'_>, prepared: &PreparedTxn) {
+        let header = &create.header;
+        let (observer, changes) = (&mut (), &mut Vec::new());
+        let owner = if create.ephemeral { Owner::Session(header.client_id) } else { Owner::Nobody };
+        let new = NewNode {
+            path: create.path,
+            data: create.data,
+            acl: NewAcl::Encoded(create),
+            owner,
+            parent_cversion: create.parent_cversion,
+        };
+        // What cannot be created is there already, or its parent is gone again.
+        let _ = Application { tree: self, observer, changes, header, prepared, quiet: true }.create(&new);
+        self.last_zxid = self.last_zxid.max(header.zxid);
     }
 
     /// Whether the tree's digest is the one that came with a transaction just applied; true without one, or when
     /// it is computed in another way.
     pub fn digest_matches(&self, logged: &LoggedTxn) -> bool {
-        match &logged.digest {
+        self.has_digest(logged.digest.as_ref())
+    }
+
+    /// The same for the digest alone.
+    pub fn has_digest(&self, digest: Option<&TxnDigest>) -> bool {
+        match digest {
             Some(digest) if self.options.digest && digest.version == oxkeeper_codec::file::DIGEST_VERSION => {
                 digest.tree_digest.cast_unsigned() == self.digest
             }
@@ -88,32 +142,43 @@ impl Tree {
 }
 
 impl<O: Observer> Application<'_, O> {
-    fn apply(&mut self, txn: &Txn) -> Applied {
+    fn apply(mut self, txn: &Txn) -> Applied {
+        self.apply_one(txn)
+    }
+
+    fn apply_one(&mut self, txn: &Txn) -> Applied {
         let result = match txn {
             Txn::Create(t) | Txn::Create2(t) => {
                 let owner = if t.ephemeral { Owner::Session(self.header.client_id) } else { Owner::Nobody };
-                self.create(NewNode {
+                let new = NewNode {
                     path: &t.path,
                     data: t.data.as_deref(),
-                    acl: &t.acl,
+                    acl: NewAcl::List(&t.acl),
                     owner,
                     parent_cversion: t.parent_cversion,
-                })
+                };
+                self.create_and_say(&t.path, &new)
             }
-            Txn::CreateTtl(t) => self.create(NewNode {
-                path: &t.path,
-                data: t.data.as_deref(),
-                acl: &t.acl,
-                owner: Owner::Ttl(t.ttl),
-                parent_cversion: t.parent_cversion,
-            }),
-            Txn::CreateContainer(t) => self.create(NewNode {
-                path: &t.path,
-                data: t.data.as_deref(),
-                acl: &t.acl,
-                owner: Owner::Container,
-                parent_cversion: t.parent_cversion,
-            }),
+            Txn::CreateTtl(t) => {
+                let new = NewNode {
+                    path: &t.path,
+                    data: t.data.as_deref(),
+                    acl: NewAcl::List(&t.acl),
+                    owner: Owner::Ttl(t.ttl),
+                    parent_cversion: t.parent_cversion,
+                };
+                self.create_and_say(&t.path, &new)
+            }
+            Txn::CreateContainer(t) => {
+                let new = NewNode {
+                    path: &t.path,
+                    data: t.data.as_deref(),
+                    acl: NewAcl::List(&t.acl),
+                    owner: Owner::Container,
+                    parent_cversion: t.parent_cversion,
+                };
+                self.create_and_say(&t.path, &new)
+            }
             Txn::Delete(t) | Txn::DeleteContainer(t) => self.delete(&t.path).map(|()| Applied::of(Code::OK)),
             Txn::SetData(t) | Txn::Reconfig(t) => self.set_data(t),
             Txn::SetAcl(t) => self.set_acl(t),
@@ -135,7 +200,7 @@ impl<O: Observer> Application<'_, O> {
         let mut all = Applied::of(Code::OK);
         for (i, txn) in txns.iter().enumerate() {
             let applied = match (first_error, txn) {
-                (None, _) | (Some(_), Txn::Error(_)) => self.apply(txn),
+                (None, _) | (Some(_), Txn::Error(_)) => self.apply_one(txn),
                 (Some(first), _) if i < first => Applied::of(Code::OK),
                 (Some(_), _) => Applied::of(Code::RUNTIME_INCONSISTENCY),
             };
@@ -148,31 +213,54 @@ impl<O: Observer> Application<'_, O> {
         all
     }
 
-    fn create(&mut self, new: NewNode<'_>) -> Result<Applied, Code> {
-        let path = new.path.as_str();
+    /// Creates a znode and says so.
+    fn create_and_say(&mut self, path: &ByteStr, new: &NewNode<'_>) -> Result<Applied, Code> {
+        let id = self.create(new)?;
+        let applied = if self.quiet { Applied::of(Code::OK) } else { self.say_created(path, new, id) };
+        Ok(applied)
+    }
+
+    fn create(&mut self, new: &NewNode<'_>) -> Result<NodeId, Code> {
+        let path = new.path;
         let (parent_path, name) = path.rsplit_once('/').ok_or(Code::BAD_ARGUMENTS)?;
-        let parent = self.tree.find(parent_path).ok_or(Code::NO_NODE)?;
-        if let Some(existing) = self.tree.find(path) {
-            return Err(self.create_again(&new, parent_path, parent, existing));
+        let (parent, existing) = self.find_places(path, parent_path);
+        let parent = parent.ok_or(Code::NO_NODE)?;
+        if let Some(existing) = existing {
+            return Err(self.create_again(new, parent_path, parent, existing));
         }
         self.observer.before_change(self.tree, parent);
-        let parent_acl = AclRef::clone(self.tree.node(parent).acl());
         self.raise_cversion(parent_path, parent, new.parent_cversion);
-        let acl_id = self.tree.acls.acquire(new.acl);
+        let acl_id = new.acl.acquire(&mut self.tree.acls);
         let stat = StatPersisted::created(self.header.zxid, self.header.time, new.owner.stored());
-        let id = self.tree.insert_child(parent, path, new.data, acl_id, &stat);
+        let known = &self.prepared.created;
+        let facts = known.map_or_else(|| self.tree.facts(path, new.data, &stat), |known| known.facts);
+        let id = self.tree.insert_known(parent, name, new.data, acl_id, &stat, &facts);
         self.observer.created(id);
-        let stat = self.tree.node(id).stat();
-        let acl = AclRef::clone(self.tree.node(id).acl());
         self.quota_after_create(parent_path, name, path, new.data.map_or(0, <[u8]>::len));
+        Ok(id)
+    }
+
+    /// The parent of a new znode, and the znode if it is there.
+    fn find_places(&self, path: &str, parent_path: &str) -> (Option<NodeId>, Option<NodeId>) {
+        let (tree, prepared) = (&*self.tree, self.prepared);
+        let Some(known) = &prepared.created else { return (tree.find(parent_path), tree.find(path)) };
+        let parent = prepared.parent.or_else(|| tree.find_parent(path, known));
+        (parent, if prepared.is_new { None } else { tree.find_known(path, known) })
+    }
+
+    /// The change and the reply.
+    fn say_created(&mut self, path: &ByteStr, new: &NewNode<'_>, id: NodeId) -> Applied {
+        let node = self.tree.node(id);
+        let parent = self.tree.node(self.tree.nodes.get(id).parent);
+        let (stat, acl, parent_acl) = (node.stat(), AclRef::clone(node.acl()), AclRef::clone(parent.acl()));
         self.changes.push(Change {
             kind: ChangeKind::Created,
-            path: new.path.clone(),
+            path: path.clone(),
             acl,
             parent_acl: Some(parent_acl),
             data_len: new.data.map_or(0, <[u8]>::len),
         });
-        Ok(Applied { path: Some(new.path.clone()), stat: Some(stat), ..Applied::of(Code::OK) })
+        Applied { path: Some(path.clone()), stat: Some(stat), ..Applied::of(Code::OK) }
     }
 
     /// Replay over a snapshot that has the znode: its ACL may be older there, and the parent's counter too.
@@ -185,7 +273,7 @@ impl<O: Observer> Application<'_, O> {
     ) -> Code {
         self.observer.before_change(self.tree, parent);
         self.observer.before_change(self.tree, existing);
-        let acl = self.tree.acls.acquire(new.acl);
+        let acl = new.acl.acquire(&mut self.tree.acls);
         let old = std::mem::replace(&mut self.tree.nodes.get_mut(existing).acl, acl);
         self.tree.acls.release(old);
         self.raise_cversion(parent_path, parent, new.parent_cversion);
@@ -373,7 +461,9 @@ impl Tree {
             op: oxkeeper_codec::OpCode::CLOSE_SESSION,
         };
         let mut changes = Vec::new();
-        Application { tree: self, observer: &mut (), changes: &mut changes, header: &header }
+        let changes = &mut changes;
+        let prepared = &PreparedTxn::NOTHING;
+        Application { tree: self, observer: &mut (), changes, header: &header, prepared, quiet: true }
             .close_session(session, &[]);
     }
 

@@ -26,11 +26,29 @@ const SPILL: usize = PAGE / 2;
 #[derive(Debug)]
 pub(super) struct Index {
     parts: Vec<Part>,
-    state: FixedState,
+    hasher: PathHasher,
+}
+
+/// How paths are hashed.
+#[derive(Debug, Clone)]
+pub(super) struct PathHasher(FixedState);
+
+impl PathHasher {
+    pub(super) fn with_seed(seed: u64) -> Self {
+        Self(FixedState::with_seed(seed))
+    }
+
+    /// The hash of a path.
+    pub(super) fn hash(&self, path: &str) -> u32 {
+        let mut hasher = self.0.build_hasher();
+        hasher.write(path.as_bytes());
+        let [a, b, c, d, ..] = hasher.finish().to_be_bytes();
+        u32::from_be_bytes([a, b, c, d])
+    }
 }
 
 /// A slot of a part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
     hash: u32,
     /// [`NodeId::MAX`], which no znode has: the slot is free.
@@ -59,6 +77,16 @@ const fn part_of(hash: u32) -> usize {
     (hash >> 24) as usize
 }
 const _: () = assert!(part_of(u32::MAX) == PARTS - 1);
+
+/// So many homes has a part for this number of entries, at least: 8 for 7, and whole pages with the spill.
+fn homes_for(len: usize) -> usize {
+    if len == 0 { 0 } else { ((len * 8).div_ceil(7) + SPILL).next_multiple_of(PAGE) - SPILL }
+}
+
+/// So many are added to a number of homes at once: an eighth, in whole pages with the spill.
+fn growth(homes: usize) -> usize {
+    if homes == 0 { homes_for(1) } else { ((homes + SPILL) / PAGE / 8).max(1) * PAGE }
+}
 
 impl Part {
     fn slots(&self) -> usize {
@@ -102,14 +130,24 @@ impl Part {
         found.then_some(slot)
     }
 
-    /// Pushes those behind it along.
     fn insert(&mut self, new: Entry) {
-        // At most 7 for 8 homes.
-        if (self.len + 1) * 8 > self.homes * 7 {
-            self.grow();
+        let _ = self.insert_new(new, |_| false);
+    }
+
+    /// Inserts it, unless one with the same hash `is_same`. Pushes those behind it along.
+    fn insert_new(&mut self, new: Entry, mut is_same: impl FnMut(NodeId) -> bool) -> bool {
+        if self.homes < homes_for(self.len + 1) {
+            self.resize(self.homes + growth(self.homes));
+        }
+        let mut found = false;
+        let slot = self.seek(new.hash, |entry| {
+            found = entry.hash == new.hash && is_same(entry.id);
+            found || entry.hash > new.hash
+        });
+        if found {
+            return false;
         }
         self.len += 1;
-        let slot = self.seek(new.hash, |entry| entry.hash > new.hash);
         let (mut page, mut from, mut pushed) = (slot / PAGE, slot % PAGE, new);
         loop {
             if page == self.pages.len() {
@@ -118,19 +156,34 @@ impl Part {
             for entry in &mut self.pages[page][from..] {
                 std::mem::swap(entry, &mut pushed);
                 if pushed.is_free() {
-                    return;
+                    return true;
                 }
             }
             (page, from) = (page + 1, 0);
         }
     }
 
-    /// More homes; everything moves to the end, the last first, and then back to where it belongs.
-    fn grow(&mut self) {
+    /// Makes room for so many entries in all.
+    fn reserve(&mut self, len: usize) {
+        let homes = homes_for(len);
+        if homes > self.homes {
+            self.resize(homes);
+        }
+    }
+
+    /// Gives back room that growing alone would not have made.
+    fn shrink(&mut self) {
+        let homes = homes_for(self.len);
+        if self.homes > homes + growth(homes) {
+            self.resize(homes);
+        }
+    }
+
+    /// So many homes; everything moves to the end, the last first, and then back to where it belongs.
+    fn resize(&mut self, homes: usize) {
         let old = self.slots();
-        let more = (self.pages.len() / 8).max(1) * PAGE;
-        self.homes += if old == 0 { more - SPILL } else { more };
-        let mut slots = old + more;
+        self.homes = homes;
+        let mut slots = old.max((homes + SPILL).next_multiple_of(PAGE));
         // At the end each must be at its home or behind; so it is but for entries that crowd there.
         let entries = (0..old).map(|slot| self.at(slot)).filter(|entry| !entry.is_free());
         for (i, entry) in entries.enumerate() {
@@ -152,6 +205,7 @@ impl Part {
             *self.slot_mut(slot) = entry;
             next = slot + 1;
         }
+        self.pages.truncate((homes + SPILL).max(next).div_ceil(PAGE));
     }
 
     fn remove(&mut self, slot: usize) {
@@ -172,31 +226,63 @@ impl Part {
 impl Index {
     pub(super) fn new(seed: u64) -> Self {
         let parts = std::iter::repeat_with(Part::default).take(PARTS).collect();
-        Self { parts, state: FixedState::with_seed(seed) }
+        Self { parts, hasher: PathHasher::with_seed(seed) }
     }
 
-    fn hash(&self, path: &str) -> u32 {
-        let mut hasher = self.state.build_hasher();
-        hasher.write(path.as_bytes());
-        let [a, b, c, d, ..] = hasher.finish().to_be_bytes();
-        u32::from_be_bytes([a, b, c, d])
+    pub(super) const fn hasher(&self) -> &PathHasher {
+        &self.hasher
     }
 
     pub(super) fn find(&self, slab: &Slab, path: &str) -> Option<NodeId> {
-        let hash = self.hash(path);
-        let part = &self.parts[part_of(hash)];
-        let slot = part.find(hash, |id| has_path(slab, id, path.as_bytes()))?;
-        Some(part.at(slot).id)
+        self.find_hashed(slab, self.hasher.hash(path), path)
     }
 
-    /// Adds a node. The path must not be there yet.
-    pub(super) fn insert(&mut self, path: &str, id: NodeId) {
-        let hash = self.hash(path);
+    /// The same for a path whose hash is known.
+    pub(super) fn find_hashed(&self, slab: &Slab, hash: u32, path: &str) -> Option<NodeId> {
+        self.find_where(hash, |id| has_path(slab, id, path.as_bytes()))
+    }
+
+    /// Brings the place of a path near: misses of the cache cost less where nothing else is between them. Returns a node
+    /// with this hash, if there is one.
+    pub(super) fn approach(&self, hash: u32) -> Option<NodeId> {
+        self.find_where(hash, |_| true)
+    }
+
+    fn find_where(&self, hash: u32, matches: impl FnMut(NodeId) -> bool) -> Option<NodeId> {
+        let part = &self.parts[part_of(hash)];
+        part.find(hash, matches).map(|slot| part.at(slot).id)
+    }
+
+    /// Adds a node with this hash of its path, which must not be there yet.
+    pub(super) fn insert(&mut self, hash: u32, id: NodeId) {
         self.parts[part_of(hash)].insert(Entry { hash, id });
     }
 
+    /// Adds the nodes from `first` on, whose hashes these are, in the order of the table, so that it is near. False if there
+    /// are two of one path: it is not known then which were added.
+    pub(super) fn insert_all(&mut self, slab: &Slab, first: NodeId, hashes: &[u32]) -> bool {
+        let mut entries: Vec<_> =
+            hashes.iter().zip(first.0..).map(|(&hash, id)| Entry { hash, id: NodeId(id) }).collect();
+        entries.sort_unstable();
+        entries.chunk_by(|a, b| part_of(a.hash) == part_of(b.hash)).all(|of_part| {
+            let part = &mut self.parts[part_of(of_part[0].hash)];
+            part.reserve(part.len + of_part.len());
+            of_part.iter().all(|&new| part.insert_new(new, |other| is_twin(slab, new.id, other)))
+        })
+    }
+
+    /// Makes room for so many nodes in all, so that the parts do not grow step by step.
+    pub(super) fn reserve(&mut self, nodes: usize) {
+        self.parts.iter_mut().for_each(|part| part.reserve(nodes / PARTS));
+    }
+
+    /// Gives back what [`Index::reserve`] took too much.
+    pub(super) fn shrink(&mut self) {
+        self.parts.iter_mut().for_each(Part::shrink);
+    }
+
     pub(super) fn remove(&mut self, path: &str, id: NodeId) {
-        let hash = self.hash(path);
+        let hash = self.hasher.hash(path);
         let part = &mut self.parts[part_of(hash)];
         match part.find(hash, |other| other == id) {
             Some(slot) => part.remove(slot),
@@ -205,8 +291,13 @@ impl Index {
     }
 }
 
+/// Whether two nodes have the same path.
+fn is_twin(slab: &Slab, id: NodeId, other: NodeId) -> bool {
+    slab.get(id).parent == slab.get(other).parent && slab.content(id).name() == slab.content(other).name()
+}
+
 /// Whether the names from `id` up to the root spell `path`.
-fn has_path(slab: &Slab, mut id: NodeId, path: &[u8]) -> bool {
+pub(super) fn has_path(slab: &Slab, mut id: NodeId, path: &[u8]) -> bool {
     let mut rest = path;
     while id != NodeId::ROOT {
         let name = slab.content(id).name();
@@ -245,14 +336,22 @@ mod tests {
     proptest! {
         #[test]
         fn what_was_inserted_is_found_until_it_is_removed(
-            steps in prop::collection::vec((0..4u8, any::<prop::sample::Index>(), hashes()), 0..3000),
+            steps in prop::collection::vec((0..40u8, any::<prop::sample::Index>(), hashes()), 0..3000),
         ) {
             let mut part = Part::default();
             let mut model: Vec<(u32, NodeId)> = Vec::new();
             for (id, (what, which, hash)) in (0..).map(NodeId).zip(steps) {
-                if what > 0 || model.is_empty() {
+                if what == 0 {
+                    part.reserve(which.index(2 * model.len() + 1));
+                    part.check();
+                } else if what == 1 {
+                    part.shrink();
+                    part.check();
+                } else if what > 10 || model.is_empty() {
                     prop_assert_eq!(part.find(hash, |other| other == id), None);
                     part.insert(Entry { hash, id });
+                    let is_new = part.insert_new(Entry { hash, id: NodeId(0) }, |other| other == id);
+                    prop_assert!(!is_new, "there is the same one already");
                     model.push((hash, id));
                 } else {
                     let (hash, id) = model.swap_remove(which.index(model.len()));
@@ -261,6 +360,8 @@ mod tests {
                     prop_assert_eq!(part.find(hash, |other| other == id), None);
                 }
             }
+            part.check();
+            part.shrink();
             part.check();
             for &(hash, id) in &model {
                 let slot = part.find(hash, |other| other == id).unwrap();
@@ -278,6 +379,13 @@ mod tests {
             part.insert(Entry { hash: hash & 0x00ff_ffff, id });
             assert!(part.len < 2000 || part.slots() * 10 < part.len * 14, "{} of {}", part.len, part.slots());
         }
+        part.reserve(200_000);
+        let roomy = part.slots();
+        part.reserve(100_000);
+        assert_eq!(part.slots(), roomy);
+        assert!(roomy * 7 >= 200_000 * 8);
+        part.shrink();
+        assert!(part.slots() * 10 < part.len * 12, "{} of {}", part.len, part.slots());
         part.check();
         assert!(seen.len() > 49_000);
     }

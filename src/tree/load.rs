@@ -7,7 +7,10 @@
 //!
 //! Invariant: no znode without its list is open to anybody, neither while it is loaded nor later.
 
-use super::{AclId, AclRef, NodeId, Tree, TreeOptions};
+use super::{
+    AclId, AclRef, NodeId, PreparedNode, Tree, TreeOptions,
+    bulk::{Bulk, Twice},
+};
 use oxkeeper_codec::{
     ByteStr, Perms, SessionId, Zxid,
     records::{Acl, DataNode, Id},
@@ -26,6 +29,15 @@ pub enum LoadError {
     /// The snapshot has no root.
     #[error("the snapshot has no root znode")]
     NoRoot,
+    /// A path comes twice. Only a [careful](Loader::careful) loader knows what the tree is then.
+    #[error("a znode comes twice")]
+    Twice,
+}
+
+impl From<Twice> for LoadError {
+    fn from(_: Twice) -> Self {
+        Self::Twice
+    }
 }
 
 /// world:anyone READ: the ACL of the configuration's znode.
@@ -50,7 +62,15 @@ pub struct Loader {
     /// comes twice may take the last other one with it.
     held: BTreeMap<i64, AclId>,
     unresolved: Unresolved,
+    /// As long as no path may come twice.
+    bulk: Option<Bulk>,
+    /// The index has room for so many znodes.
+    reserved: usize,
 }
+
+/// Room for znodes that are yet to come is made for so many times those that are there, at most: it takes memory at once,
+/// some nine bytes each, and what is behind a snapshot in the logs may create nothing.
+const FORESIGHT: usize = 2;
 
 /// Znodes whose list was not in the snapshot's table.
 #[derive(Debug, Default)]
@@ -73,10 +93,28 @@ impl Unresolved {
 }
 
 impl Loader {
-    /// A tree without any znode.
+    /// A tree without any znode. Each path may come once.
     pub fn new(options: TreeOptions) -> Self {
+        Self { bulk: Some(Bulk::default()), ..Self::careful(options) }
+    }
+
+    /// The same, where paths may come again: the later znode counts.
+    pub fn careful(options: TreeOptions) -> Self {
         let tree = Tree::without_nodes(options);
-        Self { tree, acls: BTreeMap::new(), held: BTreeMap::new(), unresolved: Unresolved::default() }
+        let unresolved = Unresolved::default();
+        Self { tree, acls: BTreeMap::new(), held: BTreeMap::new(), unresolved, bulk: None, reserved: 0 }
+    }
+
+    /// So many bytes of the files were read, of so many in all: makes room for what may be expected.
+    pub fn progress(&mut self, read: u64, total: u64) {
+        let count = self.tree.node_count();
+        if count < self.reserved || read == 0 {
+            return;
+        }
+        // Some more, since a little too few is a table that is moved twice.
+        let foreseen = u128::try_from(count).unwrap_or(0) * u128::from(total) / u128::from(read) * 9 / 8;
+        self.reserved = usize::try_from(foreseen).unwrap_or(usize::MAX).min(count * FORESIGHT);
+        self.tree.index.reserve(self.reserved);
     }
 
     /// One list of the snapshot's table.
@@ -84,30 +122,57 @@ impl Loader {
         self.acls.insert(number, acl);
     }
 
-    /// One znode, with its full path; the root's is "". Parents come first.
+    /// These znodes come next.
+    pub fn expect<'n>(&self, nodes: impl Iterator<Item = &'n PreparedNode>) {
+        if self.bulk.is_none() {
+            self.tree.approach(nodes);
+        }
+    }
+
+    /// One znode, with its full path; the root's is "". Parents come first. A [`Preparer`](super::Preparer) with the options of
+    /// this tree has prepared it.
     ///
     /// # Errors
-    /// The znode has no parent.
-    pub fn node(&mut self, path: &str, node: &DataNode<'_>) -> Result<(), LoadError> {
-        if !path.is_empty() && !is_path(path) {
+    /// The znode has no parent, or one has come twice.
+    pub fn node(
+        &mut self,
+        path: &str,
+        node: &DataNode<'_>,
+        prepared: &PreparedNode,
+    ) -> Result<(), LoadError> {
+        if !prepared.is_path {
             return Err(LoadError::NoPath(path.to_owned()));
         }
         let acl = self.acl_id(node.acl);
-        let id = if let Some(twice) = self.tree.find(path) {
-            // The later one counts.
-            self.replace(path, twice, acl, node)
-        } else if path.is_empty() {
-            self.tree.insert_root(node.data, acl, &node.stat);
-            NodeId::ROOT
-        } else {
-            let parent = path.rsplit_once('/').and_then(|(parent, _)| self.tree.find(parent));
-            let parent = parent.ok_or_else(|| LoadError::NoParent(path.to_owned()))?;
-            self.tree.insert_child(parent, path, node.data, acl, &node.stat)
+        let id = match self.bulk.as_mut() {
+            Some(bulk) => insert_once(&mut self.tree, bulk, path, acl, node, prepared)?,
+            None => self.insert_or_replace(path, acl, node, prepared)?,
         };
         if acl == AclId::UNRESOLVED {
             self.unresolved.0.push(id);
         }
         Ok(())
+    }
+
+    fn insert_or_replace(
+        &mut self,
+        path: &str,
+        acl: AclId,
+        node: &DataNode<'_>,
+        prepared: &PreparedNode,
+    ) -> Result<NodeId, LoadError> {
+        if let Some(twice) = self.tree.find_known(path, prepared) {
+            // The later one counts.
+            return Ok(self.replace(path, twice, acl, node));
+        }
+        if path.is_empty() {
+            self.tree.insert_root(node.data, acl, &node.stat);
+            return Ok(NodeId::ROOT);
+        }
+        let parent = self.tree.find_parent(path, prepared);
+        let parent = parent.ok_or_else(|| LoadError::NoParent(path.to_owned()))?;
+        let name = &path[prepared.parent_len + 1..];
+        Ok(self.tree.insert_known(parent, name, node.data, acl, &node.stat, &prepared.facts))
     }
 
     /// The number here of the list with this number in the file; one more znode uses it.
@@ -155,8 +220,11 @@ impl Loader {
     /// are applied.
     ///
     /// # Errors
-    /// There was no root.
+    /// There was no root, or a znode has come twice.
     pub fn finish(mut self, zxid: Zxid) -> Result<(Tree, Unresolved), LoadError> {
+        if let Some(bulk) = &mut self.bulk {
+            bulk.fill(&mut self.tree)?;
+        }
         if self.tree.node_count() == 0 {
             return Err(LoadError::NoRoot);
         }
@@ -169,7 +237,54 @@ impl Loader {
     }
 }
 
+/// Takes in a znode of a path that is taken for new.
+fn insert_once(
+    tree: &mut Tree,
+    bulk: &mut Bulk,
+    path: &str,
+    acl: AclId,
+    node: &DataNode<'_>,
+    prepared: &PreparedNode,
+) -> Result<NodeId, LoadError> {
+    if path.is_empty() {
+        if tree.node_count() > 0 {
+            return Err(LoadError::Twice);
+        }
+        tree.insert_root(node.data, acl, &node.stat);
+        bulk.has_root();
+        return Ok(NodeId::ROOT);
+    }
+    let parent = bulk.parent(tree, path, prepared)?;
+    let parent = parent.ok_or_else(|| LoadError::NoParent(path.to_owned()))?;
+    let name = &path[prepared.parent_len + 1..];
+    let id = tree.insert_unindexed(parent, name, node.data, acl, &node.stat, &prepared.facts);
+    bulk.inserted(tree, prepared.facts.hash)?;
+    Ok(id)
+}
+
 impl Tree {
+    /// These znodes come next: what their places are found by, and their parents.
+    pub(super) fn approach<'n>(&self, nodes: impl Iterator<Item = &'n PreparedNode>) {
+        for node in nodes {
+            let parent = self.index.approach(node.parent_hash);
+            std::hint::black_box(parent.and_then(|parent| self.nodes.children(parent).last()));
+            std::hint::black_box(self.index.approach(node.facts.hash));
+        }
+    }
+
+    pub(super) fn find_parent(&self, path: &str, prepared: &PreparedNode) -> Option<NodeId> {
+        self.index.find_hashed(&self.nodes, prepared.parent_hash, &path[..prepared.parent_len])
+    }
+
+    pub(super) fn find_known(&self, path: &str, prepared: &PreparedNode) -> Option<NodeId> {
+        self.index.find_hashed(&self.nodes, prepared.facts.hash, path)
+    }
+
+    /// Gives back the room that was made for znodes that did not come.
+    pub fn shrink(&mut self) {
+        self.index.shrink();
+    }
+
     /// Ephemerals of sessions that are not in `sessions`: left by a crash between two files, to be deleted before
     /// the server serves (`ZooKeeperServer.loadData`).
     pub fn orphans(&self, sessions: &BTreeSet<SessionId>) -> Vec<SessionId> {

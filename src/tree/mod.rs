@@ -9,6 +9,7 @@
 
 mod acl;
 mod apply;
+mod bulk;
 mod change;
 mod check;
 mod content;
@@ -18,7 +19,9 @@ mod load;
 mod node;
 mod owner;
 mod packed;
+mod prepare;
 pub mod quota;
+mod replay;
 mod snapshot;
 
 pub use acl::AclId;
@@ -28,6 +31,8 @@ pub use digest::{crc_of_content, node_digest};
 pub use load::{LoadError, Loader, Unresolved, is_path};
 pub use node::NodeId;
 pub use owner::{CONTAINER_OWNER, MAX_TTL_MS, Owner, OwnerRules};
+pub use prepare::{PreparedNode, PreparedTxn, Preparer};
+pub use replay::Replay;
 pub use snapshot::Snapshotter;
 
 use acl::AclTable;
@@ -37,6 +42,7 @@ use oxkeeper_codec::{
     SessionId, Zxid,
     records::{Stat, StatPersisted},
 };
+use prepare::Facts;
 use quota::QuotaSet;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -247,7 +253,9 @@ impl Tree {
 
     fn insert_root(&mut self, data: Option<&[u8]>, acl: AclId, stat: &StatPersisted) {
         assert_eq!(self.nodes.len(), 0, "the root comes first");
-        let id = self.insert_node(NodeId::ROOT, 0, "", "", data, acl, stat);
+        let facts = self.facts("", data, stat);
+        let id = self.insert_node(NodeId::ROOT, 0, "", data, acl, stat, &facts);
+        self.index.insert(facts.hash, id);
         assert_eq!(id, NodeId::ROOT);
     }
 
@@ -260,9 +268,42 @@ impl Tree {
         acl: AclId,
         stat: &StatPersisted,
     ) -> NodeId {
+        let facts = self.facts(path, data, stat);
         let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
+        self.insert_known(parent, name, data, acl, stat, &facts)
+    }
+
+    fn facts(&self, path: &str, data: Option<&[u8]>, stat: &StatPersisted) -> Facts {
+        Facts::of(self.index.hasher(), self.options.digest, path, data.unwrap_or_default(), stat)
+    }
+
+    /// The same, where the facts are known.
+    fn insert_known(
+        &mut self,
+        parent: NodeId,
+        name: &str,
+        data: Option<&[u8]>,
+        acl: AclId,
+        stat: &StatPersisted,
+        facts: &Facts,
+    ) -> NodeId {
+        let id = self.insert_unindexed(parent, name, data, acl, stat, facts);
+        self.index.insert(facts.hash, id);
+        id
+    }
+
+    /// The same, but that the path index does not know it.
+    fn insert_unindexed(
+        &mut self,
+        parent: NodeId,
+        name: &str,
+        data: Option<&[u8]>,
+        acl: AclId,
+        stat: &StatPersisted,
+        facts: &Facts,
+    ) -> NodeId {
         let slot = u32::try_from(self.nodes.children(parent).len()).expect("fewer than 2^32 znodes");
-        let id = self.insert_node(parent, slot, name, path, data, acl, stat);
+        let id = self.insert_node(parent, slot, name, data, acl, stat, facts);
         self.nodes.extra_mut(parent).children.push(id);
         self.count_below(parent, |below| below + 1);
         self.list_owner(id);
@@ -318,15 +359,15 @@ impl Tree {
         parent: NodeId,
         slot: u32,
         name: &str,
-        path: &str,
         data: Option<&[u8]>,
         acl: AclId,
         stat: &StatPersisted,
+        facts: &Facts,
     ) -> NodeId {
         let id = self.nodes.insert((parent, slot), acl, stat, name, data);
-        self.index.insert(path, id);
-        self.data_size += size_of_node(path, data.map_or(0, <[u8]>::len));
-        self.digest_add(path, id);
+        self.nodes.set_crc(id, facts.crc);
+        self.data_size += facts.size;
+        self.digest = self.digest.wrapping_add(facts.digest);
         id
     }
 

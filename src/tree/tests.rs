@@ -5,7 +5,7 @@ use bytes::Bytes;
 use oxkeeper_codec::{
     Perms,
     records::{Acl, CreateTxn, DataNode, DeleteTxn, Id, SetAclTxn, TxnHeader},
-    txn::{LoggedTxn, Txn},
+    txn::{LoggedCreate, LoggedTxn, Txn},
 };
 use proptest::prelude::*;
 
@@ -30,8 +30,15 @@ fn stat(zxid: i64, owner: i64) -> StatPersisted {
     }
 }
 
+fn load_node(loader: &mut Loader, path: &str, node: &DataNode<'_>) -> Result<(), LoadError> {
+    loader.node(path, node, &Preparer::new(&TreeOptions::default()).node(path, node))
+}
+
 fn loader() -> Loader {
-    let mut loader = Loader::new(TreeOptions::default());
+    with_lists(Loader::careful(TreeOptions::default()))
+}
+
+fn with_lists(mut loader: Loader) -> Loader {
     for (number, id) in [(1, "a"), (2, "b"), (3, "c")] {
         loader.acl(number, acl(id));
     }
@@ -39,7 +46,7 @@ fn loader() -> Loader {
 }
 
 fn load(loader: &mut Loader, path: &str, acl: i64, owner: i64, data: &[u8]) -> Result<(), LoadError> {
-    loader.node(path, &DataNode { data: Some(data), acl, stat: stat(1, owner) })
+    load_node(loader, path, &DataNode { data: Some(data), acl, stat: stat(1, owner) })
 }
 
 #[test]
@@ -104,7 +111,7 @@ fn a_deletion_behind_which_the_snapshot_has_the_znode_again_with_children() {
     let mut loader = loader();
     let nodes = [("", 0), ("/a", 7), ("/a/b", 8), ("/a/b/c", 9)].map(|(path, zxid)| (path, stat(zxid, 0)));
     for (path, stat) in nodes {
-        loader.node(path, &DataNode { data: Some(b"later"), acl: -1, stat }).unwrap();
+        load_node(&mut loader, path, &DataNode { data: Some(b"later"), acl: -1, stat }).unwrap();
     }
     let (mut tree, _) = loader.finish(Zxid(1)).unwrap();
     // Two lives of it before the one that the snapshot shows.
@@ -130,7 +137,9 @@ fn written(tree: &mut Tree, meanwhile: impl FnOnce(&mut Tree, &mut Snapshotter))
     impl crate::storage::SnapshotVisitor for Paths {
         fn session(&mut self, _: SessionId, _: i32) {}
         fn acl(&mut self, _: i64, _: Vec<Acl>) {}
-        fn node(&mut self, path: &str, _: DataNode<'_>) -> Result<(), String> {
+        type Preparer = ();
+        fn preparer(&self) {}
+        fn node(&mut self, path: &str, _: DataNode<'_>, (): ()) -> Result<(), String> {
             if self.0.insert(path.to_owned()) { Ok(()) } else { Err(format!("{path} comes twice")) }
         }
     }
@@ -154,7 +163,7 @@ fn znodes_from_beyond_the_trees_own_zxid_are_in_its_next_snapshot() {
     let mut loader = loader();
     let paths = ["", "/a", "/b", "/b/c", "/d"];
     for path in paths {
-        loader.node(path, &DataNode { data: None, acl: -1, stat: stat(20, 0) }).unwrap();
+        load_node(&mut loader, path, &DataNode { data: None, acl: -1, stat: stat(20, 0) }).unwrap();
     }
     let (mut tree, _) = loader.finish(Zxid(1)).unwrap();
     apply(&mut tree, &mut (), 2, delete("/a"));
@@ -208,19 +217,146 @@ proptest! {
         nodes in prop::collection::vec(
             (prop::sample::select(PATHS), -1..4i64, prop::sample::select(OWNERS), 0..5usize), 0..30)
     ) {
-        let mut loader = loader();
-        load(&mut loader, "", -1, 0, b"").unwrap();
-        let mut there = BTreeSet::from([""]);
+        let (mut careful, mut hasty) = (loader(), with_lists(Loader::new(TreeOptions::default())));
+        let mut refused = None;
+        let mut each = |path: &str, number, owner, data: &[u8]| {
+            load(&mut careful, path, number, owner, data).unwrap();
+            if refused.is_none() {
+                refused = load(&mut hasty, path, number, owner, data).err();
+            }
+        };
+        each("", -1, 0, b"");
+        let (mut there, mut twice) = (BTreeSet::from([""]), false);
         for (path, number, owner, len) in nodes {
             let (parent, _) = path.rsplit_once('/').unwrap_or_default();
             // Number 0 is not in the table.
             if there.contains(parent) {
-                load(&mut loader, path, number, owner, &b"12345"[..len]).unwrap();
-                there.insert(path);
+                each(path, number, owner, &b"12345"[..len]);
+                twice |= !there.insert(path);
             }
         }
-        let (mut tree, unresolved) = loader.finish(Zxid(1)).unwrap();
+        let (mut tree, unresolved) = careful.finish(Zxid(1)).unwrap();
         unresolved.settle(&mut tree);
         tree.check();
+        // A path that comes twice is noticed, and nothing else is refused.
+        let hasty = refused.map_or_else(|| hasty.finish(Zxid(1)), Err);
+        match hasty {
+            Err(refused) => prop_assert!(twice && refused == LoadError::Twice, "{refused}"),
+            Ok((mut other, unresolved)) => {
+                prop_assert!(!twice);
+                unresolved.settle(&mut other);
+                other.check();
+                let state = |tree: &Tree| (tree.digest(), tree.data_size(), tree.node_count(), tree.acl_count());
+                prop_assert_eq!(state(&other), state(&tree));
+            }
+        }
     }
+}
+
+#[test]
+fn parents_are_found_whatever_order_znodes_come_in() {
+    // More than are put into the index at once, below parents that are behind each other, far apart, and new.
+    let mut loader = Loader::new(TreeOptions::default());
+    load(&mut loader, "", -1, 0, b"").unwrap();
+    for i in 0..300 {
+        load(&mut loader, &format!("/p{i}"), -1, 0, b"").unwrap();
+    }
+    for i in 0..80_000 {
+        load(&mut loader, &format!("/p{}/n{i}", i % 300), -1, 0, b"").unwrap();
+        if i % 1000 == 0 {
+            load(&mut loader, &format!("/p{}/n{i}/below", i % 300), -1, 0, b"").unwrap();
+        }
+    }
+    let refused = load(&mut loader, "/p7/none/below", -1, 0, b"").unwrap_err();
+    assert_eq!(refused, LoadError::NoParent("/p7/none/below".into()));
+    let (tree, _) = loader.finish(Zxid(1)).unwrap();
+    assert_eq!(tree.node_count(), 1 + 300 + 80_000 + 80);
+    tree.check();
+}
+
+#[test]
+fn a_replay_with_what_is_known_ahead_ends_in_the_same_tree() {
+    let create = |path: &str, ephemeral| {
+        let (path, data, acl) = (path.into(), Some(Bytes::from_static(b"data")), acl("a"));
+        CreateTxn { path, data, acl, ephemeral, parent_cversion: -1 }
+    };
+    let one = |path| Txn::Create(create(path, false));
+    let txns = [
+        one("/a"),
+        one("/a/b"),
+        Txn::Create2(create("/a/e", true)),
+        one("/"),
+        one("/a"),
+        one("/nowhere/c"),
+        one("/\u{e4}\u{1f600}"),
+        one("/zookeeper/quota/a"),
+        one("/zookeeper/quota/a/zookeeper_stats"),
+        one("/zookeeper/quota/a/zookeeper_limits"),
+        one("/a/counted"),
+        Txn::Multi(vec![one("/a/b/m"), one("/a/b/n")]),
+        delete("/a/b/m"),
+        one("/a/b/m"),
+    ];
+    for digest in [true, false] {
+        let options = TreeOptions { digest, ..TreeOptions::default() };
+        let (mut applied, mut replayed) = (Tree::new(options), Tree::new(options));
+        let (preparer, mut replay) = (Preparer::new(&options), Replay::default());
+        let logged: Vec<LoggedTxn> = (1..)
+            .zip(&txns)
+            .map(|(zxid, txn)| {
+                let header = TxnHeader {
+                    client_id: SessionId(5),
+                    cxid: 1,
+                    zxid: Zxid(zxid),
+                    time: zxid,
+                    op: txn.op(),
+                };
+                LoggedTxn { header, txn: txn.clone(), digest: None }
+            })
+            .collect();
+        let mut bodies = vec![Vec::new(); logged.len()];
+        logged.iter().zip(&mut bodies).for_each(|(logged, body)| logged.encode(body));
+        // All are looked up at once, although some are what others need or make.
+        let creates: Vec<_> = bodies.iter().map(|body| LoggedCreate::from_body(body)).collect();
+        let mut prepared: Vec<_> = creates
+            .iter()
+            .zip(&logged)
+            .map(|(create, logged)| match create {
+                Some(create) => preparer.create(create),
+                None => preparer.txn(logged),
+            })
+            .collect();
+        let pairs = creates.iter().zip(&mut prepared);
+        replay.expect(&replayed, pairs.filter_map(|(create, prepared)| Some((create.as_ref()?, prepared))));
+        for ((logged, create), prepared) in logged.iter().zip(&creates).zip(prepared) {
+            applied.apply(logged, &mut (), &mut Vec::new());
+            match create {
+                Some(create) => replay.create(&mut replayed, create, prepared),
+                None => replay.txn(&mut replayed, logged, prepared),
+            }
+            let state =
+                |tree: &Tree| (tree.digest(), tree.data_size(), tree.node_count(), tree.ephemeral_count());
+            assert_eq!(state(&applied), state(&replayed), "after {logged:?}");
+        }
+        let content = |tree: &Tree| {
+            let node = |path: &str| tree.get(path).map(|node| (node.stat(), node.data().map(<[u8]>::to_vec)));
+            ["/", "/a", "/a/b/m", "/a/e", "/\u{e4}\u{1f600}", "/zookeeper/quota/a/zookeeper_stats"].map(node)
+        };
+        assert_eq!(content(&applied), content(&replayed));
+        replayed.check();
+    }
+}
+
+#[test]
+fn room_that_was_made_for_too_many_is_given_back() {
+    let mut loader = loader();
+    load(&mut loader, "", -1, 0, b"").unwrap();
+    for i in 0..5000 {
+        load(&mut loader, &format!("/n{i}"), -1, 0, b"").unwrap();
+        loader.progress(1, 1_000_000);
+    }
+    let (mut tree, _) = loader.finish(Zxid(1)).unwrap();
+    tree.check();
+    tree.shrink();
+    tree.check();
 }

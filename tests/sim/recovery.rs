@@ -7,7 +7,7 @@ use oxkeeper::{
         Compression, Recovered, RecoveryOptions, RecoverySink, SnapshotTail, SnapshotVisitor, SnapshotWriter,
         StoreError, ZxidDigest, recover, repair, vouch,
     },
-    tree::{Snapshotter, Tree},
+    tree::{PreparedNode, PreparedTxn, Preparer, Snapshotter, Tree},
 };
 use oxkeeper_codec::{
     SessionId, Zxid,
@@ -27,8 +27,14 @@ impl SnapshotVisitor for Forgetful<'_> {
         self.0.acl(id, acl);
     }
 
-    fn node(&mut self, path: &str, node: DataNode<'_>) -> Result<(), String> {
-        self.0.node(path, node)
+    type Preparer = Preparer;
+
+    fn preparer(&self) -> Preparer {
+        self.0.preparer()
+    }
+
+    fn node(&mut self, path: &str, node: DataNode<'_>, prepared: PreparedNode) -> Result<(), String> {
+        self.0.node(path, node, prepared)
     }
 }
 
@@ -41,8 +47,8 @@ impl RecoverySink for Forgetful<'_> {
         self.0.snapshot_end(zxid, tail)
     }
 
-    fn txn(&mut self, txn: LoggedTxn) -> Result<(), String> {
-        self.0.txn(txn)
+    fn txn(&mut self, txn: LoggedTxn, prepared: PreparedTxn) -> Result<(), String> {
+        self.0.txn(txn, prepared)
     }
 
     fn end(&mut self) {

@@ -382,3 +382,56 @@ fn a_snapshot_and_logs_that_nobody_has_synced_are_stored_before_they_are_vouched
         assert_eq!(recovered(&fork).unwrap().0.snapshot.unwrap().name, "snapshot.5");
     }
 }
+
+/// What a start says of these two files, with one thread and with two.
+fn read_both_ways(dir: &std::path::Path, snapshot: &[u8], log: &[u8]) {
+    let files = [("snapshot.384", snapshot), ("log.385", log)];
+    let real = crate::storage::RealDisk::open(dir).unwrap();
+    let memory = MemoryDisk::new(dir.to_str().unwrap());
+    for (name, content) in files {
+        std::fs::write(dir.join(name), content).unwrap();
+        memory.put(name, content);
+    }
+    let read = |disk: &dyn Disk| {
+        let mut tree = Tree::default();
+        let result = recover(disk, disk, RecoveryOptions::default(), &mut tree);
+        let result = result.map(|recovered| Recovered { repairs: Repairs::default(), ..recovered });
+        (result.map_err(|error| error.to_string()), tree)
+    };
+    assert_eq!(read(&real), read(&memory));
+}
+
+#[test]
+fn two_threads_read_what_one_does_and_name_the_same_damage() {
+    const SNAPSHOT: i64 = 900;
+    let dir = tempfile::tempdir().unwrap();
+    let disk = MemoryDisk::new("/d");
+    // Several batches of each.
+    let mut writer =
+        crate::storage::SnapshotWriter::create(Arc::new(disk.clone()), Zxid(SNAPSHOT), Compression::None)
+            .unwrap();
+    writer.write(&crate::storage::testing::snapshot_body(1..=5000)).unwrap();
+    let snapshot = disk.content(&writer.finish(&SnapshotTail::default()).unwrap().name).unwrap();
+    let txns = |last: i64| (SNAPSHOT + 1..=last).map(|zxid| txn(zxid, 200)).collect::<Vec<_>>();
+    let log = log_of(&txns(SNAPSHOT + 2000));
+    read_both_ways(dir.path(), &snapshot, &log);
+    for part in 1..16 {
+        let flipped = |file: &[u8]| {
+            let mut file = file.to_vec();
+            let at = file.len() / 16 * part;
+            file[at] ^= 0x10;
+            file
+        };
+        read_both_ways(dir.path(), &flipped(&snapshot), &log);
+        read_both_ways(dir.path(), &snapshot[..snapshot.len() / 16 * part], &log);
+        read_both_ways(dir.path(), &snapshot, &flipped(&log));
+        read_both_ways(dir.path(), &snapshot, &log[..log.len() / 16 * part]);
+    }
+    // What a sink refuses: a node that is there twice, and a transaction in the midst of others.
+    let mut forbidden = txns(SNAPSHOT + 1999);
+    let Txn::Create(create) = &mut forbidden[1000].txn else { panic!("a create") };
+    create.path = "/forbidden".into();
+    read_both_ways(dir.path(), &snapshot, &log_of(&forbidden));
+    let hole: Vec<_> = txns(SNAPSHOT + 1999).into_iter().filter(|txn| txn.header.zxid.0 != 1500).collect();
+    read_both_ways(dir.path(), &snapshot, &log_of(&hole));
+}
