@@ -48,7 +48,7 @@ impl PathHasher {
 }
 
 /// A slot of a part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Entry {
     hash: u32,
     /// [`NodeId::MAX`], which no znode has: the slot is free.
@@ -163,11 +163,12 @@ impl Part {
         }
     }
 
-    /// Makes room for so many entries in all.
+    /// Makes room for so many entries in all. As when it grows by itself, by an eighth at least: many small steps are no more
+    /// work than that.
     fn reserve(&mut self, len: usize) {
         let homes = homes_for(len);
         if homes > self.homes {
-            self.resize(homes);
+            self.resize(homes.max(self.homes + growth(self.homes)));
         }
     }
 
@@ -263,7 +264,7 @@ impl Index {
     pub(super) fn insert_all(&mut self, slab: &Slab, first: NodeId, hashes: &[u32]) -> bool {
         let mut entries: Vec<_> =
             hashes.iter().zip(first.0..).map(|(&hash, id)| Entry { hash, id: NodeId(id) }).collect();
-        entries.sort_unstable();
+        entries.sort_unstable_by_key(|entry| entry.hash);
         entries.chunk_by(|a, b| part_of(a.hash) == part_of(b.hash)).all(|of_part| {
             let part = &mut self.parts[part_of(of_part[0].hash)];
             part.reserve(part.len + of_part.len());
