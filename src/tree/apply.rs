@@ -111,12 +111,11 @@ impl Tree {
     pub(super) fn replay_create(&mut self, create: &LoggedCreate<'_>, prepared: &PreparedTxn) {
         let header = &create.header;
         let (observer, changes) = (&mut (), &mut Vec::new());
-        let owner = if create.ephemeral { Owner::Session(header.client_id) } else { Owner::Nobody };
         let new = NewNode {
             path: create.path,
             data: create.data,
             acl: NewAcl::Encoded(create),
-            owner,
+            owner: Owner::of(header.client_id, create.ephemeral),
             parent_cversion: create.parent_cversion,
         };
         // What cannot be created is there already, or its parent is gone again.
@@ -149,35 +148,16 @@ impl<O: Observer> Application<'_, O> {
     fn apply_one(&mut self, txn: &Txn) -> Applied {
         let result = match txn {
             Txn::Create(t) | Txn::Create2(t) => {
-                let owner = if t.ephemeral { Owner::Session(self.header.client_id) } else { Owner::Nobody };
-                let new = NewNode {
-                    path: &t.path,
-                    data: t.data.as_deref(),
-                    acl: NewAcl::List(&t.acl),
-                    owner,
-                    parent_cversion: t.parent_cversion,
-                };
-                self.create_and_say(&t.path, &new)
+                let owner = Owner::of(self.header.client_id, t.ephemeral);
+                self.create_and_say(&t.path, t.data.as_deref(), &t.acl, owner, t.parent_cversion)
             }
             Txn::CreateTtl(t) => {
-                let new = NewNode {
-                    path: &t.path,
-                    data: t.data.as_deref(),
-                    acl: NewAcl::List(&t.acl),
-                    owner: Owner::Ttl(t.ttl),
-                    parent_cversion: t.parent_cversion,
-                };
-                self.create_and_say(&t.path, &new)
+                let owner = Owner::Ttl(t.ttl);
+                self.create_and_say(&t.path, t.data.as_deref(), &t.acl, owner, t.parent_cversion)
             }
             Txn::CreateContainer(t) => {
-                let new = NewNode {
-                    path: &t.path,
-                    data: t.data.as_deref(),
-                    acl: NewAcl::List(&t.acl),
-                    owner: Owner::Container,
-                    parent_cversion: t.parent_cversion,
-                };
-                self.create_and_say(&t.path, &new)
+                let owner = Owner::Container;
+                self.create_and_say(&t.path, t.data.as_deref(), &t.acl, owner, t.parent_cversion)
             }
             Txn::Delete(t) | Txn::DeleteContainer(t) => self.delete(&t.path).map(|()| Applied::of(Code::OK)),
             Txn::SetData(t) | Txn::Reconfig(t) => self.set_data(t),
@@ -214,9 +194,17 @@ impl<O: Observer> Application<'_, O> {
     }
 
     /// Creates a znode and says so.
-    fn create_and_say(&mut self, path: &ByteStr, new: &NewNode<'_>) -> Result<Applied, Code> {
-        let id = self.create(new)?;
-        let applied = if self.quiet { Applied::of(Code::OK) } else { self.say_created(path, new, id) };
+    fn create_and_say(
+        &mut self,
+        path: &ByteStr,
+        data: Option<&[u8]>,
+        acl: &[Acl],
+        owner: Owner,
+        parent_cversion: i32,
+    ) -> Result<Applied, Code> {
+        let id = self.create(&NewNode { path, data, acl: NewAcl::List(acl), owner, parent_cversion })?;
+        let data_len = data.map_or(0, <[u8]>::len);
+        let applied = if self.quiet { Applied::of(Code::OK) } else { self.say_created(path, data_len, id) };
         Ok(applied)
     }
 
@@ -249,7 +237,7 @@ impl<O: Observer> Application<'_, O> {
     }
 
     /// The change and the reply.
-    fn say_created(&mut self, path: &ByteStr, new: &NewNode<'_>, id: NodeId) -> Applied {
+    fn say_created(&mut self, path: &ByteStr, data_len: usize, id: NodeId) -> Applied {
         let node = self.tree.node(id);
         let parent = self.tree.node(self.tree.nodes.get(id).parent);
         let (stat, acl, parent_acl) = (node.stat(), AclRef::clone(node.acl()), AclRef::clone(parent.acl()));
@@ -258,7 +246,7 @@ impl<O: Observer> Application<'_, O> {
             path: path.clone(),
             acl,
             parent_acl: Some(parent_acl),
-            data_len: new.data.map_or(0, <[u8]>::len),
+            data_len,
         });
         Applied { path: Some(path.clone()), stat: Some(stat), ..Applied::of(Code::OK) }
     }

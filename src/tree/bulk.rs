@@ -2,7 +2,7 @@
 //! shortly before. So parents are looked for among those, in memory that is near; the index is filled in large pieces,
 //! which are in its order, and asked only for a parent that was not seen yet.
 //!
-//! Invariants: znodes below `indexed`, and no others, are in the index; no path is in it twice. That a path comes twice is
+//! Invariants: the znodes that came last are pending, all others are in the index; no path is in it twice. That a path comes twice is
 //! noticed when it is filled, at the latest when the [end](Bulk::fill) is reached: nothing is known of the tree then.
 
 use super::{NodeId, PreparedNode, Tree, index::has_path};
@@ -20,9 +20,7 @@ pub(super) struct Twice;
 /// What is known of the znodes that are not in the index.
 #[derive(Debug, Default)]
 pub(super) struct Bulk {
-    /// Ids below this are in the index.
-    indexed: u32,
-    /// Hashes of the paths of those behind.
+    /// Hashes of their paths. They have the last ids.
     pending: Vec<u32>,
     /// Some that have children, with the hashes of their paths.
     parents: HashTable<(u32, NodeId)>,
@@ -60,11 +58,6 @@ impl Bulk {
         Ok(found)
     }
 
-    /// The root is in the index already.
-    pub(super) const fn has_root(&mut self) {
-        self.indexed = 1;
-    }
-
     /// One more znode is in the slab, with this hash of its path.
     pub(super) fn inserted(&mut self, tree: &mut Tree, hash: u32) -> Result<(), Twice> {
         self.pending.push(hash);
@@ -73,8 +66,9 @@ impl Bulk {
 
     /// Puts all znodes into the index.
     pub(super) fn fill(&mut self, tree: &mut Tree) -> Result<(), Twice> {
-        let all_new = tree.index.insert_all(&tree.nodes, NodeId(self.indexed), &self.pending);
-        self.indexed = tree.nodes.bound();
+        let pending = u32::try_from(self.pending.len()).expect("fewer than 2^32 znodes");
+        let first = NodeId(tree.nodes.bound() - pending);
+        let all_new = tree.index.insert_all(&tree.nodes, first, &self.pending);
         self.pending.clear();
         if all_new { Ok(()) } else { Err(Twice) }
     }

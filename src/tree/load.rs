@@ -251,7 +251,6 @@ fn insert_once(
             return Err(LoadError::Twice);
         }
         tree.insert_root(node.data, acl, &node.stat);
-        bulk.has_root();
         return Ok(NodeId::ROOT);
     }
     let parent = bulk.parent(tree, path, prepared)?;

@@ -53,6 +53,11 @@ impl OwnerRules {
 }
 
 impl Owner {
+    /// Of what a session creates with or without the ephemeral flag.
+    pub(super) const fn of(session: SessionId, ephemeral: bool) -> Self {
+        if ephemeral { Self::Session(session) } else { Self::Nobody }
+    }
+
     /// The stored form.
     pub const fn stored(self) -> i64 {
         match self {

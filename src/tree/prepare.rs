@@ -118,7 +118,7 @@ impl Preparer {
             // Another name of the root; it is there.
             return PreparedTxn::NOTHING;
         }
-        let owner = if ephemeral { Owner::Session(header.client_id) } else { Owner::Nobody };
+        let owner = Owner::of(header.client_id, ephemeral);
         let stat = StatPersisted::created(header.zxid, header.time, owner.stored());
         let created = Some(self.known(path, data.unwrap_or_default(), &stat));
         PreparedTxn { created, ..PreparedTxn::NOTHING }

@@ -71,8 +71,8 @@ def show(w, keys_only=False, order=True):
         if w == "dump":                                    # two connections may or may not expire in the same tick
             lines = [x for x in lines if not re.match(r"\d+ expire at", x)]
             lines = [re.sub(r"Sets \(\d+\)/", "Sets (<ticks>)/", x) for x in lines]
-        if w in ("stat", "cons"):                          # connections come in the order of a hash set
-            peers = sorted(x for x in lines if x.startswith(" /"))
+        if w in ("stat", "cons"):                          # connections come in the order of a hash set, and ports are random
+            peers = sorted((x for x in lines if x.startswith(" /")), key=lambda x: x.partition("[")[2])
             lines = [peers.pop(0) if x.startswith(" /") else x for x in lines]
         lines = lines if order else sorted(lines)
     print("\n".join(lines), flush=True)
