@@ -262,7 +262,7 @@ impl<O: Observer> Application<'_, O> {
         self.observer.before_change(self.tree, parent);
         self.observer.before_change(self.tree, existing);
         let acl = new.acl.acquire(&mut self.tree.acls);
-        let old = std::mem::replace(&mut self.tree.nodes.get_mut(existing).acl, acl);
+        let old = self.tree.nodes.set_acl(existing, acl);
         self.tree.acls.release(old);
         self.raise_cversion(parent_path, parent, new.parent_cversion);
         Code::NODE_EXISTS
@@ -272,11 +272,11 @@ impl<O: Observer> Application<'_, O> {
     fn raise_cversion(&mut self, path: &str, parent: NodeId, cversion: i32) {
         let zxid = self.header.zxid;
         self.tree.digest_remove(path, parent);
-        let extra = self.tree.nodes.extra_mut(parent);
-        let cversion = if cversion == -1 { extra.cversion.wrapping_add(1) } else { cversion };
-        if cversion > extra.cversion {
-            extra.cversion = cversion;
-            extra.pzxid = zxid;
+        let stat = &mut self.tree.nodes.extra_mut(parent).stat;
+        let cversion = if cversion == -1 { stat.cversion.wrapping_add(1) } else { cversion };
+        if cversion > stat.cversion {
+            stat.cversion = cversion;
+            stat.pzxid = zxid;
         }
         self.tree.digest_add(path, parent);
     }
@@ -286,8 +286,8 @@ impl<O: Observer> Application<'_, O> {
         let parent = self.tree.find(parent_path).ok_or(Code::NO_NODE)?;
         self.observer.before_change(self.tree, parent);
         self.tree.digest_remove(parent_path, parent);
-        let extra = self.tree.nodes.extra_mut(parent);
-        extra.pzxid = extra.pzxid.max(self.header.zxid);
+        let stat = &mut self.tree.nodes.extra_mut(parent).stat;
+        stat.pzxid = stat.pzxid.max(self.header.zxid);
         self.tree.digest_add(parent_path, parent);
 
         let id = self.tree.find(path).filter(|&id| id != NodeId::ROOT).ok_or(Code::NO_NODE)?;
@@ -336,10 +336,10 @@ impl<O: Observer> Application<'_, O> {
         let old_len = self.tree.nodes.content(id).data_len();
         self.tree.digest_remove(path, id);
         self.replace_data(id, txn.data.as_deref());
-        let extra = self.tree.nodes.extra_mut(id);
-        extra.mtime = self.header.time;
-        extra.mzxid = self.header.zxid;
-        extra.version = txn.version;
+        let stat = &mut self.tree.nodes.extra_mut(id).stat;
+        stat.mtime = self.header.time;
+        stat.mzxid = self.header.zxid;
+        stat.version = txn.version;
         self.tree.digest_add(path, id);
         let new_len = txn.data.as_ref().map_or(0, bytes::Bytes::len);
         let diff = len_diff(new_len, old_len);
@@ -370,9 +370,8 @@ impl<O: Observer> Application<'_, O> {
         self.observer.before_change(self.tree, id);
         self.tree.digest_remove(&txn.path, id);
         let acl = self.tree.acls.acquire(&txn.acl);
-        let node = self.tree.nodes.get_mut(id);
-        let old = std::mem::replace(&mut node.acl, acl);
-        self.tree.nodes.extra_mut(id).aversion = txn.version;
+        let old = self.tree.nodes.set_acl(id, acl);
+        self.tree.nodes.extra_mut(id).stat.aversion = txn.version;
         self.tree.acls.release(old);
         self.tree.digest_add(&txn.path, id);
         Ok(Applied { stat: Some(self.tree.node(id).stat()), ..Applied::of(Code::OK) })

@@ -22,7 +22,7 @@ impl Tree {
             let data = self.nodes.content(id).data().unwrap_or_default();
             digest = digest.wrapping_add(node_digest(crc_of_content(&path, data), &self.nodes.stat(id)));
             size += super::size_of_node(&path, data.len());
-            *acl_uses.entry(node.acl).or_default() += 1;
+            *acl_uses.entry(self.nodes.acl(id)).or_default() += 1;
             self.check_owner(id, &path);
             assert!(
                 !self.nodes.children(id).is_empty() || self.nodes.below(id) == 0,

@@ -21,6 +21,8 @@ const PARTS: usize = 1 << 8;
 const PAGE: usize = 1 << 7;
 /// So many slots at the end of a part are nobody's home, at first.
 const SPILL: usize = PAGE / 2;
+/// Entries that come together are merged with those of a part if they are one for so many of them, at least.
+const MERGED_FROM: usize = 16;
 
 /// The path index.
 #[derive(Debug)]
@@ -47,7 +49,7 @@ impl PathHasher {
     }
 }
 
-/// A slot of a part.
+/// A slot of a part. A free one stands behind all others: it has the highest hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Entry {
     hash: u32,
@@ -56,7 +58,7 @@ struct Entry {
 }
 
 impl Entry {
-    const FREE: Self = Self { hash: 0, id: NodeId::MAX };
+    const FREE: Self = Self { hash: u32::MAX, id: NodeId::MAX };
 
     fn is_free(self) -> bool {
         self.id == NodeId::MAX
@@ -77,6 +79,10 @@ const fn part_of(hash: u32) -> usize {
     (hash >> 24) as usize
 }
 const _: () = assert!(part_of(u32::MAX) == PARTS - 1);
+
+fn free_page() -> Box<[Entry; PAGE]> {
+    Box::new([Entry::FREE; PAGE])
+}
 
 /// So many homes has a part for this number of entries, at least: 8 for 7, and whole pages with the spill.
 fn homes_for(len: usize) -> usize {
@@ -107,13 +113,13 @@ impl Part {
         usize::try_from((low * self.homes as u64) >> 24).expect("less than the number of homes")
     }
 
-    /// The first slot at or behind the home of `hash` that is free, or whose entry `stop` wants; the number of slots if
+    /// The first slot at or behind the home of `hash` that is free or has this hash or a higher one; the number of slots if
     /// there is none.
-    fn seek(&self, hash: u32, mut stop: impl FnMut(Entry) -> bool) -> usize {
+    fn seek(&self, hash: u32) -> usize {
         let home = self.home(hash);
         let (mut page, mut from) = (home / PAGE, home % PAGE);
         while let Some(entries) = self.pages.get(page) {
-            if let Some(i) = entries[from..].iter().position(|&entry| entry.is_free() || stop(entry)) {
+            if let Some(i) = entries[from..].iter().position(|entry| entry.hash >= hash) {
                 return page * PAGE + from + i;
             }
             (page, from) = (page + 1, 0);
@@ -122,53 +128,84 @@ impl Part {
     }
 
     fn find(&self, hash: u32, mut matches: impl FnMut(NodeId) -> bool) -> Option<usize> {
-        let mut found = false;
-        let slot = self.seek(hash, |entry| {
-            found = entry.hash == hash && matches(entry.id);
-            found || entry.hash > hash
-        });
-        found.then_some(slot)
+        let equal = |&slot: &usize| {
+            let entry = self.at(slot);
+            entry.hash == hash && !entry.is_free()
+        };
+        (self.seek(hash)..self.slots()).take_while(equal).find(|&slot| matches(self.at(slot).id))
     }
 
-    fn insert(&mut self, new: Entry) {
-        let _ = self.insert_new(new, |_| false);
-    }
-
-    /// Inserts it, unless one with the same hash `is_same`. Pushes those behind it along.
-    fn insert_new(&mut self, new: Entry, mut is_same: impl FnMut(NodeId) -> bool) -> bool {
-        if self.homes < homes_for(self.len + 1) {
-            self.resize(self.homes + growth(self.homes));
-        }
-        let mut found = false;
-        let slot = self.seek(new.hash, |entry| {
-            found = entry.hash == new.hash && is_same(entry.id);
-            found || entry.hash > new.hash
-        });
-        if found {
-            return false;
-        }
+    /// Inserts it. Pushes those behind it along.
+    fn insert(&mut self, mut new: Entry) {
+        self.reserve(self.len + 1);
         self.len += 1;
-        let (mut page, mut from, mut pushed) = (slot / PAGE, slot % PAGE, new);
+        let slot = self.seek(new.hash);
+        let (mut page, mut from) = (slot / PAGE, slot % PAGE);
         loop {
             if page == self.pages.len() {
-                self.pages.push(Box::new([Entry::FREE; PAGE]));
+                self.pages.push(free_page());
             }
-            for entry in &mut self.pages[page][from..] {
-                std::mem::swap(entry, &mut pushed);
-                if pushed.is_free() {
-                    return true;
-                }
+            let entries = &mut self.pages[page][from..];
+            let free = entries.iter().position(|&entry| entry.is_free());
+            let last = free.unwrap_or(entries.len() - 1);
+            let pushed_out = entries[last];
+            entries.copy_within(..last, 1);
+            entries[0] = new;
+            if free.is_some() {
+                return;
             }
+            new = pushed_out;
             (page, from) = (page + 1, 0);
         }
     }
 
-    /// Makes room for so many entries in all. As when it grows by itself, by an eighth at least: many small steps are no more
-    /// work than that.
-    fn reserve(&mut self, len: usize) {
+    /// Inserts all of these, which are in the order of their hashes. False, and nothing is known of the part, if one
+    /// `is_same` as another one.
+    fn insert_all(&mut self, new: &[Entry], is_same: impl Fn(NodeId, NodeId) -> bool) -> bool {
+        if new.len() < self.len / MERGED_FROM {
+            return new.iter().all(|&entry| {
+                let is_new = self.find(entry.hash, |other| is_same(entry.id, other)).is_none();
+                if is_new {
+                    self.insert(entry);
+                }
+                is_new
+            });
+        }
+        self.merge(new, is_same)
+    }
+
+    /// The same, where all others move, too.
+    fn merge(&mut self, new: &[Entry], is_same: impl Fn(NodeId, NodeId) -> bool) -> bool {
+        let old = self.entries();
+        let (mut all, mut next) = (Vec::with_capacity(old.len() + new.len()), 0);
+        for &entry in new {
+            let before = old[next..].iter().take_while(|old| old.hash <= entry.hash).count();
+            all.extend_from_slice(&old[next..next + before]);
+            next += before;
+            let mut equal = all.iter().rev().take_while(|other: &&Entry| other.hash == entry.hash);
+            if equal.any(|other| is_same(entry.id, other.id)) {
+                return false;
+            }
+            all.push(entry);
+        }
+        all.extend_from_slice(&old[next..]);
+        self.homes = self.homes_with_room(all.len());
+        self.fill(&all);
+        true
+    }
+
+    /// The number of homes, or what it has to grow to for so many entries in all: by an eighth at least, so that many small
+    /// steps are no more work than one.
+    fn homes_with_room(&self, len: usize) -> usize {
         let homes = homes_for(len);
-        if homes > self.homes {
-            self.resize(homes.max(self.homes + growth(self.homes)));
+        if homes <= self.homes { self.homes } else { homes.max(self.homes + growth(self.homes)) }
+    }
+
+    /// Makes room for so many entries in all.
+    fn reserve(&mut self, len: usize) {
+        let homes = self.homes_with_room(len);
+        if homes != self.homes {
+            self.resize(homes);
         }
     }
 
@@ -180,33 +217,38 @@ impl Part {
         }
     }
 
-    /// So many homes; everything moves to the end, the last first, and then back to where it belongs.
     fn resize(&mut self, homes: usize) {
-        let old = self.slots();
+        let entries = self.entries();
         self.homes = homes;
-        let mut slots = old.max((homes + SPILL).next_multiple_of(PAGE));
-        // At the end each must be at its home or behind; so it is but for entries that crowd there.
-        let entries = (0..old).map(|slot| self.at(slot)).filter(|entry| !entry.is_free());
-        for (i, entry) in entries.enumerate() {
-            slots = slots.max((self.home(entry.hash) + self.len - i).next_multiple_of(PAGE));
+        self.fill(&entries);
+    }
+
+    /// All entries, in order.
+    fn entries(&self) -> Vec<Entry> {
+        let mut entries = Vec::with_capacity(self.len);
+        for page in &self.pages {
+            entries.extend(page.iter().filter(|entry| !entry.is_free()));
         }
-        self.pages.resize_with(slots / PAGE, || Box::new([Entry::FREE; PAGE]));
-        let mut end = slots;
-        for from in (0..old).rev() {
-            let entry = std::mem::replace(self.slot_mut(from), Entry::FREE);
-            if !entry.is_free() {
-                end -= 1;
-                *self.slot_mut(end) = entry;
-            }
+        entries
+    }
+
+    /// Holds these entries, which are in order, and no others.
+    fn fill(&mut self, entries: &[Entry]) {
+        self.len = entries.len();
+        for page in &mut self.pages {
+            page.fill(Entry::FREE);
         }
         let mut next = 0;
-        for from in end..slots {
-            let entry = std::mem::replace(self.slot_mut(from), Entry::FREE);
+        for &entry in entries {
             let slot = self.home(entry.hash).max(next);
-            *self.slot_mut(slot) = entry;
             next = slot + 1;
+            if slot >= self.slots() {
+                self.pages.resize_with(slot / PAGE + 1, free_page);
+            }
+            *self.slot_mut(slot) = entry;
         }
-        self.pages.truncate((homes + SPILL).max(next).div_ceil(PAGE));
+        let pages = (self.homes + SPILL).max(next).div_ceil(PAGE);
+        self.pages.resize_with(pages, free_page);
     }
 
     fn remove(&mut self, slot: usize) {
@@ -267,8 +309,7 @@ impl Index {
         entries.sort_unstable_by_key(|entry| entry.hash);
         entries.chunk_by(|a, b| part_of(a.hash) == part_of(b.hash)).all(|of_part| {
             let part = &mut self.parts[part_of(of_part[0].hash)];
-            part.reserve(part.len + of_part.len());
-            of_part.iter().all(|&new| part.insert_new(new, |other| is_twin(slab, new.id, other)))
+            part.insert_all(of_part, |new, other| is_twin(slab, new, other))
         })
     }
 
@@ -294,7 +335,8 @@ impl Index {
 
 /// Whether two nodes have the same path.
 fn is_twin(slab: &Slab, id: NodeId, other: NodeId) -> bool {
-    slab.get(id).parent == slab.get(other).parent && slab.content(id).name() == slab.content(other).name()
+    let parent = |id| slab.get(id).parent;
+    parent(id) == parent(other) && slab.content(id).name() == slab.content(other).name()
 }
 
 /// Whether the names from `id` up to the root spell `path`.
@@ -334,6 +376,15 @@ mod tests {
         prop_oneof![8 => 0..1u32 << 24, 2 => 0..8u32, 2 => (1u32 << 24) - 200..1 << 24]
     }
 
+    /// So many entries in order, with ids that no others have.
+    fn batch(id: NodeId, hash: u32, len: usize) -> Vec<Entry> {
+        let id = |i: u32| NodeId(1 << 31 | id.0 << 10 | i);
+        let hash = |i: u32| hash.wrapping_add(i.wrapping_mul(77_777)) & 0x00ff_ffff;
+        let mut entries: Vec<_> = (0..).take(len).map(|i| Entry { hash: hash(i), id: id(i) }).collect();
+        entries.sort_by_key(|entry| entry.hash);
+        entries
+    }
+
     proptest! {
         #[test]
         fn what_was_inserted_is_found_until_it_is_removed(
@@ -348,11 +399,17 @@ mod tests {
                 } else if what == 1 {
                     part.shrink();
                     part.check();
+                } else if what == 2 {
+                    let new = batch(id, hash, which.index(300));
+                    prop_assert!(part.insert_all(&new, |_, _| false));
+                    part.check();
+                    let twin = new.get(..1).unwrap_or_default();
+                    prop_assert_eq!(twin.is_empty(), part.merge(twin, |new, old| new == old));
+                    part.check();
+                    model.extend(new.iter().map(|entry| (entry.hash, entry.id)));
                 } else if what > 10 || model.is_empty() {
                     prop_assert_eq!(part.find(hash, |other| other == id), None);
                     part.insert(Entry { hash, id });
-                    let is_new = part.insert_new(Entry { hash, id: NodeId(0) }, |other| other == id);
-                    prop_assert!(!is_new, "there is the same one already");
                     model.push((hash, id));
                 } else {
                     let (hash, id) = model.swap_remove(which.index(model.len()));

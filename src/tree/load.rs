@@ -83,8 +83,9 @@ impl Unresolved {
         let mut settled = Vec::new();
         for id in self.0 {
             // One that was deleted is vacant or another znode by now, with a list.
-            if tree.nodes.get(id).acl == AclId::UNRESOLVED {
-                tree.nodes.get_mut(id).acl = tree.acls.acquire(&nobody);
+            if !tree.nodes.get(id).is_vacant() && tree.nodes.acl(id) == AclId::UNRESOLVED {
+                let acl = tree.acls.acquire(&nobody);
+                tree.nodes.set_acl(id, acl);
                 settled.push(tree.node(id).path());
             }
         }
@@ -203,7 +204,7 @@ impl Loader {
             tree.nodes.set_data(id, node.data);
             tree.nodes.set_stat(id, &node.stat);
             tree.nodes.set_crc(id, None);
-            let released = std::mem::replace(&mut tree.nodes.get_mut(id).acl, acl);
+            let released = tree.nodes.set_acl(id, acl);
             tree.data_size +=
                 super::size_of_node("", node.data.map_or(0, <[u8]>::len)) - super::size_of_node("", old_len);
             tree.acls.release(released);

@@ -37,7 +37,7 @@ pub use snapshot::Snapshotter;
 
 use acl::AclTable;
 use index::Index;
-use node::{Node, Slab};
+use node::Slab;
 use oxkeeper_codec::{
     SessionId, Zxid,
     records::{Stat, StatPersisted},
@@ -306,7 +306,9 @@ impl Tree {
         let id = self.insert_node(parent, slot, name, data, acl, stat, facts);
         self.nodes.extra_mut(parent).children.push(id);
         self.count_below(parent, |below| below + 1);
-        self.list_owner(id);
+        if stat.ephemeral_owner != 0 {
+            self.list_owner(id);
+        }
         id
     }
 
@@ -377,6 +379,7 @@ impl Tree {
         self.digest_remove(path, id);
         self.unlist_owner(id);
         self.data_size -= size_of_node(path, self.nodes.content(id).data_len());
+        self.acls.release(self.nodes.acl(id));
         let node = self.nodes.remove(id);
         self.index.remove(path, id);
         let siblings = &mut self.nodes.extra_mut(node.parent).children;
@@ -385,16 +388,16 @@ impl Tree {
             self.nodes.get_mut(moved).slot = node.slot;
         }
         self.count_below(node.parent, |below| below - 1);
-        self.acls.release(node.acl);
     }
 
     /// The digest of one node as it is now. Keeps the CRC of path and data for the next time if there is a place.
     fn digest_of(&mut self, path: &str, id: NodeId) -> u64 {
-        let cached = self.nodes.extra(id).and_then(|extra| extra.crc);
-        let crc = match cached {
-            Some(crc) => Some(crc),
-            None => crc_of_content(path, self.nodes.content(id).data().unwrap_or_default()),
-        };
+        if let Some(extra) = self.nodes.extra(id)
+            && extra.crc.is_some()
+        {
+            return node_digest(extra.crc, &extra.stat);
+        }
+        let crc = crc_of_content(path, self.nodes.content(id).data().unwrap_or_default());
         self.nodes.set_crc(id, crc);
         node_digest(crc, &self.nodes.stat(id))
     }
@@ -419,10 +422,6 @@ fn size_of_node(path: &str, data_len: usize) -> i64 {
 }
 
 impl<'t> NodeRef<'t> {
-    fn node(&self) -> &'t Node {
-        self.tree.nodes.get(self.id)
-    }
-
     /// Its id, valid until it is deleted.
     pub const fn id(&self) -> NodeId {
         self.id
@@ -463,12 +462,12 @@ impl<'t> NodeRef<'t> {
 
     /// Its ACL.
     pub fn acl(&self) -> &'t AclRef {
-        self.tree.acls.get(self.node().acl)
+        self.tree.acls.get(self.tree.nodes.acl(self.id))
     }
 
     /// Whether everybody may do everything with it.
     pub fn is_open(&self) -> bool {
-        self.node().acl == AclId::OPEN
+        self.tree.nodes.acl(self.id) == AclId::OPEN
     }
 
     /// Its stored fields.
