@@ -3,7 +3,7 @@
 //!
 //! The hashes are divided among 256 parts. A part is an open-addressing table in the order of its hashes: where an entry
 //! belongs grows with its hash, and it stands there or behind, next to those that took its place. So a look-up ends early
-//! even where the table is nearly full, and a part grows in place, by an eighth, without looking at a znode. Its memory
+//! even where the table is nearly full, and a part grows by an eighth, without looking at a znode. Its memory
 //! comes in pages of one size, which leave no holes in the allocator's memory.
 //!
 //! Growing never stops the world: no single growth moves more than about 1/256 of the entries (at 10^7 znodes about
