@@ -18,3 +18,4 @@ pub mod topics;
 pub mod tree;
 pub mod version;
 pub mod watch;
+pub mod zab;

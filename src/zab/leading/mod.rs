@@ -1,0 +1,296 @@
+//! A leader: it gathers promises, proves that nobody is ahead of it, brings a quorum to its history, and then proposes.
+//!
+//! Invariants: a learner counts in a quorum with what it has acknowledged over one link, the oldest that its id has, so
+//! that two processes with one id are never two votes, nor one vote for what each of them has half of; the leader's own
+//! vote follows its own disk; what is proposed carries the epoch that a quorum has promised to follow.
+
+mod broadcast;
+mod discovery;
+mod learner;
+mod sync;
+
+use super::{Action, Failure, Link, Refusal, quorum::Members, shared::Shared};
+use broadcast::Broadcast;
+use bytes::Bytes;
+use discovery::Discovery;
+use learner::{Learner, State};
+use oxkeeper_codec::{
+    ServerId, Zxid,
+    learner::{ToLeader, ToLearner},
+};
+use std::collections::BTreeMap;
+use sync::Sync;
+
+/// Learners by link: the smaller link is the older one.
+type Learners = BTreeMap<Link, Learner>;
+
+/// The official server begins a new epoch when this one is due.
+const LAST_COUNTER: i64 = 0xffff_fffe;
+
+/// A leader and its learners.
+#[derive(Debug)]
+pub(super) struct Leading {
+    phase: Phase,
+    learners: Learners,
+    /// When discovery and synchronisation must be over (`initLimit`), in ms of the elapsed clock.
+    deadline_ms: i64,
+    ping_at_ms: i64,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Discovery(Discovery),
+    Sync(Sync),
+    Broadcast(Broadcast),
+}
+
+impl Leading {
+    pub(super) fn begin(shared: &mut Shared, now_ms: i64) -> Self {
+        shared.act(Action::Listen);
+        let mut leading = Self {
+            phase: Phase::Discovery(Discovery::begin(shared)),
+            learners: Learners::new(),
+            deadline_ms: now_ms + shared.options.init_ms,
+            ping_at_ms: now_ms + shared.options.ping_ms,
+        };
+        leading.advance(shared);
+        leading
+    }
+
+    /// Whether it proposes, and serves.
+    pub(super) const fn serves(&self) -> bool {
+        matches!(self.phase, Phase::Broadcast(_))
+    }
+
+    pub(super) fn deadline_ms(&self) -> i64 {
+        let silence = self.learners.values().map(Learner::deadline_ms).min();
+        let begun = (!self.serves()).then_some(self.deadline_ms);
+        [silence, begun].into_iter().flatten().fold(self.ping_at_ms, i64::min)
+    }
+
+    pub(super) fn wake(&mut self, shared: &mut Shared, now_ms: i64) -> Result<(), Failure> {
+        if !self.serves() && now_ms >= self.deadline_ms {
+            return Err(Failure::NoQuorumInTime);
+        }
+        let silent: Vec<Link> =
+            self.learners.iter().filter(|(_, l)| now_ms >= l.deadline_ms()).map(|(&link, _)| link).collect();
+        for link in silent {
+            shared.act(Action::HangUp(link));
+            self.closed(shared, link)?;
+        }
+        if now_ms >= self.ping_at_ms {
+            self.ping_at_ms = now_ms + shared.options.ping_ms;
+            let fed =
+                self.learners.iter().filter(|(_, learner)| learner.is_fed()).map(|(&link, _)| link).collect();
+            shared.act(Action::ToLearners(fed, ToLearner::Ping(shared.given)));
+        }
+        Ok(())
+    }
+
+    /// A connection on the quorum port.
+    pub(super) fn arrived(&mut self, shared: &Shared, link: Link, now_ms: i64) {
+        self.learners.insert(link, Learner::arrived(now_ms + shared.options.init_ms));
+    }
+
+    /// A link has ended.
+    pub(super) fn closed(&mut self, shared: &mut Shared, link: Link) -> Result<(), Failure> {
+        let Some(gone) = self.learners.remove(&link) else { return Ok(()) };
+        if gone.counts() {
+            // The next oldest link of this id counts from now on.
+            let same = |learner: &&mut Learner| learner.sid() == gone.sid() && !learner.is_observer();
+            if let Some(next) = self.learners.values_mut().find(same) {
+                next.count();
+            }
+        }
+        if let Phase::Broadcast(broadcast) = &mut self.phase {
+            broadcast.lost(link);
+            if !shared.quorums().are_met_by(&following(&self.learners, shared.me)) {
+                return Err(Failure::NoQuorum);
+            }
+            broadcast.commit(shared, &self.learners);
+        }
+        self.advance(shared);
+        Ok(())
+    }
+
+    /// What a learner says.
+    pub(super) fn heard(
+        &mut self,
+        shared: &mut Shared,
+        link: Link,
+        packet: ToLeader,
+        now_ms: i64,
+    ) -> Result<(), Failure> {
+        if !self.learners.contains_key(&link) {
+            return Ok(());
+        }
+        match self.take_in(shared, link, packet, now_ms) {
+            Ok(()) => Ok(()),
+            // Its own fault: nobody else has to suffer.
+            Err(Failure::Learner(reason)) => {
+                shared.act(Action::Refused(link, reason));
+                shared.act(Action::HangUp(link));
+                self.closed(shared, link)
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    fn take_in(
+        &mut self,
+        shared: &mut Shared,
+        link: Link,
+        packet: ToLeader,
+        now_ms: i64,
+    ) -> Result<(), Failure> {
+        let taken: Members = self.learners.values().filter_map(Learner::sid).collect();
+        let Some(learner) = self.learners.get_mut(&link) else { return Ok(()) };
+        learner.heard_from(now_ms, shared);
+        match (learner.state(), packet) {
+            (State::Arrived, ToLeader::Info(info)) => {
+                learner.register(&info, shared, &taken)?;
+                if taken.contains(&info.sid) || info.sid == shared.me {
+                    shared.act(Action::SameId(link, info.sid));
+                }
+                if let Phase::Discovery(discovery) = &mut self.phase {
+                    discovery.registered(info.sid, info.accepted_epoch, learner.counts());
+                }
+            }
+            (State::Asked, ToLeader::AckEpoch { last_zxid, current_epoch }) => {
+                learner.proved(last_zxid);
+                if let (Phase::Discovery(discovery), Some(sid)) = (&mut self.phase, learner.sid()) {
+                    discovery.proved(shared, sid, learner.counts(), last_zxid, current_epoch)?;
+                }
+            }
+            (State::Fed { .. }, ToLeader::Ack(zxid)) => {
+                if zxid.counter() == 0 {
+                    learner.vouched();
+                } else {
+                    learner.acknowledged(zxid);
+                }
+                if let Phase::Broadcast(broadcast) = &mut self.phase {
+                    broadcast.commit(shared, &self.learners);
+                }
+            }
+            (State::Fed { .. }, ToLeader::Ping { touched, .. }) => shared.act(Action::Touched(touched)),
+            (State::Fed { .. }, ToLeader::Revalidate { session, timeout_ms }) => {
+                shared.act(Action::Revalidate { link, session, timeout_ms });
+            }
+            (State::Fed { .. }, ToLeader::Request(request)) => shared.act(Action::Forwarded(link, request)),
+            (state, packet) => {
+                return Err(Failure::Learner(Refusal::Unexpected {
+                    phase: state.name(),
+                    packet: name(&packet),
+                }));
+            }
+        }
+        self.advance(shared);
+        Ok(())
+    }
+
+    /// The leader's own log is durable up to `shared.synced`.
+    pub(super) fn synced(&mut self, shared: &mut Shared) {
+        if let Phase::Broadcast(broadcast) = &mut self.phase {
+            broadcast.commit(shared, &self.learners);
+        }
+    }
+
+    /// The accepted epoch is durable.
+    pub(super) fn accepted(&mut self, shared: &mut Shared) {
+        if let Phase::Discovery(discovery) = &mut self.phase {
+            discovery.accepted(shared);
+        }
+        self.advance(shared);
+    }
+
+    /// The current epoch is durable.
+    pub(super) fn entered(&mut self, shared: &mut Shared) {
+        if let Phase::Sync(sync) = &mut self.phase {
+            sync.entered(shared);
+        }
+        self.advance(shared);
+    }
+
+    /// Whether the log files have all that a learner lacks and the memory has not.
+    pub(super) fn searched(&mut self, shared: &mut Shared, link: Link, found: bool) {
+        if let (Some(learner), Some(epoch)) = (self.learners.get_mut(&link), self.phase.epoch()) {
+            learner.searched(shared, link, found, epoch);
+        }
+    }
+
+    /// The zxid of the next proposal, if it serves and the epoch has one left.
+    pub(super) fn next_zxid(&self, shared: &Shared) -> Option<Zxid> {
+        let Phase::Broadcast(Broadcast { epoch, .. }) = self.phase else { return None };
+        let last = shared.given.max(Zxid::begin_of(epoch));
+        (last.counter() < LAST_COUNTER).then(|| last.next())
+    }
+
+    /// Has everybody take one more transaction. Only while it serves.
+    pub(super) fn propose(&self, shared: &mut Shared, zxid: Zxid, txn: Bytes) {
+        debug_assert!(self.serves(), "a leader that a quorum has acknowledged");
+        shared.append(zxid, txn.clone());
+        let followers =
+            self.learners.iter().filter(|(_, learner)| learner.is_fed() && !learner.is_observer());
+        let followers = followers.map(|(&link, _)| link).collect();
+        shared.act(Action::ToLearners(followers, ToLearner::Proposal(zxid, txn)));
+    }
+
+    /// A learner's sync request: answered when all that is proposed now is committed.
+    pub(super) fn sync_requested(&mut self, shared: &mut Shared, link: Link) {
+        if let Phase::Broadcast(broadcast) = &mut self.phase {
+            broadcast.sync_requested(shared, link);
+        }
+    }
+
+    /// Goes as far as what has come allows.
+    fn advance(&mut self, shared: &mut Shared) {
+        if let Phase::Discovery(discovery) = &mut self.phase
+            && let Some(sync) = discovery.advance(shared, &mut self.learners)
+        {
+            self.phase = Phase::Sync(sync);
+        }
+        if let Phase::Sync(sync) = &self.phase
+            && sync.is_done(shared, &self.learners)
+        {
+            self.phase = Phase::Broadcast(Broadcast::begin(shared, sync.epoch));
+        }
+        let serves = self.serves();
+        let (Phase::Sync(Sync { epoch, .. }) | Phase::Broadcast(Broadcast { epoch, .. })) = self.phase else {
+            return;
+        };
+        for (&link, learner) in &mut self.learners {
+            learner.ask(shared, link, epoch);
+            learner.synchronise(shared, link, epoch);
+            if serves {
+                learner.serve(shared, link);
+            }
+        }
+    }
+}
+
+impl Phase {
+    const fn epoch(&self) -> Option<i64> {
+        match self {
+            Self::Discovery(discovery) => discovery.epoch(),
+            Self::Sync(sync) => Some(sync.epoch),
+            Self::Broadcast(broadcast) => Some(broadcast.epoch),
+        }
+    }
+}
+
+/// Those who have the leader's history and vote, the leader among them.
+fn following(learners: &Learners, me: ServerId) -> Members {
+    let vouching = learners.values().filter(|learner| learner.counts() && learner.vouches_for().is_some());
+    vouching.filter_map(Learner::sid).chain([me]).collect()
+}
+
+const fn name(packet: &ToLeader) -> &'static str {
+    match packet {
+        ToLeader::Info(_) => "FOLLOWERINFO",
+        ToLeader::AckEpoch { .. } => "ACKEPOCH",
+        ToLeader::Ack(_) => "ACK",
+        ToLeader::Ping { .. } => "PING",
+        ToLeader::Request(_) => "REQUEST",
+        ToLeader::Revalidate { .. } => "REVALIDATE",
+    }
+}

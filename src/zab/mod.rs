@@ -1,0 +1,637 @@
+//! Zab, and the election of its leader: how the members of an ensemble agree on one order of transactions.
+//!
+//! A library of state machines: [`Zab::step`] takes what happens and the time, and returns what is to be done, in the
+//! order in which it must be done. No I/O, no clock, no randomness. Persistence is an action whose completion is an event, so
+//! that there is a state for every point at which a machine can stop.
+//!
+//! | packet | from, in which phase | to, in which phase | durable before it leaves |
+//! |---|---|---|---|
+//! | notification | anybody | voters that elect | the log up to the zxid of the vote, its current epoch |
+//! | FOLLOWERINFO, OBSERVERINFO (CEPOCH) | learner, discovery | leader, any | the accepted epoch in it |
+//! | LEADERINFO (NEWEPOCH) | leader, from discovery on | learner, discovery | the leader's own accepted epoch |
+//! | ACKEPOCH | learner, discovery | leader, any | the learner's accepted epoch, its log up to the zxid in it |
+//! | DIFF, TRUNC, SNAP | leader, from synchronisation on | learner, synchronisation | the leader's log |
+//! | PROPOSAL, COMMIT, INFORM | leader, from synchronisation on | learner, from synchronisation on | nothing: a COMMIT says that a quorum has it |
+//! | NEWLEADER | leader, from synchronisation on | learner, synchronisation | nothing |
+//! | ACK of NEWLEADER (ACKLD) | learner, synchronisation | leader, from synchronisation on | all that came before, then the current epoch |
+//! | UPTODATE (COMMITLD) | leader, broadcast | learner, synchronisation | the leader's current epoch, and a quorum's |
+//! | ACK of a proposal | follower, from the ACK of NEWLEADER on | leader, broadcast | the proposal |
+//!
+//! Phases are named as in the paper (Junqueira, Reed, Serafini: Zab, 2011), steps in brackets as in the TLA+ specification of
+//! the official project (`zookeeper-specifications/protocol-spec/Zab.tla`).
+//!
+//! Not there yet: reconfiguration (a packet of one ends the link), the oracle.
+
+mod election;
+mod leading;
+mod learning;
+mod plan;
+mod quorum;
+mod recent;
+mod shared;
+mod vote;
+
+pub use election::FINALIZE_WAIT_MS;
+pub use quorum::{Members, Quorum, Quorums};
+pub use recent::RecentBounds;
+pub use shared::{Ensemble, Stored};
+pub use vote::Vote;
+
+use bytes::Bytes;
+use election::{Elected, Election};
+use leading::Leading;
+use learning::Learning;
+use oxkeeper_codec::{
+    ServerId, SessionId, Zxid,
+    election::{Notification, PeerState},
+    learner::{ForwardedRequest, ToLeader, ToLearner},
+};
+use shared::Shared;
+
+/// A connection between a leader and a learner. Numbers are given in the order in which connections come about, and
+/// never again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Link(pub u64);
+
+/// What a member is made with. All times in ms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Whether this member is told to observe (`peerType`).
+    pub observer: bool,
+    /// Discovery and synchronisation take no longer (`initLimit` × `tickTime`).
+    pub init_ms: i64,
+    /// Nobody is silent for longer afterwards (`syncLimit` × `tickTime`).
+    pub sync_ms: i64,
+    /// A leader is reached within this (`connectToLearnerMasterLimit` × `tickTime`, or `init_ms`).
+    pub connect_ms: i64,
+    /// Between two pings of a leader (half of `tickTime`).
+    pub ping_ms: i64,
+    /// What is kept in memory for learners.
+    pub recent: RecentBounds,
+}
+
+/// What happens to a member.
+#[derive(Debug)]
+pub enum Event {
+    /// Time has passed, perhaps up to [`Zab::deadline_ms`].
+    Wake,
+    /// The election port of a member is reached.
+    Reachable(ServerId),
+    /// It is not, or no more.
+    Unreachable(ServerId),
+    /// A member says whom it votes for or follows.
+    Notified(ServerId, Notification),
+    /// The leader's quorum port is reached: after [`Action::Dial`].
+    Dialled(Link),
+    /// It cannot be reached.
+    NotDialled(ServerId),
+    /// A connection on the quorum port.
+    Arrived(Link),
+    /// The leader says something. After SNAP, all that follows the snapshot.
+    FromLeader(Link, ToLearner),
+    /// A learner says something.
+    FromLearner(Link, ToLeader),
+    /// A link has ended.
+    Closed(Link),
+    /// The log is durable up to here.
+    Synced(Zxid),
+    /// After [`Action::StoreAcceptedEpoch`]: it is durable.
+    AcceptedEpochStored(i64),
+    /// After [`Action::StoreCurrentEpoch`]: it is durable.
+    CurrentEpochStored(i64),
+    /// After [`Action::Truncate`] or [`Action::Install`], always: it is done and durable, or was given up, and the history
+    /// ends here.
+    HistoryReplaced(Zxid),
+    /// After [`Action::SearchLog`].
+    LogSearched {
+        /// For whom.
+        link: Link,
+        /// Whether the log files have all behind the zxid that was asked for, up to what is in memory.
+        found: bool,
+    },
+    /// The disk has failed: nothing can be vouched for.
+    DiskFailed,
+    /// It takes everything again.
+    DiskRecovered,
+}
+
+/// What is to be done, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Tell these members how the vote is.
+    Notify(Members, Notification),
+    /// Connect to the quorum port of the leader; again and again, while its election port can be reached.
+    Dial(ServerId),
+    /// Take connections on the quorum port.
+    Listen,
+    /// End this link. No event follows.
+    HangUp(Link),
+    /// There is no leader any more: end all links, take no more. No events follow.
+    HangUpAll,
+    /// Send to the leader.
+    ToLeader(Link, ToLeader),
+    /// Send to each of these.
+    ToLearners(Vec<Link>, ToLearner),
+    /// Look whether the log files have the transaction of this zxid and all behind it.
+    SearchLog(Link, Zxid),
+    /// Send what the log files have behind `from` up to `until`, each followed by its COMMIT.
+    SendLog {
+        /// To whom.
+        link: Link,
+        /// Not with it.
+        from: Zxid,
+        /// The last.
+        until: Zxid,
+    },
+    /// Send SNAP with this zxid, and a snapshot of the tree as it is when all up to it is applied.
+    SendSnapshot(Link, Zxid),
+    /// Make this the accepted epoch.
+    StoreAcceptedEpoch(i64),
+    /// Make this the current epoch.
+    StoreCurrentEpoch(i64),
+    /// Append this to the log.
+    Append(Zxid, Bytes),
+    /// Apply all up to here.
+    Commit(Zxid),
+    /// Forget everything behind this zxid, in the log and in memory.
+    Truncate(Zxid),
+    /// Put the snapshot that comes over this link in the place of all that there is.
+    Install(Link, Zxid),
+    /// This member leads: what clients ask becomes proposals of this epoch.
+    Lead(i64),
+    /// This member follows or observes, and serves clients.
+    Serve,
+    /// There is no leader any more: nothing that waits is decided here.
+    Resign(Failure),
+    /// A new election has begun.
+    Look,
+    /// One was chosen, in so many ms.
+    Chosen {
+        /// Who.
+        leader: ServerId,
+        /// How long it took, in ms.
+        took_ms: i64,
+    },
+    /// A learner was sent away.
+    Refused(Link, Refusal),
+    /// Two processes say that they are this member.
+    SameId(Link, ServerId),
+    /// The leader wants to hear: answer with the sessions that were heard from.
+    Pinged(Link, Zxid),
+    /// Sessions that a learner has heard from, with their time-outs in ms.
+    Touched(Vec<(SessionId, i32)>),
+    /// A learner's client wants to go on with a session.
+    Revalidate {
+        /// Who asks.
+        link: Link,
+        /// The session.
+        session: SessionId,
+        /// Its time-out in ms.
+        timeout_ms: i32,
+    },
+    /// The answer of the leader.
+    Revalidated(SessionId, bool),
+    /// What a learner's client asks.
+    Forwarded(Link, ForwardedRequest),
+    /// The oldest sync request that was handed on is answered.
+    SyncedWithLeader,
+}
+
+/// Why there is no leader any more.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// The leader said nothing in time.
+    #[error("the leader is silent")]
+    LeaderSilent,
+    /// The connection to it has ended, or could not be made.
+    #[error("the leader cannot be reached any more")]
+    LeaderGone,
+    /// Its epoch is older than one that was promised to another.
+    #[error("the leader has epoch {leader:#x}, but {accepted:#x} was promised already")]
+    OldEpoch {
+        /// The leader's.
+        leader: i64,
+        /// The promised one.
+        accepted: i64,
+    },
+    /// A packet that has no meaning now.
+    #[error("{packet} in {phase}")]
+    Unexpected {
+        /// Where.
+        phase: &'static str,
+        /// What.
+        packet: &'static str,
+    },
+    /// A proposal that does not follow the last one.
+    #[error("a proposal with zxid {zxid} behind {last}")]
+    Gap {
+        /// The last.
+        last: Zxid,
+        /// The one that came.
+        zxid: Zxid,
+    },
+    /// A commit of something else than the oldest proposal.
+    #[error("commit of {zxid}, but the oldest proposal is {expected:?}")]
+    WrongCommit {
+        /// What was committed.
+        zxid: Zxid,
+        /// What should have been.
+        expected: Option<Zxid>,
+    },
+    /// After TRUNC or SNAP the history ends elsewhere.
+    #[error("the history ends with {last}, the leader wanted {wanted}")]
+    WrongHistory {
+        /// The end that there is.
+        last: Zxid,
+        /// The one that was wanted.
+        wanted: Zxid,
+    },
+    /// No quorum has come in time.
+    #[error("no quorum of followers within initLimit")]
+    NoQuorumInTime,
+    /// Too few followers are left.
+    #[error("no quorum of followers any more")]
+    NoQuorum,
+    /// A voter has more than this leader.
+    #[error("server {sid} is ahead of this leader, with zxid {last_zxid}")]
+    Behind {
+        /// Who.
+        sid: ServerId,
+        /// Its last zxid.
+        last_zxid: Zxid,
+    },
+    /// The epoch has no numbers left.
+    #[error("the epoch has no zxid left")]
+    EpochExhausted,
+    /// The disk has failed.
+    #[error("the disk has failed")]
+    Disk,
+    /// One learner is at fault: only its link ends.
+    #[error("a learner is refused: {0}")]
+    Learner(Refusal),
+}
+
+impl Failure {
+    fn unexpected(phase: &'static str, packet: &ToLearner) -> Self {
+        Self::Unexpected { phase, packet: name(packet) }
+    }
+}
+
+/// Why a learner is sent away.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Its configuration is later than the leader's.
+    #[error("server {sid} has a later configuration, version {version:#x}")]
+    LaterConfiguration {
+        /// Who.
+        sid: ServerId,
+        /// Its version.
+        version: i64,
+    },
+    /// It has no vote, and more than the leader.
+    #[error("server {sid} is ahead of this leader, with zxid {last_zxid}")]
+    Ahead {
+        /// Who.
+        sid: ServerId,
+        /// Its last zxid.
+        last_zxid: Zxid,
+    },
+    /// A packet that has no meaning now.
+    #[error("{packet} in {phase}")]
+    Unexpected {
+        /// Where.
+        phase: &'static str,
+        /// What.
+        packet: &'static str,
+    },
+}
+
+/// What a member is, for those who ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It elects.
+    Looking,
+    /// It follows this one; whether it serves.
+    Learning(ServerId, bool),
+    /// It leads; whether it serves.
+    Leading(bool),
+}
+
+/// A member of an ensemble.
+#[derive(Debug)]
+pub struct Zab {
+    shared: Shared,
+    state: State,
+    /// When the election began, in ms of the elapsed clock.
+    looking_since_ms: i64,
+}
+
+#[derive(Debug)]
+enum State {
+    /// The log has to be durable before anything is said about it.
+    Settling,
+    Looking(Election),
+    Learning(Learning),
+    Leading(Leading),
+}
+
+impl Zab {
+    /// A member with what its disk has; all of it is durable. It begins to elect at once: take the first actions with
+    /// [`Event::Wake`].
+    pub fn new(me: ServerId, options: Options, ensemble: Ensemble, stored: Stored, now_ms: i64) -> Self {
+        Self {
+            shared: Shared::new(me, options, ensemble, stored),
+            state: State::Settling,
+            looking_since_ms: now_ms,
+        }
+    }
+
+    /// What it is.
+    pub const fn role(&self) -> Role {
+        match &self.state {
+            State::Settling | State::Looking(_) => Role::Looking,
+            State::Learning(learning) => Role::Learning(learning.leader(), learning.serves()),
+            State::Leading(leading) => Role::Leading(leading.serves()),
+        }
+    }
+
+    /// The last zxid that is known to be committed.
+    pub const fn committed(&self) -> Zxid {
+        self.shared.committed
+    }
+
+    /// The accepted and the current epoch.
+    pub const fn epochs(&self) -> (i64, i64) {
+        (self.shared.accepted_epoch, self.shared.current_epoch)
+    }
+
+    /// When [`Event::Wake`] is due, in ms of the elapsed clock.
+    pub fn deadline_ms(&self) -> Option<i64> {
+        match &self.state {
+            State::Settling => None,
+            State::Looking(election) => Some(election.deadline_ms()),
+            State::Learning(learning) => Some(learning.deadline_ms()),
+            State::Leading(leading) => Some(leading.deadline_ms()),
+        }
+    }
+
+    /// Takes in one event.
+    pub fn step(&mut self, now_ms: i64, event: Event) -> Vec<Action> {
+        if let Err(failure) = self.take_in(now_ms, event) {
+            self.resign(now_ms, failure);
+        }
+        self.settle(now_ms);
+        self.speak();
+        self.shared.take_actions()
+    }
+
+    /// The zxid of the next proposal, if this member leads and serves.
+    pub fn next_zxid(&self) -> Option<Zxid> {
+        match &self.state {
+            State::Leading(leading) => leading.next_zxid(&self.shared),
+            _ => None,
+        }
+    }
+
+    /// Has everybody take one more transaction; its zxid is [`Zab::next_zxid`].
+    pub fn propose(&mut self, now_ms: i64, txn: Bytes) -> Vec<Action> {
+        if let State::Leading(leading) = &mut self.state {
+            match leading.next_zxid(&self.shared) {
+                Some(zxid) => leading.propose(&mut self.shared, zxid, txn),
+                None => self.resign(now_ms, Failure::EpochExhausted),
+            }
+        }
+        self.shared.take_actions()
+    }
+
+    /// A learner asks for a sync: it is answered when all that is proposed now is committed.
+    pub fn sync_requested(&mut self, link: Link) -> Vec<Action> {
+        if let State::Leading(leading) = &mut self.state {
+            leading.sync_requested(&mut self.shared, link);
+        }
+        self.shared.take_actions()
+    }
+
+    fn take_in(&mut self, now_ms: i64, event: Event) -> Result<(), Failure> {
+        match event {
+            Event::Wake => self.wake(now_ms),
+            Event::Reachable(peer) => {
+                self.shared.unreachable.remove(&peer);
+                if let State::Looking(election) = &mut self.state {
+                    election.reached(peer);
+                }
+                Ok(())
+            }
+            Event::Unreachable(peer) => {
+                self.shared.unreachable.insert(peer);
+                self.reconsider(now_ms);
+                Ok(())
+            }
+            Event::Notified(from, said) => {
+                self.notified(now_ms, from, &said);
+                Ok(())
+            }
+            Event::Synced(zxid) => {
+                self.shared.synced = self.shared.synced.max(zxid);
+                match &mut self.state {
+                    State::Settling | State::Looking(_) => Ok(()),
+                    State::Learning(learning) => learning.synced(&mut self.shared),
+                    State::Leading(leading) => {
+                        leading.synced(&mut self.shared);
+                        Ok(())
+                    }
+                }
+            }
+            Event::AcceptedEpochStored(epoch) => {
+                self.shared.accepted_epoch = self.shared.accepted_epoch.max(epoch);
+                match &mut self.state {
+                    State::Settling | State::Looking(_) => {}
+                    State::Learning(learning) => learning.accepted(&mut self.shared),
+                    State::Leading(leading) => leading.accepted(&mut self.shared),
+                }
+                Ok(())
+            }
+            Event::CurrentEpochStored(epoch) => {
+                self.shared.current_epoch = self.shared.current_epoch.max(epoch);
+                match &mut self.state {
+                    State::Settling | State::Looking(_) => Ok(()),
+                    State::Learning(learning) => learning.entered(&mut self.shared),
+                    State::Leading(leading) => {
+                        leading.entered(&mut self.shared);
+                        Ok(())
+                    }
+                }
+            }
+            Event::HistoryReplaced(last) => {
+                self.shared.history_ends(last);
+                match &mut self.state {
+                    State::Learning(learning) => learning.history_replaced(&mut self.shared, last),
+                    _ => Ok(()),
+                }
+            }
+            Event::DiskFailed => {
+                self.shared.failed = true;
+                Err(Failure::Disk)
+            }
+            Event::DiskRecovered => {
+                self.shared.failed = false;
+                Ok(())
+            }
+            event => self.link_event(now_ms, event),
+        }
+    }
+
+    fn link_event(&mut self, now_ms: i64, event: Event) -> Result<(), Failure> {
+        let shared = &mut self.shared;
+        match (&mut self.state, event) {
+            (State::Learning(learning), Event::Dialled(link)) => {
+                learning.reached(shared, link, now_ms);
+                Ok(())
+            }
+            (State::Learning(learning), Event::NotDialled(leader)) if leader == learning.leader() => {
+                learning.closed(None)
+            }
+            (State::Learning(learning), Event::FromLeader(link, packet)) => {
+                learning.heard(shared, link, packet, now_ms)
+            }
+            (State::Learning(learning), Event::Closed(link)) => learning.closed(Some(link)),
+            (State::Leading(leading), Event::Arrived(link)) => {
+                leading.arrived(shared, link, now_ms);
+                Ok(())
+            }
+            (State::Leading(leading), Event::FromLearner(link, packet)) => {
+                leading.heard(shared, link, packet, now_ms)
+            }
+            (State::Leading(leading), Event::Closed(link)) => leading.closed(shared, link),
+            (State::Leading(leading), Event::LogSearched { link, found }) => {
+                leading.searched(shared, link, found);
+                Ok(())
+            }
+            (_, Event::Dialled(link) | Event::Arrived(link)) => {
+                // Too late: the role is another one by now.
+                shared.act(Action::HangUp(link));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn wake(&mut self, now_ms: i64) -> Result<(), Failure> {
+        match &mut self.state {
+            State::Settling => Ok(()),
+            State::Looking(election) => {
+                let Shared { ensemble, unreachable, .. } = &self.shared;
+                let elected = election.wake(now_ms, &ensemble.quorums, unreachable);
+                self.elected(now_ms, elected);
+                Ok(())
+            }
+            State::Learning(learning) => learning.wake(now_ms),
+            State::Leading(leading) => leading.wake(&mut self.shared, now_ms),
+        }
+    }
+
+    fn reconsider(&mut self, now_ms: i64) {
+        if let State::Looking(election) = &mut self.state {
+            let Shared { ensemble, unreachable, .. } = &self.shared;
+            let elected = election.reconsider(now_ms, &ensemble.quorums, unreachable);
+            self.elected(now_ms, elected);
+        }
+    }
+
+    fn notified(&mut self, now_ms: i64, from: ServerId, said: &Notification) {
+        if let State::Looking(election) = &mut self.state {
+            let Shared { ensemble, unreachable, .. } = &self.shared;
+            let elected = election.notified(now_ms, from, said, &ensemble.quorums, unreachable);
+            self.elected(now_ms, elected);
+        } else if matches!(self.state, State::Learning(_) | State::Leading(_))
+            && (said.state == PeerState::Looking || !self.shared.quorums().is_voter(from))
+        {
+            let notification = self.notification();
+            self.shared.act(Action::Notify(Members::from([from]), notification));
+        }
+    }
+
+    fn elected(&mut self, now_ms: i64, elected: Option<Elected>) {
+        let Some(Elected { vote, round }) = elected else { return };
+        // Whatever is left to be told: the others need it to end their elections.
+        self.speak();
+        let leader = vote.leader;
+        (self.shared.round, self.shared.vote) = (round, vote);
+        self.shared.act(Action::Chosen { leader, took_ms: now_ms - self.looking_since_ms });
+        self.state = if leader == self.shared.me {
+            State::Leading(Leading::begin(&mut self.shared, now_ms))
+        } else {
+            State::Learning(Learning::begin(&mut self.shared, leader, now_ms))
+        };
+    }
+
+    /// What this member tells others now.
+    fn notification(&self) -> Notification {
+        let shared = &self.shared;
+        let (state, vote, election_epoch) = match &self.state {
+            State::Settling => (PeerState::Looking, shared.own_vote(), shared.round),
+            State::Looking(election) => (PeerState::Looking, election.vote(), election.round()),
+            State::Learning(_) if shared.options.observer => {
+                (PeerState::Observing, shared.vote, shared.round)
+            }
+            State::Learning(_) => (PeerState::Following, shared.vote, shared.round),
+            State::Leading(_) => (PeerState::Leading, shared.vote, shared.round),
+        };
+        let Vote { peer_epoch, zxid, leader } = vote;
+        let config = Some(shared.ensemble.text.clone());
+        Notification { state, leader, zxid, election_epoch, peer_epoch, config }
+    }
+
+    fn resign(&mut self, now_ms: i64, failure: Failure) {
+        if let State::Looking(election) = &self.state {
+            self.shared.round = election.round();
+        }
+        if !matches!(self.state, State::Settling) {
+            self.shared.act(Action::HangUpAll);
+            self.shared.act(Action::Resign(failure));
+            self.state = State::Settling;
+            self.looking_since_ms = now_ms;
+        }
+    }
+
+    /// Begins to elect, once the log is durable as far as it was given.
+    fn settle(&mut self, now_ms: i64) {
+        if matches!(self.state, State::Settling) && self.shared.is_settled() {
+            self.shared.act(Action::Look);
+            let shared = &self.shared;
+            let election =
+                Election::begin(shared.me, shared.own_vote(), shared.round, shared.quorums(), now_ms);
+            self.state = State::Looking(election);
+            self.reconsider(now_ms);
+        }
+    }
+
+    fn speak(&mut self) {
+        if let State::Looking(election) = &mut self.state {
+            let told = election.take_told();
+            if !told.is_empty() {
+                let notification = self.notification();
+                self.shared.act(Action::Notify(told, notification));
+            }
+        }
+    }
+}
+
+const fn name(packet: &ToLearner) -> &'static str {
+    match packet {
+        ToLearner::LeaderInfo { .. } => "LEADERINFO",
+        ToLearner::Diff(_) => "DIFF",
+        ToLearner::Trunc(_) => "TRUNC",
+        ToLearner::Snap(_) => "SNAP",
+        ToLearner::NewLeader { .. } => "NEWLEADER",
+        ToLearner::UpToDate => "UPTODATE",
+        ToLearner::Proposal(..) => "PROPOSAL",
+        ToLearner::Commit(_) => "COMMIT",
+        ToLearner::CommitAndActivate(..) => "COMMITANDACTIVATE",
+        ToLearner::Inform(..) => "INFORM",
+        ToLearner::InformAndActivate(..) => "INFORMANDACTIVATE",
+        ToLearner::Ping(_) => "PING",
+        ToLearner::Revalidated { .. } => "REVALIDATE",
+        ToLearner::Sync => "SYNC",
+    }
+}
