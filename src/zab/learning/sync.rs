@@ -41,12 +41,7 @@ enum Step {
 
 impl Sync {
     pub(super) fn expected(epoch: i64) -> Self {
-        Self {
-            epoch,
-            step: Step::Expected,
-            feed: Feed::default(),
-            held: VecDeque::new(),
-        }
+        Self { epoch, step: Step::Expected, feed: Feed::default(), held: VecDeque::new() }
     }
 
     pub(super) fn heard(
