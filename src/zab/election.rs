@@ -24,12 +24,14 @@ const FIRST_RESEND_MS: i64 = 200;
 const LONGEST_RESEND_MS: i64 = 60_000;
 
 /// How an election ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Elected {
     /// For whom, and with which history.
     pub(super) vote: Vote,
     /// In which round.
     pub(super) round: i64,
+    /// Who agreed.
+    pub(super) supporters: Members,
 }
 
 /// An election under way, as one member sees it.
@@ -153,13 +155,13 @@ impl Election {
         if ballot.round == self.round {
             self.received.put(from, ballot);
             if self.received.are_for(&ballot, quorums) && self.leads(&self.received, &ballot) {
-                return Some(Elected { vote: ballot.vote, round: ballot.round });
+                return Some(elected(&self.received, &ballot));
             }
         }
         self.settled.put(from, ballot);
         if self.settled.are_for(&ballot, quorums) && self.leads(&self.settled, &ballot) {
             self.round = ballot.round;
-            return Some(Elected { vote: ballot.vote, round: ballot.round });
+            return Some(elected(&self.settled, &ballot));
         }
         None
     }
@@ -192,7 +194,7 @@ impl Election {
         let leader_lives = !unreachable.contains(&leader);
         let decide_at = *self.decide_at.get_or_insert(now_ms + FINALIZE_WAIT_MS);
         if (all_said && leader_lives) || now_ms >= decide_at {
-            return Some(Elected { vote: self.proposed, round: self.round });
+            return Some(Elected { vote: self.proposed, round: self.round, supporters: agreed });
         }
         None
     }
@@ -224,4 +226,8 @@ impl Election {
         self.tell.extend(quorums.voters());
         self.tell.remove(&self.me);
     }
+}
+
+fn elected(ballots: &Ballots, ballot: &Ballot) -> Elected {
+    Elected { vote: ballot.vote, round: ballot.round, supporters: ballots.for_same(ballot) }
 }

@@ -266,6 +266,18 @@ pub enum Failure {
     /// The disk has failed.
     #[error("the disk has failed")]
     Disk,
+    /// A voter has promised to follow no epoch as old as this leader's: to a leader that came to nothing. It can come
+    /// back only in a later one.
+    #[error("server {sid} has promised epoch {accepted:#x} to another: a later epoch has to begin")]
+    LaterPromise {
+        /// Who.
+        sid: ServerId,
+        /// What it has promised.
+        accepted: i64,
+    },
+    /// Of those who elected this leader, too few are left.
+    #[error("too few of those who elected this leader can still follow it")]
+    NoHope,
     /// One learner is at fault: only its link ends.
     #[error("a learner is refused: {0}")]
     Learner(Refusal),
@@ -425,11 +437,17 @@ impl Zab {
             Event::Unreachable(peer) => {
                 self.shared.unreachable.insert(peer);
                 self.reconsider(now_ms);
-                Ok(())
+                match &self.state {
+                    State::Leading(leading) => leading.check_hope(&self.shared),
+                    _ => Ok(()),
+                }
             }
             Event::Notified(from, said) => {
                 self.notified(now_ms, from, &said);
-                Ok(())
+                match &mut self.state {
+                    State::Leading(leading) => leading.notified(&self.shared, from, &said),
+                    _ => Ok(()),
+                }
             }
             Event::Synced(zxid) => {
                 self.shared.synced = self.shared.synced.max(zxid);
@@ -552,14 +570,14 @@ impl Zab {
     }
 
     fn elected(&mut self, now_ms: i64, elected: Option<Elected>) {
-        let Some(Elected { vote, round }) = elected else { return };
+        let Some(Elected { vote, round, supporters }) = elected else { return };
         // Whatever is left to be told: the others need it to end their elections.
         self.speak();
         let leader = vote.leader;
         (self.shared.round, self.shared.vote) = (round, vote);
         self.shared.act(Action::Chosen { leader, took_ms: now_ms - self.looking_since_ms });
         self.state = if leader == self.shared.me {
-            State::Leading(Leading::begin(&mut self.shared, now_ms))
+            State::Leading(Leading::begin(&mut self.shared, supporters, now_ms))
         } else {
             State::Learning(Learning::begin(&mut self.shared, leader, now_ms))
         };
@@ -635,3 +653,6 @@ const fn name(packet: &ToLearner) -> &'static str {
         ToLearner::Sync => "SYNC",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,6 +30,8 @@ pub(crate) struct Running {
     /// Counts dials: only the last one goes on.
     pub(crate) dial: Option<(u32, ServerId)>,
     pub(crate) dials: u32,
+    /// A snapshot is being put in the place of all.
+    pub(crate) installing: bool,
     /// A snapshot that is on its way over this link.
     pub(crate) receiving: Option<Link>,
 }
@@ -60,6 +62,7 @@ impl Member {
             listens: false,
             dial: None,
             dials: 0,
+            installing: false,
             receiving: None,
         });
         Event::Wake

@@ -20,6 +20,8 @@ use std::{collections::BTreeMap, fmt};
 const FAULTS_UNTIL_MS: i64 = 30_000;
 /// It has so long for that, in ms.
 const REST_WITHIN_MS: i64 = 60_000;
+/// So long it takes until a member knows whom it can reach, in ms: always the same, so that the last word is the last.
+const REACHABILITY_AFTER_MS: i64 = 3;
 /// One action in so many is the last one of its member.
 const CRASH_AT_ACTION: i64 = 500;
 
@@ -259,9 +261,8 @@ impl World {
             for b in self.ids().into_iter().filter(|&b| b != a) {
                 let up = self.members[&b].lives() && self.network.connects(a, b);
                 let event = if up { Event::Reachable(b) } else { Event::Unreachable(b) };
-                let delay_ms = self.network.delay_ms(&mut self.rng);
                 let start = self.members[&a].start;
-                self.after(delay_ms, Due::Event(a, start, event));
+                self.after(REACHABILITY_AFTER_MS, Due::Event(a, start, event));
             }
         }
         // Connections across a cut are found to be broken sooner or later.
@@ -369,9 +370,11 @@ impl World {
         let synced = if let Event::Synced(zxid) = event { Some(zxid) } else { None };
         let member = self.members.get_mut(&id).unwrap();
         let Some(running) = &mut member.running else { return };
-        if let Event::HistoryReplaced(_) = event {
+        if let Event::HistoryReplaced(last) = event {
             running.history = member.disk.log().to_vec();
-            running.committed = Zxid::ZERO;
+            // A snapshot holds what is committed, and a log that was cut has what it had before the cut.
+            let installed = std::mem::take(&mut running.installing);
+            running.committed = if installed { last } else { running.committed.min(last) };
         }
         if let Event::Closed(link) = event
             && running.receiving == Some(link)
@@ -609,7 +612,7 @@ impl World {
                     if let Some(running) = &mut member.running
                         && running.receiving == Some(link)
                     {
-                        running.receiving = None;
+                        (running.receiving, running.installing) = (None, true);
                         self.write_to_disk(id, Write::Install(zxid, history));
                     }
                 }

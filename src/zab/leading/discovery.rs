@@ -39,11 +39,11 @@ impl Discovery {
         }
     }
 
-    /// The epoch, once the leader has promised itself to follow no older one.
+    /// The epoch, once it is chosen.
     pub(super) const fn epoch(&self) -> Option<i64> {
         match self.step {
-            Step::Proving => Some(self.epoch),
-            Step::Gathering | Step::Promising => None,
+            Step::Promising | Step::Proving => Some(self.epoch),
+            Step::Gathering => None,
         }
     }
 

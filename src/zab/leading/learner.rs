@@ -55,11 +55,13 @@ pub(super) struct Learner {
     /// Whether it is the oldest of its id.
     counts: bool,
     deadline_ms: i64,
+    /// A proposal that it has not acknowledged, and since when that is known, in ms of the elapsed clock.
+    owed: Option<(Zxid, i64)>,
 }
 
 impl Learner {
     pub(super) const fn arrived(deadline_ms: i64) -> Self {
-        Self { sid: None, observer: false, state: State::Arrived, counts: false, deadline_ms }
+        Self { sid: None, observer: false, state: State::Arrived, counts: false, deadline_ms, owed: None }
     }
 
     pub(super) const fn sid(&self) -> Option<ServerId> {
@@ -105,6 +107,18 @@ impl Learner {
         let patience_ms =
             if self.vouches_for().is_some() { shared.options.sync_ms } else { shared.options.init_ms };
         self.deadline_ms = now_ms + patience_ms;
+    }
+
+    /// Whether it has not acknowledged a proposal for too long (`syncLimit`), though it answers pings.
+    pub(super) fn owes(&mut self, shared: &Shared, now_ms: i64) -> bool {
+        let Some(acked) = self.vouches_for().filter(|_| !self.observer) else { return false };
+        if self.owed.is_some_and(|(zxid, _)| acked >= zxid) {
+            self.owed = None;
+        }
+        if self.owed.is_none() && acked < shared.given {
+            self.owed = Some((shared.given, now_ms));
+        }
+        self.owed.is_some_and(|(_, since_ms)| now_ms - since_ms > shared.options.sync_ms)
     }
 
     pub(super) fn register(

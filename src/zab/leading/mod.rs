@@ -16,6 +16,7 @@ use discovery::Discovery;
 use learner::{Learner, State};
 use oxkeeper_codec::{
     ServerId, Zxid,
+    election::{Notification, PeerState},
     learner::{ToLeader, ToLearner},
 };
 use std::collections::BTreeMap;
@@ -32,6 +33,8 @@ const LAST_COUNTER: i64 = 0xffff_fffe;
 pub(super) struct Leading {
     phase: Phase,
     learners: Learners,
+    /// Voters who elected it, and have not been heard to elect again.
+    supporters: Members,
     /// When discovery and synchronisation must be over (`initLimit`), in ms of the elapsed clock.
     deadline_ms: i64,
     ping_at_ms: i64,
@@ -45,11 +48,12 @@ enum Phase {
 }
 
 impl Leading {
-    pub(super) fn begin(shared: &mut Shared, now_ms: i64) -> Self {
+    pub(super) fn begin(shared: &mut Shared, supporters: Members, now_ms: i64) -> Self {
         shared.act(Action::Listen);
         let mut leading = Self {
             phase: Phase::Discovery(Discovery::begin(shared)),
             learners: Learners::new(),
+            supporters,
             deadline_ms: now_ms + shared.options.init_ms,
             ping_at_ms: now_ms + shared.options.ping_ms,
         };
@@ -72,13 +76,20 @@ impl Leading {
         if !self.serves() && now_ms >= self.deadline_ms {
             return Err(Failure::NoQuorumInTime);
         }
-        let silent: Vec<Link> =
-            self.learners.iter().filter(|(_, l)| now_ms >= l.deadline_ms()).map(|(&link, _)| link).collect();
-        for link in silent {
+        let pings = now_ms >= self.ping_at_ms;
+        let is_lost = |learner: &mut Learner| {
+            now_ms >= learner.deadline_ms() || (pings && learner.owes(shared, now_ms))
+        };
+        let lost: Vec<Link> = self
+            .learners
+            .iter_mut()
+            .filter_map(|(&link, learner)| is_lost(learner).then_some(link))
+            .collect();
+        for link in lost {
             shared.act(Action::HangUp(link));
             self.closed(shared, link)?;
         }
-        if now_ms >= self.ping_at_ms {
+        if pings {
             self.ping_at_ms = now_ms + shared.options.ping_ms;
             let fed =
                 self.learners.iter().filter(|(_, learner)| learner.is_fed()).map(|(&link, _)| link).collect();
@@ -110,7 +121,28 @@ impl Leading {
             broadcast.commit(shared, &self.learners);
         }
         self.advance(shared);
-        Ok(())
+        self.check_hope(shared)
+    }
+
+    /// A member says how it votes: whoever elects again does not come any more.
+    pub(super) fn notified(
+        &mut self,
+        shared: &Shared,
+        from: ServerId,
+        said: &Notification,
+    ) -> Result<(), Failure> {
+        if said.state == PeerState::Looking && said.election_epoch > shared.round {
+            self.supporters.remove(&from);
+        }
+        self.check_hope(shared)
+    }
+
+    /// Whether a quorum can still come about, of those who are here and those who may come.
+    pub(super) fn check_hope(&self, shared: &Shared) -> Result<(), Failure> {
+        let may_come = self.supporters.difference(&shared.unreachable).copied();
+        let here = self.learners.values().filter_map(Learner::sid);
+        let hoped: Members = may_come.chain(here).chain([shared.me]).collect();
+        if self.serves() || shared.quorums().are_met_by(&hoped) { Ok(()) } else { Err(Failure::NoHope) }
     }
 
     /// What a learner says.
@@ -151,6 +183,13 @@ impl Leading {
                 learner.register(&info, shared, &taken)?;
                 if taken.contains(&info.sid) || info.sid == shared.me {
                     shared.act(Action::SameId(link, info.sid));
+                }
+                if let Some(epoch) = self.phase.epoch()
+                    && info.accepted_epoch > epoch
+                    && learner.counts()
+                    && shared.quorums().is_voter(info.sid)
+                {
+                    return Err(Failure::LaterPromise { sid: info.sid, accepted: info.accepted_epoch });
                 }
                 if let Phase::Discovery(discovery) = &mut self.phase {
                     discovery.registered(info.sid, info.accepted_epoch, learner.counts());
