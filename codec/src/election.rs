@@ -99,8 +99,9 @@ impl Hello {
             return Err(HelloError::Length(announced));
         }
         let Ok(text) = reader.take(len) else { return Ok(None) };
+        let not_text = |_| HelloError::Address(String::from_utf8_lossy(text).into_owned());
         let mut addresses = Vec::new();
-        for address in crate::decode_lossy(text).split('|') {
+        for address in std::str::from_utf8(text).map_err(not_text)?.split('|') {
             let host = host_of(address).ok_or_else(|| HelloError::Address(address.to_owned()))?;
             if !is_wildcard(host) {
                 addresses.push(address.to_owned());

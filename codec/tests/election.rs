@@ -116,7 +116,8 @@ fn what_is_no_hello_is_refused_as_soon_as_that_shows() {
             Err(HelloError::Address("".into()))
         );
     }
-    assert!(matches!(Hello::decode(&raw_hello(-65_536, 1, b"\xff\xfe")), Err(HelloError::Address(_))));
+    let not_utf_8 = Hello::decode(&raw_hello(-65_536, 1, b"a\xff:1"));
+    assert_eq!(not_utf_8, Err(HelloError::Address("a\u{fffd}:1".into())));
 }
 
 const CONFIG: &str = "server.1=127.0.0.1:39665:41729:participant\nserver.2=127.0.0.1:45853:34771:participant\n\
