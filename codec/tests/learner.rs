@@ -183,11 +183,22 @@ fn scan(input: &[u8], limit: usize) -> Result<Option<usize>, DecodeError> {
     Scanner::default().scan(input, limit)
 }
 
+/// The input is one packet: shorter, it is not there yet, whether it is looked at anew or as it arrives.
+fn is_one_packet(input: &[u8]) {
+    let mut arriving = Scanner::default();
+    for cut in 0..input.len() {
+        assert_eq!((scan(&input[..cut], LIMIT), arriving.scan(&input[..cut], LIMIT)), (Ok(None), Ok(None)));
+    }
+    assert_eq!(arriving.scan(input, LIMIT), Ok(Some(input.len())));
+    let more = [input, &[0; 20]].concat();
+    assert_eq!(scan(&more, LIMIT), Ok(Some(input.len())));
+}
+
 #[test]
 fn what_official_learners_send_decodes_and_encodes_to_the_same_bytes() {
     for (hex, packet) in said() {
         let input = Bytes::from(bytes(hex));
-        assert_eq!(scan(&input, LIMIT), Ok(Some(input.len())), "{packet:?}");
+        is_one_packet(&input);
         assert_eq!(ToLeader::decode(&input).as_ref(), Ok(&packet));
         let mut out = Vec::new();
         packet.encode(&mut out);
@@ -199,7 +210,7 @@ fn what_official_learners_send_decodes_and_encodes_to_the_same_bytes() {
 fn what_official_leaders_send_decodes_and_encodes_to_the_same_bytes() {
     for (hex, packet) in told() {
         let input = Bytes::from(bytes(&hex));
-        assert_eq!(scan(&input, LIMIT), Ok(Some(input.len())), "{packet:?}");
+        is_one_packet(&input);
         assert_eq!(ToLearner::decode(&input).as_ref(), Ok(&packet));
         let mut out = Vec::new();
         packet.encode(&mut out);
@@ -346,6 +357,32 @@ fn a_length_that_is_a_lie_is_refused_before_what_it_announces_arrives() {
         numbers.iter().for_each(|number| input.extend(number.to_be_bytes()));
         assert!(scan(&input, 1000).is_err_and(|e| e.field == "authinfo" && e.offset >= at), "{numbers:?}");
     }
+}
+
+#[test]
+fn a_negative_number_of_identities_is_none() {
+    for count in [-2, i32::MIN] {
+        let mut input = packet(1, Some(&[0; 16])).to_vec();
+        input.truncate(input.len() - 4);
+        input.extend(count.to_be_bytes());
+        is_one_packet(&input);
+        let Ok(ToLeader::Request(request)) = ToLeader::decode(&input.into()) else { panic!("a request") };
+        assert_eq!(request.identities, Some(vec![]));
+    }
+}
+
+#[test]
+fn a_packet_with_many_identities_is_looked_at_once() {
+    let mut input = packet(1, Some(&[0; 16])).to_vec();
+    input.truncate(input.len() - 4);
+    input.extend(50_000i32.to_be_bytes());
+    input.resize(input.len() + 50_000 * 8, 0);
+    let mut scanner = Scanner::default();
+    // Byte by byte: begun anew each time, it would take 10^10 steps.
+    for cut in 0..input.len() {
+        assert_eq!(scanner.scan(&input[..cut], input.len()), Ok(None));
+    }
+    assert_eq!(scanner.scan(&input, input.len()), Ok(Some(input.len())));
 }
 
 #[test]
