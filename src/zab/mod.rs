@@ -340,7 +340,7 @@ pub struct Zab {
 
 #[derive(Debug)]
 enum State {
-    /// The log has to be durable before anything is said about it.
+    /// What is under way has to be durable before anything is said about it.
     Settling,
     Looking(Election),
     Learning(Learning),
@@ -461,7 +461,7 @@ impl Zab {
                 }
             }
             Event::AcceptedEpochStored(epoch) => {
-                self.shared.accepted_epoch = self.shared.accepted_epoch.max(epoch);
+                self.shared.accepted_epoch_is(epoch);
                 match &mut self.state {
                     State::Settling | State::Looking(_) => {}
                     State::Learning(learning) => learning.accepted(&mut self.shared),
@@ -470,7 +470,7 @@ impl Zab {
                 Ok(())
             }
             Event::CurrentEpochStored(epoch) => {
-                self.shared.current_epoch = self.shared.current_epoch.max(epoch);
+                self.shared.current_epoch_is(epoch);
                 match &mut self.state {
                     State::Settling | State::Looking(_) => Ok(()),
                     State::Learning(learning) => learning.entered(&mut self.shared),
@@ -612,7 +612,7 @@ impl Zab {
         }
     }
 
-    /// Begins to elect, once the log is durable as far as it was given.
+    /// Begins to elect, once everything is durable.
     fn settle(&mut self, now_ms: i64) {
         if matches!(self.state, State::Settling) && self.shared.is_settled() {
             self.shared.act(Action::Look);

@@ -52,7 +52,9 @@ pub(super) struct Shared {
     pub(super) committed: Zxid,
     pub(super) recent: Recent,
     /// The history is being cut or replaced: nobody can say what it is.
-    pub(super) replacing: bool,
+    replacing: bool,
+    /// Epochs that are being made durable.
+    storing: usize,
     /// The disk has failed.
     pub(super) failed: bool,
     /// The round of the last election.
@@ -75,6 +77,7 @@ impl Shared {
             committed: Zxid::ZERO,
             recent: Recent::new(options.recent, stored.last_zxid),
             replacing: false,
+            storing: 0,
             failed: false,
             round: 0,
             vote: Vote::NONE,
@@ -133,7 +136,29 @@ impl Shared {
 
     /// Whether this member can say what it has: all of it is durable, and none of it under way.
     pub(super) fn is_settled(&self) -> bool {
-        self.synced == self.given && !self.replacing && !self.failed
+        self.synced == self.given && !self.replacing && self.storing == 0 && !self.failed
+    }
+
+    /// Has the accepted epoch made durable.
+    pub(super) fn store_accepted_epoch(&mut self, epoch: i64) {
+        self.storing += 1;
+        self.act(Action::StoreAcceptedEpoch(epoch));
+    }
+
+    /// Has the current epoch made durable.
+    pub(super) fn store_current_epoch(&mut self, epoch: i64) {
+        self.storing += 1;
+        self.act(Action::StoreCurrentEpoch(epoch));
+    }
+
+    pub(super) const fn accepted_epoch_is(&mut self, epoch: i64) {
+        self.storing -= 1;
+        self.accepted_epoch = epoch;
+    }
+
+    pub(super) const fn current_epoch_is(&mut self, epoch: i64) {
+        self.storing -= 1;
+        self.current_epoch = epoch;
     }
 
     /// Has the history cut or replaced.

@@ -26,6 +26,8 @@ pub(crate) struct Running {
     pub(crate) history: Vec<Entry>,
     pub(crate) committed: Zxid,
     pub(crate) serves: bool,
+    /// So much of what it has delivered was looked at since it serves.
+    pub(crate) looked_at: usize,
     pub(crate) listens: bool,
     /// Counts dials: only the last one goes on.
     pub(crate) dial: Option<(u32, ServerId)>,
@@ -59,6 +61,7 @@ impl Member {
             history: self.disk.log().to_vec(),
             committed: Zxid::ZERO,
             serves: false,
+            looked_at: 0,
             listens: false,
             dial: None,
             dials: 0,

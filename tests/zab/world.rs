@@ -526,17 +526,18 @@ impl World {
                 );
                 running.committed = zxid;
                 if running.serves {
-                    self.check.delivers(id, running.delivered());
+                    let looked_at = std::mem::replace(&mut running.looked_at, running.delivered().len());
+                    self.check.delivers(id, running.delivered(), looked_at);
                 }
             }
             Action::Lead(epoch) => {
-                running.serves = true;
+                (running.serves, running.looked_at) = (true, running.delivered().len());
                 self.figures.leaders += 1;
                 self.check.leads(id, epoch, running.delivered());
             }
             Action::Serve => {
-                running.serves = true;
-                self.check.delivers(id, running.delivered());
+                (running.serves, running.looked_at) = (true, running.delivered().len());
+                self.check.delivers(id, running.delivered(), 0);
             }
             Action::Resign(failure) => {
                 running.serves = false;

@@ -4,7 +4,7 @@
 //! Invariant: the leader's own promise is durable before anybody hears of the epoch.
 
 use super::{Learners, Sync};
-use crate::zab::{Action, Failure, Refusal, quorum::Members, shared::Shared};
+use crate::zab::{Failure, Refusal, quorum::Members, shared::Shared};
 use oxkeeper_codec::{ServerId, Zxid};
 
 /// See the module.
@@ -91,7 +91,7 @@ impl Discovery {
         match self.step {
             Step::Gathering if shared.quorums().are_met_by(&self.registered) => {
                 self.step = Step::Promising;
-                shared.act(Action::StoreAcceptedEpoch(self.epoch));
+                shared.store_accepted_epoch(self.epoch);
             }
             Step::Proving => {
                 for (&link, learner) in learners {

@@ -5,7 +5,7 @@
 //! acknowledged NEWLEADER.
 
 use super::{Learners, following};
-use crate::zab::{Action, shared::Shared};
+use crate::zab::shared::Shared;
 
 /// See the module.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ impl Sync {
     pub(super) fn begin(shared: &mut Shared, epoch: i64) -> Self {
         // What is sent as committed is so once this phase is over; before, no learner serves.
         shared.commit(shared.given);
-        shared.act(Action::StoreCurrentEpoch(epoch));
+        shared.store_current_epoch(epoch);
         Self { epoch, entered: false }
     }
 

@@ -2,7 +2,7 @@
 //! specification `ConnectAndFollowerSendCEPOCH` and `FollowerProcessNEWEPOCH`).
 
 use super::sync::Sync;
-use crate::zab::{Action, Failure, Link, shared::Shared};
+use crate::zab::{Failure, Link, shared::Shared};
 use oxkeeper_codec::learner::{LearnerInfo, PROTOCOL_VERSION, ToLeader, ToLearner};
 
 /// How far it is.
@@ -43,7 +43,7 @@ impl Discovery {
         }
         if *epoch > shared.accepted_epoch {
             *self = Self::Promising(*epoch);
-            shared.act(Action::StoreAcceptedEpoch(*epoch));
+            shared.store_accepted_epoch(*epoch);
             return Ok(None);
         }
         // The promise was given before, perhaps to this leader: it does not count twice.

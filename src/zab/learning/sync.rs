@@ -92,7 +92,7 @@ impl Sync {
         match self.step {
             Step::Syncing(zxid) if shared.synced >= zxid => {
                 self.step = Step::Entering;
-                shared.act(Action::StoreCurrentEpoch(self.epoch));
+                shared.store_current_epoch(self.epoch);
             }
             Step::Vouched => self.feed.acknowledge(shared, link),
             _ => {}

@@ -116,6 +116,21 @@ fn zookeeper_5094_a_truncation_that_was_interrupted_is_over_before_it_votes_agai
     assert_eq!((vote.leader, vote.zxid), (ServerId(1), zxid(1, 5)));
 }
 
+/// Epochs are stored one after the other: an earlier promise that is still under way could otherwise be overwritten by a
+/// lower one.
+#[test]
+fn a_promise_that_is_under_way_is_over_before_it_votes_again() {
+    let mut script = Script::new(1, stored(1, 1, zxid(1, 5)));
+    script.hears_vote(3, PeerState::Leading, 3, zxid(1, 5), 1);
+    script.hears_vote(2, PeerState::Following, 3, zxid(1, 5), 1);
+    script.tell(Event::Dialled(LINK));
+    script.says(ToLearner::LeaderInfo { epoch: 2, protocol_version: PROTOCOL_VERSION });
+    script.tell(Event::Closed(LINK));
+    assert!(!script.done().contains(&Action::Look));
+    script.tell(Event::AcceptedEpochStored(2));
+    assert!(script.done().contains(&Action::Look));
+}
+
 /// ZOOKEEPER-2845, 4712: what a role has given to the log is durable before the next role begins, and what it votes with is
 /// what is there.
 #[test]
