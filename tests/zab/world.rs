@@ -526,7 +526,8 @@ impl World {
                 );
                 running.committed = zxid;
                 if running.serves {
-                    let looked_at = std::mem::replace(&mut running.looked_at, running.delivered().len());
+                    let delivered = running.delivered().len();
+                    let looked_at = std::mem::replace(&mut running.looked_at, delivered);
                     self.check.delivers(id, running.delivered(), looked_at);
                 }
             }

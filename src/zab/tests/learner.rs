@@ -125,6 +125,7 @@ fn a_promise_that_is_under_way_is_over_before_it_votes_again() {
     script.hears_vote(2, PeerState::Following, 3, zxid(1, 5), 1);
     script.tell(Event::Dialled(LINK));
     script.says(ToLearner::LeaderInfo { epoch: 2, protocol_version: PROTOCOL_VERSION });
+    script.done();
     script.tell(Event::Closed(LINK));
     assert!(!script.done().contains(&Action::Look));
     script.tell(Event::AcceptedEpochStored(2));
