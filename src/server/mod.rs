@@ -14,6 +14,7 @@ mod figures;
 mod io;
 mod operators;
 mod owner;
+mod peers;
 mod process;
 mod sequence;
 mod start;
