@@ -55,7 +55,8 @@ pub(super) struct Election {
 }
 
 impl Election {
-    /// Begins the round behind `last_round` with a vote for itself.
+    /// Begins the round behind `last_round` with a vote for itself. A round that others may remember must not come twice:
+    /// what this member has may be less by now.
     pub(super) fn begin(me: ServerId, own: Vote, last_round: i64, quorums: &Quorums, now_ms: i64) -> Self {
         let mut election = Self {
             me,
@@ -137,6 +138,14 @@ impl Election {
             self.tell.insert(from);
             return None;
         }
+        if ballot.vote.leader == self.me && ballot.vote != self.own {
+            // What this member has had before its log was cut. Whoever still votes for that has to forget it.
+            self.round = ballot.round + 1;
+            self.received.clear();
+            self.proposed = self.own;
+            self.changed(quorums);
+            return None;
+        }
         let eligible = quorums.can_lead(ballot.vote.leader);
         if ballot.round > self.round {
             self.round = ballot.round;
@@ -160,7 +169,6 @@ impl Election {
         }
         self.settled.put(from, ballot);
         if self.settled.are_for(&ballot, quorums) && self.leads(&self.settled, &ballot) {
-            self.round = ballot.round;
             return Some(elected(&self.settled, &ballot));
         }
         None

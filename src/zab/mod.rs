@@ -571,10 +571,14 @@ impl Zab {
 
     fn elected(&mut self, now_ms: i64, elected: Option<Elected>) {
         let Some(Elected { vote, round, supporters }) = elected else { return };
+        if let State::Looking(election) = &self.state {
+            self.shared.last_round = self.shared.last_round.max(election.round());
+        }
         // Whatever is left to be told: the others need it to end their elections.
         self.speak();
         let leader = vote.leader;
         (self.shared.round, self.shared.vote) = (round, vote);
+        self.shared.last_round = self.shared.last_round.max(round);
         self.shared.act(Action::Chosen { leader, took_ms: now_ms - self.looking_since_ms });
         self.state = if leader == self.shared.me {
             State::Leading(Leading::begin(&mut self.shared, supporters, now_ms))
@@ -602,7 +606,7 @@ impl Zab {
 
     fn resign(&mut self, now_ms: i64, failure: Failure) {
         if let State::Looking(election) = &self.state {
-            self.shared.round = election.round();
+            self.shared.last_round = self.shared.last_round.max(election.round());
         }
         if !matches!(self.state, State::Settling) {
             self.shared.act(Action::HangUpAll);
@@ -618,7 +622,7 @@ impl Zab {
             self.shared.act(Action::Look);
             let shared = &self.shared;
             let election =
-                Election::begin(shared.me, shared.own_vote(), shared.round, shared.quorums(), now_ms);
+                Election::begin(shared.me, shared.own_vote(), shared.last_round, shared.quorums(), now_ms);
             self.state = State::Looking(election);
             self.reconsider(now_ms);
         }

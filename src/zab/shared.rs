@@ -57,8 +57,10 @@ pub(super) struct Shared {
     storing: usize,
     /// The disk has failed.
     pub(super) failed: bool,
-    /// The round of the last election.
+    /// The round in which the leader was elected, as its ensemble tells it.
     pub(super) round: i64,
+    /// The latest round that this member was in.
+    pub(super) last_round: i64,
     /// What is told to those who elect, while there is a leader.
     pub(super) vote: Vote,
     actions: Vec<Action>,
@@ -80,6 +82,7 @@ impl Shared {
             storing: 0,
             failed: false,
             round: 0,
+            last_round: 0,
             vote: Vote::NONE,
             actions: Vec::new(),
             options,

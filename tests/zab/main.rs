@@ -1,8 +1,8 @@
 //! The protocol under a seeded network and disk: several members of `zab`, in one thread and in virtual time. A run is
 //! one seed.
 //!
-//! `ZAB_SEEDS=n` runs so many seeds; `ZAB_SEED=n` runs just this one, exactly as it ran before; `ZAB_FIRST=n` starts
-//! elsewhere.
+//! `ZAB_SEEDS=n` runs so many seeds; `ZAB_SEED=n` runs just this one, exactly as it ran before, and `ZAB_TRACE=1` prints all that
+//! happens; `ZAB_FIRST=n` starts elsewhere.
 #![allow(clippy::unwrap_used, reason = "all of it is a test")]
 
 mod check;

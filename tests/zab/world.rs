@@ -107,6 +107,8 @@ struct World {
     figures: Figures,
     faults: bool,
     writes: u32,
+    /// Whether everything is printed (`ZAB_TRACE`).
+    trace: bool,
 }
 
 /// Runs one seed.
@@ -150,6 +152,7 @@ impl World {
             figures: Figures::default(),
             faults: true,
             writes: 0,
+            trace: std::env::var_os("ZAB_TRACE").is_some(),
         };
         world.network.slow = world.rng.one_in(3);
         for id in world.ids() {
@@ -384,6 +387,9 @@ impl World {
             self.schedule_sync(id);
         }
         let Some(running) = &mut self.members.get_mut(&id).unwrap().running else { return };
+        if self.trace {
+            println!("{now_ms} server {id}: {event:?}");
+        }
         let actions = running.zab.step(now_ms, event);
         self.act(id, actions);
         if let (Some(zxid), Variant::CommitsAlone) = (synced, self.variant) {
@@ -438,6 +444,9 @@ impl World {
     }
 
     fn do_one(&mut self, id: ServerId, action: Action) {
+        if self.trace {
+            println!("{} server {id} -> {action:?}", self.now_ms);
+        }
         let member = self.members.get_mut(&id).unwrap();
         let Some(running) = &mut member.running else { return };
         match action {

@@ -106,6 +106,35 @@ fn a_member_joins_those_who_have_a_leader() {
     assert_eq!(chosen(&mut script), Some(3), "zxid and round are what each of them remembers");
 }
 
+/// Found by seed 10835 of the simulator: others had taken over a vote for this member, from before its log was cut.
+#[test]
+fn a_vote_for_what_it_has_no_more_makes_a_new_round_begin() {
+    let mut script = Script::new(1, stored(1, 1, zxid(1, 7)));
+    script.hears_vote_of_round(4, 3, PeerState::Looking, 1, zxid(1, 13), 1);
+    script.tell(Event::Reachable(ServerId(2)));
+    assert_eq!(told(&mut script), (1, zxid(1, 7), vec![2]));
+    script.hears_vote_of_round(4, 2, PeerState::Looking, 2, zxid(1, 6), 1);
+    assert_eq!(told(&mut script), (1, zxid(1, 7), vec![2]), "round 4 is over");
+    script.hears_vote_of_round(5, 3, PeerState::Looking, 1, zxid(1, 7), 1);
+    script.tell(Event::Unreachable(ServerId(2)));
+    assert_eq!(chosen(&mut script), Some(1));
+}
+
+#[test]
+fn no_round_comes_twice() {
+    let mut script = Script::new(1, stored(1, 1, zxid(1, 9)));
+    script.hears_vote_of_round(8, 2, PeerState::Looking, 2, zxid(1, 9), 1);
+    script.hears_vote_of_round(5, 2, PeerState::Following, 3, zxid(1, 9), 1);
+    script.hears_vote_of_round(5, 3, PeerState::Leading, 3, zxid(1, 9), 1);
+    assert_eq!(chosen(&mut script), Some(3));
+    script.tell(Event::NotDialled(ServerId(3)));
+    let rounds = script.done().into_iter().filter_map(|action| match action {
+        Action::Notify(_, said) => Some(said.election_epoch),
+        _ => None,
+    });
+    assert_eq!(rounds.max(), Some(9));
+}
+
 #[test]
 fn whoever_has_a_leader_answers_those_who_elect() {
     let mut script = Script::new(1, stored(1, 1, zxid(1, 9)));
