@@ -7,7 +7,7 @@ use oxkeeper::{
     config::Config,
     node::{Action, ContainerRules, Delivery, Entry, Event, Node, NodeOptions, Now, Request},
     processor::{
-        Processor, Proposal, Rules,
+        Judged, Processor, Proposal, Rules,
         read::{self, Asker},
         set_watches::SetAgain,
         watch_requests::{add_watch, bring_back, check_or_remove},
@@ -15,7 +15,7 @@ use oxkeeper::{
     recovery::Rebuild,
     session::{ConnId, TimeoutBounds},
     storage::{LogReader, MemoryDisk, RecoveryOptions, recover},
-    tree::{OwnerRules, Tree, TreeOptions},
+    tree::{OwnerRules, PreparedTxn, Tree, TreeOptions},
     watch::{ConnKey, WatchTable},
 };
 use oxkeeper_codec::{
@@ -74,10 +74,10 @@ pub fn request(data: &[u8]) {
     };
     if oxkeeper::node::is_write(header.op)
         && header.op != OpCode::CLOSE_SESSION
-        && let Ok(logged) = processor.prepare(&tree, header.op, &body, &proposal)
+        && let Ok(Judged { logged, set }) = processor.prepare(&tree, header.op, &body, &proposal)
     {
         txn_comes_back(&logged);
-        tree.apply(&logged, &mut (), &mut Vec::new());
+        tree.apply_prepared(&logged, &PreparedTxn::of_set(set), &mut (), &mut Vec::new());
         assert!(tree.digest_matches(&logged), "the digest was foreseen: {logged:?}");
         processor.applied(&tree, tree.last_zxid());
         tree.check();
@@ -160,8 +160,8 @@ fn small_tree() -> (Tree, Processor) {
             identities: &Identities::none(),
             session_is_live: true,
         };
-        if let Ok(logged) = processor.prepare(&tree, OpCode::CREATE, &create.to_vec().into(), &proposal) {
-            tree.apply(&logged, &mut (), &mut Vec::new());
+        if let Ok(judged) = processor.prepare(&tree, OpCode::CREATE, &create.to_vec().into(), &proposal) {
+            tree.apply(&judged.logged, &mut (), &mut Vec::new());
             processor.applied(&tree, tree.last_zxid());
         }
     }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     processor::read::{self, Asker, ReadWatch},
     session::ConnId,
-    tree::{Applied, Change, Tree},
+    tree::{Applied, Change, PreparedTxn, Tree},
 };
 use bytes::Bytes;
 use oxkeeper_codec::{
@@ -167,6 +167,21 @@ pub struct CommittedBatch {
     pub digests: Vec<(Zxid, u64)>,
 }
 
+impl CommittedBatch {
+    /// With room for so many places of the queue, if each is a write that changes one znode.
+    fn with_room(places: usize) -> Self {
+        Self {
+            entries: Vec::with_capacity(2 * places),
+            bytes: Vec::with_capacity(places * REPLY_BYTES),
+            changes: Vec::with_capacity(places),
+            made_ms: Vec::with_capacity(places),
+            ..Self::default()
+        }
+    }
+}
+
+/// The longest reply to a write that is no multi and creates nothing, in bytes: header and stat.
+const REPLY_BYTES: usize = 88;
 /// A batch whose replies have so many bytes is not made larger: all of it is in memory until the last worker has
 /// been through it.
 const BATCH_BYTES: usize = 4 << 20;
@@ -179,18 +194,20 @@ impl Node {
     /// Applies what is committed, at most `limit` places of the queue. The caller holds the right to write `tree`,
     /// and lets the workers see the batch before it gives it up.
     pub fn apply(&mut self, tree: &mut Tree, limit: usize) -> CommittedBatch {
-        let mut batch = CommittedBatch::default();
+        let mut batch = CommittedBatch::with_room(limit.min(self.queue.len()));
         for _ in 0..limit {
             if batch.bytes.len() >= BATCH_BYTES || batch.changes.len() >= BATCH_CHANGES {
                 break;
             }
             let Some(queued) = self.queue.pop_ready(self.committed) else { break };
-            match queued {
-                Queued::Txn { logged, answer } => self.apply_txn(tree, &logged, answer, &mut batch),
-                Queued::Read { conn, session, header, body, identities } => {
-                    let asker = Asker { session, identities: &identities, auth: &self.options.rules.auth };
+            match &queued {
+                Queued::Txn { logged, set, answer } => {
+                    self.apply_txn(tree, logged, PreparedTxn::of_set(*set), *answer, &mut batch);
+                }
+                &Queued::Read { conn, session, ref header, ref body, ref identities } => {
+                    let asker = Asker { session, identities, auth: &self.options.rules.auth };
                     let start = batch.bytes.len();
-                    let (watch, shared) = match read::large_data(tree, asker, header.op, &body) {
+                    let (watch, shared) = match read::large_data(tree, asker, header.op, body) {
                         Some((node, watch)) => {
                             let shared = self.shared.data(&node);
                             let reply =
@@ -199,7 +216,7 @@ impl Node {
                             (watch, Some(shared))
                         }
                         None => {
-                            let answered = read::answer(tree, asker, &header, &body, &mut batch.bytes);
+                            let answered = read::answer(tree, asker, header, body, &mut batch.bytes);
                             batch.too_long += usize::from(answered.too_long);
                             (answered.watch, None)
                         }
@@ -207,7 +224,7 @@ impl Node {
                     let (frame, watch) = (start..batch.bytes.len(), watch.map(own_watch));
                     batch.entries.push(Entry::Reply { conn, op: header.op, frame, shared, watch });
                 }
-                Queued::Error { conn, xid, code } => {
+                &Queued::Error { conn, xid, code } => {
                     let start = batch.bytes.len();
                     read::reply(&mut batch.bytes, xid, tree.last_zxid(), code, |_| {});
                     let frame = start..batch.bytes.len();
@@ -233,12 +250,13 @@ impl Node {
         &mut self,
         tree: &mut Tree,
         logged: &LoggedTxn,
+        prepared: PreparedTxn,
         answer: Option<Answer>,
         batch: &mut CommittedBatch,
     ) {
         let zxid = logged.header.zxid;
         let first_change = batch.changes.len();
-        let applied = tree.apply(logged, &mut self.snapshot, &mut batch.changes);
+        let applied = tree.apply_prepared(logged, &prepared, &mut self.snapshot, &mut batch.changes);
         batch.txns += 1;
         batch.made_ms.push(logged.header.time);
         if !tree.digest_matches(logged) {

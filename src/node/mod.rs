@@ -23,7 +23,7 @@ pub use containers::ContainerRules;
 pub use requests::{Request, is_write};
 
 use crate::{
-    processor::{OverQuota, Processor, Rules},
+    processor::{Judged, OverQuota, Processor, Rules},
     session::{ConnId, SessionIds, SessionTracker, TimeoutBounds},
     tree::{Snapshotter, Tree},
 };
@@ -94,7 +94,21 @@ pub struct LogBatch {
     entries: Vec<(Zxid, Range<usize>)>,
 }
 
+/// What an entry has beside the body of its request, in bytes, as a rule: the transaction's header and digest.
+const ENTRY_OVERHEAD: usize = 64;
+
 impl LogBatch {
+    /// Takes room for what these are about to become: a buffer that grows step by step is copied over and over.
+    fn reserve(&mut self, requests: &[Request]) {
+        let bodies = requests.iter().filter_map(|request| match request {
+            Request::Op { header, body, .. } if is_write(header.op) => Some(body.len()),
+            Request::Op { .. } | Request::Connect { .. } => None,
+        });
+        let (count, bytes) = bodies.fold((0, 0), |(count, bytes), len| (count + 1, bytes + len));
+        self.entries.reserve(count);
+        self.bytes.reserve(bytes + count * ENTRY_OVERHEAD);
+    }
+
     fn push(&mut self, logged: &LoggedTxn) {
         let start = self.bytes.len();
         logged.encode(&mut self.bytes);
@@ -204,6 +218,7 @@ impl Node {
     pub fn step(&mut self, now: Now, tree: &Tree, event: Event) -> Vec<Action> {
         match event {
             Event::Requests(requests) => {
+                self.appending.reserve(&requests);
                 for request in requests {
                     self.request(now, tree, request);
                 }
@@ -301,11 +316,12 @@ impl Node {
     }
 
     /// Queues a transaction and appends it to the log.
-    fn propose(&mut self, logged: LoggedTxn, answer: Option<queue::Answer>) {
+    fn propose(&mut self, judged: impl Into<Judged>, answer: Option<queue::Answer>) {
+        let Judged { logged, set } = judged.into();
         assert_eq!(logged.header.zxid, self.proposed.next(), "zxids follow each other");
         self.proposed = logged.header.zxid;
         self.appending.push(&logged);
-        self.queue.push(Queued::Txn { logged, answer });
+        self.queue.push(Queued::Txn { logged, set, answer });
     }
 
     /// Whether the front of the queue can be applied.

@@ -1,6 +1,6 @@
 //! What waits for its turn.
 
-use crate::{auth::Identities, session::ConnId};
+use crate::{auth::Identities, session::ConnId, tree::PreparedSet};
 use bytes::Bytes;
 use oxkeeper_codec::{
     Code, OpCode, SessionId, Zxid,
@@ -23,8 +23,8 @@ pub(super) struct Answer {
 /// One place in the queue.
 #[derive(Debug)]
 pub(super) enum Queued {
-    /// A transaction, and who waits for it.
-    Txn { logged: LoggedTxn, answer: Option<Answer> },
+    /// A transaction, what is known of it ([`Judged`](crate::processor::Judged)), and who waits for it.
+    Txn { logged: LoggedTxn, set: PreparedSet, answer: Option<Answer> },
     /// A read behind a write of its own session: answered from the tree as it is then.
     Read { conn: ConnId, session: SessionId, header: RequestHeader, body: Bytes, identities: Identities },
     /// An error that uses no zxid.

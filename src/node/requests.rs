@@ -7,7 +7,7 @@ use super::{
 use crate::{
     auth::Identities,
     processor::{Proposal, Refusal, read},
-    session::ConnId,
+    session::{ConnId, Standing},
     tree::Tree,
 };
 use bytes::Bytes;
@@ -55,26 +55,43 @@ pub const fn is_write(op: OpCode) -> bool {
     )
 }
 
+/// A write, but for what it says.
+struct Asked<'a> {
+    conn: ConnId,
+    session: SessionId,
+    /// Whether its session may still ask for anything.
+    live: bool,
+    header: RequestHeader,
+    identities: &'a Identities,
+}
+
 impl Node {
     pub(super) fn request(&mut self, now: Now, tree: &Tree, request: Request) {
         match request {
             Request::Connect { conn, handshake } => self.connect(now, tree, conn, &handshake),
             Request::Op { conn, session, header, body, identities } => {
-                if self.sessions.conn(session) != Some(conn) {
+                let live = match self.sessions.standing(session, conn) {
+                    Standing::Live => true,
+                    Standing::Closing => false,
                     // The client has moved on, or its session has ended: this connection is of no use.
-                    let known = self.sessions.conn(session).is_some();
-                    let reason = if known { Reason::Moved(session) } else { Reason::NoSession(session) };
-                    self.delivering.push(Delivery::Close { conn, reason });
-                } else if is_write(header.op) {
-                    self.write(now, tree, conn, session, header, &body, &identities);
+                    Standing::Elsewhere => return self.useless(conn, Reason::Moved(session)),
+                    Standing::Nowhere => return self.useless(conn, Reason::NoSession(session)),
+                };
+                if is_write(header.op) {
+                    let asked = Asked { conn, session, live, header, identities: &identities };
+                    self.write(now, tree, &asked, &body);
                 } else if read::is_read(header.op) {
                     self.wait_turn(Queued::Read { conn, session, header, body, identities });
                 } else {
                     // Workers answer the rest, and hand over nothing of the kind.
-                    self.delivering.push(Delivery::Close { conn, reason: Reason::NoRequest });
+                    self.useless(conn, Reason::NoRequest);
                 }
             }
         }
+    }
+
+    fn useless(&mut self, conn: ConnId, reason: Reason) {
+        self.delivering.push(Delivery::Close { conn, reason });
     }
 
     /// Queues what uses no zxid behind what its connection has asked before.
@@ -86,25 +103,15 @@ impl Node {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one request, taken apart")]
-    fn write(
-        &mut self,
-        now: Now,
-        tree: &Tree,
-        conn: ConnId,
-        session: SessionId,
-        header: RequestHeader,
-        body: &Bytes,
-        identities: &Identities,
-    ) {
-        let RequestHeader { xid, op } = header;
+    fn write(&mut self, now: Now, tree: &Tree, asked: &Asked<'_>, body: &Bytes) {
+        let &Asked { conn, session, live, header: RequestHeader { xid, op }, identities } = asked;
         if self.log_failed {
             self.wait_turn(Queued::Error { conn, xid, code: Code::SYSTEM_ERROR });
             return;
         }
         let answer = Answer { conn, xid, op, with_read_only: false };
         if op == OpCode::CLOSE_SESSION {
-            if self.sessions.is_live(session) {
+            if live {
                 self.sessions.set_closing(session);
                 self.end_session(now, tree, session, Some(answer));
             }
@@ -116,10 +123,10 @@ impl Node {
             session,
             xid,
             identities,
-            session_is_live: self.sessions.is_live(session),
+            session_is_live: live,
         };
         match self.processor.prepare(tree, op, body, &proposal) {
-            Ok(logged) => self.propose(logged, Some(answer)),
+            Ok(judged) => self.propose(judged, Some(answer)),
             Err(Refusal::Undecodable) => {
                 self.queue.push(Queued::Error { conn, xid, code: Code::MARSHALLING_ERROR });
             }

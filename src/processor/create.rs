@@ -123,6 +123,7 @@ impl Preparation<'_> {
         parent_record.children += 1;
         self.put(&parent, Some(parent_record), parent_digest);
         let record = Record {
+            id: None,
             stat: StatPersisted::created(
                 self.proposal.zxid,
                 self.proposal.time_ms,

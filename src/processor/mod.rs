@@ -19,7 +19,7 @@ pub use path::validate as validate_path;
 
 use crate::{
     auth::{AuthConfig, Identities},
-    tree::{Tree, quota},
+    tree::{PreparedSet, Tree, quota},
 };
 use bytes::Bytes;
 use oxkeeper_codec::{
@@ -85,6 +85,22 @@ pub enum Refusal {
     Undecodable,
 }
 
+/// A request that has become a transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judged {
+    /// The transaction, which may be an error.
+    pub logged: LoggedTxn,
+    /// If it sets data and nothing else: what whoever applies it need not find out again.
+    pub set: PreparedSet,
+}
+
+/// Nothing else is known of it.
+impl From<LoggedTxn> for Judged {
+    fn from(logged: LoggedTxn) -> Self {
+        Self { logged, set: PreparedSet::default() }
+    }
+}
+
 /// The outcome of one operation: its transaction, or why not.
 type Outcome = Result<Txn, Code>;
 
@@ -132,6 +148,8 @@ struct Preparation<'a> {
     undo: Savepoint,
     /// Bytes that its ACLs may still come to.
     acl_room: usize,
+    /// The znode whose data was set last.
+    set: PreparedSet,
     over_quota: &'a mut OverQuota,
 }
 
@@ -157,7 +175,7 @@ impl Processor {
         op: OpCode,
         body: &Bytes,
         proposal: &Proposal<'_>,
-    ) -> Result<LoggedTxn, Refusal> {
+    ) -> Result<Judged, Refusal> {
         if body.len() > limits::MAX_BODY_BYTES {
             return Err(Refusal::Undecodable);
         }
@@ -172,16 +190,16 @@ impl Processor {
             };
             let mut preparation = self.preparation(tree, proposal, true);
             let txn = outcome.and_then(|ops| preparation.multi(&ops));
-            return Ok(self.log(proposal, txn));
+            return Ok(self.log(proposal, txn).into());
         }
         let write = Write::decode(op, &mut reader).map_err(|_| Refusal::Undecodable)?;
         let mut preparation = self.preparation(tree, proposal, false);
         let outcome = preparation.write(&write);
+        let Preparation { undo, set, .. } = preparation;
         if outcome.is_err() {
-            let undo = preparation.undo;
             self.pending.roll_back(undo);
         }
-        Ok(self.log(proposal, outcome))
+        Ok(Judged { logged: self.log(proposal, outcome), set })
     }
 
     /// Prepares the creation of a session.
@@ -265,7 +283,16 @@ impl Processor {
         let undo = self.pending.savepoint(can_fail_late);
         let acl_room = limits::acl_bytes(&self.rules);
         let Self { rules, pending, over_quota } = self;
-        Preparation { rules, pending, tree, proposal, undo, acl_room, over_quota }
+        Preparation {
+            rules,
+            pending,
+            tree,
+            proposal,
+            undo,
+            acl_room,
+            set: PreparedSet::default(),
+            over_quota,
+        }
     }
 
     fn log(&self, proposal: &Proposal<'_>, outcome: Outcome) -> LoggedTxn {

@@ -5,15 +5,17 @@
 //! is the one that the tree will have once all of them are; a session's pending ephemerals are listed under it, and
 //! nothing else is.
 
-use crate::tree::{self, AclRef, Owner, OwnerRules, Tree};
+use crate::tree::{self, AclRef, NodeId, Owner, OwnerRules, Tree};
 use foldhash::fast::FixedState;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, hash_map::Entry as MapEntry};
 use oxkeeper_codec::{ByteStr, SessionId, Zxid, records::StatPersisted};
 use std::collections::{BTreeMap, VecDeque};
 
 /// A znode as it will be.
 #[derive(Debug, Clone)]
 pub(super) struct Record {
+    /// Which znode of the tree it is; `None`: it is to be created.
+    pub(super) id: Option<NodeId>,
     pub(super) stat: StatPersisted,
     /// Number of the next sequential child. Differs from the counter in `stat` only beyond 2^31 - 1, where that one
     /// stays and this one wraps for as long as the change is pending, as in the official server.
@@ -122,6 +124,7 @@ impl Pending {
         let stat = node.persisted();
         let childless = matches!(tree.options().owners.read(stat.ephemeral_owner), Owner::Session(_));
         Some(Record {
+            id: Some(node.id()),
             sequence: stat.cversion,
             stat,
             children: node.num_children(),
@@ -184,8 +187,11 @@ impl Pending {
             && *at <= zxid
         {
             let (at, path) = self.order.pop_front().expect("there is a front");
-            if self.by_path.get(&path).is_some_and(|entry| entry.zxid == at) {
-                self.set(&path, None);
+            if let MapEntry::Occupied(place) = self.by_path.entry(path)
+                && place.get().zxid == at
+            {
+                let retired = place.remove();
+                self.unlist(&retired);
             }
         }
     }
@@ -197,7 +203,18 @@ impl Pending {
             Some(entry) => self.by_path.insert(path.clone(), entry),
             None => self.by_path.remove(path),
         };
-        if let Some((session, place)) = replaced.as_ref().and_then(|entry| self.listed_under(entry))
+        if let Some(replaced) = &replaced {
+            self.unlist(replaced);
+        }
+        if let Some((session, place)) = listed {
+            self.ephemerals.entry(session).or_default().insert(place, path.clone());
+        }
+        replaced
+    }
+
+    /// Takes an entry that is gone from the lists of ephemerals.
+    fn unlist(&mut self, gone: &Entry) {
+        if let Some((session, place)) = self.listed_under(gone)
             && let Some(paths) = self.ephemerals.get_mut(&session)
         {
             paths.remove(&place);
@@ -205,10 +222,6 @@ impl Pending {
                 self.ephemerals.remove(&session);
             }
         }
-        if let Some((session, place)) = listed {
-            self.ephemerals.entry(session).or_default().insert(place, path.clone());
-        }
-        replaced
     }
 
     /// The session and the place that an ephemeral is listed under.

@@ -1,7 +1,7 @@
 //! delete, setData, setACL and check (`PrepRequestProcessor.pRequest2Txn`).
 
 use super::{Outcome, Preparation, parent_path, path};
-use crate::tree::AclRef;
+use crate::tree::{AclRef, PreparedSet};
 use bytes::Bytes;
 use oxkeeper_codec::{
     Code, Perms,
@@ -52,6 +52,7 @@ impl Preparation<'_> {
         record.stat.mzxid = self.proposal.zxid;
         record.data_len = data_len;
         record.crc = self.crc(&request.path, request.data.as_ref());
+        self.set = PreparedSet { id: record.id, crc: record.crc };
         self.put(&request.path, Some(record), old_digest);
         Ok(Txn::SetData(SetDataTxn { path: request.path.clone(), data: request.data.clone(), version }))
     }

@@ -42,6 +42,19 @@ struct Session {
     conn: Option<ConnId>,
 }
 
+/// Where a session stands, as one connection sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It is the connection's, and may ask for anything.
+    Live,
+    /// It is the connection's, and is ending.
+    Closing,
+    /// It is another connection's.
+    Elsewhere,
+    /// It is not known, or has no connection.
+    Nowhere,
+}
+
 /// All sessions that this server answers for.
 #[derive(Debug)]
 pub struct SessionTracker {
@@ -124,6 +137,21 @@ impl SessionTracker {
     pub fn remove(&mut self, id: SessionId) -> Option<ConnId> {
         self.unlist(id);
         self.sessions.remove(&id).and_then(|session| session.conn)
+    }
+
+    /// Where a session stands for one connection.
+    pub fn standing(&self, id: SessionId, conn: ConnId) -> Standing {
+        match self.sessions.get(&id) {
+            Some(&Session { conn: Some(owner), closing, .. }) if owner == conn => {
+                if closing {
+                    Standing::Closing
+                } else {
+                    Standing::Live
+                }
+            }
+            Some(Session { conn: Some(_), .. }) => Standing::Elsewhere,
+            Some(Session { conn: None, .. }) | None => Standing::Nowhere,
+        }
     }
 
     /// Whether the session is known and not closing.

@@ -21,7 +21,7 @@ pub struct FileEntry {
 pub enum Stored {
     /// Nobody says. A sync that failed may have left it in memory alone.
     Unknown,
-    /// What is below this length was synced. What is behind it was never.
+    /// What is below this length was synced. What is behind it may not have been.
     Through(u64),
     /// All of it, once it is synced: no sync of it has failed since it came into memory.
     AsRead,

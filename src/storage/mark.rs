@@ -2,7 +2,8 @@
 //!
 //! What a killed server leaves in the page cache need not be on the disk: it may have been killed before its sync, or in one that
 //! failed. After that the kernel holds the pages for clean, the error was told to the process that is gone, and another
-//! sync neither stores them nor complains. So after each sync that has returned, the writer notes the length that it covered. The
+//! sync neither stores them nor complains. So the writer notes the length that a sync which has returned has covered: with the first one, then
+//! before the note falls too far behind, and at the end. What is behind the note is written again by the next start. The
 //! note itself is not synced: it has to outlive the process, not the system, since after another boot nothing is read that does
 //! not come from the disk. It names the boot for that.
 //!
@@ -56,7 +57,7 @@ impl Mark {
     /// Everything below `synced_len` is durable; `ending` stands right before it.
     pub(super) fn note(&self, synced_len: u64, ending: &[u8]) -> io::Result<()> {
         let note = Note { boot: &self.boot, log: &self.log, synced_len, ending: crc32fast::hash(ending) };
-        self.file.write_all_at(note.to_text().as_bytes(), 0)
+        self.file.write_all_at(&note.to_bytes(), 0)
     }
 }
 
@@ -83,10 +84,13 @@ fn boot_id() -> Option<String> {
 }
 
 impl<'a> Note<'a> {
-    fn to_text(&self) -> String {
+    fn to_bytes(&self) -> Vec<u8> {
         let Self { boot, log, synced_len, ending } = self;
-        let text = format!("{log} {synced_len} {ending:08x} {boot}");
-        format!("{text:width$}\n", width = NOTE_LEN - 1)
+        let mut bytes = format!("{log} {synced_len} {ending:08x} {boot}").into_bytes();
+        // A formatter's padding would go character by character.
+        bytes.resize(NOTE_LEN - 1, b' ');
+        bytes.push(b'\n');
+        bytes
     }
 
     fn parse(text: &'a str) -> Option<Self> {
@@ -125,8 +129,8 @@ mod tests {
     fn after_another_boot_what_is_read_comes_from_the_disk() {
         let dir = tempfile::tempdir().unwrap();
         let note = Note { boot: "before", log: "log.1", synced_len: 2, ending: crc32fast::hash(b"ab") };
-        assert_eq!(note.to_text().len(), NOTE_LEN);
-        std::fs::write(dir.path().join(FILE_NAME), note.to_text()).unwrap();
+        assert_eq!(note.to_bytes().len(), NOTE_LEN);
+        std::fs::write(dir.path().join(FILE_NAME), note.to_bytes()).unwrap();
         assert_eq!(stored(dir.path(), "log.1", reader(b"ab")), Stored::AsRead);
     }
 }

@@ -13,6 +13,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
 mod ahead;
+mod direct;
 mod disk;
 mod error;
 mod log;

@@ -14,6 +14,7 @@
 //! its way. The frontier is a multiple of 64 KiB, so the two never share a page. What goes wrong here costs speed
 //! and nothing else: the thread syncs through a file handle of its own, so no error of the writer's is used up.
 
+use super::direct::ALIGNMENT;
 use rustix::{
     fs::{Advice, OFlags, fadvise, fdatasync},
     io::Errno,
@@ -37,13 +38,13 @@ const CHUNK: u64 = 256 << 10;
 const AHEAD: u64 = 8 << 20;
 /// So far behind the writer pages are dropped: what it wrote there is synced.
 const BEHIND: u64 = 1 << 20;
-/// What memory and places in the file have to be a multiple of for `O_DIRECT`, on every disk.
-const ALIGNMENT: usize = 4096;
 
 /// One log as writer and thread see it.
 #[derive(Debug)]
 pub(super) struct Zone {
     file: File,
+    /// Whether what is written through that goes past the page cache.
+    is_direct: bool,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -67,13 +68,25 @@ impl Zone {
     /// For the log at `path`, with a handle of its own.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let direct = OFlags::DIRECT.bits().cast_signed();
-        let file = match OpenOptions::new().write(true).custom_flags(direct).open(path) {
+        let (file, is_direct) = match OpenOptions::new().write(true).custom_flags(direct).open(path) {
             Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => {
-                OpenOptions::new().write(true).open(path)?
+                (OpenOptions::new().write(true).open(path)?, false)
             }
-            result => result?,
+            result => (result?, true),
         };
-        Ok(Self { file, state: Mutex::default(), changed: Condvar::new() })
+        Ok(Self { file, is_direct, state: Mutex::default(), changed: Condvar::new() })
+    }
+
+    /// The writer writes whole blocks past the page cache, below what it has claimed. False: this file cannot be written so.
+    pub(super) fn write_direct(&self, offset: u64, blocks: &[u8]) -> io::Result<bool> {
+        if !self.is_direct {
+            return Ok(false);
+        }
+        match self.file.write_all_at(blocks, offset) {
+            // Its blocks are longer.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(false),
+            result => result.map(|()| true),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -1,4 +1,5 @@
-//! The real disk: logs are written with `pwrite` and synced with `fdatasync`; whole files are read through a map.
+//! The real disk: logs are written with `pwrite`, past the page cache where that can be done, and synced with `fdatasync`;
+//! whole files are read through a map.
 //!
 //! A log is not written through a map. That needs a system call too, to populate the pages, without which a full or
 //! failing disk is a signal; then every page costs a fault when it is first touched, and another one after each sync:
@@ -11,6 +12,7 @@
 //! - what is written is copied before the call returns, so nothing of a log is mapped while its length changes.
 
 use super::{
+    direct::Blocks,
     disk::{Disk, FileEntry, LogFile, Stored, StreamFile},
     error::StoreError,
     map,
@@ -39,6 +41,9 @@ use std::{
 const STREAM_SYNC_LEN: usize = 512 << 10;
 /// What a write is filled up to: a page of most machines, and of none more than what the writer has for itself.
 const PAGE: u64 = 4096;
+/// So far the note may fall behind what is synced, in bytes: the next start after a kill writes as much again, which takes
+/// it some milliseconds. A note with each sync cost a few µs of the 70 or so that a sync takes.
+const NOTE_BEHIND: u64 = 256 << 10;
 /// Zeros that stand in for an allocation are written in pieces of this length.
 const ZEROS: &[u8] = &[0; 64 << 10];
 
@@ -134,10 +139,13 @@ impl Disk for RealDisk {
             zone: Arc::new(zone),
             prefill: self.prefill.clone(),
             mark: Mark::of(&self.dir, name),
+            blocks: Blocks::default(),
+            waited: Duration::ZERO,
             allocated_len: 0,
             written_len: 0,
             ending: Vec::with_capacity(ENDING_LEN),
-            synced: false,
+            synced_len: None,
+            noted_len: None,
         }))
     }
 
@@ -218,18 +226,67 @@ struct RealLogFile {
     zone: Arc<Zone>,
     prefill: Prefill,
     mark: Option<Mark>,
+    blocks: Blocks,
+    /// How long the disk has taken since the last sync for what was written past the page cache.
+    waited: Duration,
     allocated_len: u64,
     written_len: u64,
     /// The last bytes before that, for the note.
     ending: Vec<u8>,
-    /// Whether it was ever synced. If not, zeros that are written ahead save nothing.
-    synced: bool,
+    /// How much of it is synced. If it never was, zeros that are written ahead save nothing.
+    synced_len: Option<u64>,
+    /// How much of it the note says is.
+    noted_len: Option<u64>,
+}
+
+#[expect(clippy::disallowed_methods, reason = "a real disk is outside of the core, and times itself")]
+fn now() -> Instant {
+    Instant::now()
 }
 
 impl RealLogFile {
     fn set_len(&mut self, len: u64) -> io::Result<()> {
         self.zone.close();
         self.file.set_len(len)
+    }
+
+    /// Writes past the page cache, if that can be done. A log that is never synced does not wait for the disk.
+    fn write_direct(&mut self, offset: u64, bytes: &[u8]) -> io::Result<bool> {
+        if self.synced_len.is_none() {
+            return Ok(false);
+        }
+        let Some((start, blocks)) = self.blocks.holding(offset, bytes) else { return Ok(false) };
+        if start + blocks.len() as u64 > self.allocated_len {
+            return Ok(false);
+        }
+        let began = now();
+        let done = self.zone.write_direct(start, blocks)?;
+        self.waited += now() - began;
+        Ok(done)
+    }
+
+    fn write_cached(&self, offset: u64, end: u64, bytes: &[u8]) -> io::Result<()> {
+        // Up to the end of the page: with a part of it the kernel would first have to read the rest.
+        let whole = end.next_multiple_of(PAGE).min(self.allocated_len);
+        let padding = &ZEROS[..usize::try_from(whole - end).map_err(io::Error::other)?];
+        let pieces = [IoSlice::new(bytes), IoSlice::new(padding)];
+        let written = retry_on_intr(|| pwritev(&self.file, &pieces, offset))?;
+        if let Some(rest) = bytes.get(written..) {
+            self.file.write_all_at(rest, offset + u64::try_from(written).map_err(io::Error::other)?)?;
+        }
+        Ok(())
+    }
+
+    /// Notes how much is synced, if nothing is noted yet, or the note is behind by more than so many bytes.
+    fn note(&mut self, behind: u64) {
+        let (Some(mark), Some(synced_len)) = (&self.mark, self.synced_len) else { return };
+        let is_due = self.noted_len.is_none_or(|noted_len| synced_len > noted_len + behind);
+        // What is written and not synced has taken the place of the ending that a note tells.
+        if is_due && synced_len == self.written_len {
+            // Without a note the next start has more to do.
+            let _ = mark.note(synced_len, &self.ending);
+            self.noted_len = Some(synced_len);
+        }
     }
 
     /// Remembers how the file ends.
@@ -260,31 +317,23 @@ impl LogFile for RealLogFile {
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let end = offset + u64::try_from(bytes.len()).map_err(io::Error::other)?;
         assert!(end <= self.allocated_len, "nothing is written where no room was taken");
-        if self.synced {
+        if self.synced_len.is_some() {
             self.prefill.claim(&self.zone, end);
         }
-        // Up to the end of the page: with a part of it the kernel would first have to read the rest.
-        let whole = end.next_multiple_of(PAGE).min(self.allocated_len);
-        let padding = &ZEROS[..usize::try_from(whole - end).map_err(io::Error::other)?];
-        let pieces = [IoSlice::new(bytes), IoSlice::new(padding)];
-        let written = retry_on_intr(|| pwritev(&self.file, &pieces, offset))?;
-        if let Some(rest) = bytes.get(written..) {
-            self.file.write_all_at(rest, offset + u64::try_from(written).map_err(io::Error::other)?)?;
+        if !self.write_direct(offset, bytes)? {
+            self.write_cached(offset, end, bytes)?;
         }
+        self.blocks.written(offset, bytes);
         self.written(end, bytes);
         Ok(())
     }
 
     fn sync(&mut self) -> io::Result<Duration> {
-        #[expect(clippy::disallowed_methods, reason = "a real disk is outside of the core, and times itself")]
-        let start = Instant::now();
+        let began = now();
         fdatasync(&self.file)?;
-        self.synced = true;
-        let took = start.elapsed();
-        if let Some(mark) = &self.mark {
-            // Without a note the next start has more to do.
-            let _ = mark.note(self.written_len, &self.ending);
-        }
+        let took = std::mem::take(&mut self.waited) + (now() - began);
+        self.synced_len = Some(self.written_len);
+        self.note(NOTE_BEHIND);
         Ok(took)
     }
 
@@ -294,6 +343,7 @@ impl LogFile for RealLogFile {
     }
 
     fn trim(&mut self, len: u64) -> io::Result<()> {
+        self.note(0);
         self.set_len(len)
     }
 }

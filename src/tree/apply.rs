@@ -90,8 +90,18 @@ impl Tree {
         observer: &mut O,
         changes: &mut Vec<Change>,
     ) -> Applied {
+        self.apply_prepared(logged, &PreparedTxn::NOTHING, observer, changes)
+    }
+
+    /// The same for a transaction of which something is known.
+    pub fn apply_prepared<O: Observer>(
+        &mut self,
+        logged: &LoggedTxn,
+        prepared: &PreparedTxn,
+        observer: &mut O,
+        changes: &mut Vec<Change>,
+    ) -> Applied {
         let header = &logged.header;
-        let prepared = &PreparedTxn::NOTHING;
         let application = Application { tree: self, observer, changes, header, prepared, quiet: false };
         let applied = application.apply(&logged.txn);
         self.last_zxid = self.last_zxid.max(header.zxid);
@@ -331,11 +341,17 @@ impl<O: Observer> Application<'_, O> {
 
     fn set_data(&mut self, txn: &SetDataTxn) -> Result<Applied, Code> {
         let path = txn.path.as_str();
-        let id = self.tree.find(path).ok_or(Code::NO_NODE)?;
+        let known = self.prepared.set;
+        let id = known.id.or_else(|| self.tree.find(path)).ok_or(Code::NO_NODE)?;
+        debug_assert_eq!(
+            Some(id),
+            self.tree.find(path),
+            "what was found when {path} was judged is there still"
+        );
         self.observer.before_change(self.tree, id);
         let old_len = self.tree.nodes.content(id).data_len();
         self.tree.digest_remove(path, id);
-        self.replace_data(id, txn.data.as_deref());
+        self.replace_data(id, txn.data.as_deref(), known.crc);
         let extra = self.tree.nodes.get_mut(id).extra_mut();
         extra.mtime = self.header.time;
         extra.mzxid = self.header.zxid;
@@ -359,11 +375,11 @@ impl<O: Observer> Application<'_, O> {
         Ok(Applied { stat: Some(stat), ..Applied::of(Code::OK) })
     }
 
-    /// Swaps the data; digests and sizes are the caller's.
-    fn replace_data(&mut self, id: NodeId, data: Option<&[u8]>) {
+    /// Swaps the data; digests and sizes are the caller's. `crc`: of the path and the new data, if it is known.
+    fn replace_data(&mut self, id: NodeId, data: Option<&[u8]>, crc: Option<u32>) {
         self.tree.nodes.set_data(id, data);
         if let Some(extra) = &mut self.tree.nodes.get_mut(id).extra {
-            extra.crc = None;
+            extra.crc = crc;
         }
     }
 
@@ -436,7 +452,7 @@ impl<O: Observer> Application<'_, O> {
         let Some(id) = self.tree.find(stats_path) else { return };
         self.observer.before_change(self.tree, id);
         let text = change(quota::Figures::parse(self.tree.node(id).data())).to_text();
-        self.replace_data(id, Some(text.as_bytes()));
+        self.replace_data(id, Some(text.as_bytes()), None);
     }
 }
 

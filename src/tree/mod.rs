@@ -31,7 +31,7 @@ pub use digest::{crc_of_content, node_digest};
 pub use load::{LoadError, Loader, Unresolved, is_path};
 pub use node::NodeId;
 pub use owner::{CONTAINER_OWNER, MAX_TTL_MS, Owner, OwnerRules};
-pub use prepare::{PreparedNode, PreparedTxn, Preparer};
+pub use prepare::{PreparedNode, PreparedSet, PreparedTxn, Preparer};
 pub use replay::Replay;
 pub use snapshot::Snapshotter;
 

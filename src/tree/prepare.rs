@@ -57,6 +57,20 @@ pub struct PreparedNode {
     pub(super) parent_hash: u32,
 }
 
+/// What is known of a znode whose data is about to be set.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PreparedSet {
+    /// Which znode has the path by then.
+    pub id: Option<NodeId>,
+    /// [CRC-32](crc_of_content) of its path and the new data.
+    pub crc: Option<u32>,
+}
+
+impl PreparedSet {
+    /// Where nobody has looked.
+    const NOTHING: Self = Self { id: None, crc: None };
+}
+
 /// What is known of a transaction before it is applied.
 #[derive(Debug, Clone, Copy)]
 pub struct PreparedTxn {
@@ -66,11 +80,19 @@ pub struct PreparedTxn {
     pub(super) parent: Option<NodeId>,
     /// It was looked for, and is not there.
     pub(super) is_new: bool,
+    /// Of the znode whose data it sets, if it does that and nothing else.
+    pub(super) set: PreparedSet,
 }
 
 impl PreparedTxn {
     /// Where nobody has prepared it.
-    pub(super) const NOTHING: Self = Self { created: None, parent: None, is_new: false };
+    pub(super) const NOTHING: Self =
+        Self { created: None, parent: None, is_new: false, set: PreparedSet::NOTHING };
+
+    /// Of one that sets data, or of any of which nothing is known.
+    pub const fn of_set(set: PreparedSet) -> Self {
+        Self { set, ..Self::NOTHING }
+    }
 
     /// Whether it is known to create a znode with a good path.
     pub fn is_create(&self) -> bool {
@@ -102,10 +124,16 @@ impl Preparer {
 
     /// All that can be said of one transaction.
     pub fn txn(&self, logged: &LoggedTxn) -> PreparedTxn {
-        let (Txn::Create(txn) | Txn::Create2(txn)) = &logged.txn else {
-            return PreparedTxn::NOTHING;
-        };
-        self.created(&logged.header, &txn.path, txn.data.as_deref(), txn.ephemeral)
+        match &logged.txn {
+            Txn::Create(txn) | Txn::Create2(txn) => {
+                self.created(&logged.header, &txn.path, txn.data.as_deref(), txn.ephemeral)
+            }
+            Txn::SetData(txn) if self.digest => {
+                let crc = crc_of_content(&txn.path, txn.data.as_deref().unwrap_or_default());
+                PreparedTxn::of_set(PreparedSet { crc, ..PreparedSet::NOTHING })
+            }
+            _ => PreparedTxn::NOTHING,
+        }
     }
 
     /// The same of one that creates.

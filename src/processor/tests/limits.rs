@@ -44,7 +44,7 @@ impl World {
             identities: &self.identities,
             session_is_live: true,
         };
-        let logged = self.processor.prepare(&self.tree, op, &body.into(), &proposal).unwrap();
+        let logged = self.processor.prepare(&self.tree, op, &body.into(), &proposal).unwrap().logged;
         self.processor = Processor::new(Rules::default(), &self.tree);
         logged
     }
@@ -156,7 +156,7 @@ fn a_list_of_ephemerals_that_no_official_server_would_read_is_left_out() {
                 processor.close_session(&tree, &proposal).0
             } else {
                 let body = create(&format!("/{n:034}"), open.clone(), 1).to_vec();
-                processor.prepare(&tree, OpCode::CREATE, &body.into(), &proposal).unwrap()
+                processor.prepare(&tree, OpCode::CREATE, &body.into(), &proposal).unwrap().logged
             };
             if n < applied {
                 tree.apply(&logged, &mut (), &mut Vec::new());

@@ -51,7 +51,7 @@ fn judge(op: OpCode, body: Vec<u8>) -> Result<Txn, Refusal> {
         identities: &identities,
         session_is_live: true,
     };
-    processor.prepare(&tree, op, &body.into(), &proposal).map(|logged| logged.txn)
+    processor.prepare(&tree, op, &body.into(), &proposal).map(|judged| judged.logged.txn)
 }
 
 /// The error of a request that takes a zxid; `None` if it takes none.

@@ -3,10 +3,10 @@
 use super::model::{Context, Model, ModelNode, New, Zxid};
 use crate::{
     auth::Identities,
-    processor::{Processor, Proposal, Rules},
+    processor::{Judged, Processor, Proposal, Rules},
     recovery::Rebuild,
     storage::{self, Compression, MemoryDisk, SnapshotTail, SnapshotWriter, ZxidDigest},
-    tree::{NodeRef, Owner, OwnerRules, Snapshotter, Tree, TreeOptions},
+    tree::{NodeRef, Owner, OwnerRules, PreparedTxn, Snapshotter, Tree, TreeOptions},
 };
 use bytes::Bytes;
 use oxkeeper_codec::{
@@ -16,7 +16,7 @@ use oxkeeper_codec::{
         Acl, CheckVersionRequest, CreateRequest, CreateTtlRequest, DeleteRequest, Id, MultiHeader,
         SetAclRequest, SetDataRequest,
     },
-    txn::{LoggedTxn, Txn},
+    txn::Txn,
 };
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -145,7 +145,7 @@ fn encode_multi(ops: &[Op]) -> Vec<u8> {
 
 /// A transaction on its way, and the model once it is applied.
 struct Prepared {
-    logged: LoggedTxn,
+    judged: Judged,
     after: Model,
 }
 
@@ -207,7 +207,7 @@ impl World {
             identities: &Identities::none(),
             session_is_live: true,
         };
-        let logged = match request {
+        let judged = match request {
             Request::One(op) => {
                 let (code, body) = op.encode();
                 self.processor.prepare(&self.tree, code, &body.into(), &proposal).unwrap()
@@ -216,17 +216,18 @@ impl World {
                 let body = encode_multi(ops).into();
                 self.processor.prepare(&self.tree, OpCode::MULTI, &body, &proposal).unwrap()
             }
-            Request::Close => self.processor.close_session(&self.tree, &proposal).0,
+            Request::Close => self.processor.close_session(&self.tree, &proposal).0.into(),
         };
         self.processor.pending.check();
-        compare_outcome(request, &logged.txn, &mut self.model, context);
-        self.queue.push_back(Prepared { logged, after: self.model.clone() });
+        compare_outcome(request, &judged.logged.txn, &mut self.model, context);
+        self.queue.push_back(Prepared { judged, after: self.model.clone() });
     }
 
     /// Applies what was prepared first.
     pub(super) fn apply(&mut self) {
-        let Some(Prepared { logged, after }) = self.queue.pop_front() else { return };
-        let applied = self.tree.apply(&logged, &mut self.snapshotter, &mut Vec::new());
+        let Some(Prepared { judged: Judged { logged, set }, after }) = self.queue.pop_front() else { return };
+        let known = PreparedTxn::of_set(set);
+        let applied = self.tree.apply_prepared(&logged, &known, &mut self.snapshotter, &mut Vec::new());
         let expected = match &logged.txn {
             Txn::Error(error) => error.err,
             Txn::Multi(txns) => first_error(txns),

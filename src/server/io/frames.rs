@@ -27,7 +27,6 @@ use crate::{
     tree::Tree,
     watch::{ConnKey, WatchTable},
 };
-use bytes::Bytes;
 use oxkeeper_codec::{
     Code, Decode, OpCode, SessionId, Zxid,
     frame::{PREFIX_LEN, next_frame},
@@ -344,11 +343,12 @@ impl Wakeup<'_> {
     fn forward(&mut self, id: ConnId, session: SessionId, header: RequestHeader, body: &[u8]) {
         let Self { worker, now_ms, .. } = *self;
         let tree = self.guard.tree();
-        let Some(conn) = self.state.conns.get(id) else { return };
+        let State { conns, packets, .. } = &mut *self.state;
+        let Some(conn) = conns.get(id) else { return };
         let len = u32::try_from(body.len()).unwrap_or(u32::MAX);
         let threshold = worker.front.hub.config.throttle.large_request_threshold_bytes;
         let large = threshold.is_some_and(|threshold| len > threshold);
-        let body = Bytes::copy_from_slice(&body[HEADER_LEN..]);
+        let body = packets.copy(&body[HEADER_LEN..]);
         let expected = expected_len(tree, header.op, &body);
         let quotas = worker.front.hub.config.tree.enforce_quota && may_exceed_quota(header.op);
         let under_quota = quotas.then(|| body.clone());

@@ -17,6 +17,7 @@ mod lists;
 mod local;
 mod long;
 mod outbox;
+mod packets;
 mod serve;
 mod state;
 mod throttle;

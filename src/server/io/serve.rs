@@ -13,6 +13,7 @@ use crate::{
     session::ConnId,
     topics,
 };
+use rustix::net::RecvFlags;
 use std::{
     future::poll_fn,
     io,
@@ -156,7 +157,8 @@ impl Worker {
         let mut buffer = std::mem::take(&mut self.state.borrow_mut().read_buffer);
         let mut got = 0;
         let result = stream.try_io(Interest::READABLE, || {
-            got = rustix::io::read(stream, &mut buffer[..])?;
+            // A little cheaper than `read`, which goes the way of files first.
+            (_, got) = rustix::net::recv(stream, &mut buffer[..], RecvFlags::empty())?;
             // A read that does not fill the buffer has emptied the socket: the next one would only find that out.
             if got > 0 && got < buffer.len() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
         });

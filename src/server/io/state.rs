@@ -1,6 +1,6 @@
 //! What a worker has for itself: its connections, and what serves them all.
 
-use super::{conns::Conns, lists::ListCache};
+use super::{conns::Conns, lists::ListCache, packets::Packets};
 use crate::{node::Request, server::figures::Namespaces};
 
 /// Bytes read from a socket at once.
@@ -13,6 +13,8 @@ pub(crate) struct State {
     pub(crate) conns: Conns,
     /// What was read of one connection, while it is looked at.
     pub(super) read_buffer: Vec<u8>,
+    /// What the requests in work are kept in.
+    pub(super) packets: Packets,
     /// Requests of this poll round.
     pub(super) requests: Vec<Request>,
     /// Encoded lists of children.
@@ -28,6 +30,7 @@ impl State {
         Self {
             conns: Conns::default(),
             read_buffer: vec![0; READ_BUFFER_BYTES],
+            packets: Packets::default(),
             requests: Vec::new(),
             lists,
             reads: Namespaces::default(),

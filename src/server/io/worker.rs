@@ -110,7 +110,12 @@ impl Worker {
     }
 
     pub(super) fn leave_requests(&self) {
-        let requests = std::mem::take(&mut self.state.borrow_mut().requests);
+        let requests = {
+            let left = &mut self.state.borrow_mut().requests;
+            // The next round will have as many.
+            let next = Vec::with_capacity(left.len());
+            std::mem::replace(left, next)
+        };
         if !requests.is_empty() {
             self.front.hub.mailbox.leave(Message::Requests(requests, clock::now()));
         }

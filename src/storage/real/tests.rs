@@ -98,6 +98,31 @@ fn zeros_written_ahead_never_touch_what_was_appended() {
 }
 
 #[test]
+fn the_note_follows_the_syncs_at_a_distance_and_catches_up_at_the_end() {
+    let (_dir, disk) = scratch();
+    let mut file = disk.create_log("log.1").unwrap();
+    file.allocate(1 << 20).unwrap();
+    let mut at = 0;
+    let mut write = |file: &mut Box<dyn LogFile>, len: u64| {
+        file.write_at(at, &vec![0xaa; usize::try_from(len).unwrap()]).unwrap();
+        at += len;
+    };
+    for (len, noted) in
+        [(1000, 1000), (1000, 1000), (NOTE_BEHIND, NOTE_BEHIND + 2000), (10, NOTE_BEHIND + 2000)]
+    {
+        write(&mut file, len);
+        file.sync().unwrap();
+        assert_eq!(disk.stored("log.1"), Stored::Through(noted));
+    }
+    write(&mut file, 10);
+    file.trim(NOTE_BEHIND + 2020).unwrap();
+    assert_eq!(disk.stored("log.1"), Stored::Through(NOTE_BEHIND + 2000), "its end was not synced");
+    file.sync().unwrap();
+    file.trim(NOTE_BEHIND + 2020).unwrap();
+    assert_eq!(disk.stored("log.1"), Stored::Through(NOTE_BEHIND + 2020));
+}
+
+#[test]
 fn truncated_while_zeros_are_written() {
     let (_dir, disk) = scratch();
     for round in 0..20 {
