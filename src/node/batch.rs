@@ -75,6 +75,8 @@ pub enum Reason {
     NoRequest,
     /// The log takes no writes: nobody knows what becomes of what was asked.
     LogFailed,
+    /// The ensemble has no leader.
+    NoLeader,
 }
 
 impl Delivery {
