@@ -412,7 +412,7 @@ impl Driven {
     fn persist(&mut self) {
         if !self.log_fails {
             self.durable = self.node.last_proposed();
-            self.event(Event::Persisted(self.durable));
+            self.event(Event::Committed(self.durable));
         }
     }
 

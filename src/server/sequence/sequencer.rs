@@ -197,7 +197,7 @@ impl Sequencer {
                 }
                 return;
             }
-            Message::Persisted(zxid) => Event::Persisted(zxid),
+            Message::Persisted(zxid) => Event::Committed(zxid),
             Message::LogFailed => Event::LogFailed,
             Message::LogRecovered => Event::LogRecovered,
             Message::SnapshotRoom => return,
