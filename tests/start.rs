@@ -275,6 +275,21 @@ fn clients_that_come_while_data_loads_wait_for_it() {
 }
 
 #[test]
+fn who_says_nothing_while_data_loads_is_let_go_and_told_of() {
+    let mut place = Place::new("nio.sessionlessCnxnTimeout=1");
+    place.begin();
+    place.fill();
+    place.spawn(1024);
+    place.wait_until("it listens", |place| place.connect().is_some());
+    let mut silent = place.connect().expect("it listens");
+    let port = format!(":{}", silent.local_addr().unwrap().port());
+    assert_eq!(rest(&mut silent), "");
+    assert!(!place.log().contains("data loaded"), "too fast for this test:\n{}", place.log());
+    let said = |line: &str| line.contains("no session after 1 ms") && line.ends_with(&port);
+    place.wait_until("the reason is in the log", |place| place.log().lines().any(said));
+}
+
+#[test]
 fn a_signal_ends_a_start_at_once() {
     for signal in ["-TERM", "-INT"] {
         let mut place = Place::new("4lw.commands.whitelist=*");

@@ -1,7 +1,12 @@
 //! What do look-ups and transactions cost, and does it depend on the size of the tree?
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
-use oxkeeper::tree::Snapshotter;
+use oxkeeper::{
+    node::{ContainerRules, Node, NodeOptions, Now},
+    processor::Rules,
+    session::TimeoutBounds,
+    tree::Snapshotter,
+};
 use oxkeeper_bench::{CHILDREN, create, path, set, tree};
 use oxkeeper_codec::SessionId;
 use std::hint::black_box;
@@ -61,9 +66,31 @@ fn snapshot(c: &mut Criterion) {
     });
 }
 
+/// What the sequencer takes down at once when a snapshot begins.
+fn snapshot_begins(c: &mut Criterion) {
+    let tree = tree(0);
+    for sessions in [100_000, 1_000_000] {
+        let options = NodeOptions {
+            rules: Rules::default(),
+            tick_ms: 2000,
+            timeouts: TimeoutBounds { min_ms: 4000, max_ms: 40_000 },
+            containers: ContainerRules { interval_ms: 60_000, max_per_minute: 10_000, never_used_ms: 0 },
+            server_id: 1,
+        };
+        let all = (0..sessions).map(|id| (SessionId(id), 40_000));
+        let mut node = Node::new(options, &tree, all, Now { elapsed_ms: 0, wall_ms: 1_700_000_000_000 });
+        c.bench_function(&format!("begin a snapshot of {sessions} sessions"), |b| {
+            b.iter(|| {
+                node.begin_snapshot(&tree);
+                node.end_snapshot();
+            });
+        });
+    }
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(20);
-    targets = by_size, snapshot
+    targets = by_size, snapshot, snapshot_begins
 }
 criterion_main!(benches);

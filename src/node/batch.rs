@@ -18,7 +18,7 @@ use bytes::Bytes;
 use oxkeeper_codec::{
     Code, Encode, OpCode, SessionId, Zxid,
     records::ReplyHeader,
-    request::{OpResult, encode_results},
+    request::{OpResult, encode_result, encode_results},
     txn::{LoggedTxn, Txn},
 };
 use std::ops::Range;
@@ -194,58 +194,73 @@ const DIGEST_EVERY: i64 = 128;
 
 impl Node {
     /// Applies what is committed, at most `limit` places of the queue. The caller holds the right to write `tree`,
-    /// and lets the workers see the batch before it gives it up.
+    /// and lets the workers see the batch before it gives it up. What can wait until then is done by [`Node::settle`].
     pub fn apply(&mut self, tree: &mut Tree, limit: usize) -> CommittedBatch {
+        self.settle(tree);
         let mut batch = CommittedBatch::with_room(limit.min(self.queue.len()));
         for _ in 0..limit {
             if batch.bytes.len() >= BATCH_BYTES || batch.changes.len() >= BATCH_CHANGES {
                 break;
             }
             let Some(queued) = self.queue.pop_ready(self.committed) else { break };
-            match &queued {
-                Queued::Txn { logged, set, answer } => {
-                    self.apply_txn(tree, logged, PreparedTxn::of_set(*set), *answer, &mut batch);
-                }
-                &Queued::Read { conn, session, ref header, ref body, ref identities } => {
-                    let asker = Asker { session, identities, auth: &self.options.rules.auth };
-                    let start = batch.bytes.len();
-                    let (watch, shared) = match read::large_data(tree, asker, header.op, body) {
-                        Some((node, watch)) => {
-                            let shared = self.shared.data(&node);
-                            let reply =
-                                ReplyHeader { xid: header.xid, zxid: tree.last_zxid(), err: Code::OK };
-                            read::reply_head(&mut batch.bytes, reply, shared.len());
-                            (watch, Some(shared))
-                        }
-                        None => {
-                            let answered = read::answer(tree, asker, header, body, &mut batch.bytes);
-                            batch.too_long += usize::from(answered.too_long);
-                            (answered.watch, None)
-                        }
-                    };
-                    let (frame, watch) = (start..batch.bytes.len(), watch.map(own_watch));
-                    batch.entries.push(Entry::Reply { conn, op: header.op, frame, shared, watch });
-                }
-                &Queued::Error { conn, xid, code } => {
-                    let start = batch.bytes.len();
-                    read::reply(&mut batch.bytes, xid, tree.last_zxid(), code, |_| {});
-                    let frame = start..batch.bytes.len();
-                    batch.entries.push(Entry::Reply {
-                        conn,
-                        op: OpCode::ERROR,
-                        frame,
-                        shared: None,
-                        watch: None,
-                    });
-                }
+            if let Queued::Txn { logged, set, answer } = queued {
+                self.apply_txn(tree, &logged, PreparedTxn::of_set(set), answer, &mut batch);
+                self.spent.push(logged);
+            } else {
+                self.answer(tree, &queued, &mut batch);
             }
         }
         self.applied = tree.last_zxid();
+        for read in self.released_syncs() {
+            self.answer(tree, &read, &mut batch);
+        }
         if self.queue.len() == 0 {
             self.shared.clear();
         }
-        self.processor.applied(tree, tree.last_zxid());
         batch
+    }
+
+    /// Answers what uses no zxid, from the tree as it is now.
+    pub(super) fn answer(&mut self, tree: &Tree, queued: &Queued, batch: &mut CommittedBatch) {
+        let start = batch.bytes.len();
+        match *queued {
+            Queued::Read { conn, session, ref header, ref body, ref identities } => {
+                let asker = Asker { session, identities, auth: &self.options.rules.auth };
+                let (watch, shared) = match read::large_data(tree, asker, header.op, body) {
+                    Some((node, watch)) => {
+                        let shared = self.shared.data(&node);
+                        let reply = ReplyHeader { xid: header.xid, zxid: tree.last_zxid(), err: Code::OK };
+                        read::reply_head(&mut batch.bytes, reply, shared.len());
+                        (watch, Some(shared))
+                    }
+                    None => {
+                        let answered = read::answer(tree, asker, header, body, &mut batch.bytes);
+                        batch.too_long += usize::from(answered.too_long);
+                        (answered.watch, None)
+                    }
+                };
+                let (frame, watch) = (start..batch.bytes.len(), watch.map(own_watch));
+                batch.entries.push(Entry::Reply { conn, op: header.op, frame, shared, watch });
+            }
+            Queued::Error { conn, xid, code } => {
+                read::reply(&mut batch.bytes, xid, tree.last_zxid(), code, |_| {});
+                let frame = start..batch.bytes.len();
+                let op = OpCode::ERROR;
+                batch.entries.push(Entry::Reply { conn, op, frame, shared: None, watch: None });
+            }
+            Queued::Txn { .. } => unreachable!("transactions are applied"),
+        }
+    }
+
+    /// Forgets what is applied: it is pending no more. A long transaction makes that long; so nobody needs to be kept from
+    /// reading meanwhile. Does nothing where nothing was applied since, and comes by itself before the next step.
+    pub fn settle(&mut self, tree: &Tree) {
+        if !self.spent.is_empty() {
+            self.spent.clear();
+            if self.decides() {
+                self.processor.applied(tree, tree.last_zxid());
+            }
+        }
     }
 
     fn apply_txn(
@@ -271,7 +286,8 @@ impl Node {
         if !changes.is_empty() {
             batch.entries.push(Entry::Changes { zxid, changes });
         }
-        if let Some(answer) = answer {
+        self.learn_session(logged);
+        if let Some(answer) = answer.or_else(|| self.waits_for(logged)) {
             let start = batch.bytes.len();
             if answer.op == OpCode::CREATE_SESSION {
                 let Txn::CreateSession(txn) = &logged.txn else {
@@ -294,6 +310,10 @@ impl Node {
         {
             batch.entries.push(Entry::Close { conn });
         }
+        // Reads that their sessions have asked behind it see the tree as it is now.
+        for read in self.released(logged.header.client_id) {
+            self.answer(tree, &read, batch);
+        }
     }
 }
 
@@ -311,7 +331,10 @@ fn encode_reply(answer: Answer, zxid: Zxid, applied: &Applied, out: &mut Vec<u8>
     let is_multi = answer.op == OpCode::MULTI && !applied.multi.is_empty();
     let code = if is_multi { Code::OK } else { applied.code };
     read::reply(out, answer.xid, zxid, code, |out| match answer.op {
-        OpCode::MULTI => encode_results(&applied.multi.iter().map(result_of).collect::<Vec<_>>(), out),
+        OpCode::MULTI => {
+            applied.multi.iter().for_each(|part| encode_result(&result_of(part), out));
+            encode_results(&[], out);
+        }
         OpCode::CREATE => {
             if let Some(path) = &applied.path {
                 path.encode(out);
@@ -332,14 +355,14 @@ fn encode_reply(answer: Answer, zxid: Zxid, applied: &Applied, out: &mut Vec<u8>
     });
 }
 
-fn result_of((txn, applied): &(Txn, Applied)) -> OpResult {
-    match (txn, &applied.path, &applied.stat) {
-        (Txn::Error(_), ..) => OpResult::Error(applied.code),
-        (Txn::Create(_), Some(path), _) => OpResult::Create(path.clone()),
+fn result_of((op, applied): &(OpCode, Applied)) -> OpResult {
+    match (*op, &applied.path, &applied.stat) {
+        (OpCode::ERROR, ..) => OpResult::Error(applied.code),
+        (OpCode::CREATE, Some(path), _) => OpResult::Create(path.clone()),
         (_, Some(path), Some(stat)) => OpResult::Create2(path.clone(), stat.clone()),
-        (Txn::SetData(_), _, Some(stat)) => OpResult::SetData(stat.clone()),
-        (Txn::Check(_), ..) => OpResult::Check,
-        (Txn::Delete(_), ..) => OpResult::Delete,
+        (OpCode::SET_DATA, _, Some(stat)) => OpResult::SetData(stat.clone()),
+        (OpCode::CHECK, ..) => OpResult::Check,
+        (OpCode::DELETE, ..) => OpResult::Delete,
         _ => OpResult::Error(applied.code),
     }
 }

@@ -45,6 +45,8 @@ pub(super) struct Forwarding {
     waiting: BTreeMap<SessionId, VecDeque<Waiting>>,
     /// Sessions whose syncs the leader has not answered, in the order in which they were handed on.
     syncs: VecDeque<SessionId>,
+    /// Sessions whose syncs it has answered, and what has to be applied before their clients hear it.
+    answered: VecDeque<(Zxid, SessionId)>,
     /// Clients that want to go on with a session, until the leader says whether they may.
     renewing: BTreeMap<SessionId, Renewal>,
 }
@@ -204,7 +206,7 @@ impl Node {
             Authority::Leader(forwarding) => {
                 let waiting = if header.op == OpCode::SYNC {
                     forwarding.syncs.push_back(session);
-                    let (body, identities) = (body.clone(), identities.clone());
+                    let (header, body, identities) = (header.clone(), body.clone(), identities.clone());
                     Waiting::Sync(Queued::Read { conn, session, header, body, identities }, None)
                 } else {
                     Waiting::Write(Answer { conn, xid: header.xid, op: header.op, with_read_only: false })
@@ -293,8 +295,10 @@ impl Node {
             if let Some(after) = oldest {
                 *after = Some(committed);
             }
-            let ready = self.released(session);
-            ready.into_iter().for_each(|read| self.queue.push_beside(read));
+            forwarding.answered.push_back((committed, session));
+            for read in self.released_syncs() {
+                self.queue.push_beside(read);
+            }
         }
     }
 
@@ -329,6 +333,19 @@ impl Node {
         }
         if waiting.is_empty() {
             forwarding.waiting.remove(&session);
+        }
+        released
+    }
+
+    /// What sessions have asked that waits for nothing any more, now that more is applied.
+    pub(super) fn released_syncs(&mut self) -> Vec<Queued> {
+        let mut released = Vec::new();
+        while let Authority::Leader(forwarding) = &mut self.authority
+            && let Some(&(after, session)) = forwarding.answered.front()
+            && after <= self.applied
+        {
+            forwarding.answered.pop_front();
+            released.extend(self.released(session));
         }
         released
     }

@@ -186,6 +186,8 @@ pub struct Node {
     appending: LogBatch,
     delivering: Vec<Delivery>,
     member_actions: Vec<MemberAction>,
+    /// Transactions that are applied, until they are forgotten ([`Node::settle`]).
+    spent: Vec<LoggedTxn>,
 }
 
 impl Node {
@@ -221,12 +223,14 @@ impl Node {
             appending: LogBatch::default(),
             delivering: Vec::new(),
             member_actions: Vec::new(),
+            spent: Vec::new(),
             options,
         }
     }
 
     /// Takes in one event. `tree` is the one that [`Node::apply`] changes.
     pub fn step(&mut self, now: Now, tree: &Tree, event: Event) -> Vec<Action> {
+        self.settle(tree);
         match event {
             Event::Requests(requests) => {
                 self.appending.reserve(&requests);
@@ -360,15 +364,16 @@ impl Node {
     /// Begins a snapshot of the tree as it is now. There must be none under way.
     pub fn begin_snapshot(&mut self, tree: &Tree) {
         assert!(self.snapshot.is_none(), "one snapshot at a time");
-        let sessions: Vec<(SessionId, i32)> = self.sessions_at(tree);
-        self.snapshot = Some(Snapshotter::begin(tree, sessions.into_iter()));
-    }
-
-    /// Sessions whose opening is applied and whose end is not.
-    fn sessions_at(&self, tree: &Tree) -> Vec<(SessionId, i32)> {
-        let unborn = self.queue.sessions_opening();
         debug_assert!(tree.last_zxid() <= self.proposed);
-        self.sessions.iter().filter(|(id, _)| !unborn.contains(id)).collect()
+        // Those whose opening is applied and whose end is not.
+        let unborn = self.queue.sessions_opening();
+        let snapshotter = if unborn.is_empty() {
+            Snapshotter::begin(tree, self.sessions.iter())
+        } else {
+            let born: Vec<_> = self.sessions.iter().filter(|(id, _)| !unborn.contains(id)).collect();
+            Snapshotter::begin(tree, born.into_iter())
+        };
+        self.snapshot = Some(snapshotter);
     }
 
     /// The snapshot under way: [`Snapshotter::advance`] it beside the traffic.

@@ -38,6 +38,16 @@ pub enum Request {
     },
 }
 
+impl Request {
+    /// How long a multi it is, in bytes; 0: it is none. To judge one takes as long as it has parts.
+    pub fn multi_len(&self) -> usize {
+        match self {
+            Self::Op { header: RequestHeader { op: OpCode::MULTI, .. }, body, .. } => body.len(),
+            Self::Op { .. } | Self::Connect { .. } => 0,
+        }
+    }
+}
+
 /// Whether this becomes a transaction.
 pub const fn is_write(op: OpCode) -> bool {
     matches!(
@@ -61,7 +71,7 @@ pub(super) struct Asked<'a> {
     pub(super) session: SessionId,
     /// Whether its session may still ask for anything.
     live: bool,
-    pub(super) header: RequestHeader,
+    pub(super) header: &'a RequestHeader,
     pub(super) identities: &'a Identities,
 }
 
@@ -77,7 +87,7 @@ impl Node {
                     Standing::Elsewhere => return self.useless(conn, Reason::Moved(session)),
                     Standing::Nowhere => return self.useless(conn, Reason::NoSession(session)),
                 };
-                let asked = Asked { conn, session, live, header, identities: &identities };
+                let asked = Asked { conn, session, live, header: &header, identities: &identities };
                 if is_write(header.op) {
                     if !self.hand_on(&asked, &body) {
                         self.write(now, tree, &asked, &body);
@@ -105,7 +115,7 @@ impl Node {
     }
 
     fn write(&mut self, now: Now, tree: &Tree, asked: &Asked<'_>, body: &Bytes) {
-        let &Asked { conn, session, live, header: RequestHeader { xid, op }, identities } = asked;
+        let &Asked { conn, session, live, header: &RequestHeader { xid, op }, identities } = asked;
         if self.log_failed {
             self.wait_turn(Queued::Error { conn, xid, code: Code::SYSTEM_ERROR });
             return;

@@ -1,12 +1,13 @@
 //! Reads that cost more than a moment, answered in steps: between two of them whoever waits for the lock has it.
 //!
 //! Promise: a step looks at `STEP` znodes or copies `STEP_BYTES`, whichever comes first, and one znode's data at most
-//! beyond that. A list of children is the list at the moment of the last step: one that changes under way is begun anew,
-//! `TRIES` times, and then made in one step. The parts of a multi-read are each as of their own step, and a session's
+//! beyond that. A list of children is the list at the moment of the last step: what has changed under way is copied again,
+//! so that a step costs the same however long the list is, and however often it changes (in the end what is left is copied in
+//! one step: no more than can change in the time of one). When all is there it is put together. The parts of a multi-read are each as of their own step, and a session's
 //! ephemerals as of theirs, as the official server's are, which holds no lock over them either.
 
 use super::asker::{Asker, ReadWatch, readable};
-use crate::tree::{NodeId, NodeRef, Tree};
+use crate::tree::{LONG, ListChange, NodeId, NodeRef, Tree};
 use oxkeeper_codec::{
     ByteStr, Code, Decode, Encode, OpCode, Reader, Zxid, is_null,
     records::{GetChildrenRequest, GetEphemeralsRequest, MultiHeader},
@@ -21,8 +22,13 @@ const STEP_BYTES: usize = 512 << 10;
 /// server runs out of memory, and clients take 1 MiB unless they are told otherwise.)
 pub const MULTI_READ_MAX_BYTES: usize = 64 << 20;
 
-/// So often a list that has changed is begun anew.
-const TRIES: u32 = 8;
+/// Children whose names are encoded together, and again when one of them has changed.
+const BLOCK: usize = 256;
+/// After as many steps as so many lists of that length take, what is left is done in one.
+const PASSES: usize = 8;
+
+// The changes of a list that takes more than one step are known.
+const _: () = assert!(LONG < STEP);
 
 /// What tells one state of a list of children from another: every change of the list changes one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,38 +159,68 @@ impl Ended {
     }
 }
 
-/// The names of a znode's children, encoded in steps at the end of a buffer.
-#[derive(Debug)]
+/// The names of a znode's children, encoded in steps: block by block, and those again whose children have changed.
+#[derive(Debug, Default)]
 struct Names {
-    version: Option<ListVersion>,
-    /// Children encoded.
-    done: usize,
-    /// Where they begin in the buffer.
-    start: usize,
-    tries: u32,
+    /// Whose, since when it is there, and the moment (of the tree's list changes) at which the blocks were right.
+    of: Option<(NodeId, Zxid, u64)>,
+    /// The names of `BLOCK` children each; empty: to be encoded.
+    blocks: Vec<Vec<u8>>,
+    /// The block that the next step begins with.
+    next: usize,
+    steps: usize,
 }
 
 impl Names {
-    const fn at(start: usize) -> Self {
-        Self { version: None, done: 0, start, tries: 0 }
+    /// One step. True: the list is whole, as it is now, and stands at the end of the buffer.
+    fn advance(&mut self, node: &NodeRef<'_>, out: &mut Vec<u8>) -> bool {
+        self.forget_changed(node);
+        self.steps += 1;
+        let (children, count, from) = (node.num_children(), self.blocks.len(), self.next);
+        let goes_on = self.steps < PASSES * (children / STEP + 1);
+        let mut room = if goes_on { STEP / BLOCK } else { count };
+        for n in 0..count {
+            let at = (from + n) % count;
+            let block = &mut self.blocks[at];
+            if !block.is_empty() {
+                continue;
+            }
+            if room == 0 {
+                self.next = at;
+                return false;
+            }
+            room -= 1;
+            for child in node.children_from(at * BLOCK).take(BLOCK) {
+                Some(child.name()).encode(block);
+            }
+        }
+        out.reserve(4 + self.blocks.iter().map(Vec::len).sum::<usize>());
+        i32::try_from(children).unwrap_or(i32::MAX).encode(out);
+        self.blocks.iter().for_each(|block| out.extend_from_slice(block));
+        true
     }
 
-    /// One step. True: the list is whole, and as it is now.
-    fn advance(&mut self, node: &NodeRef<'_>, out: &mut Vec<u8>) -> bool {
-        let version = ListVersion::of(node);
-        if self.version != Some(version) {
-            self.tries += u32::from(self.version.is_some());
-            self.version = Some(version);
-            self.done = 0;
-            out.truncate(self.start);
-            i32::try_from(version.children).unwrap_or(i32::MAX).encode(out);
+    /// Blocks that are not what they were at the last step are to be encoded again.
+    fn forget_changed(&mut self, node: &NodeRef<'_>) {
+        let (id, czxid) = (node.id(), node.persisted().czxid);
+        let known = self.of.filter(|&(of, since, _)| (of, since) == (id, czxid));
+        match known.and_then(|(.., moment)| node.list_changes(moment)) {
+            None => self.blocks.clear(),
+            Some(changes) => {
+                for change in changes {
+                    match change {
+                        ListChange::Everywhere => self.blocks.clear(),
+                        ListChange::At(place) => {
+                            if let Some(block) = self.blocks.get_mut(place / BLOCK) {
+                                block.clear();
+                            }
+                        }
+                    }
+                }
+            }
         }
-        let limit = if self.tries < TRIES { STEP } else { usize::MAX };
-        for child in node.children_from(self.done).take(limit) {
-            Some(child.name()).encode(out);
-            self.done += 1;
-        }
-        self.done == version.children
+        self.blocks.resize_with(node.num_children().div_ceil(BLOCK), Vec::new);
+        self.of = Some((id, czxid, node.list_moment()));
     }
 }
 
@@ -198,7 +234,7 @@ impl LongRead {
                     return None;
                 }
                 let (path, watch) = (request.path.into_owned(), request.watch);
-                What::Children { path, watch, names: Names::at(0) }
+                What::Children { path, watch, names: Names::default() }
             }
             OpCode::GET_EPHEMERALS => {
                 if tree.ephemeral_count_of(asker.session) <= STEP {
@@ -305,7 +341,7 @@ impl Multi {
                 Ok(node) if current.part.is_list => {
                     let names = current.names.get_or_insert_with(|| {
                         MultiHeader { op: OpCode::GET_CHILDREN, done: false, err: 0 }.encode(out);
-                        Names::at(out.len())
+                        Names::default()
                     });
                     if !names.advance(&node, out) {
                         // As much as a step is for.

@@ -122,6 +122,7 @@ impl Prepared {
             words: Arc::clone(&words),
             silence: Duration::from_millis(config.client.sessionless_timeout_ms.into()),
             descriptors,
+            clock,
         };
         let room = WaitingRoom::open(listener, house)?;
         let disks = open_disks(&config.storage)?;

@@ -2,7 +2,7 @@
 
 use super::{AclId, AclRef, Change, ChangeKind, NodeId, Owner, PreparedTxn, Tree, acl::AclTable, quota};
 use oxkeeper_codec::{
-    ByteStr, Code, SessionId,
+    ByteStr, Code, OpCode, SessionId,
     records::{Acl, SetAclTxn, SetDataTxn, Stat, StatPersisted, TxnDigest, TxnHeader},
     txn::{LoggedCreate, LoggedTxn, Txn},
 };
@@ -31,8 +31,8 @@ pub struct Applied {
     pub path: Option<ByteStr>,
     /// The znode's `Stat` afterwards, for transactions that answer with one.
     pub stat: Option<Stat>,
-    /// Of a multi, one for each operation.
-    pub multi: Vec<(Txn, Self)>,
+    /// Of a multi, one for each operation, with what it was; an error, if the multi failed.
+    pub multi: Vec<(OpCode, Self)>,
 }
 
 impl Applied {
@@ -187,7 +187,7 @@ impl<O: Observer> Application<'_, O> {
     /// All of them or none: if one is an error, all are (`-2` for those behind it, `0` for those before).
     fn multi(&mut self, txns: &[Txn]) -> Applied {
         let first_error = txns.iter().position(|txn| matches!(txn, Txn::Error(_)));
-        let mut all = Applied::of(Code::OK);
+        let mut all = Applied { multi: Vec::with_capacity(txns.len()), ..Applied::of(Code::OK) };
         for (i, txn) in txns.iter().enumerate() {
             let applied = match (first_error, txn) {
                 (None, _) | (Some(_), Txn::Error(_)) => self.apply_one(txn),
@@ -197,8 +197,8 @@ impl<O: Observer> Application<'_, O> {
             if all.code == Code::OK {
                 all.code = applied.code;
             }
-            let txn = if first_error.is_some() { Txn::error(applied.code) } else { txn.clone() };
-            all.multi.push((txn, applied));
+            let op = if first_error.is_some() { OpCode::ERROR } else { txn.op() };
+            all.multi.push((op, applied));
         }
         all
     }
@@ -464,7 +464,7 @@ impl Tree {
             cxid: 0,
             zxid: self.last_zxid,
             time: 0,
-            op: oxkeeper_codec::OpCode::CLOSE_SESSION,
+            op: OpCode::CLOSE_SESSION,
         };
         let mut changes = Vec::new();
         let changes = &mut changes;

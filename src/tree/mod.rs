@@ -15,6 +15,7 @@ mod check;
 mod content;
 mod digest;
 mod index;
+mod list_changes;
 mod load;
 mod node;
 mod owner;
@@ -28,6 +29,7 @@ pub use acl::AclId;
 pub use apply::{Applied, Observer};
 pub use change::{AclRef, Change, ChangeKind};
 pub use digest::{crc_of_content, node_digest};
+pub use list_changes::{LONG, ListChange};
 pub use load::{LoadError, Loader, Unresolved, is_path};
 pub use node::NodeId;
 pub use owner::{CONTAINER_OWNER, MAX_TTL_MS, Owner, OwnerRules};
@@ -37,6 +39,7 @@ pub use snapshot::Snapshotter;
 
 use acl::AclTable;
 use index::Index;
+use list_changes::ListChanges;
 use node::{Node, Slab};
 use oxkeeper_codec::{
     SessionId, Zxid,
@@ -82,6 +85,7 @@ pub struct Tree {
     containers: BTreeSet<NodeId>,
     ttls: BTreeSet<NodeId>,
     quotas: QuotaSet,
+    list_changes: ListChanges,
     digest: u64,
     last_zxid: Zxid,
     /// Sum of path lengths (in UTF-16 units, as `String.length`) and data lengths.
@@ -143,6 +147,7 @@ impl Tree {
             containers: BTreeSet::new(),
             ttls: BTreeSet::new(),
             quotas: QuotaSet::default(),
+            list_changes: ListChanges::default(),
             digest: 0,
             last_zxid: Zxid::ZERO,
             data_size: 0,
@@ -305,6 +310,7 @@ impl Tree {
         let slot = u32::try_from(self.nodes.get(parent).children().len()).expect("fewer than 2^32 znodes");
         let id = self.insert_node(parent, slot, name, data, acl, stat, facts);
         self.nodes.get_mut(parent).extra_mut().children.push(id);
+        self.list_changes.pushed(parent, slot);
         self.count_below(parent, |below| below + 1);
         self.list_owner(id);
         id
@@ -385,9 +391,11 @@ impl Tree {
         self.index.remove(node.hash, id);
         let siblings = &mut self.nodes.get_mut(node.parent).extra_mut().children;
         siblings.swap_remove(node.slot as usize);
+        let last = siblings.len();
         if let Some(&moved) = siblings.get(node.slot as usize) {
             self.nodes.get_mut(moved).slot = node.slot;
         }
+        self.list_changes.removed(node.parent, node.slot, last);
         self.count_below(node.parent, |below| below - 1);
         self.acls.release(node.acl);
     }
@@ -510,6 +518,17 @@ impl<'t> NodeRef<'t> {
         let tree = self.tree;
         let ids = self.node().children().get(place..).unwrap_or_default();
         ids.iter().map(move |&id| tree.node(id))
+    }
+
+    /// A moment, for [`NodeRef::list_changes`].
+    pub const fn list_moment(&self) -> u64 {
+        self.tree.list_changes.count()
+    }
+
+    /// What has changed in its list of children since a moment at which it had [`LONG`] children or more. `None`: too much
+    /// has happened since.
+    pub fn list_changes(&self, moment: u64) -> Option<impl Iterator<Item = ListChange>> {
+        self.tree.list_changes.since(moment, self.id)
     }
 
     /// Number of its descendants. It is kept: asking costs nothing.

@@ -9,11 +9,16 @@
 //!
 //! Invariant: each znode of the beginning is written once.
 
-use super::{AclRef, NodeId, Observer, Tree};
+use super::{NodeId, Observer, Tree};
 use oxkeeper_codec::{Encode, SessionId, Zxid};
 
 /// The path that ends the list of znodes in a snapshot.
 const END_PATH: &str = "/";
+
+/// Bytes of a session in the file.
+const SESSION_BYTES: usize = 12;
+/// About as many bytes has a list of the ACL table.
+const ACL_BYTES: usize = 64;
 
 /// A snapshot under way.
 #[derive(Debug)]
@@ -35,15 +40,15 @@ impl Snapshotter {
     /// Begins: sessions (with time-outs in ms) and the ACL table are written as they are now.
     pub fn begin(tree: &Tree, sessions: impl ExactSizeIterator<Item = (SessionId, i32)>) -> Self {
         let bound = tree.nodes.bound();
-        let mut out = Vec::new();
+        // Nobody grows a buffer of millions step by step while others wait.
+        let mut out = Vec::with_capacity(sessions.len() * SESSION_BYTES + tree.acls.len() * ACL_BYTES);
         encode_count(sessions.len(), &mut out);
         for (session, timeout_ms) in sessions {
             session.encode(&mut out);
             timeout_ms.encode(&mut out);
         }
-        let acls: Vec<(_, &AclRef)> = tree.acls.iter().collect();
-        encode_count(acls.len(), &mut out);
-        for (id, acl) in acls {
+        encode_count(tree.acls.len(), &mut out);
+        for (id, acl) in tree.acls.iter() {
             id.to_file().encode(&mut out);
             acl.encode(&mut out);
         }

@@ -1,10 +1,10 @@
 //! Small requests that cost much to answer: by themselves, one behind the other, and behind a write.
 
+use super::Stage;
 use crate::client::OPEN;
 use crate::requests::{create_body, m_read, part, parts_end, read_body, set_body, watches_body};
 use crate::session::Session;
 use crate::wire::PATIENCE;
-use std::net::SocketAddr;
 
 /// Znodes of one wide parent. Far more than are looked at in one step.
 const WIDE: usize = 60_000;
@@ -56,39 +56,44 @@ fn again(session: &mut Session, op: i32, body: &[u8], times: usize) -> Result<()
 }
 
 /// Counting a subtree, 3,000 times in some 60 KiB of requests.
-pub(super) fn counts(addr: SocketAddr) -> Result<(), String> {
-    let mut session = Session::open(addr, 30_000)?;
+pub(super) fn counts(stage: &Stage) -> Result<(), String> {
+    let mut session = Session::open(stage.addr, 30_000)?;
     widen(&mut session, "/counted", 0)?;
     let path = crate::wire::Out::new().str("/counted").done();
-    again(&mut session, GET_ALL_CHILDREN_NUMBER, &path, 3000)?;
+    stage.counted(|| again(&mut session, GET_ALL_CHILDREN_NUMBER, &path, 3000))?;
     narrow(&mut session, "/counted")?;
     session.close()
 }
 
 /// Long lists of children, of one's own ephemerals, and several of them in one multi-read.
-pub(super) fn lists(addr: SocketAddr) -> Result<(), String> {
-    let mut session = Session::open(addr, 30_000)?;
+pub(super) fn lists(stage: &Stage) -> Result<(), String> {
+    let mut session = Session::open(stage.addr, 30_000)?;
     widen(&mut session, "/listed", 1)?;
-    again(&mut session, 8, &read_body("/listed", 1), 40)?;
-    again(&mut session, 12, &read_body("/listed", 0), 40)?;
-    again(&mut session, GET_EPHEMERALS, &crate::wire::Out::new().str("/").done(), 40)?;
     let reads = [m_read(8, "/listed", 0).repeat(20), parts_end()].concat();
-    again(&mut session, 22, &reads, 8)?;
+    stage.counted(|| {
+        again(&mut session, 8, &read_body("/listed", 1), 40)?;
+        again(&mut session, 12, &read_body("/listed", 0), 40)?;
+        again(&mut session, GET_EPHEMERALS, &crate::wire::Out::new().str("/").done(), 40)?;
+        again(&mut session, 22, &reads, 8)
+    })?;
     // It takes them all along.
     session.close()
 }
 
 /// Watches brought back by the ten thousand, of which half are told something at once.
-pub(super) fn watches(addr: SocketAddr) -> Result<(), String> {
-    let mut session = Session::open(addr, 30_000)?;
+pub(super) fn watches(stage: &Stage) -> Result<(), String> {
+    let mut session = Session::open(stage.addr, 30_000)?;
     let gone: Vec<String> = (0..20_000).map(|n| format!("/none/{n}")).collect();
     let there = vec!["/calm".to_owned(); 20_000];
     let body = watches_body(i64::MAX, &[&there[..], &gone[..10_000], &gone[10_000..]]);
-    for _ in 0..10 {
-        let request = session.request(SET_WATCHES, &body);
-        session.conn.send(&request);
-        // Events of those that are gone come before the reply.
-        session.answer(PATIENCE)?.ok()?;
-    }
+    stage.counted(|| {
+        for _ in 0..10 {
+            let request = session.request(SET_WATCHES, &body);
+            session.conn.send(&request);
+            // Events of those that are gone come before the reply.
+            session.answer(PATIENCE)?.ok()?;
+        }
+        Ok(())
+    })?;
     session.close()
 }

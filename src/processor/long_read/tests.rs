@@ -61,6 +61,10 @@ fn delete(tree: &mut Tree, path: String) {
     tree.apply(&LoggedTxn { header, txn, digest: None }, &mut (), &mut Vec::new());
 }
 
+fn create(tree: &mut Tree, paths: &[String]) {
+    fill(tree, paths.iter().map(|path| (path.clone(), Vec::new())));
+}
+
 fn list(path: &str) -> Vec<u8> {
     GetChildrenRequest { path: path.into(), watch: false }.to_vec()
 }
@@ -83,16 +87,51 @@ fn a_list_that_changes_under_way_is_that_of_the_end() {
             delete(tree, format!("/p/{step}"));
         }
     });
-    assert_eq!((steps, code), (5, Code::OK), "begun anew after each change");
+    assert_eq!((steps, code), (3, Code::OK), "what has changed fits into the last step");
     assert!(body == at_once(&tree, OpCode::GET_CHILDREN2, &list("/p")));
 }
 
 #[test]
-fn a_list_that_never_rests_is_made_at_once_in_the_end() {
+fn a_list_that_never_rests_is_copied_whole_in_the_end() {
     let mut tree = tree();
-    let (steps, code, body) =
-        walk(&mut tree, OpCode::GET_CHILDREN, &list("/p"), |tree, step| delete(tree, format!("/p/{step}")));
-    assert_eq!((steps, code), (TRIES as usize + 1, Code::OK));
+    // In every block something changes in every step.
+    let (steps, code, body) = walk(&mut tree, OpCode::GET_CHILDREN, &list("/p"), |tree, step| {
+        for n in (step..MANY).step_by(BLOCK / 2) {
+            delete(tree, format!("/p/{n}"));
+            create(tree, &[format!("/p/{n}-{step}")]);
+        }
+    });
+    assert_eq!((steps, code), (PASSES * (MANY / STEP + 1), Code::OK));
+    assert!(body == at_once(&tree, OpCode::GET_CHILDREN, &list("/p")));
+}
+
+#[test]
+fn a_list_that_becomes_short_and_long_again_is_that_of_the_end() {
+    for left in [0, 1, LONG - 1, LONG, LONG + 1] {
+        let mut tree = tree();
+        let (_, code, body) = walk(&mut tree, OpCode::GET_CHILDREN, &list("/p"), |tree, step| {
+            if step == 2 {
+                (left..MANY).for_each(|n| delete(tree, format!("/p/{n}")));
+                create(tree, &(left..MANY).map(|n| format!("/p/again-{n}")).collect::<Vec<_>>());
+            }
+        });
+        assert_eq!(code, Code::OK);
+        assert!(body == at_once(&tree, OpCode::GET_CHILDREN, &list("/p")), "{left} left");
+    }
+}
+
+#[test]
+fn a_parent_that_is_another_under_way_has_its_own_list() {
+    let mut tree = tree();
+    let (_, code, body) = walk(&mut tree, OpCode::GET_CHILDREN, &list("/p"), |tree, step| {
+        if step == 1 {
+            (0..MANY).for_each(|n| delete(tree, format!("/p/{n}")));
+            delete(tree, "/p".to_owned());
+            create(tree, &["/p".to_owned()]);
+            create(tree, &(0..MANY).rev().map(|n| format!("/p/{n}")).collect::<Vec<_>>());
+        }
+    });
+    assert_eq!(code, Code::OK);
     assert!(body == at_once(&tree, OpCode::GET_CHILDREN, &list("/p")));
 }
 

@@ -24,4 +24,4 @@ pub(crate) use namespaces::{Namespaces, bytes_of_read, path_of, read_bytes};
 pub(crate) use sheet::Sheet;
 pub(crate) use stats::{Replied, ServerStats, WorkerStats};
 pub(crate) use summary::{Figures, Histogram};
-pub(crate) use warnings::Client;
+pub(crate) use warnings::{Client, Warnings};

@@ -11,13 +11,15 @@ use crate::{
     session::ConnId,
     watch::ConnKey,
 };
-use std::{net::SocketAddr, rc::Rc};
+use std::{collections::VecDeque, net::SocketAddr, rc::Rc};
 use tokio::net::TcpStream;
 
 /// A buffer that grew beyond this is given back to the allocator once it is empty.
 const KEPT_BUFFER_BYTES: usize = 64 * 1024;
 /// Buffers that wait to be used again.
 const KEPT_BUFFERS: usize = 64;
+/// Connections that one wake-up sends for, some 2 ms: an event may be for all there are.
+const FLUSHED_AT_ONCE: usize = 256;
 
 /// Connections, and who of them has something to send.
 #[derive(Debug, Default)]
@@ -26,6 +28,8 @@ pub(crate) struct Conns {
     free: Vec<u32>,
     /// Connections with something to send.
     dirty: Vec<ConnId>,
+    /// Those that one wake-up had too many of, in the order in which it met them.
+    later: VecDeque<ConnId>,
     /// Connections that the request throttle holds back.
     pub(super) held: Vec<ConnId>,
     /// Output buffers that are empty.
@@ -139,24 +143,43 @@ impl Conns {
         true
     }
 
-    /// Sends for every connection that has something to say. One that cannot send all, or is to be closed, is left
-    /// to its own task.
-    pub(super) fn flush_dirty(&mut self) {
+    /// Sends for the connections that have something to say; if they are very many, for some. Whether others are left for
+    /// [`Conns::flush_later`].
+    pub(super) fn flush_dirty(&mut self) -> bool {
         let mut dirty = std::mem::take(&mut self.dirty);
-        for &id in &dirty {
+        for (count, &id) in dirty.iter().enumerate() {
             let Some(conn) = self.get(id) else { continue };
             conn.dirty = false;
-            let alive = self.flush(id);
-            let Some(conn) = self.get(id) else { continue };
-            if !alive {
-                conn.output.clear();
-                conn.phase = Phase::Closing;
-            }
-            if !alive || conn.unsent() > 0 || conn.phase == Phase::Closing {
-                conn.wake();
+            if count < FLUSHED_AT_ONCE {
+                self.flush_one(id);
+            } else {
+                self.later.push_back(id);
             }
         }
         dirty.clear();
         self.dirty = dirty;
+        !self.later.is_empty()
+    }
+
+    /// Sends for some of those that were left. Whether there are more.
+    pub(super) fn flush_later(&mut self) -> bool {
+        for _ in 0..FLUSHED_AT_ONCE {
+            let Some(id) = self.later.pop_front() else { return false };
+            self.flush_one(id);
+        }
+        !self.later.is_empty()
+    }
+
+    /// Sends for one connection. If it cannot send all, or is to be closed, it is left to its own task.
+    fn flush_one(&mut self, id: ConnId) {
+        let alive = self.flush(id);
+        let Some(conn) = self.get(id) else { return };
+        if !alive {
+            conn.output.clear();
+            conn.phase = Phase::Closing;
+        }
+        if !alive || conn.unsent() > 0 || conn.phase == Phase::Closing {
+            conn.wake();
+        }
     }
 }

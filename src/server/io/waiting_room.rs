@@ -6,11 +6,15 @@
 //!
 //! Invariants: so many guests and no more (further ones wait in the backlog of the port); nothing is read but words,
 //! so a guest costs a descriptor and what the system holds for it; who leaves, or says nothing for longer than
-//! `nio.sessionlessCnxnTimeout`, gives its place up; no answer waits for its reader.
+//! `nio.sessionlessCnxnTimeout`, gives its place up, the latter with a line in the log; no answer waits for its reader.
 
 use super::words::{Spoken, Words};
 use crate::{
-    server::{ServerError, clock},
+    server::{
+        ServerError,
+        clock::{self, Clock},
+        figures::{Client, Closing, Warnings},
+    },
     topics,
 };
 use rustix::{
@@ -35,8 +39,10 @@ use std::{
 const MOST_GUESTS: usize = 10_000;
 /// Connections taken in before the guests are looked at again.
 const A_BATCH: usize = 256;
-/// Between two looks at who has been silent for too long, and at a port that gave an error.
+/// Between two looks at a port that gave an error.
 const TICK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+/// Between two looks at who has been silent for too long.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Reads after which a connection that was answered counts as empty.
 const READS_TO_EMPTY: usize = 4;
 
@@ -53,6 +59,8 @@ pub(crate) struct House {
     pub(crate) silence: Duration,
     /// Connections that there are descriptors for.
     pub(crate) descriptors: u32,
+    /// The server's clock, by which lines of the log are limited.
+    pub(crate) clock: Clock,
 }
 
 /// What the room hands over when it closes.
@@ -110,6 +118,8 @@ struct Room {
     listener: TcpListener,
     _stop: UnixStream,
     house: House,
+    /// What guests have logged.
+    warnings: Warnings,
     /// By the order in which they came.
     guests: BTreeMap<u64, Guest>,
     next: u64,
@@ -121,7 +131,15 @@ impl Room {
         epoll::add(&epoll, &stop, EventData::new_u64(STOP), EventFlags::RDHUP)?;
         // Only changes are told: a port that is left alone because the room is full would never be quiet.
         epoll::add(&epoll, &listener, EventData::new_u64(LISTENER), EventFlags::IN | EventFlags::ET)?;
-        Ok(Self { epoll, listener, _stop: stop, house, guests: BTreeMap::new(), next: FIRST_GUEST })
+        Ok(Self {
+            epoll,
+            listener,
+            _stop: stop,
+            house,
+            warnings: Warnings::default(),
+            guests: BTreeMap::new(),
+            next: FIRST_GUEST,
+        })
     }
 
     fn run(mut self) -> Door {
@@ -146,17 +164,32 @@ impl Room {
                 }
             }
             let now = clock::now();
-            if now - looked >= Duration::from_secs(1) {
+            if now - looked >= LOOK_EVERY {
                 looked = now;
-                let silence = self.house.silence;
-                self.guests.retain(|_, guest| guest.spoke || now - guest.since <= silence);
+                self.let_silent_go(now);
             }
             more = self.take_in(now);
         }
         self.hand_over()
     }
 
+    fn let_silent_go(&mut self, now: Instant) {
+        let Self { house, warnings, guests, .. } = self;
+        let now_ms = house.clock.elapsed_ms();
+        let why =
+            Closing::Sessionless { limit_ms: i64::try_from(house.silence.as_millis()).unwrap_or(i64::MAX) };
+        guests.retain(|_, guest| {
+            let stays = guest.spoke || now - guest.since <= house.silence;
+            if !stays {
+                warnings.closing(now_ms, Client { peer: guest.peer, session: None }, &why);
+            }
+            stays
+        });
+        warnings.tell_left_out(now_ms, false);
+    }
+
     fn hand_over(self) -> Door {
+        self.warnings.tell_left_out(self.house.clock.elapsed_ms(), true);
         let waiting = self.guests.into_values().map(|guest| (guest.stream, guest.peer)).collect();
         Door { listener: self.listener, waiting }
     }

@@ -16,10 +16,13 @@ use super::{
     throttle,
     wakeup::Wakeup,
 };
-use crate::server::{
-    clock,
-    figures::{Closing, Count, WorkerStats},
-    sequence::{Message, Sequencing, TreeReader},
+use crate::{
+    node::Request,
+    server::{
+        clock,
+        figures::{Closing, Count, WorkerStats},
+        sequence::{Message, Sequencing, TreeReader},
+    },
 };
 use std::{cell::RefCell, io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 use tokio::{
@@ -31,6 +34,8 @@ use tokio::{
 
 /// Four-letter words that one worker has answered at the same time.
 const WORD_THREADS: usize = 4;
+/// Multis of a poll round that are longer than this, in bytes, are judged by the sequencer's own thread: 1 ms or more.
+const LONG_MULTI_BYTES: usize = 64 << 10;
 /// How often somebody looks whether lines of the log were left out.
 const TELL_EVERY: Duration = Duration::from_secs(2);
 
@@ -43,6 +48,8 @@ pub(crate) struct Worker {
     pub(crate) state: RefCell<State>,
     /// Wakes the task that hands over; it runs once every task that is ready now has run.
     pub(super) handover: Notify,
+    /// Wakes the task that sends what a wake-up had too much of.
+    flush: Notify,
     stopped: Notify,
 }
 
@@ -72,12 +79,14 @@ impl Worker {
             reader,
             state: RefCell::new(State::new(lists)),
             handover: Notify::new(),
+            flush: Notify::new(),
             stopped: Notify::new(),
         });
         let local = LocalSet::new();
         local.block_on(runtime, async {
             let inbox = spawn_local(Self::watch_inbox(Rc::clone(&worker)));
             spawn_local(Self::hand_over(Rc::clone(&worker)));
+            spawn_local(Self::flush_later(Rc::clone(&worker)));
             spawn_local(Self::reap(Rc::clone(&worker)));
             spawn_local(throttle::look_again(Rc::clone(&worker)));
             if let Some(entrance) = entrance {
@@ -86,6 +95,7 @@ impl Worker {
             }
             worker.stopped.notified().await;
             inbox.abort();
+            while worker.state.borrow_mut().conns.flush_later() {}
         });
     }
 
@@ -109,6 +119,16 @@ impl Worker {
         }
     }
 
+    /// Sends for the connections that a wake-up had too many of, with others in between.
+    async fn flush_later(worker: Rc<Self>) {
+        loop {
+            worker.flush.notified().await;
+            while worker.state.borrow_mut().conns.flush_later() {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
     pub(super) fn leave_requests(&self) {
         let requests = {
             let left = &mut self.state.borrow_mut().requests;
@@ -116,8 +136,15 @@ impl Worker {
             let next = Vec::with_capacity(left.len());
             std::mem::replace(left, next)
         };
-        if !requests.is_empty() {
-            self.front.hub.mailbox.leave(Message::Requests(requests, clock::now()));
+        if requests.is_empty() {
+            return;
+        }
+        let long = requests.iter().map(Request::multi_len).sum::<usize>() > LONG_MULTI_BYTES;
+        let (mailbox, message) = (&self.front.hub.mailbox, Message::Requests(requests, clock::now()));
+        if long {
+            mailbox.send_long(message);
+        } else {
+            mailbox.leave(message);
         }
     }
 
@@ -194,6 +221,8 @@ impl Worker {
         if !state.requests.is_empty() {
             self.handover.notify_one();
         }
-        state.conns.flush_dirty();
+        if state.conns.flush_dirty() {
+            self.flush.notify_one();
+        }
     }
 }

@@ -13,7 +13,7 @@ use super::{
     mailbox::Message,
     shard::{Item, TreeWriter},
     snapshots::{SnapshotQueue, Step, tail},
-    turn::Left,
+    turn::{Left, Whose},
 };
 use crate::{
     node::{Action, CommittedBatch, Delivery, Event, Node},
@@ -117,7 +117,7 @@ impl Sequencer {
 
     /// What cannot wait: requests and completions.
     pub(super) fn short_turn(&mut self) -> Left {
-        self.messages();
+        self.messages(Whose::Guest);
         let mut applies = 0;
         while self.node.can_apply() && applies < APPLIES_A_TURN {
             self.apply();
@@ -129,10 +129,13 @@ impl Sequencer {
 
     /// Everything. False: the server stops.
     pub(super) fn whole_turn(&mut self) -> bool {
-        self.messages();
+        self.messages(Whose::Thread);
         self.tick();
         while self.node.can_apply() {
             self.apply();
+        }
+        if self.is_snapshot_due() {
+            self.begin_snapshot();
         }
         self.advance_snapshot();
         self.hub.mailbox.look_at(self.deadline());
@@ -148,6 +151,9 @@ impl Sequencer {
         if self.stopping {
             return clock::now();
         }
+        if self.is_snapshot_due() {
+            return clock::now();
+        }
         let tick = match self.looking {
             // The answer wakes it.
             Some(_) if !self.node.can_continue_ending() => clock::now() + LOOK_PATIENCE,
@@ -159,9 +165,9 @@ impl Sequencer {
         }
     }
 
-    fn messages(&mut self) {
+    fn messages(&mut self, whose: Whose) {
         let mut messages = std::mem::take(&mut self.messages);
-        self.hub.mailbox.take(&mut messages);
+        self.hub.mailbox.take(whose, &mut messages);
         let mut requests = 0;
         let began = clock::now();
         for message in &messages {
@@ -227,11 +233,11 @@ impl Sequencer {
                     self.log.append(batch);
                     let handed_over = self.hub.stats.sequencer.basic(Basic::ProposalProcessTime);
                     handed_over.record_shared(ms(clock::now() - began), whole(entries));
-                    if self.schedule.logged(whole(entries), whole(bytes)) && self.snapshot == Snapshot::None {
-                        self.begin_snapshot();
-                    }
+                    self.schedule.logged(whole(entries), whole(bytes));
                 }
                 Action::Deliver(deliveries) => self.deliver(deliveries),
+                // A server that is alone has nobody to tell.
+                Action::Member(_) => {}
                 Action::OverQuota(over) => {
                     self.hub.stats.warnings.over_quota(self.hub.clock.elapsed_ms(), &over);
                 }
@@ -314,6 +320,7 @@ impl Sequencer {
         for index in wake {
             self.hub.workers[index].notify.notify_one();
         }
+        self.node.settle(self.tree.tree());
         self.applied += batch.txns;
         if batch.too_long > 0 {
             self.hub.stats.warnings.reply_too_long(self.hub.clock.elapsed_ms());
@@ -322,6 +329,11 @@ impl Sequencer {
             self.hub.stats.sequencer.count(Count::DigestMismatches).add(1);
             tracing::error!(target: topics::DATA, %zxid, "the tree's digest is not the one that was foreseen: the data of this server may differ from that of others");
         }
+    }
+
+    /// Whether a snapshot is to begin. The thread does it: what it takes down at once grows with the sessions.
+    fn is_snapshot_due(&self) -> bool {
+        self.schedule.is_due() && self.snapshot == Snapshot::None && !self.stopping
     }
 
     /// Begins a snapshot; there must be none under way.

@@ -4,6 +4,8 @@
 //! [`Mail`] holds the messages and a thread that looks after them; [`Turn`] holds the state. A sender either calls
 //! that thread ([`Mail::send`]), or leaves its message and takes a turn itself ([`Mail::leave`], [`Turn::take`]).
 //!
+//! A long message is the thread's business ([`Mail::send_long`]).
+//!
 //! Invariants: no sender waits for its turn; a message that was left while somebody else had the turn is seen by
 //! that one, because it looks again after it has let go; the thread wakes up when the last turn said it should.
 //! `tests/loom` runs this file in every interleaving.
@@ -26,13 +28,16 @@ struct Letters<M> {
     look_at: Option<Instant>,
     /// The thread is to look at once.
     called: bool,
+    /// Some of it is for the thread alone.
+    for_thread: bool,
     /// Whether the thread waits.
     waiting: bool,
 }
 
 impl<M> Default for Mail<M> {
     fn default() -> Self {
-        let letters = Letters { messages: Vec::new(), look_at: None, called: true, waiting: false };
+        let letters =
+            Letters { messages: Vec::new(), look_at: None, called: true, for_thread: false, waiting: false };
         Self { state: Mutex::new(letters), arrived: Condvar::new() }
     }
 }
@@ -51,15 +56,30 @@ impl<M> Mail<M> {
         self.wake(&state);
     }
 
+    /// Leaves a message that takes long and wakes the thread, which alone takes it: whoever took a turn for it would keep
+    /// its own clients waiting. What comes behind it waits for it.
+    pub(crate) fn send_long(&self, message: M) {
+        let mut state = self.state.lock();
+        state.messages.push(message);
+        state.for_thread = true;
+        self.wake(&state);
+    }
+
     /// Leaves a message. The caller takes a turn after it.
     pub(crate) fn leave(&self, message: M) {
         self.state.lock().messages.push(message);
     }
 
-    /// Takes all messages. `taken` must be empty, and gives back its capacity.
-    pub(crate) fn take(&self, taken: &mut Vec<M>) {
+    /// Takes all messages; a guest none, if some are for the thread alone. `taken` must be empty, and gives back its
+    /// capacity.
+    pub(crate) fn take(&self, whose: Whose, taken: &mut Vec<M>) {
         debug_assert!(taken.is_empty());
-        std::mem::swap(&mut self.state.lock().messages, taken);
+        let mut state = self.state.lock();
+        if whose == Whose::Guest && state.for_thread {
+            return;
+        }
+        state.for_thread = false;
+        std::mem::swap(&mut state.messages, taken);
     }
 
     /// The thread waits for a message, or until it has to look.
@@ -101,9 +121,20 @@ impl<M> Mail<M> {
         }
     }
 
-    fn is_empty(&self) -> bool {
-        self.state.lock().messages.is_empty()
+    /// Whether nothing is left that a guest could take.
+    fn has_nothing_for_guests(&self) -> bool {
+        let state = self.state.lock();
+        state.messages.is_empty() || state.for_thread
     }
+}
+
+/// Whose turn it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// The thread's.
+    Thread,
+    /// A sender's.
+    Guest,
 }
 
 /// What a turn leaves.
@@ -135,7 +166,7 @@ impl<S> Turn<S> {
             let Some(mut state) = self.0.try_lock() else { return };
             let left = work(&mut state);
             drop(state);
-            if left == Left::Nothing && mail.is_empty() {
+            if left == Left::Nothing && mail.has_nothing_for_guests() {
                 return;
             }
         }

@@ -19,7 +19,12 @@ fn room(words: FourLetterWords, silence: Duration, descriptors: u32) -> (Waiting
     (
         WaitingRoom::open(
             listener,
-            House { words: Arc::new(Desk::new(words, address.port())), silence, descriptors },
+            House {
+                words: Arc::new(Desk::new(words, address.port())),
+                silence,
+                descriptors,
+                clock: Clock::start(),
+            },
         )
         .unwrap(),
         address,
