@@ -388,4 +388,6 @@ impl Node {
 }
 
 #[cfg(test)]
+mod member_tests;
+#[cfg(test)]
 mod tests;
