@@ -16,7 +16,7 @@ pub(super) fn build(settings: &mut Settings, list: &List, my_id: Option<i64>) ->
     let Some(asked_by) = &list.asked_by else { return Some(None) };
     refuse_what_is_not_there(settings);
     let my_id = settings.note(|settings| own_id(settings, list, my_id));
-    let membership = settings.note(|settings| membership(settings, list));
+    let membership = settings.note(|settings| membership(settings, list, asked_by));
     settings.note(|settings| check_addresses(settings, list));
     let init_timeout_ms = settings.note(|settings| ticks(settings, &INIT_LIMIT));
     let sync_timeout_ms = settings.note(|settings| ticks(settings, &SYNC_LIMIT));
@@ -82,7 +82,7 @@ fn own_id(settings: &Settings, list: &List, my_id: Option<i64>) -> Result<Server
 }
 
 /// All lines together. The version is the end of the dynamic file's name, or stands in `zoo.cfg`.
-fn membership(settings: &Settings, list: &List) -> Result<Membership, ConfigError> {
+fn membership(settings: &Settings, list: &List, asked_by: &Given) -> Result<Membership, ConfigError> {
     let mut lines = list.lines.clone();
     for (number, given) in settings.family("weight.*") {
         let allowed = format!("a whole number from 0 to {}", rules::INT_MAX);
@@ -92,7 +92,7 @@ fn membership(settings: &Settings, list: &List) -> Result<Membership, ConfigErro
     if let (None, Some(given)) = (&dynamic, settings.find("version")) {
         lines.add("version", &given.value).map_err(|_| given.bad_value("a number in hexadecimal"))?;
     }
-    let membership = lines.finish().map_err(|error| contradiction(settings, list, error))?;
+    let membership = lines.finish().map_err(|error| contradiction(settings, list, asked_by, error))?;
     Ok(match dynamic {
         Some(name) => membership.with_version(version_of(&name)),
         None => membership,
@@ -104,16 +104,17 @@ fn version_of(name: &str) -> i64 {
     name.rsplit_once('.').and_then(|(_, end)| i64::from_str_radix(end, 16).ok()).unwrap_or(0)
 }
 
-/// The line that contradicts others.
-fn contradiction(settings: &Settings, list: &List, error: MembershipError) -> ConfigError {
-    let MembershipError::Conflict { key, problem } = error else {
-        unreachable!("each line is checked, and a participant is listed: {error}")
+/// The error at the line that contradicts others.
+fn contradiction(settings: &Settings, list: &List, asked_by: &Given, error: MembershipError) -> ConfigError {
+    let (key, problem) = match error {
+        MembershipError::Conflict { key, problem } => (key, problem),
+        other => (String::new(), other.to_string()),
     };
     let number = |name: &str| key.split_once('.').is_some_and(|(_, number)| same_number(number, name));
     let group = settings.family("group.*").find(|(name, _)| key.starts_with("group.") && number(name));
     let server = list.written.iter().find(|(id, _)| key == format!("server.{id}"));
     let given = group.map(|(_, given)| given).or_else(|| server.map(|(_, given)| given));
-    given.or(list.asked_by.as_ref()).expect("an ensemble was asked for").conflict(problem)
+    given.unwrap_or(asked_by).conflict(problem)
 }
 
 fn same_number(a: &str, b: &str) -> bool {

@@ -40,6 +40,21 @@ fn a_text_has_no_line_end_at_its_end() {
     assert_eq!(parsed(text).to_string(), text);
 }
 
+/// `conf` on each of three running servers (3.9.5) with these lines in their `zoo.cfg`.
+#[test]
+fn the_text_of_a_running_ensemble() {
+    let lines = "server.1=127.0.0.1:41553:51935;127.0.0.1:47415\nserver.2=[::1]:38797:45255:participant;[::]:56567\n\
+                 server.3=localhost:48169:45091;48101\nserver.17=127.0.0.1:60109:50011:observer\ngroup.1=1:2:3\n\
+                 weight.3=0";
+    let conf = "server.1=127.0.0.1:41553:51935:participant;127.0.0.1:47415\n\
+                server.17=127.0.0.1:60109:50011:observer\n\
+                server.2=[0:0:0:0:0:0:0:1]:38797:45255:participant;[0:0:0:0:0:0:0:0]:56567\n\
+                server.3=localhost:48169:45091:participant;0.0.0.0:48101\ngroup.1=1:2:3\nweight.1=1\nweight.2=1\n\
+                weight.3=0\nversion=0";
+    assert_eq!(parsed(lines).to_string(), conf);
+    assert_eq!(parsed(conf), parsed(lines));
+}
+
 #[test]
 fn a_dynamic_file_is_sorted_and_has_no_version() {
     let text = "server.10=a:1:2;2181\nserver.2=b:1:2\nserver.1=c:1:2\ngroup.1=1:2:10\nversion=100000002";
