@@ -99,7 +99,7 @@ def ours(path):
     refusals = done.stderr.count("configuration refused: ")
     if done.returncode == 2 and refusals == 1 and STANDALONE_ONLY.search(done.stderr):
         return "takes " + done.stderr.strip()
-    if refusals and done.returncode in (1, 2):
+    if done.returncode == 2 or (refusals and done.returncode == 1):
         return "refuses " + done.stderr.strip()
     if done.returncode in (1, 3) and ("listen" in done.stderr or "data directory" in done.stderr):
         return "takes " + done.stderr.strip()
