@@ -8,8 +8,10 @@
 pub mod auth;
 pub mod cli;
 pub mod config;
+pub mod membership;
 pub mod node;
 pub mod processor;
+mod properties;
 pub mod recovery;
 pub mod server;
 pub mod session;

@@ -61,7 +61,7 @@ macro_rules! replay {
     )*};
 }
 
-replay! { handshake request txn multi frame quorum election log_file snapshot_file zoo_cfg node }
+replay! { handshake request txn multi frame quorum election log_file snapshot_file zoo_cfg membership node }
 
 #[test]
 fn every_fuzzer_is_replayed() {
@@ -78,6 +78,7 @@ fn every_fuzzer_is_replayed() {
             "frame",
             "handshake",
             "log_file",
+            "membership",
             "multi",
             "node",
             "quorum",

@@ -31,6 +31,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
             packings.into_iter().zip(0..).map(|(packing, byte)| snapshot(packing, byte)).collect()
         }
         "zoo_cfg" => configs(),
+        "membership" => MEMBERSHIPS.iter().map(|text| text.as_bytes().to_vec()).collect(),
         "node" => events(),
         other => panic!("no target {other}"),
     }
@@ -334,6 +335,12 @@ fn snapshot(packing: Compression, byte: u8) -> Vec<u8> {
     bytes.extend(disk.content(&written.name).expect("just written"));
     bytes
 }
+
+const MEMBERSHIPS: [&str; 2] = [
+    "server.1=127.0.0.1:2888:3888:participant;0.0.0.0:2181\n\
+     server.2=[0:0:0:0:0:0:0:1]:2888:3888:observer\nversion=100000002",
+    "server.1=a:1:2|b:3:4\nserver.2=c:1:2;h:2181\ngroup.1=1\ngroup.2=2\nweight.2=0\n",
+];
 
 fn configs() -> Vec<Vec<u8>> {
     let texts = [

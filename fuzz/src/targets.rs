@@ -5,6 +5,7 @@ use bytes::{Bytes, BytesMut};
 use oxkeeper::{
     auth::{AuthConfig, Identities, Offer, authenticate},
     config::Config,
+    membership::Membership,
     node::{Action, ContainerRules, Delivery, Entry, Event, Node, NodeOptions, Now, Request},
     processor::{
         Judged, Processor, Proposal, Rules,
@@ -287,6 +288,19 @@ fn load(disk: &MemoryDisk, trust_empty_snapshot: bool) {
     let mut rebuild = Rebuild::new(OPTIONS);
     if recover(disk, disk, RecoveryOptions { trust_empty_snapshot }, &mut rebuild).is_ok() {
         rebuild.finish().tree.check();
+    }
+}
+
+/// The text of an ensemble's configuration, as members send it.
+pub fn membership(data: &[u8]) {
+    let text: String = data.iter().map(|&byte| char::from(byte)).collect();
+    match Membership::parse(&text) {
+        // What the official server writes of a negative version it cannot read, either.
+        Ok(read) if read.version() >= 0 => {
+            assert_eq!(Membership::parse(&read.to_string()), Ok(read));
+        }
+        Ok(_) => {}
+        Err(error) => assert!(!error.to_string().is_empty()),
     }
 }
 

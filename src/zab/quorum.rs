@@ -3,6 +3,7 @@
 //! Invariant: any two quorums of one configuration have a member in common; so have a quorum of [`Quorums`] and one of
 //! each configuration in it.
 
+use crate::membership::Membership;
 use oxkeeper_codec::ServerId;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -59,6 +60,15 @@ impl Quorum {
         match self {
             Self::Majority(voters) => voters.clone(),
             Self::Groups(groups) => groups.iter().flat_map(BTreeMap::keys).copied().collect(),
+        }
+    }
+}
+
+impl From<&Membership> for Quorum {
+    fn from(membership: &Membership) -> Self {
+        match membership.groups() {
+            Some(groups) => Self::Groups(groups),
+            None => Self::Majority(membership.participants().collect()),
         }
     }
 }
@@ -168,6 +178,15 @@ mod tests {
         assert_eq!(quorums.agreed(&vouched(&[(1, 9), (2, 7), (3, 5), (4, 3), (5, 1)])), Some(5));
         assert_eq!(quorums.agreed(&vouched(&[(1, 9), (2, 7)])), None);
         assert_eq!(quorums.agreed(&vouched(&[(1, 9), (2, 9), (3, 9), (8, 10)])), Some(9));
+    }
+
+    #[test]
+    fn the_lines_of_a_configuration_say_who_decides() {
+        let of = |text: &str| Quorum::from(&Membership::parse(text).expect(text));
+        let servers = "server.1=a:1:2\nserver.2=b:1:2\nserver.3=c:1:2\nserver.4=d:1:2:observer\n";
+        assert_eq!(of(servers), Quorum::Majority(ids(&[1, 2, 3])));
+        let weighed = format!("{servers}group.1=1:3\ngroup.2=2\nweight.3=0");
+        assert_eq!(of(&weighed), groups(&[&[(1, 1), (3, 0)], &[(2, 1)]]));
     }
 
     fn any_quorum() -> impl Strategy<Value = Quorum> {

@@ -2,10 +2,11 @@
 
 use super::{
     Action, Link, Options,
-    quorum::{Members, Quorums},
+    quorum::{Members, Quorum, Quorums},
     recent::Recent,
     vote::Vote,
 };
+use crate::membership::Membership;
 use bytes::Bytes;
 use oxkeeper_codec::{
     ByteStr, ServerId, Zxid,
@@ -21,6 +22,16 @@ pub struct Ensemble {
     pub version: i64,
     /// Its text, as members tell each other.
     pub text: ByteStr,
+}
+
+impl From<&Membership> for Ensemble {
+    fn from(membership: &Membership) -> Self {
+        Self {
+            quorums: Quorums::one(Quorum::from(membership)),
+            version: membership.version(),
+            text: membership.to_string().into(),
+        }
+    }
 }
 
 /// What a member has on its disk.
