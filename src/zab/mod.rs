@@ -23,6 +23,8 @@
 //! Not there yet: reconfiguration (a packet of one ends the link), the oracle.
 
 mod election;
+mod event;
+mod failure;
 mod leading;
 mod learning;
 mod plan;
@@ -32,6 +34,8 @@ mod shared;
 mod vote;
 
 pub use election::FINALIZE_WAIT_MS;
+pub use event::{Action, Event};
+pub use failure::{Failure, Refusal};
 pub use quorum::{Members, Quorum, Quorums};
 pub use recent::RecentBounds;
 pub use shared::{Ensemble, Stored};
@@ -42,9 +46,8 @@ use election::{Elected, Election};
 use leading::Leading;
 use learning::Learning;
 use oxkeeper_codec::{
-    ServerId, SessionId, Zxid,
+    ServerId, Zxid,
     election::{Notification, PeerState},
-    learner::{ForwardedRequest, ToLeader, ToLearner},
 };
 use shared::Shared;
 
@@ -68,254 +71,6 @@ pub struct Options {
     pub ping_ms: i64,
     /// What is kept in memory for learners.
     pub recent: RecentBounds,
-}
-
-/// What happens to a member.
-#[derive(Debug)]
-pub enum Event {
-    /// Time has passed, perhaps up to [`Zab::deadline_ms`].
-    Wake,
-    /// The election port of a member is reached.
-    Reachable(ServerId),
-    /// It is not, or no more.
-    Unreachable(ServerId),
-    /// A member says whom it votes for or follows.
-    Notified(ServerId, Notification),
-    /// The leader's quorum port is reached: after [`Action::Dial`].
-    Dialled(Link),
-    /// It cannot be reached.
-    NotDialled(ServerId),
-    /// A connection on the quorum port.
-    Arrived(Link),
-    /// The leader says something. After SNAP, all that follows the snapshot.
-    FromLeader(Link, ToLearner),
-    /// A learner says something.
-    FromLearner(Link, ToLeader),
-    /// A link has ended.
-    Closed(Link),
-    /// The log is durable up to here.
-    Synced(Zxid),
-    /// After [`Action::StoreAcceptedEpoch`]: it is durable.
-    AcceptedEpochStored(i64),
-    /// After [`Action::StoreCurrentEpoch`]: it is durable.
-    CurrentEpochStored(i64),
-    /// After [`Action::Truncate`] or [`Action::Install`], always: it is done and durable, or was given up, and the history
-    /// ends here.
-    HistoryReplaced(Zxid),
-    /// After [`Action::SearchLog`].
-    LogSearched {
-        /// For whom.
-        link: Link,
-        /// Whether the log files have all behind the zxid that was asked for, up to what is in memory.
-        found: bool,
-    },
-    /// The disk has failed: nothing can be vouched for.
-    DiskFailed,
-    /// It takes everything again.
-    DiskRecovered,
-}
-
-/// What is to be done, in order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// Tell these members how the vote is.
-    Notify(Members, Notification),
-    /// Connect to the quorum port of the leader; again and again, while its election port can be reached.
-    Dial(ServerId),
-    /// Take connections on the quorum port.
-    Listen,
-    /// End this link. No event follows.
-    HangUp(Link),
-    /// There is no leader any more: end all links, take no more. No events follow.
-    HangUpAll,
-    /// Send to the leader.
-    ToLeader(Link, ToLeader),
-    /// Send to each of these.
-    ToLearners(Vec<Link>, ToLearner),
-    /// Look whether the log files have the transaction of this zxid and all behind it.
-    SearchLog(Link, Zxid),
-    /// Send what the log files have behind `from` up to `until`, each followed by its COMMIT.
-    SendLog {
-        /// To whom.
-        link: Link,
-        /// Not with it.
-        from: Zxid,
-        /// The last.
-        until: Zxid,
-    },
-    /// Send SNAP with this zxid, and a snapshot of the tree as it is when all up to it is applied.
-    SendSnapshot(Link, Zxid),
-    /// Make this the accepted epoch.
-    StoreAcceptedEpoch(i64),
-    /// Make this the current epoch.
-    StoreCurrentEpoch(i64),
-    /// Append this to the log.
-    Append(Zxid, Bytes),
-    /// Apply all up to here.
-    Commit(Zxid),
-    /// Forget everything behind this zxid, in the log and in memory.
-    Truncate(Zxid),
-    /// Put the snapshot that comes over this link in the place of all that there is.
-    Install(Link, Zxid),
-    /// This member leads: what clients ask becomes proposals of this epoch.
-    Lead(i64),
-    /// This member follows or observes, and serves clients.
-    Serve,
-    /// There is no leader any more: nothing that waits is decided here.
-    Resign(Failure),
-    /// A new election has begun.
-    Look,
-    /// One was chosen, in so many ms.
-    Chosen {
-        /// Who.
-        leader: ServerId,
-        /// How long it took, in ms.
-        took_ms: i64,
-    },
-    /// A learner was sent away.
-    Refused(Link, Refusal),
-    /// Two processes say that they are this member.
-    SameId(Link, ServerId),
-    /// The leader wants to hear: answer with the sessions that were heard from.
-    Pinged(Link, Zxid),
-    /// Sessions that a learner has heard from, with their time-outs in ms.
-    Touched(Vec<(SessionId, i32)>),
-    /// A learner's client wants to go on with a session.
-    Revalidate {
-        /// Who asks.
-        link: Link,
-        /// The session.
-        session: SessionId,
-        /// Its time-out in ms.
-        timeout_ms: i32,
-    },
-    /// The answer of the leader.
-    Revalidated(SessionId, bool),
-    /// What a learner's client asks.
-    Forwarded(Link, ForwardedRequest),
-    /// The oldest sync request that was handed on is answered.
-    SyncedWithLeader,
-}
-
-/// Why there is no leader any more.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
-    /// The leader said nothing in time.
-    #[error("the leader is silent")]
-    LeaderSilent,
-    /// The connection to it has ended, or could not be made.
-    #[error("the leader cannot be reached any more")]
-    LeaderGone,
-    /// Its epoch is older than one that was promised to another.
-    #[error("the leader has epoch {leader:#x}, but {accepted:#x} was promised already")]
-    OldEpoch {
-        /// The leader's.
-        leader: i64,
-        /// The promised one.
-        accepted: i64,
-    },
-    /// A packet that has no meaning now.
-    #[error("{packet} in {phase}")]
-    Unexpected {
-        /// Where.
-        phase: &'static str,
-        /// What.
-        packet: &'static str,
-    },
-    /// A proposal that does not follow the last one.
-    #[error("a proposal with zxid {zxid} behind {last}")]
-    Gap {
-        /// The last.
-        last: Zxid,
-        /// The one that came.
-        zxid: Zxid,
-    },
-    /// A commit of something else than the oldest proposal.
-    #[error("commit of {zxid}, but the oldest proposal is {expected:?}")]
-    WrongCommit {
-        /// What was committed.
-        zxid: Zxid,
-        /// What should have been.
-        expected: Option<Zxid>,
-    },
-    /// After TRUNC or SNAP the history ends elsewhere.
-    #[error("the history ends with {last}, the leader wanted {wanted}")]
-    WrongHistory {
-        /// The end that there is.
-        last: Zxid,
-        /// The one that was wanted.
-        wanted: Zxid,
-    },
-    /// No quorum has come in time.
-    #[error("no quorum of followers within initLimit")]
-    NoQuorumInTime,
-    /// Too few followers are left.
-    #[error("no quorum of followers any more")]
-    NoQuorum,
-    /// A voter has more than this leader.
-    #[error("server {sid} is ahead of this leader, with zxid {last_zxid}")]
-    Behind {
-        /// Who.
-        sid: ServerId,
-        /// Its last zxid.
-        last_zxid: Zxid,
-    },
-    /// The epoch has no numbers left.
-    #[error("the epoch has no zxid left")]
-    EpochExhausted,
-    /// The disk has failed.
-    #[error("the disk has failed")]
-    Disk,
-    /// A voter has promised to follow no epoch as old as this leader's: to a leader that came to nothing. It can come
-    /// back only in a later one.
-    #[error("server {sid} has promised epoch {accepted:#x} to another: a later epoch has to begin")]
-    LaterPromise {
-        /// Who.
-        sid: ServerId,
-        /// What it has promised.
-        accepted: i64,
-    },
-    /// Of those who elected this leader, too few are left.
-    #[error("too few of those who elected this leader can still follow it")]
-    NoHope,
-    /// One learner is at fault: only its link ends.
-    #[error("a learner is refused: {0}")]
-    Learner(Refusal),
-}
-
-impl Failure {
-    fn unexpected(phase: &'static str, packet: &ToLearner) -> Self {
-        Self::Unexpected { phase, packet: name(packet) }
-    }
-}
-
-/// Why a learner is sent away.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// Its configuration is later than the leader's.
-    #[error("server {sid} has a later configuration, version {version:#x}")]
-    LaterConfiguration {
-        /// Who.
-        sid: ServerId,
-        /// Its version.
-        version: i64,
-    },
-    /// It has no vote, and more than the leader.
-    #[error("server {sid} is ahead of this leader, with zxid {last_zxid}")]
-    Ahead {
-        /// Who.
-        sid: ServerId,
-        /// Its last zxid.
-        last_zxid: Zxid,
-    },
-    /// A packet that has no meaning now.
-    #[error("{packet} in {phase}")]
-    Unexpected {
-        /// Where.
-        phase: &'static str,
-        /// What.
-        packet: &'static str,
-    },
 }
 
 /// What a member is, for those who ask.
@@ -427,76 +182,86 @@ impl Zab {
     fn take_in(&mut self, now_ms: i64, event: Event) -> Result<(), Failure> {
         match event {
             Event::Wake => self.wake(now_ms),
+            Event::Reachable(_) | Event::Unreachable(_) | Event::Notified(..) => {
+                self.election_event(now_ms, event)
+            }
+            Event::Synced(_)
+            | Event::AcceptedEpochStored(_)
+            | Event::CurrentEpochStored(_)
+            | Event::HistoryReplaced(_)
+            | Event::DiskFailed
+            | Event::DiskRecovered => self.disk_event(event),
+            event => self.link_event(now_ms, event),
+        }
+    }
+
+    fn election_event(&mut self, now_ms: i64, event: Event) -> Result<(), Failure> {
+        match event {
             Event::Reachable(peer) => {
                 self.shared.unreachable.remove(&peer);
                 if let State::Looking(election) = &mut self.state {
                     election.reached(peer);
                 }
-                Ok(())
             }
             Event::Unreachable(peer) => {
                 self.shared.unreachable.insert(peer);
                 self.reconsider(now_ms);
-                match &self.state {
-                    State::Leading(leading) => leading.check_hope(&self.shared),
-                    _ => Ok(()),
+                if let State::Leading(leading) = &self.state {
+                    leading.check_hope(&self.shared)?;
                 }
             }
             Event::Notified(from, said) => {
                 self.notified(now_ms, from, &said);
-                match &mut self.state {
-                    State::Leading(leading) => leading.notified(&self.shared, from, &said),
-                    _ => Ok(()),
+                if let State::Leading(leading) = &mut self.state {
+                    leading.notified(&self.shared, from, &said)?;
                 }
             }
-            Event::Synced(zxid) => {
-                self.shared.synced = self.shared.synced.max(zxid);
-                match &mut self.state {
-                    State::Settling | State::Looking(_) => Ok(()),
-                    State::Learning(learning) => learning.synced(&mut self.shared),
-                    State::Leading(leading) => {
-                        leading.synced(&mut self.shared);
-                        Ok(())
-                    }
-                }
-            }
-            Event::AcceptedEpochStored(epoch) => {
-                self.shared.accepted_epoch_is(epoch);
-                match &mut self.state {
-                    State::Settling | State::Looking(_) => {}
-                    State::Learning(learning) => learning.accepted(&mut self.shared),
-                    State::Leading(leading) => leading.accepted(&mut self.shared),
-                }
-                Ok(())
-            }
-            Event::CurrentEpochStored(epoch) => {
-                self.shared.current_epoch_is(epoch);
-                match &mut self.state {
-                    State::Settling | State::Looking(_) => Ok(()),
-                    State::Learning(learning) => learning.entered(&mut self.shared),
-                    State::Leading(leading) => {
-                        leading.entered(&mut self.shared);
-                        Ok(())
-                    }
-                }
-            }
-            Event::HistoryReplaced(last) => {
-                self.shared.history_ends(last);
-                match &mut self.state {
-                    State::Learning(learning) => learning.history_replaced(&mut self.shared, last),
-                    _ => Ok(()),
-                }
-            }
-            Event::DiskFailed => {
-                self.shared.failed = true;
-                Err(Failure::Disk)
-            }
-            Event::DiskRecovered => {
-                self.shared.failed = false;
-                Ok(())
-            }
-            event => self.link_event(now_ms, event),
+            _ => {}
         }
+        Ok(())
+    }
+
+    fn disk_event(&mut self, event: Event) -> Result<(), Failure> {
+        let shared = &mut self.shared;
+        match (&mut self.state, event) {
+            (state, Event::Synced(zxid)) => {
+                shared.synced = shared.synced.max(zxid);
+                match state {
+                    State::Settling | State::Looking(_) => {}
+                    State::Learning(learning) => learning.synced(shared),
+                    State::Leading(leading) => leading.synced(shared),
+                }
+            }
+            (state, Event::AcceptedEpochStored(epoch)) => {
+                shared.accepted_epoch_is(epoch);
+                match state {
+                    State::Settling | State::Looking(_) => {}
+                    State::Learning(learning) => learning.accepted(shared),
+                    State::Leading(leading) => leading.accepted(shared),
+                }
+            }
+            (state, Event::CurrentEpochStored(epoch)) => {
+                shared.current_epoch_is(epoch);
+                match state {
+                    State::Settling | State::Looking(_) => {}
+                    State::Learning(learning) => learning.entered(shared),
+                    State::Leading(leading) => leading.entered(shared),
+                }
+            }
+            (state, Event::HistoryReplaced(last)) => {
+                shared.history_ends(last);
+                if let State::Learning(learning) = state {
+                    learning.history_replaced(shared, last)?;
+                }
+            }
+            (_, Event::DiskFailed) => {
+                shared.failed = true;
+                return Err(Failure::Disk);
+            }
+            (_, Event::DiskRecovered) => shared.failed = false,
+            _ => {}
+        }
+        Ok(())
     }
 
     fn link_event(&mut self, now_ms: i64, event: Event) -> Result<(), Failure> {
@@ -636,25 +401,6 @@ impl Zab {
                 self.shared.act(Action::Notify(told, notification));
             }
         }
-    }
-}
-
-const fn name(packet: &ToLearner) -> &'static str {
-    match packet {
-        ToLearner::LeaderInfo { .. } => "LEADERINFO",
-        ToLearner::Diff(_) => "DIFF",
-        ToLearner::Trunc(_) => "TRUNC",
-        ToLearner::Snap(_) => "SNAP",
-        ToLearner::NewLeader { .. } => "NEWLEADER",
-        ToLearner::UpToDate => "UPTODATE",
-        ToLearner::Proposal(..) => "PROPOSAL",
-        ToLearner::Commit(_) => "COMMIT",
-        ToLearner::CommitAndActivate(..) => "COMMITANDACTIVATE",
-        ToLearner::Inform(..) => "INFORM",
-        ToLearner::InformAndActivate(..) => "INFORMANDACTIVATE",
-        ToLearner::Ping(_) => "PING",
-        ToLearner::Revalidated { .. } => "REVALIDATE",
-        ToLearner::Sync => "SYNC",
     }
 }
 

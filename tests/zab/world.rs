@@ -668,7 +668,7 @@ impl World {
             self.run_until(self.now_ms + 200);
             if self.all_serve() {
                 // A few more writes, then all have the same.
-                let goal = *written.get_or_insert(self.check.committed() + 5);
+                let goal = *written.get_or_insert_with(|| self.check.committed() + 5);
                 if self.check.committed() >= goal && self.all_have(goal) {
                     return;
                 }

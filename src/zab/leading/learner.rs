@@ -11,6 +11,9 @@ use oxkeeper_codec::{
     learner::{LearnerInfo, PROTOCOL_VERSION, ToLearner},
 };
 
+/// After so many pings without an answer a link gives its place up to another one with the same id.
+const SILENT_PINGS: i64 = 3;
+
 /// How far it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
@@ -52,16 +55,29 @@ pub(super) struct Learner {
     sid: Option<ServerId>,
     observer: bool,
     state: State,
-    /// Whether it is the oldest of its id.
+    /// Whether its acknowledgements are a vote, if its id has one.
     counts: bool,
+    /// Whether an older link has its id: two are not brought up at the same time.
+    waits: bool,
+    /// When it said something, in ms of the elapsed clock.
+    heard_ms: i64,
     deadline_ms: i64,
     /// A proposal that it has not acknowledged, and since when that is known, in ms of the elapsed clock.
     owed: Option<(Zxid, i64)>,
 }
 
 impl Learner {
-    pub(super) const fn arrived(deadline_ms: i64) -> Self {
-        Self { sid: None, observer: false, state: State::Arrived, counts: false, deadline_ms, owed: None }
+    pub(super) const fn arrived(now_ms: i64, deadline_ms: i64) -> Self {
+        Self {
+            sid: None,
+            observer: false,
+            state: State::Arrived,
+            counts: false,
+            waits: false,
+            heard_ms: now_ms,
+            deadline_ms,
+            owed: None,
+        }
     }
 
     pub(super) const fn sid(&self) -> Option<ServerId> {
@@ -86,9 +102,20 @@ impl Learner {
         self.counts
     }
 
+    /// Whether it waits for an older link with its id to end.
+    pub(super) const fn waits(&self) -> bool {
+        self.waits
+    }
+
     /// No older link has its id any more.
-    pub(super) const fn count(&mut self) {
-        self.counts = true;
+    pub(super) const fn goes_on(&mut self) {
+        self.waits = false;
+        self.counts = !self.observer;
+    }
+
+    /// Whether it has left so many pings unanswered that another link with its id may take its place.
+    pub(super) const fn is_silent(&self, shared: &Shared, now_ms: i64) -> bool {
+        now_ms - self.heard_ms > SILENT_PINGS * shared.options.ping_ms
     }
 
     pub(super) const fn is_fed(&self) -> bool {
@@ -106,7 +133,7 @@ impl Learner {
     pub(super) const fn heard_from(&mut self, now_ms: i64, shared: &Shared) {
         let patience_ms =
             if self.vouches_for().is_some() { shared.options.sync_ms } else { shared.options.init_ms };
-        self.deadline_ms = now_ms + patience_ms;
+        (self.heard_ms, self.deadline_ms) = (now_ms, now_ms + patience_ms);
     }
 
     /// Whether it has not acknowledged a proposal for too long (`syncLimit`), though it answers pings.
@@ -134,7 +161,8 @@ impl Learner {
         }
         self.sid = Some(info.sid);
         self.observer = info.observer;
-        self.counts = !info.observer && info.sid != shared.me && !taken.contains(&info.sid);
+        self.waits = info.sid == shared.me || taken.contains(&info.sid);
+        self.counts = !info.observer && !self.waits;
         self.state = State::Registered;
         Ok(())
     }
@@ -157,7 +185,7 @@ impl Learner {
 
     /// The epoch is known: asks for the promise to follow no older one.
     pub(super) fn ask(&mut self, shared: &mut Shared, link: Link, epoch: i64) {
-        if self.state == State::Registered {
+        if self.state == State::Registered && !self.waits {
             self.state = State::Asked;
             let protocol_version = PROTOCOL_VERSION;
             shared.tell_learner(link, ToLearner::LeaderInfo { epoch, protocol_version });

@@ -1,7 +1,8 @@
 //! A leader: it gathers promises, proves that nobody is ahead of it, brings a quorum to its history, and then proposes.
 //!
-//! Invariants: a learner counts in a quorum with what it has acknowledged over one link, the oldest that its id has, so
-//! that two processes with one id are never two votes, nor one vote for what each of them has half of; the leader's own
+//! Invariants: a learner counts in a quorum with what it has acknowledged over one link. A second link with its id waits until
+//! the first has ended: two processes with one id are never two votes, nor one vote for what each of them has half of, and
+//! nobody's log is cut while an acknowledgement of what goes may still come. The leader's own
 //! vote follows its own disk; what is proposed carries the epoch that a quorum has promised to follow.
 
 mod broadcast;
@@ -77,8 +78,14 @@ impl Leading {
             return Err(Failure::NoQuorumInTime);
         }
         let pings = now_ms >= self.ping_at_ms;
+        let waited_for: Members =
+            self.learners.values().filter(|learner| learner.waits()).filter_map(Learner::sid).collect();
         let is_lost = |learner: &mut Learner| {
-            now_ms >= learner.deadline_ms() || (pings && learner.owes(shared, now_ms))
+            now_ms >= learner.deadline_ms()
+                || (pings && learner.owes(shared, now_ms))
+                || (!learner.waits()
+                    && learner.sid().is_some_and(|sid| waited_for.contains(&sid))
+                    && learner.is_silent(shared, now_ms))
         };
         let lost: Vec<Link> = self
             .learners
@@ -100,18 +107,18 @@ impl Leading {
 
     /// A connection on the quorum port.
     pub(super) fn arrived(&mut self, shared: &Shared, link: Link, now_ms: i64) {
-        self.learners.insert(link, Learner::arrived(now_ms + shared.options.init_ms));
+        self.learners.insert(link, Learner::arrived(now_ms, now_ms + shared.options.init_ms));
     }
 
     /// A link has ended.
     pub(super) fn closed(&mut self, shared: &mut Shared, link: Link) -> Result<(), Failure> {
         let Some(gone) = self.learners.remove(&link) else { return Ok(()) };
-        if gone.counts() {
-            // The next oldest link of this id counts from now on.
-            let same = |learner: &&mut Learner| learner.sid() == gone.sid() && !learner.is_observer();
-            if let Some(next) = self.learners.values_mut().find(same) {
-                next.count();
-            }
+        // The next oldest link of this id has waited for that.
+        let same = |learner: &&mut Learner| gone.sid().is_some() && learner.sid() == gone.sid();
+        if !gone.waits()
+            && let Some(next) = self.learners.values_mut().find(same)
+        {
+            next.goes_on();
         }
         if let Phase::Broadcast(broadcast) = &mut self.phase {
             broadcast.lost(link);

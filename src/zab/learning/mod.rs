@@ -102,14 +102,13 @@ impl Learning {
     }
 
     /// The log is durable up to `shared.synced`.
-    pub(super) fn synced(&mut self, shared: &mut Shared) -> Result<(), Failure> {
-        let Some(link) = self.link else { return Ok(()) };
+    pub(super) fn synced(&mut self, shared: &mut Shared) {
+        let Some(link) = self.link else { return };
         match &mut self.phase {
             Phase::Discovery(_) => {}
             Phase::Sync(sync) => sync.synced(shared, link),
             Phase::Broadcast(broadcast) => broadcast.synced(shared, link),
         }
-        Ok(())
     }
 
     /// The accepted epoch is durable.
@@ -121,12 +120,10 @@ impl Learning {
     }
 
     /// The current epoch is durable.
-    pub(super) fn entered(&mut self, shared: &mut Shared) -> Result<(), Failure> {
+    pub(super) fn entered(&mut self, shared: &mut Shared) {
         if let (Phase::Sync(sync), Some(link)) = (&mut self.phase, self.link) {
-            let next = sync.entered(shared, link)?.map(Phase::Broadcast);
-            self.advance(next);
+            sync.entered(shared, link);
         }
-        Ok(())
     }
 
     /// The log was cut, or a snapshot was put in its place; the history ends with this zxid.

@@ -99,14 +99,13 @@ impl Sync {
         }
     }
 
-    pub(super) fn entered(&mut self, shared: &mut Shared, link: Link) -> Result<Option<Broadcast>, Failure> {
+    pub(super) fn entered(&mut self, shared: &mut Shared, link: Link) {
         if self.step == Step::Entering && shared.current_epoch == self.epoch {
             self.step = Step::Vouched;
             shared.tell_leader(link, ToLeader::Ack(Zxid::begin_of(self.epoch)));
             self.feed.vouched(shared.committed);
             self.feed.acknowledge(shared, link);
         }
-        Ok(None)
     }
 
     /// Goes on with what came meanwhile.

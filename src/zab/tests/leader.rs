@@ -136,19 +136,45 @@ fn an_observer_is_informed_and_does_not_vote() {
 }
 
 #[test]
-fn two_processes_with_one_id_are_one_vote() {
+fn a_second_process_with_an_id_waits_for_the_first_to_go() {
     let mut script = established(zxid(1, 5));
     registers(&mut script, 2, 1, false);
-    assert!(script.done().contains(&Action::SameId(Link(2), ServerId(1))));
-    proves(&mut script, 2, zxid(1, 5));
-    script.learner_says(2, ToLeader::Ack(zxid(EPOCH, 0)));
+    assert_eq!(script.done(), [Action::SameId(Link(2), ServerId(1))], "and is asked nothing");
     let first = proposes(&mut script, "one");
     script.tell(Event::Synced(first));
+    script.learner_says(1, ToLeader::Ack(first));
+    assert!(script.done().contains(&Action::Commit(first)), "the first goes on");
+    registers(&mut script, 3, 2, false);
+    proves(&mut script, 3, zxid(1, 5));
+    script.learner_says(3, ToLeader::Ack(zxid(EPOCH, 0)));
     script.done();
-    script.learner_says(2, ToLeader::Ack(first));
-    assert_eq!(script.done(), [], "the older one counts");
     script.tell(Event::Closed(Link(1)));
-    assert!(script.done().contains(&Action::Commit(first)), "until it is gone");
+    let asked = script.told_learner(2);
+    assert!(matches!(asked[..], [ToLearner::LeaderInfo { .. }]), "{asked:?}");
+}
+
+#[test]
+fn a_link_that_is_silent_gives_its_place_up() {
+    let mut script = established(zxid(1, 5));
+    registers(&mut script, 3, 2, false);
+    proves(&mut script, 3, zxid(1, 5));
+    script.learner_says(3, ToLeader::Ack(zxid(EPOCH, 0)));
+    registers(&mut script, 4, 2, false);
+    let mut hung_up = false;
+    for _ in 0..5 {
+        script.learner_says(1, ToLeader::Ping { zxid: zxid(EPOCH, 0), touched: Vec::new() });
+        script.wait(100);
+        hung_up |= script.done().contains(&Action::HangUp(Link(3)));
+    }
+    assert!(hung_up, "long before syncLimit");
+}
+
+/// The leader's own id, in another process.
+#[test]
+fn nobody_else_is_the_leader() {
+    let mut script = established(zxid(1, 5));
+    registers(&mut script, 2, 3, false);
+    assert_eq!(script.done(), [Action::SameId(Link(2), ServerId(3))]);
 }
 
 #[test]
