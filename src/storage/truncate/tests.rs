@@ -198,6 +198,34 @@ fn where_logs_are_missing_before_a_newer_snapshot_nothing_is_cut() {
 }
 
 #[test]
+fn a_real_disk_is_cut_read_again_and_gets_another_state_while_it_is_locked() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk: Arc<dyn Disk> = Arc::new(crate::storage::RealDisk::open(dir.path()).unwrap());
+    for (name, content) in [("log.1", log_file(1..=5)), ("log.6", log_file(6..=9))] {
+        std::fs::write(dir.path().join(name), content).unwrap();
+    }
+    let memory = directory(&[]);
+    std::fs::write(dir.path().join("snapshot.0"), memory.content("snapshot.0").unwrap()).unwrap();
+    let mut log = TxnLog::new(Arc::clone(&disk), SMALL, Vec::new());
+    log.append(Zxid(10), &body(&txn(10, 9))).unwrap();
+    log.commit().unwrap();
+    for zxid in [10, 9, 7, 3] {
+        let mut tree = Tree::default();
+        let done = truncate(&mut log, &*disk, Zxid(zxid), RecoveryOptions::default(), &mut tree).unwrap();
+        assert_eq!((done.last_zxid, of_tree(&tree)), (Zxid(zxid), (1..=zxid).collect()));
+        assert_eq!(recovered(&*disk).unwrap().0.last_zxid, Zxid(zxid));
+    }
+    let mut receiver = SnapshotReceiver::create(Arc::clone(&disk), Zxid(EPOCH), Compression::Snappy).unwrap();
+    receiver.write(&snapshot_body([1, 2])).unwrap();
+    receiver.finish().unwrap().install(&mut log).unwrap();
+    log.append(Zxid(EPOCH + 1), &body(&txn(EPOCH + 1, 9))).unwrap();
+    log.commit().unwrap();
+    let (found, tree) = recovered(&*disk).unwrap();
+    assert_eq!((found.last_zxid, of_tree(&tree)), (Zxid(EPOCH + 1), vec![1, 2, EPOCH + 1]));
+    assert_eq!(found.snapshot.unwrap().name, "snapshot.100000000.snappy");
+}
+
+#[test]
 fn a_snapshot_that_shows_more_than_its_name_is_no_base() {
     let disk = three_logs();
     let mut writer = SnapshotWriter::create(Arc::new(disk.clone()), Zxid(8), Compression::None).unwrap();
