@@ -9,7 +9,7 @@
 use super::{
     disk::Disk,
     error::StoreError,
-    log_reader::entry_at,
+    log_reader::{Entry, entry_at},
     names::{self, SnapshotName},
     recovery::follows,
     tail,
@@ -67,7 +67,7 @@ pub fn search_log(
     let mut overruled = fetched_before(snap_disk, from, until)?;
     while last < until {
         let before = cursor.position();
-        let Some((zxid, op, body)) = cursor.next_entry()? else { return Ok(LogSearch::Missing) };
+        let Some(Entry { zxid, op, body, .. }) = cursor.next_entry()? else { return Ok(LogSearch::Missing) };
         is_there |= zxid == from;
         if zxid <= last {
             // Before what was asked for, or an error that repeats a number.
@@ -112,7 +112,7 @@ impl LogRange {
     /// needs a snapshot.
     pub fn next_txn(&mut self) -> Result<Option<(Zxid, Bytes)>, StoreError> {
         while self.last < self.until {
-            let Some((zxid, _, body)) = self.cursor.next_entry()? else {
+            let Some(Entry { zxid, body, .. }) = self.cursor.next_entry()? else {
                 return Err(self.cursor.gone());
             };
             if zxid > self.last {
@@ -174,14 +174,16 @@ impl Cursor {
 
     /// The next whole entry, in this log or the next. What is none ends its log: whether that was its end, the
     /// next entry tells.
-    fn next_entry(&mut self) -> Result<Option<(Zxid, OpCode, &[u8])>, StoreError> {
+    fn next_entry(&mut self) -> Result<Option<Entry<'_>>, StoreError> {
         while self.log < self.logs.len() {
             if self.fill()? {
                 let at = self.pos;
                 if let Ok((header, body)) = entry_at(&self.buffer, at) {
                     let range = at + ENTRY_HEADER_LEN..at + ENTRY_HEADER_LEN + body.len();
                     self.pos = range.end + 1;
-                    return Ok(Some((header.zxid, header.op, &self.buffer[range])));
+                    let offset = self.base + u64::try_from(at).unwrap_or(u64::MAX);
+                    let body = &self.buffer[range];
+                    return Ok(Some(Entry { offset, zxid: header.zxid, op: header.op, body }));
                 }
             }
             self.go_to(Position { log: self.log + 1, offset: FILE_HEADER_LEN as u64 });
