@@ -14,7 +14,6 @@ mod figures;
 mod io;
 mod operators;
 mod owner;
-mod peers;
 mod process;
 mod sequence;
 mod start;
