@@ -385,6 +385,7 @@ impl Driven {
                     deliveries.iter().for_each(|delivery| self.delivered(delivery))
                 }
                 Action::OverQuota(_) => {}
+                Action::Member(action) => panic!("a server that is alone has nobody to tell: {action:?}"),
             }
         }
     }

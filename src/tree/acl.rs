@@ -25,6 +25,15 @@ impl AclId {
         if self.0 == Self::OPEN.0 { -1 } else { self.0 as i64 }
     }
 
+    /// The number in two bytes, if they hold it.
+    pub(super) fn to_short(self) -> Option<u16> {
+        u16::try_from(self.0).ok()
+    }
+
+    pub(super) const fn from_short(short: u16) -> Self {
+        Self(short as u32)
+    }
+
     /// The number after this one, from the last on to the first.
     const fn following(self) -> Self {
         let next = self.0.wrapping_add(1);

@@ -272,7 +272,7 @@ impl<O: Observer> Application<'_, O> {
         self.observer.before_change(self.tree, parent);
         self.observer.before_change(self.tree, existing);
         let acl = new.acl.acquire(&mut self.tree.acls);
-        let old = std::mem::replace(&mut self.tree.nodes.get_mut(existing).acl, acl);
+        let old = self.tree.nodes.set_acl(existing, acl);
         self.tree.acls.release(old);
         self.raise_cversion(parent_path, parent, new.parent_cversion);
         Code::NODE_EXISTS
@@ -282,11 +282,11 @@ impl<O: Observer> Application<'_, O> {
     fn raise_cversion(&mut self, path: &str, parent: NodeId, cversion: i32) {
         let zxid = self.header.zxid;
         self.tree.digest_remove(path, parent);
-        let extra = self.tree.nodes.get_mut(parent).extra_mut();
-        let cversion = if cversion == -1 { extra.cversion.wrapping_add(1) } else { cversion };
-        if cversion > extra.cversion {
-            extra.cversion = cversion;
-            extra.pzxid = zxid;
+        let stat = &mut self.tree.nodes.extra_mut(parent).stat;
+        let cversion = if cversion == -1 { stat.cversion.wrapping_add(1) } else { cversion };
+        if cversion > stat.cversion {
+            stat.cversion = cversion;
+            stat.pzxid = zxid;
         }
         self.tree.digest_add(path, parent);
     }
@@ -296,8 +296,8 @@ impl<O: Observer> Application<'_, O> {
         let parent = self.tree.find(parent_path).ok_or(Code::NO_NODE)?;
         self.observer.before_change(self.tree, parent);
         self.tree.digest_remove(parent_path, parent);
-        let extra = self.tree.nodes.get_mut(parent).extra_mut();
-        extra.pzxid = extra.pzxid.max(self.header.zxid);
+        let stat = &mut self.tree.nodes.extra_mut(parent).stat;
+        stat.pzxid = stat.pzxid.max(self.header.zxid);
         self.tree.digest_add(parent_path, parent);
 
         let id = self.tree.find(path).filter(|&id| id != NodeId::ROOT).ok_or(Code::NO_NODE)?;
@@ -352,10 +352,10 @@ impl<O: Observer> Application<'_, O> {
         let old_len = self.tree.nodes.content(id).data_len();
         self.tree.digest_remove(path, id);
         self.replace_data(id, txn.data.as_deref(), known.crc);
-        let extra = self.tree.nodes.get_mut(id).extra_mut();
-        extra.mtime = self.header.time;
-        extra.mzxid = self.header.zxid;
-        extra.version = txn.version;
+        let stat = &mut self.tree.nodes.extra_mut(id).stat;
+        stat.mtime = self.header.time;
+        stat.mzxid = self.header.zxid;
+        stat.version = txn.version;
         self.tree.digest_add(path, id);
         let new_len = txn.data.as_ref().map_or(0, bytes::Bytes::len);
         let diff = len_diff(new_len, old_len);
@@ -378,9 +378,7 @@ impl<O: Observer> Application<'_, O> {
     /// Swaps the data; digests and sizes are the caller's. `crc`: of the path and the new data, if it is known.
     fn replace_data(&mut self, id: NodeId, data: Option<&[u8]>, crc: Option<u32>) {
         self.tree.nodes.set_data(id, data);
-        if let Some(extra) = &mut self.tree.nodes.get_mut(id).extra {
-            extra.crc = crc;
-        }
+        self.tree.nodes.set_crc(id, crc);
     }
 
     fn set_acl(&mut self, txn: &SetAclTxn) -> Result<Applied, Code> {
@@ -388,9 +386,8 @@ impl<O: Observer> Application<'_, O> {
         self.observer.before_change(self.tree, id);
         self.tree.digest_remove(&txn.path, id);
         let acl = self.tree.acls.acquire(&txn.acl);
-        let node = self.tree.nodes.get_mut(id);
-        let old = std::mem::replace(&mut node.acl, acl);
-        node.extra_mut().aversion = txn.version;
+        let old = self.tree.nodes.set_acl(id, acl);
+        self.tree.nodes.extra_mut(id).stat.aversion = txn.version;
         self.tree.acls.release(old);
         self.tree.digest_add(&txn.path, id);
         Ok(Applied { stat: Some(self.tree.node(id).stat()), ..Applied::of(Code::OK) })
@@ -480,7 +477,7 @@ impl Tree {
         while let Some(id) = todo.pop() {
             count += 1;
             bytes += len_diff(self.nodes.content(id).data_len(), 0);
-            todo.extend(self.nodes.get(id).children());
+            todo.extend(self.nodes.children(id));
         }
         quota::Figures::new(count, bytes)
     }
@@ -496,7 +493,7 @@ impl Tree {
                 let (parent, _) = path.rsplit_once('/').unwrap_or_default();
                 subtrees.extend(parent.strip_prefix(quota::QUOTA_ROOT).map(str::to_owned));
             }
-            todo.extend(self.nodes.get(id).children());
+            todo.extend(self.nodes.children(id));
         }
         for subtree in subtrees {
             let text = self.count_subtree(&subtree).to_text();

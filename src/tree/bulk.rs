@@ -8,8 +8,10 @@
 use super::{NodeId, PreparedNode, Tree, index::has_path};
 use hashbrown::HashTable;
 
-/// So many znodes are put into the index at once.
+/// So many znodes are put into the index at once, at least.
 const PIECE: usize = 1 << 16;
+/// And one for each two that are there already, since each piece moves all of them.
+const PIECE_SHARE: usize = 2;
 /// So many parents are known at most.
 const PARENTS_MAX: usize = 1 << 16;
 
@@ -61,7 +63,8 @@ impl Bulk {
     /// One more znode is in the slab, with this hash of its path.
     pub(super) fn inserted(&mut self, tree: &mut Tree, hash: u32) -> Result<(), Twice> {
         self.pending.push(hash);
-        if self.pending.len() >= PIECE { self.fill(tree) } else { Ok(()) }
+        let piece = PIECE.max(tree.node_count() / PIECE_SHARE);
+        if self.pending.len() >= piece { self.fill(tree) } else { Ok(()) }
     }
 
     /// Puts all znodes into the index.

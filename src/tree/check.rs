@@ -20,17 +20,20 @@ impl Tree {
             let node = self.nodes.get(id);
             assert_eq!(self.find(&path), Some(id), "{path} is in the index");
             let data = self.nodes.content(id).data().unwrap_or_default();
-            digest = digest.wrapping_add(node_digest(crc_of_content(&path, data), &node.stat()));
+            digest = digest.wrapping_add(node_digest(crc_of_content(&path, data), &self.nodes.stat(id)));
             size += super::size_of_node(&path, data.len());
-            *acl_uses.entry(node.acl).or_default() += 1;
+            *acl_uses.entry(self.nodes.acl(id)).or_default() += 1;
             self.check_owner(id, &path);
-            assert!(!node.children().is_empty() || node.below() == 0, "{path} has nothing below it");
+            assert!(
+                !self.nodes.children(id).is_empty() || self.nodes.below(id) == 0,
+                "{path} has nothing below it"
+            );
             for ancestor in std::iter::successors(Some(node.parent), |&id| Some(self.nodes.get(id).parent))
                 .take_while(|&ancestor| ancestor != NodeId::ROOT)
             {
                 *below.entry(ancestor).or_default() += 1;
             }
-            for (slot, &child) in node.children().iter().enumerate() {
+            for (slot, &child) in self.nodes.children(id).iter().enumerate() {
                 let child_node = self.nodes.get(child);
                 assert_eq!((child_node.parent, child_node.slot as usize), (id, slot), "{path} and its child");
                 let name = String::from_utf8_lossy(self.nodes.content(child).name());

@@ -68,9 +68,9 @@ pub struct Loader {
     reserved: usize,
 }
 
-/// Room for znodes that are yet to come is made for so many times those that are there, at most. (It is also bounded by the
-/// file: no znode has less than 76 bytes there, and a place in the index has five.)
-const FORESIGHT: usize = 64;
+/// Room for znodes that are yet to come is made for so many times those that are there, at most: it takes memory at once,
+/// some nine bytes each, and what is behind a snapshot in the logs may create nothing.
+const FORESIGHT: usize = 2;
 
 /// Znodes whose list was not in the snapshot's table.
 #[derive(Debug, Default)]
@@ -83,8 +83,9 @@ impl Unresolved {
         let mut settled = Vec::new();
         for id in self.0 {
             // One that was deleted is vacant or another znode by now, with a list.
-            if tree.nodes.get(id).acl == AclId::UNRESOLVED {
-                tree.nodes.get_mut(id).acl = tree.acls.acquire(&nobody);
+            if !tree.nodes.get(id).is_vacant() && tree.nodes.acl(id) == AclId::UNRESOLVED {
+                let acl = tree.acls.acquire(&nobody);
+                tree.nodes.set_acl(id, acl);
                 settled.push(tree.node(id).path());
             }
         }
@@ -114,7 +115,7 @@ impl Loader {
         // Some more, since a little too few is a table that is moved twice.
         let foreseen = u128::try_from(count).unwrap_or(0) * u128::from(total) / u128::from(read) * 9 / 8;
         self.reserved = usize::try_from(foreseen).unwrap_or(usize::MAX).min(count * FORESIGHT);
-        self.tree.index.reserve(&self.tree.nodes, self.reserved);
+        self.tree.index.reserve(self.reserved);
     }
 
     /// One list of the snapshot's table.
@@ -201,12 +202,9 @@ impl Loader {
             tree.unlist_owner(id);
             let old_len = tree.nodes.content(id).data_len();
             tree.nodes.set_data(id, node.data);
-            let old = tree.nodes.get_mut(id);
-            old.set_stat(&node.stat);
-            if let Some(extra) = &mut old.extra {
-                extra.crc = None;
-            }
-            let released = std::mem::replace(&mut old.acl, acl);
+            tree.nodes.set_stat(id, &node.stat);
+            tree.nodes.set_crc(id, None);
+            let released = tree.nodes.set_acl(id, acl);
             tree.data_size +=
                 super::size_of_node("", node.data.map_or(0, <[u8]>::len)) - super::size_of_node("", old_len);
             tree.acls.release(released);
@@ -268,9 +266,9 @@ impl Tree {
     /// These znodes come next: what their places are found by, and their parents.
     pub(super) fn approach<'n>(&self, nodes: impl Iterator<Item = &'n PreparedNode>) {
         for node in nodes {
-            let parent = self.index.approach(&self.nodes, node.parent_hash);
-            std::hint::black_box(parent.and_then(|parent| parent.children().last()));
-            std::hint::black_box(self.index.approach(&self.nodes, node.facts.hash));
+            let parent = self.index.approach(node.parent_hash);
+            std::hint::black_box(parent.and_then(|parent| self.nodes.children(parent).last()));
+            std::hint::black_box(self.index.approach(node.facts.hash));
         }
     }
 
@@ -284,7 +282,7 @@ impl Tree {
 
     /// Gives back the room that was made for znodes that did not come.
     pub fn shrink(&mut self) {
-        self.index.shrink(&self.nodes);
+        self.index.shrink();
     }
 
     /// Ephemerals of sessions that are not in `sessions`: left by a crash between two files, to be deleted before

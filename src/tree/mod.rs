@@ -40,7 +40,7 @@ pub use snapshot::Snapshotter;
 use acl::AclTable;
 use index::Index;
 use list_changes::ListChanges;
-use node::{Node, Slab};
+use node::Slab;
 use oxkeeper_codec::{
     SessionId, Zxid,
     records::{Stat, StatPersisted},
@@ -260,7 +260,7 @@ impl Tree {
         assert_eq!(self.nodes.len(), 0, "the root comes first");
         let facts = self.facts("", data, stat);
         let id = self.insert_node(NodeId::ROOT, 0, "", data, acl, stat, &facts);
-        self.index.insert(&self.nodes, facts.hash, id);
+        self.index.insert(facts.hash, id);
         assert_eq!(id, NodeId::ROOT);
     }
 
@@ -293,7 +293,7 @@ impl Tree {
         facts: &Facts,
     ) -> NodeId {
         let id = self.insert_unindexed(parent, name, data, acl, stat, facts);
-        self.index.insert(&self.nodes, facts.hash, id);
+        self.index.insert(facts.hash, id);
         id
     }
 
@@ -307,22 +307,23 @@ impl Tree {
         stat: &StatPersisted,
         facts: &Facts,
     ) -> NodeId {
-        let slot = u32::try_from(self.nodes.get(parent).children().len()).expect("fewer than 2^32 znodes");
+        let slot = u32::try_from(self.nodes.children(parent).len()).expect("fewer than 2^32 znodes");
         let id = self.insert_node(parent, slot, name, data, acl, stat, facts);
-        self.nodes.get_mut(parent).extra_mut().children.push(id);
+        self.nodes.extra_mut(parent).children.push(id);
         self.list_changes.pushed(parent, slot);
         self.count_below(parent, |below| below + 1);
-        self.list_owner(id);
+        if stat.ephemeral_owner != 0 {
+            self.list_owner(id);
+        }
         id
     }
 
     /// One znode has come or gone somewhere below `id`: its ancestors count it. (As many steps as the path has parts.)
     fn count_below(&mut self, mut id: NodeId, change: fn(u32) -> u32) {
         while id != NodeId::ROOT {
-            let node = self.nodes.get_mut(id);
-            let extra = node.extra_mut();
+            let extra = self.nodes.extra_mut(id);
             extra.below = change(extra.below);
-            id = node.parent;
+            id = self.nodes.get(id).parent;
         }
     }
 
@@ -371,11 +372,8 @@ impl Tree {
         stat: &StatPersisted,
         facts: &Facts,
     ) -> NodeId {
-        let mut node = Node::new(parent, slot, facts.hash, acl, stat);
-        if let Some(extra) = &mut node.extra {
-            extra.crc = facts.crc;
-        }
-        let id = self.nodes.insert(node, name, data);
+        let id = self.nodes.insert((parent, slot), acl, stat, name, data);
+        self.nodes.set_crc(id, facts.crc);
         self.data_size += facts.size;
         self.digest = self.digest.wrapping_add(facts.digest);
         id
@@ -383,13 +381,14 @@ impl Tree {
 
     /// Takes a znode out of the tree and of every table. It must have no children.
     fn remove_node(&mut self, path: &str, id: NodeId) {
-        assert!(self.nodes.get(id).children().is_empty(), "a znode with children is not deleted: {path}");
+        assert!(self.nodes.children(id).is_empty(), "a znode with children is not deleted: {path}");
         self.digest_remove(path, id);
         self.unlist_owner(id);
         self.data_size -= size_of_node(path, self.nodes.content(id).data_len());
+        self.acls.release(self.nodes.acl(id));
         let node = self.nodes.remove(id);
-        self.index.remove(node.hash, id);
-        let siblings = &mut self.nodes.get_mut(node.parent).extra_mut().children;
+        self.index.remove(path, id);
+        let siblings = &mut self.nodes.extra_mut(node.parent).children;
         siblings.swap_remove(node.slot as usize);
         let last = siblings.len();
         if let Some(&moved) = siblings.get(node.slot as usize) {
@@ -397,21 +396,18 @@ impl Tree {
         }
         self.list_changes.removed(node.parent, node.slot, last);
         self.count_below(node.parent, |below| below - 1);
-        self.acls.release(node.acl);
     }
 
     /// The digest of one node as it is now. Keeps the CRC of path and data for the next time if there is a place.
     fn digest_of(&mut self, path: &str, id: NodeId) -> u64 {
-        let cached = self.nodes.get(id).extra.as_ref().and_then(|extra| extra.crc);
-        let crc = match cached {
-            Some(crc) => Some(crc),
-            None => crc_of_content(path, self.nodes.content(id).data().unwrap_or_default()),
-        };
-        let node = self.nodes.get_mut(id);
-        if let Some(extra) = &mut node.extra {
-            extra.crc = crc;
+        if let Some(extra) = self.nodes.extra(id)
+            && extra.crc.is_some()
+        {
+            return node_digest(extra.crc, &extra.stat);
         }
-        node_digest(crc, &node.stat())
+        let crc = crc_of_content(path, self.nodes.content(id).data().unwrap_or_default());
+        self.nodes.set_crc(id, crc);
+        node_digest(crc, &self.nodes.stat(id))
     }
 
     fn digest_add(&mut self, path: &str, id: NodeId) {
@@ -434,10 +430,6 @@ fn size_of_node(path: &str, data_len: usize) -> i64 {
 }
 
 impl<'t> NodeRef<'t> {
-    fn node(&self) -> &'t Node {
-        self.tree.nodes.get(self.id)
-    }
-
     /// Its id, valid until it is deleted.
     pub const fn id(&self) -> NodeId {
         self.id
@@ -478,45 +470,45 @@ impl<'t> NodeRef<'t> {
 
     /// Its ACL.
     pub fn acl(&self) -> &'t AclRef {
-        self.tree.acls.get(self.node().acl)
+        self.tree.acls.get(self.tree.nodes.acl(self.id))
     }
 
     /// Whether everybody may do everything with it.
     pub fn is_open(&self) -> bool {
-        self.node().acl == AclId::OPEN
+        self.tree.nodes.acl(self.id) == AclId::OPEN
     }
 
     /// Its stored fields.
     pub fn persisted(&self) -> StatPersisted {
-        self.node().stat()
+        self.tree.nodes.stat(self.id)
     }
 
     /// Whose it is.
     pub fn owner(&self) -> Owner {
-        self.tree.options.owners.read(self.node().owner())
+        self.tree.options.owners.read(self.tree.nodes.owner(self.id))
     }
 
     /// CRC-32 of its path and data, from which its digest goes on. `path` is its own path.
     pub fn content_crc(&self, path: &str) -> Option<u32> {
-        let cached = self.node().extra.as_ref().and_then(|extra| extra.crc);
+        let cached = self.tree.nodes.extra(self.id).and_then(|extra| extra.crc);
         cached.or_else(|| crc_of_content(path, self.data().unwrap_or_default()))
     }
 
     /// Number of its children.
     pub fn num_children(&self) -> usize {
-        self.node().children().len()
+        self.tree.nodes.children(self.id).len()
     }
 
     /// Its children, in no particular order.
     pub fn children(&self) -> impl ExactSizeIterator<Item = NodeRef<'t>> {
         let tree = self.tree;
-        self.node().children().iter().map(move |&id| tree.node(id))
+        self.tree.nodes.children(self.id).iter().map(move |&id| tree.node(id))
     }
 
     /// Its children from this place in their list on, which holds until the list changes.
     pub fn children_from(&self, place: usize) -> impl Iterator<Item = NodeRef<'t>> {
         let tree = self.tree;
-        let ids = self.node().children().get(place..).unwrap_or_default();
+        let ids = self.tree.nodes.children(self.id).get(place..).unwrap_or_default();
         ids.iter().map(move |&id| tree.node(id))
     }
 
@@ -536,14 +528,13 @@ impl<'t> NodeRef<'t> {
         if self.id == NodeId::ROOT {
             return self.tree.node_count() - 1;
         }
-        self.node().below() as usize
+        self.tree.nodes.below(self.id) as usize
     }
 
     /// What clients are told about it.
     pub fn stat(&self) -> Stat {
-        let node = self.node();
-        let stored = node.stat();
-        let num_children = i32::try_from(node.children().len()).unwrap_or(i32::MAX);
+        let stored = self.persisted();
+        let num_children = i32::try_from(self.num_children()).unwrap_or(i32::MAX);
         Stat {
             czxid: stored.czxid,
             mzxid: stored.mzxid,

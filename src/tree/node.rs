@@ -1,5 +1,5 @@
-//! Znodes in memory, kept small: a znode that was never changed after its creation costs 48 bytes, its name and its
-//! data packed beside those of others, and nothing else. What later changes add is kept apart.
+//! Znodes in memory, kept small: a znode that was never changed after its creation costs 30 bytes, its name and its
+//! data packed beside those of others, and nothing else. One that was changed has what is its own in a place apart.
 //!
 //! Invariants: ids are dense and reused; a vacant slot is never reachable; `slot` is the node's place in its
 //! parent's list of children, and that list points back.
@@ -26,152 +26,144 @@ impl NodeId {
     }
 }
 
-/// What a znode has that was changed since its creation, or has children, or an owner.
+/// A znode that was changed since its creation, or has children, or an owner, or figures that a [`Plain`] one cannot hold.
 #[derive(Debug)]
 pub(super) struct Extra {
-    pub(super) mzxid: Zxid,
-    pub(super) mtime: i64,
-    pub(super) pzxid: Zxid,
-    pub(super) owner: i64,
-    pub(super) version: i32,
-    pub(super) cversion: i32,
-    pub(super) aversion: i32,
+    pub(super) stat: StatPersisted,
+    pub(super) children: Vec<NodeId>,
     /// CRC-32 of path and data, from which the node's digest goes on; kept as long as both stay.
     pub(super) crc: Option<u32>,
     /// Znodes below it; kept up but for the root, for which it is the number of all.
     pub(super) below: u32,
-    pub(super) children: Vec<NodeId>,
+    acl: AclId,
+    /// Its name and data. The slab's own business.
+    place: Place,
 }
 
-const _: () = assert!(size_of::<Extra>() == 80);
+const _: () = assert!(size_of::<Extra>() == 112);
 
-/// One znode.
-#[derive(Debug)]
+/// A znode that is as it was created.
+#[derive(Debug, Clone, Copy)]
+#[repr(Rust, packed(2))]
+struct Plain {
+    czxid: Zxid,
+    /// In ms since 1970, of 48 bits: the lowest 16 first.
+    ctime: [u16; 3],
+    acl: u16,
+    /// Its name and data.
+    place: Place,
+}
+
+/// What a znode is, but for its parent.
+#[derive(Debug, Clone, Copy)]
+enum State {
+    Plain(Plain),
+    /// In the [`Extra`] of this number.
+    Changed(Changed),
+}
+
+/// The number of an [`Extra`], aligned as a [`Plain`] is.
+#[derive(Debug, Clone, Copy)]
+#[repr(Rust, packed(2))]
+struct Changed(u32);
+
+/// One znode. Everything is aligned as two bytes are: it costs no more than the sum of its fields.
+#[derive(Debug, Clone, Copy)]
+#[repr(Rust, packed(2))]
 pub(super) struct Node {
     pub(super) parent: NodeId,
     /// Index in the parent's children.
     pub(super) slot: u32,
-    /// Hash of the full path.
-    pub(super) hash: u32,
-    pub(super) acl: AclId,
-    pub(super) czxid: Zxid,
-    pub(super) ctime: i64,
-    /// Its name and data. The slab's own business.
-    content: Option<Place>,
-    pub(super) extra: Option<Box<Extra>>,
+    state: State,
 }
 
 const VACANT: NodeId = NodeId(u32::MAX);
 
-const _: () = assert!(size_of::<Node>() == 48);
+const _: () = assert!(size_of::<Node>() == 30);
 
 impl Node {
-    /// A znode that is not in the slab yet.
-    pub(super) fn new(parent: NodeId, slot: u32, hash: u32, acl: AclId, stat: &StatPersisted) -> Self {
-        let (czxid, ctime) = (stat.czxid, stat.ctime);
-        let mut node = Self { parent, slot, hash, acl, czxid, ctime, content: None, extra: None };
-        node.set_stat(stat);
-        node
-    }
-
     /// What stands in a free slot: a parent that no node has marks it.
-    fn vacant() -> Self {
-        Self {
-            parent: VACANT,
-            slot: 0,
-            hash: 0,
-            acl: AclId::OPEN,
-            czxid: Zxid::ZERO,
-            ctime: 0,
-            content: None,
-            extra: None,
-        }
-    }
+    const VACANT: Self = Self { parent: VACANT, slot: 0, state: State::Changed(Changed(u32::MAX)) };
 
     pub(super) fn is_vacant(&self) -> bool {
-        self.parent == VACANT
+        let parent = self.parent;
+        parent == VACANT
     }
+}
 
-    pub(super) fn stat(&self) -> StatPersisted {
-        let (czxid, ctime) = (self.czxid, self.ctime);
-        match &self.extra {
-            None => StatPersisted {
-                czxid,
-                mzxid: czxid,
-                ctime,
-                mtime: ctime,
-                version: 0,
-                cversion: 0,
-                aversion: 0,
-                ephemeral_owner: 0,
-                pzxid: czxid,
-            },
-            Some(extra) => StatPersisted {
-                czxid,
-                mzxid: extra.mzxid,
-                ctime,
-                mtime: extra.mtime,
-                version: extra.version,
-                cversion: extra.cversion,
-                aversion: extra.aversion,
-                ephemeral_owner: extra.owner,
-                pzxid: extra.pzxid,
-            },
+impl Plain {
+    /// A znode with these fields, if it can be plain.
+    fn new(stat: &StatPersisted, acl: AclId, place: Place) -> Option<Self> {
+        let (czxid, time) = (stat.czxid, stat.ctime);
+        let acl = acl.to_short()?;
+        if !(0..1 << 48).contains(&time) || *stat != StatPersisted::created(czxid, time, 0) {
+            return None;
         }
+        let [a, b, c, d, e, f, _, _] = time.to_le_bytes();
+        let ctime = [u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d]), u16::from_le_bytes([e, f])];
+        Some(Self { czxid, ctime, acl, place })
     }
 
-    pub(super) fn owner(&self) -> i64 {
-        self.extra.as_ref().map_or(0, |extra| extra.owner)
+    fn stat(self) -> StatPersisted {
+        let ctime = self.ctime;
+        let time = i64::from(ctime[0]) | i64::from(ctime[1]) << 16 | i64::from(ctime[2]) << 32;
+        StatPersisted::created(self.czxid, time, 0)
     }
 
-    pub(super) fn children(&self) -> &[NodeId] {
-        self.extra.as_ref().map_or(&[], |extra| &extra.children)
+    const fn acl(self) -> AclId {
+        AclId::from_short(self.acl)
+    }
+}
+
+impl Extra {
+    const fn new(stat: StatPersisted, acl: AclId, place: Place) -> Self {
+        Self { stat, children: Vec::new(), crc: None, below: 0, acl, place }
+    }
+}
+
+/// All [`Extra`]s, in chunks.
+#[derive(Debug, Default)]
+struct Extras {
+    chunks: Vec<Vec<Extra>>,
+    free: Vec<Changed>,
+}
+
+impl Extras {
+    /// In a chunk.
+    const CHUNK: usize = 1 << 13;
+
+    fn get(&self, Changed(index): Changed) -> &Extra {
+        &self.chunks[index as usize / Self::CHUNK][index as usize % Self::CHUNK]
     }
 
-    /// Znodes below it, unless it is the root.
-    pub(super) fn below(&self) -> u32 {
-        self.extra.as_ref().map_or(0, |extra| extra.below)
+    fn get_mut(&mut self, Changed(index): Changed) -> &mut Extra {
+        &mut self.chunks[index as usize / Self::CHUNK][index as usize % Self::CHUNK]
     }
 
-    /// The part that changes, made on first use.
-    pub(super) fn extra_mut(&mut self) -> &mut Extra {
-        let (czxid, ctime) = (self.czxid, self.ctime);
-        self.extra.get_or_insert_with(|| {
-            Box::new(Extra {
-                mzxid: czxid,
-                mtime: ctime,
-                pzxid: czxid,
-                owner: 0,
-                version: 0,
-                cversion: 0,
-                aversion: 0,
-                crc: None,
-                below: 0,
-                children: Vec::new(),
-            })
-        })
-    }
-
-    /// Takes over stored fields; a node that needs no [`Extra`] for them gets none.
-    pub(super) fn set_stat(&mut self, stat: &StatPersisted) {
-        self.czxid = stat.czxid;
-        self.ctime = stat.ctime;
-        if self.extra.is_none() && self.stat() == *stat {
-            return;
+    fn insert(&mut self, extra: Extra) -> Changed {
+        if let Some(number) = self.free.pop() {
+            *self.get_mut(number) = extra;
+            return number;
         }
-        let extra = self.extra_mut();
-        extra.mzxid = stat.mzxid;
-        extra.mtime = stat.mtime;
-        extra.pzxid = stat.pzxid;
-        extra.owner = stat.ephemeral_owner;
-        extra.version = stat.version;
-        extra.cversion = stat.cversion;
-        extra.aversion = stat.aversion;
+        if self.chunks.last().is_none_or(|chunk| chunk.len() == Self::CHUNK) {
+            self.chunks.push(Vec::with_capacity(Self::CHUNK));
+        }
+        let full = (self.chunks.len() - 1) * Self::CHUNK;
+        let chunk = self.chunks.last_mut().expect("one was just pushed");
+        chunk.push(extra);
+        let number = u32::try_from(full + chunk.len() - 1);
+        Changed(number.expect("no more than znodes, of which there are fewer than 2^32"))
+    }
+
+    /// Its memory is used again; the children's list goes at once.
+    fn remove(&mut self, number: Changed) {
+        self.get_mut(number).children = Vec::new();
+        self.free.push(number);
     }
 }
 
 /// Znodes per chunk: growing never copies what is there. So large that the allocator maps each chunk by itself.
-const CHUNK: usize = 1 << 14;
+const CHUNK: usize = 1 << 15;
 
 /// All znodes, in chunks.
 #[derive(Debug, Default)]
@@ -180,6 +172,7 @@ pub(super) struct Slab {
     free: Vec<NodeId>,
     len: usize,
     contents: Packed,
+    extras: Extras,
 }
 
 impl Slab {
@@ -204,12 +197,108 @@ impl Slab {
 
     /// Name and data of a node in use.
     pub(super) fn content(&self, id: NodeId) -> Content<'_> {
-        let place = self.get(id).content.expect("a znode in use has a name");
-        Content::read(self.contents.get(place))
+        Content::read(self.contents.get(self.place(id)))
     }
 
-    pub(super) fn insert(&mut self, mut node: Node, name: &str, data: Option<&[u8]>) -> NodeId {
-        node.content = Some(self.store(name.as_bytes(), data));
+    fn place(&self, id: NodeId) -> Place {
+        match self.get(id).state {
+            State::Plain(plain) => plain.place,
+            State::Changed(number) => self.extras.get(number).place,
+        }
+    }
+
+    /// What is kept apart of it, if anything is.
+    pub(super) fn extra(&self, id: NodeId) -> Option<&Extra> {
+        match self.get(id).state {
+            State::Plain(_) => None,
+            State::Changed(number) => Some(self.extras.get(number)),
+        }
+    }
+
+    /// What is kept apart of it, from now on at least.
+    pub(super) fn extra_mut(&mut self, id: NodeId) -> &mut Extra {
+        let number = match self.get(id).state {
+            State::Changed(number) => number,
+            State::Plain(plain) => self.set_apart(id, plain),
+        };
+        self.extras.get_mut(number)
+    }
+
+    #[cold]
+    fn set_apart(&mut self, id: NodeId, plain: Plain) -> Changed {
+        let number = self.extras.insert(Extra::new(plain.stat(), plain.acl(), plain.place));
+        self.get_mut(id).state = State::Changed(number);
+        number
+    }
+
+    /// Remembers the CRC of path and data, or that it is not known, if there is a place for it.
+    pub(super) fn set_crc(&mut self, id: NodeId, crc: Option<u32>) {
+        if let State::Changed(number) = self.get(id).state {
+            self.extras.get_mut(number).crc = crc;
+        }
+    }
+
+    pub(super) fn stat(&self, id: NodeId) -> StatPersisted {
+        match self.get(id).state {
+            State::Plain(plain) => plain.stat(),
+            State::Changed(number) => self.extras.get(number).stat.clone(),
+        }
+    }
+
+    /// Takes over stored fields.
+    pub(super) fn set_stat(&mut self, id: NodeId, stat: &StatPersisted) {
+        self.extra_mut(id).stat = stat.clone();
+    }
+
+    pub(super) fn acl(&self, id: NodeId) -> AclId {
+        match self.get(id).state {
+            State::Plain(plain) => plain.acl(),
+            State::Changed(number) => self.extras.get(number).acl,
+        }
+    }
+
+    /// Swaps the number of its list; returns the old one.
+    pub(super) fn set_acl(&mut self, id: NodeId, acl: AclId) -> AclId {
+        if let State::Plain(plain) = self.get(id).state
+            && let Some(short) = acl.to_short()
+        {
+            self.get_mut(id).state = State::Plain(Plain { acl: short, ..plain });
+            return plain.acl();
+        }
+        std::mem::replace(&mut self.extra_mut(id).acl, acl)
+    }
+
+    pub(super) fn owner(&self, id: NodeId) -> i64 {
+        self.extra(id).map_or(0, |extra| extra.stat.ephemeral_owner)
+    }
+
+    pub(super) fn children(&self, id: NodeId) -> &[NodeId] {
+        self.extra(id).map_or(&[], |extra| &extra.children)
+    }
+
+    /// Znodes below it, unless it is the root.
+    pub(super) fn below(&self, id: NodeId) -> u32 {
+        self.extra(id).map_or(0, |extra| extra.below)
+    }
+
+    /// Adds a node that stands at `slot` of its parent's children.
+    pub(super) fn insert(
+        &mut self,
+        (parent, slot): (NodeId, u32),
+        acl: AclId,
+        stat: &StatPersisted,
+        name: &str,
+        data: Option<&[u8]>,
+    ) -> NodeId {
+        let place = self.store(name.as_bytes(), data);
+        let state = match Plain::new(stat, acl, place) {
+            Some(plain) => State::Plain(plain),
+            None => State::Changed(self.extras.insert(Extra::new(stat.clone(), acl, place))),
+        };
+        self.add(Node { parent, slot, state })
+    }
+
+    fn add(&mut self, node: Node) -> NodeId {
         self.len += 1;
         if let Some(id) = self.free.pop() {
             *self.get_mut(id) = node;
@@ -230,7 +319,7 @@ impl Slab {
 
     /// Swaps a node's data, in place where the length stays.
     pub(super) fn set_data(&mut self, id: NodeId, data: Option<&[u8]>) {
-        let old = self.get(id).content.expect("a znode in use has a name");
+        let old = self.place(id);
         let content = Content::read(self.contents.get(old));
         let bytes = data.unwrap_or_default();
         if content.data_len() == bytes.len() && content.data().is_none() == data.is_none() {
@@ -242,16 +331,20 @@ impl Slab {
         let name = content.name().to_vec();
         let new = self.store(&name, data);
         self.contents.remove(old);
-        self.get_mut(id).content = Some(new);
+        match &mut self.get_mut(id).state {
+            State::Plain(plain) => plain.place = new,
+            &mut State::Changed(number) => self.extras.get_mut(number).place = new,
+        }
     }
 
     /// Takes a node out; its slot stays vacant until it is reused.
     pub(super) fn remove(&mut self, id: NodeId) -> Node {
         self.len -= 1;
         self.free.push(id);
-        let node = std::mem::replace(self.get_mut(id), Node::vacant());
-        if let Some(place) = node.content {
-            self.contents.remove(place);
+        self.contents.remove(self.place(id));
+        let node = std::mem::replace(self.get_mut(id), Node::VACANT);
+        if let State::Changed(number) = node.state {
+            self.extras.remove(number);
         }
         node
     }

@@ -9,10 +9,10 @@
 
 use std::num::NonZeroU8;
 
-/// Slots of a class are so many bytes longer than those of the one before.
-const STEP: usize = 8;
+/// Slots of a class are so many bytes longer than those of the one before: half a byte is lost on the average.
+const STEP: usize = 2;
 /// What is longer is allocated by itself.
-const SHORT_MAX: usize = 512;
+const SHORT_MAX: usize = 508;
 const CLASSES: usize = SHORT_MAX / STEP;
 /// What stands for the class of a long string.
 const LONG: NonZeroU8 = NonZeroU8::MAX;
@@ -20,12 +20,15 @@ const _: () = assert!(CLASSES < LONG.get() as usize);
 /// Chunks have at least so many bytes, and less than twice as many.
 const CHUNK_BYTES: usize = 512 << 10;
 /// An empty chunk that has used no more stays, so that one string that comes and goes costs little.
-const KEPT_BYTES: usize = 16 << 10;
+const KEPT_BYTES: usize = 4 << 10;
+/// The shortest slot: a free one holds the number of the next.
+const STEPS_MIN: usize = size_of::<u32>() / STEP;
 /// Ends the list of free slots.
 const NONE: u32 = u32::MAX;
 
 /// Where a byte string lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy)]
+#[repr(Rust, packed(2))]
 pub(super) struct Place {
     /// Which slot of its class, or which of the long ones.
     index: u32,
@@ -175,8 +178,9 @@ impl Packed {
         if len > SHORT_MAX {
             return self.insert_long(parts.concat().into_boxed_slice());
         }
-        let steps = NonZeroU8::try_from(u8::try_from(len.div_ceil(STEP)).expect("64 classes"));
-        let steps = steps.unwrap_or(NonZeroU8::MIN);
+        let steps =
+            u8::try_from(len.div_ceil(STEP).max(STEPS_MIN)).expect("fewer classes than a byte has values");
+        let steps = NonZeroU8::new(steps).expect("a slot has room for a number");
         let slot_len = usize::from(steps.get()) * STEP;
         let class = &mut self.classes[usize::from(steps.get()) - 1];
         let index = class.open_chunk(slot_len);
@@ -193,7 +197,7 @@ impl Packed {
         Place {
             index: (index << slots_log2(slot_len)) | slot,
             class: steps,
-            spare: u8::try_from(slot_len - len).expect("less than a step, or a whole one"),
+            spare: u8::try_from(slot_len - len).expect("less than the shortest slot, or a step"),
         }
     }
 
@@ -228,7 +232,7 @@ fn to_u32(index: usize) -> u32 {
     u32::try_from(index).expect("fewer strings than znodes, of which there are fewer than 2^32")
 }
 
-const _: () = assert!(size_of::<Option<Place>>() == 8);
+const _: () = assert!(size_of::<Option<Place>>() == 6);
 
 #[cfg(test)]
 mod tests {
@@ -282,7 +286,7 @@ mod tests {
         for _ in 0..64_000 {
             packed.insert([&[1], b"n00000000", &[0; 100]]);
         }
-        assert_eq!(packed.used(), 64_000 * 112);
+        assert_eq!(packed.used(), 64_000 * 110);
     }
 
     #[test]
@@ -290,6 +294,7 @@ mod tests {
         let mut packed = Packed::default();
         let places: Vec<Place> = (0..200).map(|_| packed.insert([b"abc", b"", b""])).collect();
         packed.remove(places[70]);
-        assert_eq!(packed.insert([b"", b"defg", b""]).index, places[70].index);
+        let index = packed.insert([b"", b"defg", b""]).index;
+        assert_eq!({ index }, { places[70].index });
     }
 }

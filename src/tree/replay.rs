@@ -38,7 +38,7 @@ impl Replay {
         self.fresh = true;
         for (create, prepared) in creates {
             if let Some(node) = &prepared.created {
-                prepared.is_new = tree.index.approach(&tree.nodes, node.facts.hash).is_none();
+                prepared.is_new = tree.index.approach(node.facts.hash).is_none();
                 prepared.parent = tree.find_parent(create.path, node);
             }
         }

@@ -123,11 +123,10 @@ impl Snapshotter {
     }
 
     fn write_one(&mut self, tree: &Tree, id: NodeId) {
-        let node = tree.nodes.get(id);
         encode_path(tree, id, &mut self.out);
         tree.nodes.content(id).data().encode(&mut self.out);
-        node.acl.to_file().encode(&mut self.out);
-        node.stat().encode(&mut self.out);
+        tree.nodes.acl(id).to_file().encode(&mut self.out);
+        tree.nodes.stat(id).encode(&mut self.out);
     }
 }
 

@@ -316,6 +316,7 @@ impl SimNode {
                 Action::Append(batch) => self.append(core, batch),
                 Action::Deliver(deliveries) => self.deliver(core, deliveries),
                 Action::OverQuota(_) => {}
+                Action::Member(action) => panic!("a server that is alone has nobody to tell: {action:?}"),
             }
         }
     }
