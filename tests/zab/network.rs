@@ -34,6 +34,8 @@ pub(crate) struct Ends {
     /// When the last packet of each direction arrives: they stay in order.
     pub(crate) down_ms: i64,
     pub(crate) up_ms: i64,
+    /// Whether the learner has acknowledged NEWLEADER.
+    pub(crate) vouched: bool,
 }
 
 /// See the module.
@@ -67,7 +69,7 @@ impl Network {
     pub(crate) fn connect(&mut self, learner: ServerId, leader: ServerId, now_ms: i64) -> Link {
         self.next_link += 1;
         let link = Link(self.next_link);
-        self.links.insert(link, Ends { learner, leader, down_ms: now_ms, up_ms: now_ms });
+        self.links.insert(link, Ends { learner, leader, down_ms: now_ms, up_ms: now_ms, vouched: false });
         link
     }
 

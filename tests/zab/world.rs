@@ -395,7 +395,9 @@ impl World {
         let actions = running.zab.step(now_ms, event);
         self.act(id, actions);
         if let (Some(zxid), Variant::CommitsAlone) = (synced, self.variant) {
-            for link in self.links_of(id) {
+            let vouched = |link: &Link| self.network.links[link].vouched;
+            let links: Vec<Link> = self.links_of(id).into_iter().filter(vouched).collect();
+            for link in links {
                 self.step(id, Event::FromLearner(link, ToLeader::Ack(zxid)));
             }
         }

@@ -255,6 +255,9 @@ impl World {
                 }
             },
             Message::Up(link, packet) if self.network.links.contains_key(&link) => {
+                if let (ToLeader::Ack(zxid), Some(ends)) = (&packet, self.network.links.get_mut(&link)) {
+                    ends.vouched |= zxid.counter() == 0;
+                }
                 self.step(id, Event::FromLearner(link, packet));
             }
             Message::Down(..) | Message::Up(..) => {}
