@@ -23,6 +23,8 @@ const BRIEFLY: Duration = Duration::from_millis(20);
 const NOISE: u32 = 3;
 /// How long that is measured.
 const IDLE: Duration = Duration::from_secs(1);
+/// So often an attack that must keep nobody waiting is tried.
+const TRIES: u32 = 5;
 /// What all attacks so far may have added to the server's memory at the peak of the last.
 const MEMORY_KIB: u64 = 64 << 10;
 /// Milliseconds after which a connection without a session may be closed; twice that is the longest.
@@ -217,11 +219,26 @@ pub fn target() -> Result<Target, String> {
     Ok(Target { server, calm_kib })
 }
 
-/// Runs an attack beside a well-behaved client.
+/// Runs an attack beside a well-behaved client; one that must keep nobody waiting again if somebody has waited: what the
+/// server does takes as long each time, what the machine and its disk do does not.
 ///
 /// # Errors
 /// When the attack had another outcome than it must, or anybody else noticed.
 pub fn endure(target: &mut Target, attack: &Attack) -> Result<Cost, String> {
+    let tries = if matches!(attack.run, Run::Staged(_)) { TRIES } else { 1 };
+    let mut waited = String::new();
+    for _ in 0..tries {
+        let cost = endure_once(target, attack)?;
+        let briefly = matches!(attack.run, Run::Staged(_)).then(|| BRIEFLY + cost.noise * NOISE);
+        if cost.latency <= LATENCY.min(briefly.unwrap_or(LATENCY)) {
+            return Ok(cost);
+        }
+        waited = format!("the calm client waited too long: {cost:?}");
+    }
+    Err(waited)
+}
+
+fn endure_once(target: &mut Target, attack: &Attack) -> Result<Cost, String> {
     let Target { server, calm_kib } = target;
     reset_peak(server);
     let over = AtomicBool::new(false);
@@ -251,10 +268,6 @@ pub fn endure(target: &mut Target, attack: &Attack) -> Result<Cost, String> {
     let noise = waits.of(Phase::Idle).max(sleeps.of(Phase::Counts));
     let memory_kib = resident_kib(server, "VmHWM")?.saturating_sub(*calm_kib);
     let cost = Cost { latency, noise, requests, memory_kib, time };
-    let briefly = matches!(attack.run, Run::Staged(_)).then(|| BRIEFLY + noise * NOISE);
-    if latency > LATENCY.min(briefly.unwrap_or(LATENCY)) {
-        return Err(format!("the calm client waited too long: {cost:?}"));
-    }
     if memory_kib > MEMORY_KIB + attack.data_kib {
         return Err(format!("too much memory: {cost:?}"));
     }
