@@ -5,6 +5,7 @@ use crate::client::OPEN;
 use crate::requests::{create_body, m_read, part, parts_end, read_body, set_body, watches_body};
 use crate::session::Session;
 use crate::wire::PATIENCE;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Znodes of one wide parent. Far more than are looked at in one step.
 const WIDE: usize = 60_000;
@@ -67,12 +68,15 @@ pub(super) fn counts(stage: &Stage) -> Result<(), String> {
 
 /// Long lists of children, of one's own ephemerals, and several of them in one multi-read.
 pub(super) fn lists(stage: &Stage) -> Result<(), String> {
+    // The parent stays when its children go with their session: another try takes another.
+    static TRIES: AtomicU32 = AtomicU32::new(0);
+    let path = &format!("/listed{}", TRIES.fetch_add(1, Ordering::Relaxed));
     let mut session = Session::open(stage.addr, 30_000)?;
-    widen(&mut session, "/listed", 1)?;
-    let reads = [m_read(8, "/listed", 0).repeat(20), parts_end()].concat();
+    widen(&mut session, path, 1)?;
+    let reads = [m_read(8, path, 0).repeat(20), parts_end()].concat();
     stage.counted(|| {
-        again(&mut session, 8, &read_body("/listed", 1), 40)?;
-        again(&mut session, 12, &read_body("/listed", 0), 40)?;
+        again(&mut session, 8, &read_body(path, 1), 40)?;
+        again(&mut session, 12, &read_body(path, 0), 40)?;
         again(&mut session, GET_EPHEMERALS, &crate::wire::Out::new().str("/").done(), 40)?;
         again(&mut session, 22, &reads, 8)
     })?;
