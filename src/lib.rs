@@ -8,8 +8,10 @@
 pub mod auth;
 pub mod cli;
 pub mod config;
+pub mod membership;
 pub mod node;
 pub mod processor;
+mod properties;
 pub mod recovery;
 pub mod server;
 pub mod session;
@@ -18,3 +20,4 @@ pub mod topics;
 pub mod tree;
 pub mod version;
 pub mod watch;
+pub mod zab;

@@ -48,7 +48,7 @@ fn serve(server: &Server) -> ExitCode {
     for option in &server.jvm_options {
         tracing::warn!(target: topics::SERVER, "{option}: for the JVM only, no effect");
     }
-    let config = match server.config() {
+    let config = match server.config().and_then(Config::standalone) {
         Ok(config) => config,
         Err(refusal) => return refused(&refusal),
     };
@@ -86,7 +86,9 @@ fn refused(refusal: &Refusal) -> ExitCode {
         };
         tracing::error!(target: topics::SERVER, "configuration refused: {error}{hint}");
     }
-    ExitCode::InvalidInvocation
+    // Officially the list of members is looked at after the configuration was taken.
+    let unlisted = |error: &ConfigError| matches!(error, ConfigError::NotListed { .. });
+    if refusal.errors.iter().all(unlisted) { ExitCode::UnexpectedError } else { ExitCode::InvalidInvocation }
 }
 
 /// As `ZooKeeperServerMain` tells failures apart.

@@ -61,7 +61,7 @@ macro_rules! replay {
     )*};
 }
 
-replay! { handshake request txn multi frame log_file snapshot_file zoo_cfg node }
+replay! { handshake request txn multi frame quorum election log_file snapshot_file zoo_cfg membership node }
 
 #[test]
 fn every_fuzzer_is_replayed() {
@@ -73,7 +73,20 @@ fn every_fuzzer_is_replayed() {
     names.sort();
     assert_eq!(
         names,
-        ["frame", "handshake", "log_file", "multi", "node", "request", "snapshot_file", "txn", "zoo_cfg"]
+        [
+            "election",
+            "frame",
+            "handshake",
+            "log_file",
+            "membership",
+            "multi",
+            "node",
+            "quorum",
+            "request",
+            "snapshot_file",
+            "txn",
+            "zoo_cfg"
+        ]
     );
 }
 

@@ -1,5 +1,5 @@
-//! The numbers of the protocol: op codes, error codes, event types, permissions. One table each; a value that a
-//! newer peer invents stays a number.
+//! The numbers of the protocol: op codes, error codes, event types, permissions, types of packets. One table each; a
+//! value that a newer peer invents stays a number.
 
 use crate::macros::numbers;
 
@@ -160,6 +160,50 @@ numbers! {
         ADMIN = 16,
         /// All of them.
         ALL = 31,
+    }
+}
+
+numbers! {
+    /// What a packet between leader and learner is (`Leader`).
+    PacketType: i32 {
+        /// A client's request, handed on to the leader.
+        REQUEST = 1,
+        /// A transaction to log.
+        PROPOSAL = 2,
+        /// Everything up to here is durable.
+        ACK = 3,
+        /// A proposal that is decided.
+        COMMIT = 4,
+        /// Asks for a sign of life, and is one.
+        PING = 5,
+        /// Asks whether a session lives, and answers that.
+        REVALIDATE = 6,
+        /// Answers a sync request.
+        SYNC = 7,
+        /// A decided transaction, to observers.
+        INFORM = 8,
+        /// A decided change of the ensemble.
+        COMMITANDACTIVATE = 9,
+        /// Ends what a learner is brought up to date with.
+        NEWLEADER = 10,
+        /// A follower names itself.
+        FOLLOWERINFO = 11,
+        /// The learner may serve.
+        UPTODATE = 12,
+        /// The learner is sent what it lacks.
+        DIFF = 13,
+        /// The learner has to cut its log.
+        TRUNC = 14,
+        /// The learner is sent a snapshot.
+        SNAP = 15,
+        /// An observer names itself.
+        OBSERVERINFO = 16,
+        /// The leader names its epoch.
+        LEADERINFO = 17,
+        /// The learner takes the epoch.
+        ACKEPOCH = 18,
+        /// A decided change of the ensemble, to observers.
+        INFORMANDACTIVATE = 19,
     }
 }
 

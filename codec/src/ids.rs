@@ -21,6 +21,11 @@ impl Zxid {
         self.0 & 0xffff_ffff
     }
 
+    /// Counter 0 of an epoch: before its first transaction.
+    pub const fn begin_of(epoch: i64) -> Self {
+        Self(epoch << 32)
+    }
+
     /// The zxid behind this one in the same epoch.
     #[must_use]
     pub const fn next(self) -> Self {
@@ -31,6 +36,22 @@ impl Zxid {
 /// A session: the creating server's id in the top byte, then 40 bits of clock, then a counter.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct SessionId(pub i64);
+
+/// A member of the ensemble: the number in its `myid` and behind `server.` in the configuration.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServerId(pub i64);
+
+impl fmt::Debug for ServerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+impl fmt::Display for ServerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
 
 macro_rules! hex_id {
     ($type:ident) => {

@@ -8,17 +8,20 @@
 //! UTF-8 excepted: it is replaced as the official server does). Unknown numbers survive as numbers.
 
 pub mod codes;
+pub mod election;
 pub mod file;
 pub mod frame;
 pub mod ids;
+pub mod learner;
 mod macros;
+pub mod packet;
 pub mod records;
 pub mod request;
 mod text;
 pub mod txn;
 pub mod wire;
 
-pub use codes::{Code, EventType, OpCode, Perms};
-pub use ids::{SessionId, Zxid};
+pub use codes::{Code, EventType, OpCode, PacketType, Perms};
+pub use ids::{ServerId, SessionId, Zxid};
 pub use text::{ByteStr, decode_lossy, is_null};
 pub use wire::{Decode, DecodeError, Encode, ErrorKind, Reader};

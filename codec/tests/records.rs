@@ -7,7 +7,7 @@
     reason = "a test may panic, and its macro takes any record"
 )]
 
-use oxkeeper_codec::{Decode, Encode, Reader, records::*};
+use oxkeeper_codec::{Decode, Encode, Reader, packet::QuorumPacket, records::*};
 use std::collections::BTreeMap;
 
 const SCHEMA: &str = include_str!("schema.txt");
@@ -142,5 +142,5 @@ records! {
     GetChildren2Response GetAclResponse CheckWatchesRequest RemoveWatchesRequest GetEphemeralsRequest
     GetEphemeralsResponse WhoAmIResponse FileHeader DataNode TxnDigest TxnHeader CreateTxnV0 CreateTxn
     CreateTtlTxn CreateContainerTxn DeleteTxn SetDataTxn CheckVersionTxn SetAclTxn CreateSessionTxn
-    CloseSessionTxn ErrorTxn RawTxn MultiTxn
+    CloseSessionTxn ErrorTxn RawTxn MultiTxn QuorumPacket
 }

@@ -1,10 +1,12 @@
 """Every key with values good and bad: what the official parser takes, oxkeeper starts with, too.
 
-usage: config.py [KEY ...] (env SUT_A: the official server, whose jars are used; SUT_B: oxkeeper)
+usage: config.py [KEY ...] (env SUT_A: the official server, whose jars are used; SUT_B: oxkeeper); a KEY may be written ensemble:KEY
 
 The judge is `QuorumPeerConfig` itself, in one JVM (Verdicts.java). oxkeeper is started for real, on a port that is taken and a data
 directory that is a file, so that it ends at once: with 2 when it refuses the configuration, with 1 or 3 when it took it and then missed
-the one or the other. Where the two differ there must be a row in deliberate.tsv, with the reason; a row that no pair needs is
+the one or the other, or when it is no member of ensembles and says that and nothing else. The keys of ensemble-keys.txt are also asked about
+in the file of member 1 of three (named ensemble:KEY), and the files of ensembles.txt, with a myid or without. What the official server
+makes of lists of members must be what memberships.tsv says, which the library is tested with (Memberships.java). Where the two differ there must be a row in deliberate.tsv, with the reason; a row that no pair needs is
 a failure, too. Lines of published files follow the pairs. The last line is `N passed, N failed`; the status is 1 on any failure."""
 import concurrent.futures
 import fnmatch
@@ -19,6 +21,11 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 VERSION = os.environ.get("ZKV", "3.9.5")
 PATIENCE_S = 60
+# In front of keys that are asked about in an ensemble.
+ENSEMBLE = "ensemble:"
+# Of member 1 of three.
+MEMBER = ["initLimit=10", "syncLimit=5", "server.1=127.0.0.1:2888:3888", "server.2=127.0.0.1:2889:3889", "server.3=127.0.0.1:2890:3890"]
+STANDALONE_ONLY = re.compile(r"configuration refused: [^\n]*this build serves standalone only")
 
 # What people write: nothing, numbers in and out of range, sizes and times with units, words for yes and no, names.
 VALUES = ["", "0", "1", "2", "3", "-1", "-5", "+7", "5000", "100,000", "64M", "10s", "1.5", "0.5", "0x10", "010", "99999999999",
@@ -33,8 +40,20 @@ def published():
 
 
 def keys():
-    with open(os.path.join(HERE, "keys.txt")) as f:
-        return [line.strip() for line in f if line.strip() and not line.startswith("#")]
+    def listed(name, prefix=""):
+        with open(os.path.join(HERE, name)) as f:
+            return [prefix + line.strip() for line in f if line.strip() and not line.startswith("#")]
+    return listed("keys.txt") + listed("ensemble-keys.txt", ENSEMBLE)
+
+
+def ensembles():
+    """Titles, texts of myid (None: no such file) and lines of files of ensembles."""
+    with open(os.path.join(HERE, "ensembles.txt")) as f:
+        parts = [part.splitlines() for part in f.read().strip().split("\n\n")]
+    for part in parts:
+        title, myid, lines = part[0], part[1], part[2:]
+        assert title.startswith("# ") and (myid == "no myid" or myid.startswith("myid=")), part
+        yield title[2:], None if myid == "no myid" else myid[len("myid="):], lines
 
 
 def deliberate():
@@ -46,20 +65,27 @@ def deliberate():
 
 
 class Judge:
-    """The official parser."""
+    """The official parser, and what it makes of lists of members."""
 
     def __init__(self, work):
         # Fetches the jars; a file that is not there ends it.
         subprocess.run(shlex.split(os.environ["SUT_A"]) + [os.path.join(work, "none")], stdout=subprocess.DEVNULL,
                        stderr=subprocess.DEVNULL, timeout=600, env=dict(os.environ, ZKV=VERSION))
         jars = os.environ.get("ZK_JARS", os.path.join(HERE, "..", "apache", "target"))
-        self.command = ["java", "-XX:+UseSerialGC", "-Xmx256m", "-cp", "%s/*:%s/*" % (os.path.join(jars, VERSION), os.path.join(jars, "log")),
-                        "-Dlogback.configurationFile=" + os.path.join(HERE, "quiet.xml"), os.path.join(HERE, "Verdicts.java"),
-                        os.path.join(work, "official.cfg")]
+        self.java = ["java", "-XX:+UseSerialGC", "-Xmx256m", "-cp", "%s/*:%s/*" % (os.path.join(jars, VERSION), os.path.join(jars, "log")),
+                     "-Dlogback.configurationFile=" + os.path.join(HERE, "quiet.xml")]
+        self.file = os.path.join(work, "official.cfg")
 
     def verdicts(self, texts):
+        return self.answers(["Verdicts.java", self.file], texts)
+
+    def memberships(self, texts):
+        return self.answers(["Memberships.java"], texts)
+
+    def answers(self, program, texts):
         asked = "".join(text.replace("\n", "\\n") + "\n" for text in texts)
-        done = subprocess.run(self.command, input=asked, capture_output=True, text=True, timeout=600)
+        command = self.java + [os.path.join(HERE, program[0])] + program[1:]
+        done = subprocess.run(command, input=asked, capture_output=True, text=True, timeout=600)
         answers = done.stdout.splitlines()
         if len(answers) != len(texts):
             sys.exit("the official parser answered %d of %d: %s" % (len(answers), len(texts), done.stderr[-2000:]))
@@ -70,7 +96,10 @@ def ours(path):
     """Whether oxkeeper takes the configuration, and what it says."""
     done = subprocess.run(shlex.split(os.environ["SUT_B"]) + [path], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           timeout=PATIENCE_S, env=dict(os.environ, RUST_LOG="info"))
-    if done.returncode == 2:
+    refusals = done.stderr.count("configuration refused: ")
+    if done.returncode == 2 and refusals == 1 and STANDALONE_ONLY.search(done.stderr):
+        return "takes " + done.stderr.strip()
+    if done.returncode == 2 or (refusals and done.returncode == 1):
         return "refuses " + done.stderr.strip()
     if done.returncode in (1, 3) and ("listen" in done.stderr or "data directory" in done.stderr):
         return "takes " + done.stderr.strip()
@@ -86,16 +115,35 @@ def main():
         open(os.path.join(work, "file"), "w").close()
         base = {"dataDir": os.path.join(work, "file"), "clientPort": str(taken.getsockname()[1])}
 
-        def text(lines):
+        def text(lines, data_dir=base["dataDir"]):
             given = {line.split("=", 1)[0] for line in lines}
-            rest = ["%s=%s" % pair for pair in base.items() if pair[0] not in given]
+            rest = ["%s=%s" % pair for pair in dict(base, dataDir=data_dir).items() if pair[0] not in given]
             return "\n".join(rest + lines) + "\n"
-        asked = [(key, value, text(["%s=%s" % (key, value)])) for key in wanted for value in VALUES]
+
+        def member(name, myid):
+            """A data directory with this number in myid."""
+            path = os.path.join(work, name)
+            os.mkdir(path)
+            if myid is not None:
+                with open(os.path.join(path, "myid"), "w") as f:
+                    f.write(myid)
+            return path
+        first = member("first", "1")
+
+        def pair(key, value):
+            bare = key[len(ENSEMBLE):] if key.startswith(ENSEMBLE) else None
+            if bare is None:
+                return text(["%s=%s" % (key, value)])
+            return text([line for line in MEMBER if not line.startswith(bare + "=")] + ["%s=%s" % (bare, value)], first)
+        asked = [(key, value, pair(key, value)) for key in wanted for value in VALUES]
         if len(sys.argv) == 1:
             # Their own port and directory are not ours to take.
             own = re.compile(r"^(dataDir|dataLogDir|clientPort)\s*=")
             asked += [("published", " / ".join(part[:1]), text([line for line in part if not own.match(line)])) for part in published()]
-        answers = Judge(work).verdicts([entry[2] for entry in asked])
+            asked += [("ensemble", title, text(lines, member("member-%d" % n, myid))) for n, (title, myid, lines) in enumerate(ensembles())]
+        official = Judge(work)
+        answers = official.verdicts([entry[2] for entry in asked])
+        stale = stale_memberships(official) if len(sys.argv) == 1 else []
 
         def one(number):
             path = os.path.join(work, "zoo-%d.cfg" % number)
@@ -104,11 +152,21 @@ def main():
             return ours(path)
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             replies = list(pool.map(one, range(len(asked))))
-    judge(asked, answers, replies, deliberate(), len(sys.argv) == 1)
+    judge(asked, answers, replies, deliberate(), len(sys.argv) == 1, stale)
 
 
-def judge(asked, answers, replies, rows, whole):
-    needed, passed, failed = set(), 0, 0
+def stale_memberships(official):
+    """Rows of memberships.tsv that the official server does not confirm, with what it says."""
+    with open(os.path.join(HERE, "memberships.tsv")) as f:
+        rows = [line.rstrip("\n").split("\t") for line in f if not line.startswith("#")]
+    said = official.memberships([text for text, _ in rows])
+    return ["%s: %s, and not %s" % (text, now, then) for (text, then), now in zip(rows, said) if now != then]
+
+
+def judge(asked, answers, replies, rows, whole, stale):
+    needed, passed, failed = set(), 0, len(stale)
+    for row in stale:
+        print("FAIL memberships.tsv: " + row)
     both = sum(1 for official, reply in zip(answers, replies) if official == "takes" and reply.startswith("takes"))
     for (key, value, _), official, reply in zip(asked, answers, replies):
         official_starts, we_start = official == "takes", reply.startswith("takes")

@@ -6,8 +6,10 @@ use oxkeeper::{
     tree::{Snapshotter, Tree, TreeOptions},
 };
 use oxkeeper_codec::{
-    Code, Encode, OpCode, SessionId, Zxid,
+    ByteStr, Code, Encode, OpCode, ServerId, SessionId, Zxid,
+    election::{Hello, Notification, PeerState},
     frame::{begin_frame, end_frame},
+    learner::{ForwardedRequest, LearnerInfo, PROTOCOL_VERSION, SNAPSHOT_END, ToLeader, ToLearner},
     records::*,
     txn::{LoggedTxn, Txn},
 };
@@ -20,6 +22,8 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "request" => requests().into_iter().map(|(op, body)| with_header(op, &body)).collect(),
         "txn" => txns().iter().map(encoded).collect(),
         "multi" => vec![multi(), end_of_multi(), multi_read()],
+        "quorum" => vec![said(), told(), SNAPSHOT_END.to_vec()],
+        "election" => elections(),
         "frame" => vec![frames(), vec![0; 4], vec![0xff; 8], frames()[..9].to_vec()],
         "log_file" => vec![log(), log()[..100].to_vec(), log()[..16].to_vec()],
         "snapshot_file" => {
@@ -27,6 +31,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
             packings.into_iter().zip(0..).map(|(packing, byte)| snapshot(packing, byte)).collect()
         }
         "zoo_cfg" => configs(),
+        "membership" => MEMBERSHIPS.iter().map(|text| text.as_bytes().to_vec()).collect(),
         "node" => events(),
         other => panic!("no target {other}"),
     }
@@ -209,6 +214,98 @@ fn frames() -> Vec<u8> {
     bytes
 }
 
+const CONFIG: &str = "server.1=a:2888:3888:participant\nserver.2=b:2888:3888:observer\nversion=0";
+
+/// One of each packet that a learner sends.
+fn said() -> Vec<u8> {
+    let info = |observer, config_version| LearnerInfo {
+        observer,
+        accepted_epoch: 1,
+        sid: ServerId(2),
+        protocol_version: PROTOCOL_VERSION,
+        config_version,
+    };
+    let request = |op, body: &[u8], identities| {
+        ToLeader::Request(ForwardedRequest {
+            session: SessionId(5),
+            cxid: 1,
+            op,
+            body: Bytes::copy_from_slice(body),
+            identities,
+        })
+    };
+    let ids = ["anyone", "10.0.0.1"].map(|id| Id { scheme: "ip".into(), id: id.into() }).to_vec();
+    let packets = [
+        ToLeader::Info(info(false, Some(7))),
+        ToLeader::Info(info(true, None)),
+        ToLeader::AckEpoch { last_zxid: Zxid(3), current_epoch: Some(1) },
+        ToLeader::AckEpoch { last_zxid: Zxid(3), current_epoch: None },
+        ToLeader::Ack(Zxid::begin_of(1)),
+        ToLeader::Ping { zxid: Zxid(3), touched: vec![(SessionId(5), 4000), (SessionId(6), 8000)] },
+        request(OpCode::CREATE_SESSION, &4000i32.to_be_bytes(), None),
+        request(OpCode::SYNC, &SyncRequest { path: Some(Cow::Borrowed("/")) }.to_vec(), Some(ids)),
+        ToLeader::Revalidate { session: SessionId(5), timeout_ms: 4000 },
+    ];
+    let mut bytes = Vec::new();
+    packets.iter().for_each(|packet| packet.encode(&mut bytes));
+    bytes
+}
+
+/// One of each packet that a leader sends.
+fn told() -> Vec<u8> {
+    let (zxid, leader) = (Zxid(3), ServerId(2));
+    let txn = Bytes::from(encoded(&txns()[0]));
+    let packets = [
+        ToLearner::LeaderInfo { epoch: 1, protocol_version: PROTOCOL_VERSION },
+        ToLearner::Diff(zxid),
+        ToLearner::Trunc(zxid),
+        ToLearner::Snap(zxid),
+        ToLearner::NewLeader { epoch: 1, config: Some(CONFIG.into()) },
+        ToLearner::NewLeader { epoch: 1, config: None },
+        ToLearner::UpToDate,
+        ToLearner::Proposal(zxid, txn.clone()),
+        ToLearner::Commit(zxid),
+        ToLearner::CommitAndActivate(zxid, leader),
+        ToLearner::Inform(zxid, txn.clone()),
+        ToLearner::InformAndActivate(zxid, leader, txn),
+        ToLearner::Ping(zxid),
+        ToLearner::Revalidated { session: SessionId(5), valid: true },
+        ToLearner::Sync,
+    ];
+    let mut bytes = Vec::new();
+    packets.iter().for_each(|packet| packet.encode(&mut bytes));
+    bytes
+}
+
+/// Hellos in each form, with votes behind them.
+fn elections() -> Vec<Vec<u8>> {
+    let vote = |state, config: Option<&str>| Notification {
+        state,
+        leader: ServerId(2),
+        zxid: Zxid(3),
+        election_epoch: 1,
+        peer_epoch: 1,
+        config: config.map(ByteStr::from),
+    };
+    let addresses: [&[&str]; 3] = [&[], &["a:3888"], &["[::1]:3888", "0.0.0.0:1", "b:3889"]];
+    let with_votes = |addresses: &[&str]| {
+        let mut bytes = Vec::new();
+        let addresses = addresses.iter().map(|&address| address.to_owned()).collect();
+        Hello { sid: ServerId(1), addresses }.encode(&mut bytes);
+        vote(PeerState::Looking, Some(CONFIG)).encode_framed(&mut bytes).expect("it is short");
+        vote(PeerState::Leading, None).encode_framed(&mut bytes).expect("it is short");
+        // As older servers send it.
+        let mut short = Vec::new();
+        vote(PeerState::Following, None).encode(&mut short);
+        for len in [28, 40] {
+            bytes.extend([0, 0, 0, len]);
+            bytes.extend(&short[..usize::from(len)]);
+        }
+        bytes
+    };
+    addresses.into_iter().map(with_votes).collect()
+}
+
 fn log() -> Vec<u8> {
     let disk = MemoryDisk::new("/seed");
     let options = LogOptions { prealloc_bytes: 0, ..LogOptions::default() };
@@ -238,6 +335,12 @@ fn snapshot(packing: Compression, byte: u8) -> Vec<u8> {
     bytes.extend(disk.content(&written.name).expect("just written"));
     bytes
 }
+
+const MEMBERSHIPS: [&str; 2] = [
+    "server.1=127.0.0.1:2888:3888:participant;0.0.0.0:2181\n\
+     server.2=[0:0:0:0:0:0:0:1]:2888:3888:observer\nversion=100000002",
+    "server.1=a:1:2|b:3:4\nserver.2=c:1:2;h:2181\ngroup.1=1\ngroup.2=2\nweight.2=0\n",
+];
 
 fn configs() -> Vec<Vec<u8>> {
     let texts = [

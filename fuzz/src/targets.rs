@@ -1,10 +1,11 @@
 //! The bodies of the fuzz targets: ordinary functions, so that `cargo test` replays the corpora on a stable compiler.
 //! Each takes any bytes and must not panic; where something comes back, it must be what went in.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use oxkeeper::{
     auth::{AuthConfig, Identities, Offer, authenticate},
     config::Config,
+    membership::Membership,
     node::{Action, ContainerRules, Delivery, Entry, Event, Node, NodeOptions, Now, Request},
     processor::{
         Judged, Processor, Proposal, Rules,
@@ -20,7 +21,10 @@ use oxkeeper::{
 };
 use oxkeeper_codec::{
     Decode, Encode, OpCode, Reader, SessionId, Zxid,
+    election::{Hello, Notification, next_notification},
     frame::next_frame,
+    learner::{ToLeader, ToLearner, check_snapshot_end},
+    packet::{QuorumPacket, Scanner},
     records::{
         AddWatchRequest, AuthPacket, CheckWatchesRequest, ConnectRequest, GetSaslRequest, RequestHeader,
     },
@@ -197,6 +201,67 @@ pub fn frame(data: &[u8]) {
     }
 }
 
+/// A stream on the quorum port, as it arrives whole and byte by byte.
+pub fn quorum(data: &[u8]) {
+    const LIMIT: usize = 1 << 16;
+    let (mut input, mut scanner) = (BytesMut::from(data), Scanner::default());
+    let (mut slow, mut start) = (Scanner::default(), 0);
+    while let Ok(Some(len)) = scanner.scan(&input, LIMIT) {
+        assert!(len <= LIMIT, "no packet is longer than what is allowed");
+        for end in start..start + len {
+            assert_eq!(slow.scan(&data[start..end], LIMIT), Ok(None), "it ends where it ends");
+        }
+        assert_eq!(slow.scan(&data[start..start + len], LIMIT), Ok(Some(len)));
+        start += len;
+        let packet = input.split_to(len).freeze();
+        let mut reader = Reader::shared(&packet);
+        let whole = QuorumPacket::decode(&mut reader);
+        assert!(whole.is_ok() && reader.remaining() == 0, "what was found is one packet: {whole:?}");
+        packet_comes_back(&packet);
+    }
+    let _ = check_snapshot_end(&input);
+}
+
+/// What is not looked at comes back in its plain form.
+fn packet_comes_back(packet: &Bytes) {
+    let mut out = Vec::new();
+    if let Ok(said) = ToLeader::decode(packet) {
+        said.encode(&mut out);
+        assert_eq!(Scanner::default().scan(&out, usize::MAX), Ok(Some(out.len())));
+        assert_eq!(ToLeader::decode(&out.into()), Ok(said));
+    }
+    let mut out = Vec::new();
+    if let Ok(told) = ToLearner::decode(packet) {
+        told.encode(&mut out);
+        assert_eq!(Scanner::default().scan(&out, usize::MAX), Ok(Some(out.len())));
+        assert_eq!(ToLearner::decode(&out.into()), Ok(told));
+    }
+}
+
+/// A stream on the election port: a hello, and notifications.
+pub fn election(data: &[u8]) {
+    let whole = Hello::decode(data);
+    let first = (0..=data.len()).map(|end| Hello::decode(&data[..end])).find(|found| *found != Ok(None));
+    assert_eq!(first.unwrap_or(Ok(None)), whole, "it does not matter how it arrives");
+    let Ok(Some((hello, len))) = whole else { return };
+    let mut again = Vec::new();
+    hello.encode(&mut again);
+    if hello.sid.0 >= 0 || !hello.addresses.is_empty() {
+        let len = again.len();
+        assert_eq!(Hello::decode(&again), Ok(Some((hello, len))));
+    }
+    let mut rest = Bytes::copy_from_slice(&data[len..]);
+    while let Ok(Some(body)) = next_notification(&rest) {
+        let behind = rest.split_off(body.end);
+        if let Ok(notification) = Notification::decode(&rest.slice(body)) {
+            let mut out = Vec::new();
+            notification.encode(&mut out);
+            assert_eq!(Notification::decode(&out.into()), Ok(notification));
+        }
+        rest = behind;
+    }
+}
+
 /// A log, alone and as what a server finds beside its first snapshot.
 pub fn log_file(data: &[u8]) {
     if let Ok(mut reader) = LogReader::new(data) {
@@ -223,6 +288,19 @@ fn load(disk: &MemoryDisk, trust_empty_snapshot: bool) {
     let mut rebuild = Rebuild::new(OPTIONS);
     if recover(disk, disk, RecoveryOptions { trust_empty_snapshot }, &mut rebuild).is_ok() {
         rebuild.finish().tree.check();
+    }
+}
+
+/// The text of an ensemble's configuration, as members send it.
+pub fn membership(data: &[u8]) {
+    let text: String = data.iter().map(|&byte| char::from(byte)).collect();
+    match Membership::parse(&text) {
+        // What the official server writes of a negative version it cannot read, either.
+        Ok(read) if read.version() >= 0 => {
+            assert_eq!(Membership::parse(&read.to_string()), Ok(read));
+        }
+        Ok(_) => {}
+        Err(error) => assert!(!error.to_string().is_empty()),
     }
 }
 
@@ -307,6 +385,7 @@ impl Driven {
                     deliveries.iter().for_each(|delivery| self.delivered(delivery))
                 }
                 Action::OverQuota(_) => {}
+                Action::Member(action) => panic!("a server that is alone has nobody to tell: {action:?}"),
             }
         }
     }
@@ -348,7 +427,7 @@ impl Driven {
     fn persist(&mut self) {
         if !self.log_fails {
             self.durable = self.node.last_proposed();
-            self.event(Event::Persisted(self.durable));
+            self.event(Event::Committed(self.durable));
         }
     }
 

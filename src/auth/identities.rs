@@ -30,6 +30,11 @@ impl Identities {
         Self(Arc::new(Vec::new()))
     }
 
+    /// Those that another member vouches for.
+    pub fn of(ids: Vec<Id>) -> Self {
+        Self(Arc::new(ids))
+    }
+
     /// The one identity that every ACL lets pass.
     pub const fn super_user() -> Id {
         Id { scheme: ByteStr::from_static("super"), id: ByteStr::from_static("") }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::Config;
+use super::ensemble;
 use super::error::{ConfigError, Refusal};
 use super::members::{self, ClientAddress};
 use super::model::*;
@@ -33,7 +34,8 @@ pub(super) fn build(mut settings: Settings, my_id: Option<i64>) -> Result<Config
 
 /// All parts, without the warnings; `None` when one of them cannot be had. Each is tried, for what is wrong with it.
 fn parts(settings: &mut Settings, my_id: Option<i64>) -> Option<Config> {
-    let own_line = settings.note(|settings| own_line(settings, my_id)).flatten();
+    let list = members::read(settings);
+    let own_line = list.as_ref().and_then(|list| list.client_of(my_id));
     settings.note(check_providers);
     let client = settings.note(|settings| client(settings, own_line));
     let session = settings.note(|settings| session(settings));
@@ -46,7 +48,9 @@ fn parts(settings: &mut Settings, my_id: Option<i64>) -> Option<Config> {
     let containers = settings.note(|settings| containers(settings));
     let auth = settings.note(|settings| auth(settings));
     let operator = settings.note(operator);
+    let ensemble = list.and_then(|list| ensemble::build(settings, &list, my_id));
     Some(Config {
+        ensemble: ensemble?,
         client: client?,
         session: session?,
         storage: storage?,
@@ -60,13 +64,6 @@ fn parts(settings: &mut Settings, my_id: Option<i64>) -> Option<Config> {
         operator: operator?,
         warnings: Vec::new(),
     })
-}
-
-/// The client address in this server's own line.
-fn own_line(settings: &mut Settings, my_id: Option<i64>) -> Result<Option<ClientAddress>, ConfigError> {
-    let members = members::standalone_members(settings)?;
-    let own = members.into_iter().find(|(member, _)| Some(member.id) == my_id);
-    Ok(own.and_then(|(member, _)| member.client))
 }
 
 fn client(settings: &Settings, own_line: Option<ClientAddress>) -> Result<Client, ConfigError> {

@@ -90,6 +90,20 @@ pub enum ConfigError {
         /// The contradiction, in a sentence.
         problem: String,
     },
+    /// A member of an ensemble does not know which one it is.
+    #[error("myid file is missing: {} must have the number N of this server's server.N line", path.display())]
+    NoMyId {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It is none of the members.
+    #[error("My id {id} not in the peer list: {} has it, and there is no line server.{id}", path.display())]
+    NotListed {
+        /// The file with the number.
+        path: PathBuf,
+        /// The number.
+        id: i64,
+    },
     /// A file could not be read.
     #[error("cannot read {what} {}: {source}", path.display())]
     Unreadable {
@@ -110,6 +124,7 @@ impl ConfigError {
                 Some(key)
             }
             Self::Missing { key, .. } => Some(key),
+            Self::NoMyId { .. } | Self::NotListed { .. } => Some("myid"),
             Self::Syntax { .. } | Self::Unreadable { .. } => None,
         }
     }

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use super::error::{ConfigError, Origin, Refusal};
 use super::settings::Settings;
-use super::{Config, build, properties, table};
+use super::{Config, build, table};
+use crate::membership::Membership;
+use crate::properties;
 
 /// Reads a configuration. `overrides` are keys and values from the command line, which win over the file.
 pub(super) fn load(path: &Path, overrides: &[(String, String)]) -> Result<Config, Refusal> {
@@ -24,7 +26,22 @@ pub(super) fn load(path: &Path, overrides: &[(String, String)]) -> Result<Config
         settings.errors.push(error);
         None
     });
-    build::build(settings, my_id)
+    let dynamic = settings.find(table::ensemble::DYNAMIC_CONFIG_FILE.spec.name).is_some();
+    let mut config = build::build(settings, my_id)?;
+    if let Some(ensemble) = config.ensemble.as_mut().filter(|_| dynamic) {
+        ensemble.last_seen = next_membership(path)?;
+    }
+    Ok(config)
+}
+
+/// What stands beside `zoo.cfg` while a change is under way. As officially, one that cannot be read does not count, and
+/// one that makes no sense is refused.
+fn next_membership(path: &Path) -> Result<Option<Membership>, ConfigError> {
+    let name = format!("{}.dynamic.next", path.display());
+    let Ok(text) = read(Path::new(&name), "next dynamic configuration file") else { return Ok(None) };
+    let origin = Origin::File { file: name.as_str().into(), line: 1 };
+    let membership = Membership::parse(&text);
+    membership.map(Some).map_err(|error| ConfigError::Syntax { origin, problem: error.to_string() })
 }
 
 fn add_dynamic_file(settings: &mut Settings, path: &Path) -> Result<(), ConfigError> {

@@ -8,16 +8,18 @@
 //!
 //! Where to look: `table` has one row for each setting and drives everything else; `rules` are the kinds of
 //! values; `properties` is the file syntax; `settings` resolves what was written; `spelling` guesses what was meant;
-//! `build` makes the `Config`.
+//! `build` makes the `Config`, with `members` (is it an ensemble?) and `ensemble` (what its member is told).
 //!
 //! Invariants: no I/O outside `load`; no log line (the caller logs the warnings); no environment variable.
 
 mod build;
+mod ensemble;
+#[cfg(test)]
+mod ensemble_tests;
 mod error;
 mod load;
 mod members;
 mod model;
-mod properties;
 mod rules;
 mod settings;
 mod spelling;
@@ -30,14 +32,14 @@ use std::path::Path;
 
 pub use self::error::{ConfigError, Origin, Refusal, Warning};
 pub use self::model::{
-    Auth, Batching, Client, ConnectionThrottle, ConnectionWeights, Containers, Limits, Operator, Session,
-    Storage, Throttle, Tree,
+    Auth, Batching, Client, ConnectionThrottle, ConnectionWeights, Containers, Election, Ensemble, Leading,
+    Limits, Links, LocalSessions, MultiAddress, Observers, Operator, Session, Storage, Throttle, Tree,
 };
 pub use self::types::{EnforcedScheme, FourLetterWord, FourLetterWords, SnapshotCompression};
 
 use self::settings::Settings;
 
-/// Everything that a standalone server can be told.
+/// Everything that a server can be told.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// The client port and its connections.
@@ -62,9 +64,14 @@ pub struct Config {
     pub auth: Auth,
     /// What operators see.
     pub operator: Operator,
+    /// What a member of an ensemble is told; `None` for a standalone server.
+    pub ensemble: Option<Ensemble>,
     /// What the operator should be told; the caller logs it.
     pub warnings: Vec<Warning>,
 }
+
+const STANDALONE_ONLY: &str =
+    "this build serves standalone only: at most one server.N line, and standaloneEnabled=true";
 
 /// The positional arguments `port dataDir [tickTime [maxClientCnxns]]`, by the keys they stand for.
 const ARGUMENTS: [&str; 4] = ["clientPort", "dataDir", "tickTime", "maxClientCnxns"];
@@ -102,6 +109,16 @@ impl Config {
         let pairs = ARGUMENTS.into_iter().zip(arguments.iter().map(String::as_str));
         settings.add_all(pairs, &Origin::CommandLine);
         Self::finish(settings, overrides)
+    }
+
+    /// This configuration, unless it asks for an ensemble: this build can be no member of one yet.
+    ///
+    /// # Errors
+    /// It does, and by which line.
+    pub fn standalone(self) -> Result<Self, Refusal> {
+        let Some(ensemble) = &self.ensemble else { return Ok(self) };
+        let errors = vec![ensemble.asked_by.not_supported(STANDALONE_ONLY)];
+        Err(Refusal { errors, warnings: self.warnings })
     }
 
     /// Settings with their values, defaults and meanings, for people: those of these names, or all when there is none.

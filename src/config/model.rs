@@ -5,8 +5,11 @@
 
 use std::path::PathBuf;
 
+use super::settings::Given;
 use super::types::{EnforcedScheme, FourLetterWords, SnapshotCompression};
 use crate::auth::DigestAlgorithm;
+use crate::membership::Membership;
+use oxkeeper_codec::ServerId;
 
 /// The client port and its connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -226,4 +229,120 @@ pub struct Operator {
     pub four_letter_words: FourLetterWords,
     /// `readonlymode.enabled`: no further effect on a standalone server.
     pub read_only_mode: bool,
+}
+
+/// What a member of an ensemble is told. Ticks are multiplied already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ensemble {
+    /// The number in `myid`; it is among the members.
+    pub my_id: ServerId,
+    /// Lines `server.N`, `group.N`, `weight.N`, and the version: of the dynamic file's name, if there is one.
+    pub membership: Membership,
+    /// What stands in `zoo.cfg.dynamic.next`, if a change was under way.
+    pub last_seen: Option<Membership>,
+    /// `dynamicConfigFile`: where the members stand; `None` when they stand in `zoo.cfg`.
+    pub dynamic_file: Option<PathBuf>,
+    /// `quorumListenOnAllIPs`: bind quorum and election port on every address, not on those of the own line.
+    pub listen_on_all_addresses: bool,
+    /// Between a leader and its learners.
+    pub links: Links,
+    /// The election port.
+    pub election: Election,
+    /// While this member leads.
+    pub leading: Leading,
+    /// Observers, and who serves them.
+    pub observers: Observers,
+    /// Sessions that the leader does not know.
+    pub local_sessions: LocalSessions,
+    /// Members with several addresses.
+    pub multi_address: MultiAddress,
+    /// The line that asks for an ensemble.
+    pub(super) asked_by: Given,
+}
+
+/// Between a leader and its learners.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Links {
+    /// `initLimit` x `tickTime`: discovery and synchronisation take no longer.
+    pub init_timeout_ms: u32,
+    /// `syncLimit` x `tickTime`: nobody is silent for longer afterwards.
+    pub sync_timeout_ms: u32,
+    /// `connectToLearnerMasterLimit` x `tickTime`, or as `init_timeout_ms`: a leader is reached within this.
+    pub connect_timeout_ms: u32,
+    /// `leaderConnectDelayDuringRetryMs`: between two attempts.
+    pub connect_retry_delay_ms: u32,
+    /// `follower.nodelay`: TCP_NODELAY towards the leader.
+    pub no_delay_to_leader: bool,
+    /// `leader.nodelay`: TCP_NODELAY towards learners.
+    pub no_delay_to_learners: bool,
+}
+
+/// The election port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Election {
+    /// `electionPortBindRetry`: attempts, one a second; `None` for without end.
+    pub bind_attempts: Option<u32>,
+    /// `cnxTimeout`: to connect to another member.
+    pub connect_timeout_ms: u32,
+    /// `quorumCnxnTimeoutMs`, or as `sync_timeout_ms`: a connection may be silent for so long.
+    pub silence_timeout_ms: u32,
+    /// `tcpKeepAlive`: SO_KEEPALIVE.
+    pub keep_alive: bool,
+    /// `fastleader.minNotificationInterval`: the first wait for notifications, at least 1.
+    pub min_notification_ms: u32,
+    /// `fastleader.maxNotificationInterval`: the longest, at least 1.
+    pub max_notification_ms: u32,
+}
+
+/// While a member leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leading {
+    /// `leaderServes`: clients, too.
+    pub serves_clients: bool,
+    /// `leader.maxTimeToWaitForEpoch`: it gives up when a voter turns away after this time without an epoch; `None`
+    /// for never.
+    pub max_epoch_wait_ms: Option<u32>,
+    /// `leader.maxConcurrentSnapSyncs`: at least 1.
+    pub max_snap_syncs: u32,
+    /// `leader.maxConcurrentDiffSyncs`: at least 1.
+    pub max_diff_syncs: u32,
+    /// `leader.ackLoggingFrequency`: each how manieth transaction counts for `ack_latency`; `None` for none.
+    pub ack_sample: Option<u32>,
+    /// `forceSnapshotSync`: learners get snapshots only.
+    pub force_snapshot_sync: bool,
+}
+
+/// Observers, and who serves them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observers {
+    /// `observer.syncEnabled`, or `syncEnabled`: an observer writes log and snapshots.
+    pub write_log: bool,
+    /// `observerMasterPort`: where followers serve observers, and where this one looks for them; `None` for off.
+    pub master_port: Option<u16>,
+    /// `observerMaster.sizeLimit`: kept for observers; `None` for nothing.
+    pub master_size_limit_bytes: Option<u32>,
+    /// `observer.reconnectDelayMs`: before an observer connects again.
+    pub reconnect_delay_ms: u64,
+    /// `observer.election.DelayMs`: before an observer looks for a leader again.
+    pub election_delay_ms: u64,
+}
+
+/// Sessions that the leader does not know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalSessions {
+    /// `localSessionsEnabled`: new sessions stay on the server that made them.
+    pub enabled: bool,
+    /// `localSessionsUpgradingEnabled`: they become global when they have to.
+    pub upgrading: bool,
+}
+
+/// Members with several addresses. Without `enabled`, each has one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MultiAddress {
+    /// `multiAddress.enabled`: also decides the form of the first message on an election connection.
+    pub enabled: bool,
+    /// `multiAddress.reachabilityCheckEnabled`: probe addresses before one is chosen.
+    pub check_reachability: bool,
+    /// `multiAddress.reachabilityCheckTimeoutMs`.
+    pub reachability_timeout_ms: u32,
 }

@@ -11,8 +11,9 @@ use std::sync::Arc;
 
 use super::error::{ConfigError, Origin, Refusal, Warning};
 use super::rules::{Otherwise, Rule, shown};
+use super::spelling;
 use super::table::{self, Key, Row, Status};
-use super::{properties, spelling};
+use crate::properties;
 
 /// A setting as somebody wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,13 +92,13 @@ impl Settings {
             return Err(given.conflict("must be in the dynamic configuration file, since there is one"));
         }
         for given in entries(&file.into(), text)? {
-            match table::find(&given.key).map(|row| row.spec().name) {
-                Some(name) if !MEMBERS.contains(&name) => {
-                    return Err(given
-                        .conflict("a dynamic configuration file has server, group and weight lines only"));
-                }
-                _ => self.add(given),
+            let row = table::find(&given.key);
+            if row.is_none_or(|row| !MEMBERS.contains(&row.spec().name)) {
+                return Err(
+                    given.conflict("a dynamic configuration file has server, group and weight lines only")
+                );
             }
+            self.add(given);
         }
         Ok(())
     }
@@ -260,7 +261,9 @@ fn judge(row: &dyn Row, given: &Given) -> Result<Judged, ConfigError> {
     }
     let counts = match (effect, spec.status) {
         (Some(effect), _) => effect,
-        (None, Status::Used) => format!("the default counts ({})", default_words(spec.default)),
+        (None, Status::Used | Status::Ensemble) => {
+            format!("the default counts ({})", default_words(spec.default))
+        }
         (None, _) => "it has no effect on this server".to_owned(),
     };
     let value = shown(&given.value);

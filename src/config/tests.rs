@@ -383,15 +383,7 @@ fn one_server_line_is_standalone() {
 }
 
 #[test]
-fn an_ensemble_is_refused() {
-    let only = "not supported yet: this build serves standalone only: at most one server.N line, and \
-                standaloneEnabled=true";
-    refused("server.1=a:1:2\nserver.2=b:1:2", &format!("zoo.cfg:4: server.2=b:1:2: {only}"));
-    refused(
-        "server.1=a:1:2\nstandaloneEnabled=false",
-        &format!("zoo.cfg:4: standaloneEnabled=false: {only}"),
-    );
-    refused("standaloneEnabled=false", &format!("zoo.cfg:3: standaloneEnabled=false: {only}"));
+fn observers_alone_are_no_ensemble() {
     refused("server.1=a:1:2:observer", "zoo.cfg:3: server.1: observers without a participant");
     let beside = "zoo.cfg:4: server.2: observers beside a single participant";
     refused("server.1=a:1:2\nserver.2=b:1:2:observer", beside);
@@ -450,7 +442,7 @@ fn values_that_the_official_server_passes_over() {
         ("forceSync=false", "yes, no; the default counts (yes)"),
         ("skipACL=true", "yes, no; the default counts (no)"),
         ("digest.enabled=on", "counts as false"),
-        ("leaderServes=true", "it has no effect on this server"),
+        ("leaderServes=true", "yes, no; the default counts (yes)"),
         ("ssl.quorum.clientAuth=", "it has no effect on this server"),
         ("admin.serverPort=eighty", "not available in this version"),
         ("watcherCleanThreshold=many", "no effect, it concerns the Java server"),

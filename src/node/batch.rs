@@ -75,6 +75,8 @@ pub enum Reason {
     NoRequest,
     /// The log takes no writes: nobody knows what becomes of what was asked.
     LogFailed,
+    /// The ensemble has no leader.
+    NoLeader,
 }
 
 impl Delivery {
@@ -201,50 +203,53 @@ impl Node {
                 break;
             }
             let Some(queued) = self.queue.pop_ready(self.committed) else { break };
-            match queued {
-                Queued::Txn { logged, set, answer } => {
-                    self.apply_txn(tree, &logged, PreparedTxn::of_set(set), answer, &mut batch);
-                    self.spent.push(logged);
-                }
-                Queued::Read { conn, session, ref header, ref body, ref identities } => {
-                    let asker = Asker { session, identities, auth: &self.options.rules.auth };
-                    let start = batch.bytes.len();
-                    let (watch, shared) = match read::large_data(tree, asker, header.op, body) {
-                        Some((node, watch)) => {
-                            let shared = self.shared.data(&node);
-                            let reply =
-                                ReplyHeader { xid: header.xid, zxid: tree.last_zxid(), err: Code::OK };
-                            read::reply_head(&mut batch.bytes, reply, shared.len());
-                            (watch, Some(shared))
-                        }
-                        None => {
-                            let answered = read::answer(tree, asker, header, body, &mut batch.bytes);
-                            batch.too_long += usize::from(answered.too_long);
-                            (answered.watch, None)
-                        }
-                    };
-                    let (frame, watch) = (start..batch.bytes.len(), watch.map(own_watch));
-                    batch.entries.push(Entry::Reply { conn, op: header.op, frame, shared, watch });
-                }
-                Queued::Error { conn, xid, code } => {
-                    let start = batch.bytes.len();
-                    read::reply(&mut batch.bytes, xid, tree.last_zxid(), code, |_| {});
-                    let frame = start..batch.bytes.len();
-                    batch.entries.push(Entry::Reply {
-                        conn,
-                        op: OpCode::ERROR,
-                        frame,
-                        shared: None,
-                        watch: None,
-                    });
-                }
+            if let Queued::Txn { logged, set, answer } = queued {
+                self.apply_txn(tree, &logged, PreparedTxn::of_set(set), answer, &mut batch);
+                self.spent.push(logged);
+            } else {
+                self.answer(tree, &queued, &mut batch);
             }
         }
         self.applied = tree.last_zxid();
+        for read in self.released_syncs() {
+            self.answer(tree, &read, &mut batch);
+        }
         if self.queue.len() == 0 {
             self.shared.clear();
         }
         batch
+    }
+
+    /// Answers what uses no zxid, from the tree as it is now.
+    pub(super) fn answer(&mut self, tree: &Tree, queued: &Queued, batch: &mut CommittedBatch) {
+        let start = batch.bytes.len();
+        match *queued {
+            Queued::Read { conn, session, ref header, ref body, ref identities } => {
+                let asker = Asker { session, identities, auth: &self.options.rules.auth };
+                let (watch, shared) = match read::large_data(tree, asker, header.op, body) {
+                    Some((node, watch)) => {
+                        let shared = self.shared.data(&node);
+                        let reply = ReplyHeader { xid: header.xid, zxid: tree.last_zxid(), err: Code::OK };
+                        read::reply_head(&mut batch.bytes, reply, shared.len());
+                        (watch, Some(shared))
+                    }
+                    None => {
+                        let answered = read::answer(tree, asker, header, body, &mut batch.bytes);
+                        batch.too_long += usize::from(answered.too_long);
+                        (answered.watch, None)
+                    }
+                };
+                let (frame, watch) = (start..batch.bytes.len(), watch.map(own_watch));
+                batch.entries.push(Entry::Reply { conn, op: header.op, frame, shared, watch });
+            }
+            Queued::Error { conn, xid, code } => {
+                read::reply(&mut batch.bytes, xid, tree.last_zxid(), code, |_| {});
+                let frame = start..batch.bytes.len();
+                let op = OpCode::ERROR;
+                batch.entries.push(Entry::Reply { conn, op, frame, shared: None, watch: None });
+            }
+            Queued::Txn { .. } => unreachable!("transactions are applied"),
+        }
     }
 
     /// Forgets what is applied: it is pending no more. A long transaction makes that long; so nobody needs to be kept from
@@ -252,7 +257,9 @@ impl Node {
     pub fn settle(&mut self, tree: &Tree) {
         if !self.spent.is_empty() {
             self.spent.clear();
-            self.processor.applied(tree, tree.last_zxid());
+            if self.decides() {
+                self.processor.applied(tree, tree.last_zxid());
+            }
         }
     }
 
@@ -279,7 +286,8 @@ impl Node {
         if !changes.is_empty() {
             batch.entries.push(Entry::Changes { zxid, changes });
         }
-        if let Some(answer) = answer {
+        self.learn_session(logged);
+        if let Some(answer) = answer.or_else(|| self.waits_for(logged)) {
             let start = batch.bytes.len();
             if answer.op == OpCode::CREATE_SESSION {
                 let Txn::CreateSession(txn) = &logged.txn else {
@@ -288,6 +296,8 @@ impl Node {
                 let session = logged.header.client_id;
                 batch.bytes.extend(connect_frame(session, txn.time_out, answer.with_read_only));
                 let frame = start..batch.bytes.len();
+                // At a learner the session comes into being here.
+                self.sessions.attach(session, Some(answer.conn));
                 let entry = Entry::Connected { conn: answer.conn, session, timeout_ms: txn.time_out, frame };
                 batch.entries.push(entry);
             } else {
@@ -301,6 +311,10 @@ impl Node {
             && let Some(conn) = self.sessions.remove(logged.header.client_id)
         {
             batch.entries.push(Entry::Close { conn });
+        }
+        // Reads that their sessions have asked behind it see the tree as it is now.
+        for read in self.released(logged.header.client_id) {
+            self.answer(tree, &read, batch);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The handshake: new sessions and renewals (`ZooKeeperServer.processConnectRequest`).
 
-use super::{Delivery, Node, Now, Reason, queue::Answer};
+use super::{Delivery, Node, Now, Reason, member::Renewal, queue::Answer};
 use crate::{
     auth::Identities,
     processor::Proposal,
@@ -54,6 +54,9 @@ impl Node {
             return;
         }
         let session = self.ids.next();
+        if self.ask_to_open(Renewal { conn, timeout_ms, with_read_only }, session) {
+            return;
+        }
         self.sessions.track(session, timeout_ms, now.elapsed_ms);
         self.sessions.attach(session, Some(conn));
         let identities = Identities::none();
@@ -75,23 +78,33 @@ impl Node {
     fn renew_session(&mut self, now: Now, conn: ConnId, handshake: &Handshake, timeout_ms: i32) {
         let session = handshake.request.session_id;
         let offered = handshake.request.passwd.as_deref().unwrap_or_default();
-        let refused = if !self.sessions.is_live(session) {
-            Some(Reason::NoSession(session))
+        let renewal = Renewal { conn, timeout_ms, with_read_only: handshake.has_read_only };
+        if self.decides() && !self.sessions.is_live(session) {
+            self.refuse(session, renewal, Reason::NoSession(session));
         } else if !password_matches(session, offered) {
-            Some(Reason::WrongPassword(session))
-        } else {
-            None
-        };
-        if let Some(reason) = refused {
-            let frame = connect_frame(session, 0, handshake.has_read_only);
-            self.delivering.push(Delivery::Refuse { conn, frame, reason });
-            return;
+            self.refuse(session, renewal, Reason::WrongPassword(session));
+        } else if !self.ask_for(session, renewal) {
+            let live = self.sessions.is_live(session);
+            self.renew(now, session, renewal, live);
+        }
+    }
+
+    /// Whether a session lives was found out, here or at the leader.
+    pub(super) fn renew(&mut self, now: Now, session: SessionId, renewal: Renewal, live: bool) {
+        let Renewal { conn, timeout_ms, with_read_only } = renewal;
+        if !live {
+            return self.refuse(session, renewal, Reason::NoSession(session));
         }
         self.sessions.track(session, timeout_ms, now.elapsed_ms);
         if let Some(left) = self.sessions.attach(session, Some(conn)) {
             self.delivering.push(Delivery::Close { conn: left, reason: Reason::Moved(session) });
         }
-        let frame = connect_frame(session, timeout_ms, handshake.has_read_only);
+        let frame = connect_frame(session, timeout_ms, with_read_only);
         self.delivering.push(Delivery::Connected { conn, session, timeout_ms, frame });
+    }
+
+    fn refuse(&mut self, session: SessionId, renewal: Renewal, reason: Reason) {
+        let frame = connect_frame(session, 0, renewal.with_read_only);
+        self.delivering.push(Delivery::Refuse { conn: renewal.conn, frame, reason });
     }
 }

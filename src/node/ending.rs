@@ -13,6 +13,8 @@ use oxkeeper_codec::{SessionId, Zxid};
 #[derive(Debug)]
 pub(super) struct Ending {
     session: SessionId,
+    /// The number of the request, 0 for an expiry.
+    xid: i32,
     /// Who waits for the end.
     pub(super) answer: Option<Answer>,
     /// The last step: the next one waits until it is applied.
@@ -28,17 +30,29 @@ impl Node {
         session: SessionId,
         answer: Option<Answer>,
     ) -> usize {
+        self.end_session_as(now, tree, session, answer.map_or(0, |answer| answer.xid), answer)
+    }
+
+    /// The same, for the request of that number.
+    pub(super) fn end_session_as(
+        &mut self,
+        now: Now,
+        tree: &Tree,
+        session: SessionId,
+        xid: i32,
+        answer: Option<Answer>,
+    ) -> usize {
         let identities = Identities::none();
         let proposal = Proposal {
             zxid: self.proposed.next(),
             time_ms: now.wall_ms,
             session,
-            xid: answer.map_or(0, |answer| answer.xid),
+            xid,
             identities: &identities,
             session_is_live: false,
         };
         if let Some((logged, ephemerals)) = self.processor.delete_some_ephemerals(tree, &proposal) {
-            self.ending.push_back(Ending { session, answer, after: proposal.zxid });
+            self.ending.push_back(Ending { session, xid, answer, after: proposal.zxid });
             self.propose(logged, None);
             return ephemerals;
         }
@@ -55,9 +69,9 @@ impl Node {
     /// The next step of the session that has waited longest.
     pub(super) fn continue_ending(&mut self, now: Now, tree: &Tree) {
         if self.can_continue_ending()
-            && let Some(Ending { session, answer, .. }) = self.ending.pop_front()
+            && let Some(Ending { session, xid, answer, .. }) = self.ending.pop_front()
         {
-            self.end_session(now, tree, session, answer);
+            self.end_session_as(now, tree, session, xid, answer);
         }
     }
 }

@@ -14,12 +14,14 @@ mod batch;
 mod connect;
 mod containers;
 mod ending;
+mod member;
 mod queue;
 mod requests;
 mod shared;
 
 pub use batch::{BatchWatch, CommittedBatch, Delivery, Entry, Reason};
 pub use containers::ContainerRules;
+pub use member::{MemberAction, MemberEvent};
 pub use requests::{Request, is_write};
 
 use crate::{
@@ -29,6 +31,7 @@ use crate::{
 };
 use containers::ContainerCheck;
 use ending::Ending;
+use member::Authority;
 use oxkeeper_codec::{SessionId, Zxid, txn::LoggedTxn};
 use queue::{Queue, Queued};
 use shared::Shared;
@@ -63,8 +66,10 @@ pub struct Now {
 pub enum Event {
     /// Clients ask. In the order in which each connection sent them.
     Requests(Vec<Request>),
-    /// The log is durable up to here.
-    Persisted(Zxid),
+    /// The quorum has everything up to here: for a server that is alone, its own disk.
+    Committed(Zxid),
+    /// What an ensemble does to its member.
+    Member(MemberEvent),
     /// A connection is gone; its session stays until it expires.
     Disconnected {
         /// Its session.
@@ -139,12 +144,14 @@ impl LogBatch {
 /// What is to be done. The order in which actions come is the order in which they must be done.
 #[derive(Debug)]
 pub enum Action {
-    /// Append these entries and make them durable, then say [`Event::Persisted`].
+    /// Append these entries and make them durable; when a quorum has them, say [`Event::Committed`].
     Append(LogBatch),
     /// Hand these to their connections now: they depend on nothing that is queued.
     Deliver(Vec<Delivery>),
     /// Log that these quotas were exceeded. A client can have it done at will.
     OverQuota(OverQuota),
+    /// What a member of an ensemble wants done.
+    Member(MemberAction),
 }
 
 /// What one tick does about sessions that end, in ephemerals that go: the rest waits for the next one, which is due at
@@ -161,6 +168,7 @@ pub struct Node {
     sessions: SessionTracker,
     ids: SessionIds,
     queue: Queue,
+    authority: Authority,
     /// The last zxid that was given out.
     proposed: Zxid,
     /// The last zxid that the quorum has.
@@ -177,6 +185,7 @@ pub struct Node {
     ticked_ms: i64,
     appending: LogBatch,
     delivering: Vec<Delivery>,
+    member_actions: Vec<MemberAction>,
     /// Transactions that are applied, until they are forgotten ([`Node::settle`]).
     spent: Vec<LoggedTxn>,
 }
@@ -201,6 +210,7 @@ impl Node {
             sessions: tracker,
             ids,
             queue: Queue::default(),
+            authority: Authority::Own,
             proposed: last,
             committed: last,
             applied: last,
@@ -212,6 +222,7 @@ impl Node {
             ticked_ms: now.elapsed_ms,
             appending: LogBatch::default(),
             delivering: Vec::new(),
+            member_actions: Vec::new(),
             spent: Vec::new(),
             options,
         }
@@ -227,10 +238,10 @@ impl Node {
                     self.request(now, tree, request);
                 }
             }
-            Event::Persisted(zxid) => {
+            Event::Committed(zxid) => {
                 assert!(
                     zxid <= self.proposed,
-                    "{zxid} is durable, but the last proposed is {}",
+                    "{zxid} is committed, but the last proposed is {}",
                     self.proposed
                 );
                 self.committed = self.committed.max(zxid);
@@ -242,6 +253,7 @@ impl Node {
                 }
             }
             Event::Tick { due, heard } => self.tick(now, tree, due, heard),
+            Event::Member(event) => self.member(now, tree, event),
             Event::LogFailed => self.log_failed(),
             Event::LogRecovered => self.log_failed = false,
         }
@@ -257,6 +269,7 @@ impl Node {
         if !self.appending.is_empty() {
             actions.push(Action::Append(std::mem::take(&mut self.appending)));
         }
+        self.take_member_actions(&mut actions);
         let over_quota = self.processor.take_over_quota();
         if !over_quota.exceeded.is_empty() {
             actions.push(Action::OverQuota(over_quota));
@@ -267,7 +280,7 @@ impl Node {
     /// Sessions that expire unless they were heard of; say so with the next [`Event::Tick`]. Not all at once: while
     /// some are left, [`Node::next_tick_ms`] has passed.
     pub fn due_sessions(&self, now: Now) -> Vec<SessionId> {
-        if self.log_failed {
+        if self.log_failed || !self.decides() {
             return Vec::new();
         }
         self.sessions.due(now.elapsed_ms).take(EXPIRY_WORK_A_TICK / SESSION_WORK).collect()
@@ -278,7 +291,7 @@ impl Node {
         for (session, heard_ms) in heard {
             self.sessions.touch(session, heard_ms);
         }
-        if self.log_failed {
+        if self.log_failed || !self.decides() {
             return;
         }
         let mut work = 0;
@@ -297,8 +310,8 @@ impl Node {
 
     /// When the next [`Event::Tick`] is due, in ms of the elapsed clock.
     pub fn next_tick_ms(&self) -> i64 {
-        if self.log_failed {
-            // Nothing can end now; whatever is due stays due.
+        if self.log_failed || !self.decides() {
+            // Nothing can end here now; whatever is due stays due.
             return self.ticked_ms + i64::from(self.options.tick_ms);
         }
         if self.can_continue_ending() {
@@ -374,5 +387,7 @@ impl Node {
     }
 }
 
+#[cfg(test)]
+mod member_tests;
 #[cfg(test)]
 mod tests;

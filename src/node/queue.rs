@@ -89,6 +89,11 @@ impl Queue {
         conns
     }
 
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
     /// Sessions whose opening is queued.
     pub(super) fn sessions_opening(&self) -> BTreeSet<SessionId> {
         let opening = |queued: &Queued| match queued {

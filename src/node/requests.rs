@@ -1,7 +1,7 @@
 //! Taking in what clients ask.
 
 use super::{
-    Delivery, Node, Now, Reason,
+    Node, Now, Reason,
     queue::{Answer, Queued},
 };
 use crate::{
@@ -66,13 +66,13 @@ pub const fn is_write(op: OpCode) -> bool {
 }
 
 /// A write, but for what it says.
-struct Asked<'a> {
-    conn: ConnId,
-    session: SessionId,
+pub(super) struct Asked<'a> {
+    pub(super) conn: ConnId,
+    pub(super) session: SessionId,
     /// Whether its session may still ask for anything.
     live: bool,
-    header: RequestHeader,
-    identities: &'a Identities,
+    pub(super) header: &'a RequestHeader,
+    pub(super) identities: &'a Identities,
 }
 
 impl Node {
@@ -87,11 +87,16 @@ impl Node {
                     Standing::Elsewhere => return self.useless(conn, Reason::Moved(session)),
                     Standing::Nowhere => return self.useless(conn, Reason::NoSession(session)),
                 };
+                let asked = Asked { conn, session, live, header: &header, identities: &identities };
                 if is_write(header.op) {
-                    let asked = Asked { conn, session, live, header, identities: &identities };
-                    self.write(now, tree, &asked, &body);
+                    if !self.hand_on(&asked, &body) {
+                        self.write(now, tree, &asked, &body);
+                    }
+                } else if header.op == OpCode::SYNC && self.hand_on(&asked, &body) {
+                    // The leader says when.
                 } else if read::is_read(header.op) {
-                    self.wait_turn(Queued::Read { conn, session, header, body, identities });
+                    let read = Queued::Read { conn, session, header, body, identities };
+                    self.wait_for_session(session, read);
                 } else {
                     // Workers answer the rest, and hand over nothing of the kind.
                     self.useless(conn, Reason::NoRequest);
@@ -100,12 +105,8 @@ impl Node {
         }
     }
 
-    fn useless(&mut self, conn: ConnId, reason: Reason) {
-        self.delivering.push(Delivery::Close { conn, reason });
-    }
-
     /// Queues what uses no zxid behind what its connection has asked before.
-    fn wait_turn(&mut self, queued: Queued) {
+    pub(super) fn wait_turn(&mut self, queued: Queued) {
         if self.log_failed {
             self.queue.push_beside(queued);
         } else {
@@ -114,7 +115,7 @@ impl Node {
     }
 
     fn write(&mut self, now: Now, tree: &Tree, asked: &Asked<'_>, body: &Bytes) {
-        let &Asked { conn, session, live, header: RequestHeader { xid, op }, identities } = asked;
+        let &Asked { conn, session, live, header: &RequestHeader { xid, op }, identities } = asked;
         if self.log_failed {
             self.wait_turn(Queued::Error { conn, xid, code: Code::SYSTEM_ERROR });
             return;

@@ -57,7 +57,7 @@ impl Server {
         };
         let handshake = Handshake { request, has_read_only: true };
         self.step(Event::Requests(vec![Request::Connect { conn, handshake }]));
-        self.step(Event::Persisted(self.node.last_proposed()));
+        self.step(Event::Committed(self.node.last_proposed()));
         let batch = self.node.apply(&mut self.tree, 10);
         self.session = ConnectResponse::from_slice(&batch.bytes[4..]).unwrap().session_id;
     }
@@ -99,7 +99,7 @@ impl Server {
     }
 
     fn commit(&mut self) {
-        self.step(Event::Persisted(self.node.last_proposed()));
+        self.step(Event::Committed(self.node.last_proposed()));
         while self.node.can_apply() {
             self.node.apply(&mut self.tree, 100);
         }
@@ -139,12 +139,12 @@ fn while_the_log_takes_nothing_answers_keep_the_order_of_requests() {
     assert!(server.step(Event::Requests(requests)).is_empty());
     assert_eq!(server.answered(), [2, 3, 4]);
     server.step(Event::Requests(vec![server.get(5)]));
-    server.step(Event::Persisted(server.node.last_proposed()));
+    server.step(Event::Committed(server.node.last_proposed()));
     server.step(Event::LogRecovered);
     let requests = vec![server.set(6), server.get(7)];
     server.step(Event::Requests(requests));
     assert_eq!(server.answered(), [5]);
-    server.step(Event::Persisted(server.node.last_proposed()));
+    server.step(Event::Committed(server.node.last_proposed()));
     assert_eq!(server.answered(), [6, 7]);
 }
 
@@ -261,7 +261,7 @@ fn a_tick_ends_sessions_by_what_they_have_and_goes_on_at_once() {
         });
         let creates = creates.collect();
         server.step(Event::Requests(creates));
-        server.step(Event::Persisted(server.node.last_proposed()));
+        server.step(Event::Committed(server.node.last_proposed()));
         while server.node.can_apply() {
             server.node.apply(&mut server.tree, 100);
         }
@@ -371,7 +371,7 @@ fn a_session_with_many_ephemerals_ends_in_steps_and_lets_others_in_between() {
     let mut left = Vec::new();
     while !server.node.sessions().is_empty() {
         assert_eq!(server.node.next_tick_ms() <= 0, server.node.can_continue_ending());
-        server.step(Event::Persisted(server.node.last_proposed()));
+        server.step(Event::Committed(server.node.last_proposed()));
         let replies = server.answered();
         left.push(server.tree.ephemeral_count());
         assert_eq!(replies, if server.node.sessions().is_empty() { vec![9000] } else { vec![] });
@@ -397,10 +397,10 @@ fn who_waits_for_the_end_of_a_session_is_cut_off_when_the_log_fails() {
     let actions = server.step(Event::LogFailed);
     let [Action::Deliver(told)] = &actions[..] else { panic!("{actions:?}") };
     assert_eq!(told[..], [Delivery::Close { conn: CONN, reason: Reason::LogFailed }]);
-    server.step(Event::Persisted(server.node.last_proposed()));
+    server.step(Event::Committed(server.node.last_proposed()));
     server.step(Event::LogRecovered);
     for _ in 0..3 {
-        server.step(Event::Persisted(server.node.last_proposed()));
+        server.step(Event::Committed(server.node.last_proposed()));
         assert!(server.answered().is_empty(), "nobody waits any more");
         server.step(Event::Tick { due: Vec::new(), heard: Vec::new() });
     }

@@ -202,6 +202,11 @@ impl Processor {
         Ok(Judged { logged: self.log(proposal, outcome), set })
     }
 
+    /// Prepares an error in place of what was asked.
+    pub fn refuse(&self, proposal: &Proposal<'_>, code: Code) -> LoggedTxn {
+        self.log(proposal, Err(code))
+    }
+
     /// Prepares the creation of a session.
     pub fn create_session(&mut self, proposal: &Proposal<'_>, timeout_ms: i32) -> LoggedTxn {
         self.log(proposal, Ok(Txn::CreateSession(CreateSessionTxn { time_out: timeout_ms })))

@@ -176,6 +176,16 @@ impl SessionTracker {
         left.filter(|left| Some(*left) != conn)
     }
 
+    /// The connections that own sessions now.
+    pub fn conns(&self) -> impl Iterator<Item = ConnId> {
+        self.sessions.values().filter_map(|session| session.conn)
+    }
+
+    /// No session has a connection any more.
+    pub fn detach_all(&mut self) {
+        self.sessions.values_mut().for_each(|session| session.conn = None);
+    }
+
     /// Ids and time-outs (ms) of all sessions, in order, as a snapshot has them.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (SessionId, i32)> {
         self.sessions.iter().map(|(&id, session)| (id, session.timeout_ms))

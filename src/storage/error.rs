@@ -176,6 +176,46 @@ pub enum StoreError {
         /// Where logs are kept.
         dir: PathBuf,
     },
+    /// A file of an epoch holds something else.
+    #[error("{} holds {found:?}, and should hold an epoch: a number of at most 2147483647. Take the right one from a copy, or, if other members of the ensemble hold the data, move this version-2 directory away and let the server fetch it anew", path.display())]
+    BadEpoch {
+        /// The file.
+        path: PathBuf,
+        /// Its first line.
+        found: String,
+    },
+    /// The epochs contradict each other, or the history.
+    #[error("in {}, acceptedEpoch is {accepted}, which may not be less than currentEpoch {current}, nor than the epoch of the last transaction {last_zxid}: files of different members or times lie together. {ADVICE}", dir.display())]
+    EpochsDisagree {
+        /// Where they lie.
+        dir: PathBuf,
+        /// `acceptedEpoch`.
+        accepted: i64,
+        /// `currentEpoch`.
+        current: i64,
+        /// The last transaction of the history.
+        last_zxid: Zxid,
+    },
+    /// The history cannot be cut so far back.
+    #[error("no snapshot in {} from which transaction {wanted} could be reached, to which the history was to be cut: nothing was changed. A snapshot from the leader has to take its place", dir.display())]
+    CutTooFar {
+        /// Where snapshots are kept.
+        dir: PathBuf,
+        /// Where the history was to end.
+        wanted: Zxid,
+    },
+    /// What a leader sends is no snapshot.
+    #[error(
+        "the stream behind SNAP of {zxid} is no snapshot: it has the length {len} before offset {offset}"
+    )]
+    BadStream {
+        /// The snapshot's transaction.
+        zxid: Zxid,
+        /// Where the length ends, in bytes from the start of the stream.
+        offset: u64,
+        /// The length.
+        len: i32,
+    },
     /// A transaction does not fit into a log entry.
     #[error("a transaction of {len} bytes does not fit into a log entry")]
     TooLarge {

@@ -278,12 +278,34 @@ impl TxnLog {
     /// As [`TxnLog::commit`].
     pub fn close(mut self) -> Result<Committed, StoreError> {
         let committed = self.commit()?;
+        self.close_current()?;
+        Ok(committed)
+    }
+
+    /// Commits what is pending, makes the repairs, and closes the file: none is open before the next commit.
+    pub(super) fn settle(&mut self) -> Result<(), StoreError> {
+        self.commit()?;
+        self.make_repairs()?;
+        self.close_current()
+    }
+
+    /// The history ends here now: entries go on behind it.
+    pub(super) const fn end_at(&mut self, last: Zxid) {
+        self.last_appended = Some(last);
+    }
+
+    /// Where the logs are.
+    pub(super) const fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
+    }
+
+    fn close_current(&mut self) -> Result<(), StoreError> {
         if let (false, Some(log)) = (self.options.force_sync, &mut self.current) {
             let synced = log.file.sync().and_then(|_| self.disk.sync_dir());
             synced.map_err(|source| StoreError::io("sync the log", self.disk.path(&log.name), source))?;
         }
         self.finish_current();
-        Ok(committed)
+        Ok(())
     }
 
     fn commit_all(&mut self) -> Result<Committed, StoreError> {
@@ -323,11 +345,16 @@ impl TxnLog {
         Ok(())
     }
 
-    fn begin_file(&mut self, first: Zxid) -> Result<(), StoreError> {
+    fn make_repairs(&mut self) -> Result<(), StoreError> {
         while let Some(repair) = self.repairs.first() {
             repair.run(&*self.disk)?;
             self.repairs.remove(0);
         }
+        Ok(())
+    }
+
+    fn begin_file(&mut self, first: Zxid) -> Result<(), StoreError> {
+        self.make_repairs()?;
         let name = log_name(first);
         let failed = |source| StoreError::io("begin the log", self.disk.path(&name), source);
         let file = self.disk.create_log(&name).map_err(failed)?;

@@ -127,6 +127,11 @@ impl<'a> LogReader<'a> {
         }
     }
 
+    /// What was read so far, if the log ended here.
+    pub(super) fn so_far(&self) -> LogEnd {
+        self.end.unwrap_or_else(|| LogEnd { offset: offset(self.pos), entries: self.entries, torn: false })
+    }
+
     /// How the log ends, once [`LogReader::next_entry`] has returned `None`.
     pub const fn end(&self) -> Option<LogEnd> {
         self.end
@@ -138,7 +143,7 @@ fn offset(pos: usize) -> u64 {
 }
 
 /// The whole entry at `pos`, or what speaks against it.
-fn entry_at(data: &[u8], pos: usize) -> Result<(TxnHeader, &[u8]), DamageKind> {
+pub(super) fn entry_at(data: &[u8], pos: usize) -> Result<(TxnHeader, &[u8]), DamageKind> {
     let (stored, len) = tail::entry_header(&data[pos..]).ok_or(DamageKind::NotAnEntry)?;
     let body_len = usize::try_from(len).ok().filter(|&len| len > 0).ok_or(DamageKind::Length(len))?;
     let start = pos + ENTRY_HEADER_LEN;

@@ -67,6 +67,8 @@ struct State {
     /// Handles from before the last crash are void.
     generation: u64,
     syncs: u64,
+    /// How many more changes the disk takes.
+    changes_left: Option<u64>,
 }
 
 /// The directory. Clones share it.
@@ -85,6 +87,11 @@ impl MemoryDisk {
     /// Changes what the disk does wrong.
     pub fn set_faults(&self, faults: Faults) {
         self.lock().faults = faults;
+    }
+
+    /// Takes so many changes more (writes, syncs, names), and none behind them, until the next crash: to fall at each step.
+    pub fn stop_after(&self, changes: u64) {
+        self.lock().changes_left = Some(changes);
     }
 
     /// How many syncs of files have succeeded.
@@ -142,6 +149,7 @@ impl MemoryDisk {
             inode.crash(&mut random);
         }
         state.faults = Faults::default();
+        state.changes_left = None;
         state.generation += 1;
     }
 
@@ -151,8 +159,14 @@ impl MemoryDisk {
 
     /// The state, for a change of the disk.
     fn lock_for_change(&self) -> io::Result<MutexGuard<'_, State>> {
-        let state = self.lock();
-        if state.faults.read_only { Err(io::ErrorKind::ReadOnlyFilesystem.into()) } else { Ok(state) }
+        let mut state = self.lock();
+        if state.faults.read_only {
+            return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+        }
+        if let Some(left) = &mut state.changes_left {
+            *left = left.checked_sub(1).ok_or_else(|| io::Error::other("the disk has stopped"))?;
+        }
+        Ok(state)
     }
 
     fn create(&self, name: &str, must_be_new: bool) -> io::Result<MemoryFile> {
@@ -348,6 +362,9 @@ impl Disk for MemoryDisk {
 
     fn sync(&self, name: &str) -> io::Result<()> {
         let mut state = self.lock();
+        if state.changes_left == Some(0) {
+            return Err(io::Error::other("the disk has stopped"));
+        }
         let inode = state.inode(name)?;
         if state.faults.read_only && state.inodes[inode].unsynced.is_empty() {
             return Ok(());

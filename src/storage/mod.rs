@@ -13,31 +13,39 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
 mod ahead;
+mod cut;
 mod direct;
 mod disk;
+mod epochs;
 mod error;
 mod log;
+mod log_range;
 mod log_reader;
 mod map;
 mod mark;
 pub mod memory;
 mod names;
+mod pieces;
 mod prefill;
 mod purge;
 pub mod real;
 mod recovery;
 mod schedule;
 mod snappy;
+mod snapshot_body;
 mod snapshot_reader;
 mod snapshot_source;
 mod snapshot_writer;
 mod tail;
 #[cfg(test)]
 mod testing;
+mod truncate;
 
 pub use disk::{Disk, FileEntry, LogFile, Stored, StreamFile, replace_file};
+pub use epochs::{EpochFile, Epochs};
 pub use error::{Damage, DamageKind, StoreError};
 pub use log::{Committed, LogOptions, LogRepair, TxnLog};
+pub use log_range::{LogRange, LogSearch, search_log};
 pub use log_reader::{Entry, LogEnd, LogReader, OpenError};
 pub use memory::MemoryDisk;
 pub use names::{Compression, SnapshotName, log_name, parse_log_name};
@@ -50,3 +58,4 @@ pub use recovery::{
 pub use schedule::{ScheduleOptions, SnapshotSchedule};
 pub use snapshot_reader::{Prepare, PreparedNode, SnapshotError, SnapshotVisitor, read_snapshot};
 pub use snapshot_writer::{SnapshotTail, SnapshotWriter, SnapshotWritten, ZxidDigest};
+pub use truncate::{ReceivedSnapshot, SnapshotReceiver, truncate};

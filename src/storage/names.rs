@@ -92,6 +92,18 @@ pub(super) fn is_temporary(name: &str) -> bool {
     name.starts_with(TEMPORARY_PREFIX)
 }
 
+const INSTALL_PREFIX: &str = "oxkeeper-install.";
+
+/// The name of a fetched snapshot that is whole, and takes the place of all that there is.
+pub(super) fn install_name(snapshot: SnapshotName) -> String {
+    format!("{INSTALL_PREFIX}{}", snapshot.file_name())
+}
+
+/// Which snapshot a file of that name is to become.
+pub(super) fn parse_install_name(name: &str) -> Option<SnapshotName> {
+    SnapshotName::parse(name.strip_prefix(INSTALL_PREFIX)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,6 +126,7 @@ mod tests {
             "snapshot.1.tmp",
             "snapshot.-1",
             "oxkeeper-tmp.snapshot.1",
+            "oxkeeper-install.snapshot.1",
         ] {
             assert_eq!(SnapshotName::parse(name), None, "{name}");
         }

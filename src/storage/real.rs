@@ -123,7 +123,19 @@ impl Disk for RealDisk {
         let file = File::open(self.path(name))?;
         let left = file.metadata()?.len().saturating_sub(offset);
         let mut bytes = vec![0; usize::try_from(left).unwrap_or(len).min(len)];
-        file.read_exact_at(&mut bytes, offset)?;
+        // A log that is being rolled gives its unused room back, perhaps just now.
+        let mut filled = 0;
+        while filled < bytes.len() {
+            match file
+                .read_at(&mut bytes[filled..], offset + u64::try_from(filled).map_err(io::Error::other)?)
+            {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        bytes.truncate(filled);
         Ok(bytes)
     }
 

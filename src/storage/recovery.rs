@@ -18,11 +18,13 @@
 
 use super::{
     ahead::ahead,
+    cut::complete_installs,
     disk::{Disk, FileEntry, Stored},
     error::{Damage, DamageKind, StoreError},
     log::LogRepair,
     log_reader::{Entry, LogEnd, LogReader, OpenError},
     names::{self, SnapshotName},
+    pieces::{Content, Piece, Pieces},
     snapshot_reader::{Ahead, Prepare, SnapshotError, SnapshotVisitor, read_ahead},
     snapshot_writer::SnapshotTail,
 };
@@ -112,6 +114,9 @@ pub struct Repairs {
     pub logs: Vec<LogRepair>,
     /// Half-written files in the snapshot directory, which nobody reads.
     pub leftovers: Vec<String>,
+    /// A snapshot that was fetched from a leader and takes the place of all else; what is behind its transaction in logs and
+    /// other snapshots goes first.
+    pub install: Option<String>,
 }
 
 /// What recovery found.
@@ -133,6 +138,8 @@ pub struct Recovered {
     pub logs: Vec<String>,
     /// What has to be done before new files are written.
     pub repairs: Repairs,
+    /// Snapshots that were passed over since they show more than was to be recovered.
+    pub(super) beyond: Vec<String>,
 }
 
 impl Recovered {
@@ -152,14 +159,29 @@ pub fn recover(
     options: RecoveryOptions,
     sink: &mut impl RecoverySink,
 ) -> Result<Recovered, StoreError> {
+    recover_through(snap_disk, log_disk, options, None, sink)
+}
+
+/// The same, of no transaction behind `through`. What has to be done to the logs is then not looked for.
+pub(super) fn recover_through(
+    snap_disk: &dyn Disk,
+    log_disk: &dyn Disk,
+    options: RecoveryOptions,
+    through: Option<Zxid>,
+    sink: &mut impl RecoverySink,
+) -> Result<Recovered, StoreError> {
     let snap_files = list(snap_disk)?;
     let log_files = list(log_disk)?;
     check_places(snap_disk, &snap_files, log_disk, &log_files)?;
     let mut recovered = Recovered::default();
     recovered.repairs.leftovers = names_where(&snap_files, names::is_temporary);
-    let logs = sorted_logs(&log_files);
+    let installing = pending_install(&snap_files);
+    // What is to be installed overrules all that was logged.
+    let mut logs = if installing.is_some() { Vec::new() } else { sorted_logs(&log_files) };
+    logs.retain(|&(first, _)| through.is_none_or(|through| first <= through));
     let behind = |snapshot| logged_len(&log_files, needed_logs(&logs, snapshot));
-    load_snapshot(snap_disk, &snap_files, behind, sink, &mut recovered)?;
+    let snapshots = installing.map_or_else(|| snapshots(&snap_files), |installing| vec![installing]);
+    load_snapshot(snap_disk, &snapshots, through, behind, sink, &mut recovered)?;
     let snapshot_zxid = recovered.snapshot.as_ref().map(|snapshot| snapshot.zxid);
     recovered.last_zxid = snapshot_zxid.unwrap_or(Zxid::ZERO);
     let needed = needed_logs(&logs, recovered.last_zxid);
@@ -169,7 +191,9 @@ pub fn recover(
         sink,
         recovered,
         start: snapshot_zxid.unwrap_or(Zxid::ZERO),
+        through: through.unwrap_or(Zxid(i64::MAX)),
         reached: None,
+        met: Vec::new(),
     };
     for (first, name) in needed {
         replay.log(*first, name, snapshot_zxid.is_some() || options.trust_empty_snapshot, snap_disk)?;
@@ -178,10 +202,12 @@ pub fn recover(
     let mut recovered = replay.recovered;
     let half_written = names_where(&log_files, names::is_temporary);
     recovered.repairs.logs = half_written.into_iter().map(|name| LogRepair::Remove { name }).collect();
-    recovered.repairs.logs.extend(repairs(log_disk, &replay.ends));
+    if through.is_none() {
+        recovered.repairs.logs.extend(repairs(log_disk, &replay.ends));
+    }
     let has_entry = |(name, _, end): &(String, u64, LogEnd)| (end.entries > 0).then(|| name.clone());
     recovered.logs = replay.ends.iter().filter_map(has_entry).collect();
-    check_reach(snap_disk, &recovered)?;
+    check_reach(snap_disk, &recovered, &replay.met)?;
     assert!(recovered.last_zxid >= snapshot_zxid.unwrap_or(Zxid::ZERO), "replay goes forward");
     Ok(recovered)
 }
@@ -195,6 +221,9 @@ pub fn recover(
 pub fn repair(snap_disk: &dyn Disk, log_disk: &dyn Disk, repairs: &Repairs) -> Result<(), StoreError> {
     let remove = |name: &String| LogRepair::Remove { name: name.clone() }.run(snap_disk);
     let removed: Result<Vec<()>, _> = repairs.leftovers.iter().map(remove).collect();
+    if repairs.install.is_some() {
+        complete_installs(snap_disk, log_disk)?;
+    }
     repairs.logs.iter().try_for_each(|log| log.run(log_disk))?;
     removed?;
     log_disk.sync_dir().map_err(|source| StoreError::io("sync", log_disk.dir().to_path_buf(), source))
@@ -209,6 +238,9 @@ pub fn vouch(snap_disk: &dyn Disk, log_disk: &dyn Disk, recovered: &Recovered) -
     let sync = |disk: &dyn Disk, name: &str| {
         disk.sync(name).map_err(|source| StoreError::io("sync", disk.path(name), source))
     };
+    if recovered.repairs.install.is_some() {
+        complete_installs(snap_disk, log_disk)?;
+    }
     recovered.logs.iter().try_for_each(|name| sync(log_disk, name))?;
     recovered.snapshot.iter().try_for_each(|used| sync(snap_disk, &used.name))?;
     for disk in [log_disk, snap_disk] {
@@ -273,19 +305,33 @@ fn logged_len(files: &[FileEntry], logs: &[(Zxid, String)]) -> u64 {
     files.iter().filter(is_one).map(|file| file.len).sum()
 }
 
-/// Reads the newest snapshot that is whole. `logged_behind` says how much log is behind one.
+/// The snapshots, the newest first.
+fn snapshots(files: &[FileEntry]) -> Vec<(SnapshotName, &FileEntry)> {
+    let mut snapshots: Vec<_> =
+        files.iter().filter_map(|file| Some((SnapshotName::parse(&file.name)?, file))).collect();
+    snapshots.sort_by(|(a, a_file), (b, b_file)| (b.zxid, &b_file.name).cmp(&(a.zxid, &a_file.name)));
+    snapshots
+}
+
+/// The snapshot that was being installed when the server fell. There is only one.
+fn pending_install(files: &[FileEntry]) -> Option<(SnapshotName, &FileEntry)> {
+    let installs = files.iter().filter_map(|file| Some((names::parse_install_name(&file.name)?, file)));
+    installs.max_by_key(|(name, _)| name.zxid)
+}
+
+/// Reads the first of these that is whole, and shows nothing behind `through`. `logged_behind` says how much log is behind
+/// one.
 fn load_snapshot(
     disk: &dyn Disk,
-    files: &[FileEntry],
+    snapshots: &[(SnapshotName, &FileEntry)],
+    through: Option<Zxid>,
     logged_behind: impl Fn(Zxid) -> u64,
     sink: &mut impl RecoverySink,
     recovered: &mut Recovered,
 ) -> Result<(), StoreError> {
-    let mut snapshots: Vec<_> =
-        files.iter().filter_map(|file| Some((SnapshotName::parse(&file.name)?, file))).collect();
-    snapshots.sort_by(|(a, a_file), (b, b_file)| (b.zxid, &b_file.name).cmp(&(a.zxid, &a_file.name)));
+    let is_beyond = |zxid| through.is_some_and(|through| zxid > through);
     sink.restart();
-    for (name, file) in &snapshots {
+    for (name, file) in snapshots.iter().filter(|(name, _)| !is_beyond(name.zxid)) {
         let path = disk.path(&file.name);
         disk.begin_sync(&file.name);
         let data = disk.read(&file.name).map_err(|source| StoreError::io("read", path.clone(), source))?;
@@ -296,9 +342,15 @@ fn load_snapshot(
             read = read_into(sink, &data, *name, ahead);
         }
         match read {
-            Ok(()) => {
-                recovered.snapshot =
-                    Some(SnapshotUsed { name: file.name.clone(), zxid: name.zxid, file_len: file.len });
+            Ok(tail) if shown_by(tail).is_some_and(is_beyond) => {
+                recovered.beyond.push(file.name.clone());
+                sink.restart();
+            }
+            Ok(_) => {
+                // What is being installed has this name when it is vouched for.
+                let used = name.file_name();
+                recovered.repairs.install = (used != file.name).then(|| used.clone());
+                recovered.snapshot = Some(SnapshotUsed { name: used, zxid: name.zxid, file_len: file.len });
                 return Ok(());
             }
             Err(SnapshotError::Version(found)) => return Err(StoreError::WrongVersion { path, found }),
@@ -316,10 +368,16 @@ fn read_into(
     data: &[u8],
     name: SnapshotName,
     ahead: Ahead<'_>,
-) -> Result<(), SnapshotError> {
+) -> Result<SnapshotTail, SnapshotError> {
     let tail = read_ahead(data, name.compression, ahead, sink)?;
     let refused = |reason| Damage { offset: 0, kind: DamageKind::Rejected(reason) };
-    Ok(sink.snapshot_end(name.zxid, tail).map_err(refused)?)
+    sink.snapshot_end(name.zxid, tail).map_err(refused)?;
+    Ok(tail)
+}
+
+/// The last transaction that a snapshot of the official server may show, whatever its name says.
+fn shown_by(tail: SnapshotTail) -> Option<Zxid> {
+    tail.last_zxid.max(tail.digest.map(|digest| digest.zxid))
 }
 
 fn no_valid_snapshot(disk: &dyn Disk, rejected: &[RejectedSnapshot], more: &str) -> StoreError {
@@ -329,18 +387,25 @@ fn no_valid_snapshot(disk: &dyn Disk, rejected: &[RejectedSnapshot], more: &str)
 }
 
 /// An older snapshot will do only if the logs lead from it to where the damaged one was. A server that falls while it
-/// writes one in its place (as the official ones do) has logged all that it would hold; where the logs do not reach
-/// that far, something is missing, however little of the snapshot there is.
-fn check_reach(disk: &dyn Disk, recovered: &Recovered) -> Result<(), StoreError> {
-    let reached = recovered.last_zxid;
-    let is_beyond = |rejected: &RejectedSnapshot| {
-        SnapshotName::parse(&rejected.name).is_some_and(|name| name.zxid > reached)
+/// writes one in its place (as the official ones do) has logged all that it would hold; where the logs do not have its
+/// transaction, something is missing, however little of the snapshot there is. They may reach farther all the same: a
+/// member that fetched the snapshot from a leader keeps what it had logged before, and that was overruled.
+fn check_reach(disk: &dyn Disk, recovered: &Recovered, met: &[Zxid]) -> Result<(), StoreError> {
+    let missing = |rejected: &RejectedSnapshot| {
+        let zxid = SnapshotName::parse(&rejected.name)?.zxid;
+        let base = recovered.snapshot.as_ref().map(|snapshot| snapshot.zxid);
+        (Some(zxid) != base && !met.contains(&zxid)).then_some(zxid)
     };
-    if recovered.rejected.iter().any(is_beyond) {
-        let more = format!("; and from the snapshot before, the logs lead only to transaction {reached}");
-        return Err(no_valid_snapshot(disk, &recovered.rejected, &more));
-    }
-    Ok(())
+    let Some(zxid) = recovered.rejected.iter().find_map(missing) else { return Ok(()) };
+    let reached = recovered.last_zxid;
+    let more = if zxid > reached {
+        format!("; and from the snapshot before, the logs lead only to transaction {reached}")
+    } else {
+        format!(
+            "; and the logs behind the snapshot before do not have transaction {zxid}: it was fetched from a leader"
+        )
+    };
+    Err(no_valid_snapshot(disk, &recovered.rejected, &more))
 }
 
 /// What the ends of the logs ask for. Only the last log with an entry may hold what was never synced. Where nobody says how
@@ -375,8 +440,12 @@ struct Replay<'a, S> {
     recovered: Recovered,
     /// The snapshot's transaction.
     start: Zxid,
+    /// Nothing behind it is read.
+    through: Zxid,
     /// The last transaction that was seen in a log, also before the snapshot.
     reached: Option<Zxid>,
+    /// Where newer snapshots are that are damaged, as far as the logs have their transactions.
+    met: Vec<Zxid>,
 }
 
 impl<S: RecoverySink> Replay<'_, S> {
@@ -398,7 +467,7 @@ impl<S: RecoverySink> Replay<'_, S> {
         })?;
         let disk = self.disk;
         let preparer = self.sink.preparer();
-        let mut pieces = Pieces { reader, preparer, behind: self.start, ended: false };
+        let mut pieces = Pieces { reader, preparer, behind: self.start, through: self.through, ended: false };
         ahead(Some(disk), &mut pieces, |pieces| {
             for Piece { mut entries, damage } in pieces {
                 if !has_base && !entries.is_empty() {
@@ -410,7 +479,7 @@ impl<S: RecoverySink> Replay<'_, S> {
             }
             Ok(())
         })?;
-        let end = pieces.reader.end().expect("the reader has come to its end");
+        let end = pieces.reader.so_far();
         if !has_base && first.counter() > 1 {
             // An empty log, but many transactions came before it.
             return Err(StoreError::NoSnapshot { dir: snap_disk.dir().to_path_buf() });
@@ -450,6 +519,12 @@ impl<S: RecoverySink> Replay<'_, S> {
             Content::Before => unreachable!("what is behind the snapshot was decoded"),
         };
         taken.map_err(|reason| damaged(Damage { offset, kind: DamageKind::Rejected(reason) }))?;
+        let is_met = |rejected: &RejectedSnapshot| {
+            SnapshotName::parse(&rejected.name).is_some_and(|name| name.zxid == found)
+        };
+        if self.recovered.rejected.iter().any(is_met) {
+            self.met.push(found);
+        }
         self.recovered.last_zxid = found;
         self.recovered.txns += 1;
         self.recovered.txn_bytes += u64::try_from(entry.body.len()).unwrap_or(u64::MAX);
@@ -457,91 +532,8 @@ impl<S: RecoverySink> Replay<'_, S> {
     }
 }
 
-/// What is in an entry.
-enum Content<'a, T> {
-    /// A transaction that creates, and what its preparer knows of it.
-    Create(LoggedCreate<'a>, T),
-    /// Another one.
-    Other(LoggedTxn, T),
-    /// None.
-    Bad(Damage),
-    /// The snapshot has it: it was not looked at.
-    Before,
-}
-
-impl<'a, T> Content<'a, T> {
-    fn of(entry: &Entry<'a>, preparer: &impl Prepare<Txn = T>) -> Self {
-        if let Some(create) = LoggedCreate::from_body(entry.body) {
-            let prepared = preparer.create(&create);
-            return Self::Create(create, prepared);
-        }
-        match entry.decode() {
-            Ok(txn) => {
-                let prepared = preparer.txn(&txn);
-                Self::Other(txn, prepared)
-            }
-            Err(damage) => Self::Bad(damage),
-        }
-    }
-
-    const fn create_mut(&mut self) -> Option<(&LoggedCreate<'a>, &mut T)> {
-        match self {
-            Self::Create(create, prepared) => Some((create, prepared)),
-            _ => None,
-        }
-    }
-}
-
-/// So many bytes of a log are decoded at once.
-const PIECE_LEN: usize = 128 << 10;
-/// A piece has room for so many entries from the start.
-const PIECE_ENTRIES: usize = 1024;
-
-/// Some entries of a log, and what is wrong behind them.
-struct Piece<'a, T> {
-    entries: Vec<(Entry<'a>, Content<'a, T>)>,
-    damage: Option<Damage>,
-}
-
-/// Checks and decodes a log in pieces.
-struct Pieces<'a, P> {
-    reader: LogReader<'a>,
-    preparer: P,
-    /// The snapshot's transaction.
-    behind: Zxid,
-    ended: bool,
-}
-
-impl<'a, P: Prepare> Iterator for Pieces<'a, P> {
-    type Item = Piece<'a, P::Txn>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let mut piece = Piece { entries: Vec::with_capacity(PIECE_ENTRIES), damage: None };
-        let mut len = 0;
-        while !self.ended && len < PIECE_LEN {
-            match self.reader.next_entry() {
-                Ok(Some(entry)) => {
-                    len += entry.body.len();
-                    let content = if entry.zxid > self.behind {
-                        Content::of(&entry, &self.preparer)
-                    } else {
-                        Content::Before
-                    };
-                    piece.entries.push((entry, content));
-                }
-                Ok(None) => self.ended = true,
-                Err(damage) => {
-                    piece.damage = Some(damage);
-                    self.ended = true;
-                }
-            }
-        }
-        (!piece.entries.is_empty() || piece.damage.is_some()).then_some(piece)
-    }
-}
-
 /// Whether a transaction can be the next: one more, or the first of a later epoch.
-fn follows(last: Zxid, found: Zxid) -> bool {
+pub(super) fn follows(last: Zxid, found: Zxid) -> bool {
     found == last.next() || found.epoch() > last.epoch() && found.counter() == 1
 }
 

@@ -102,6 +102,8 @@ impl Packing {
 pub struct SnapshotWriter {
     disk: Arc<dyn Disk>,
     name: String,
+    /// Its name until it is whole.
+    temporary: String,
     file: Box<dyn StreamFile>,
     packing: Packing,
     hash: Adler32,
@@ -123,15 +125,26 @@ impl SnapshotWriter {
     /// # Errors
     /// The disk fails.
     pub fn create(disk: Arc<dyn Disk>, zxid: Zxid, compression: Compression) -> Result<Self, StoreError> {
-        let name = SnapshotName { zxid, compression }.file_name();
+        let name = SnapshotName { zxid, compression };
+        Self::create_as(disk, name, temporary_name(&name.file_name()))
+    }
+
+    /// The same, under this name until it is whole.
+    pub(super) fn create_as(
+        disk: Arc<dyn Disk>,
+        snapshot: SnapshotName,
+        temporary: String,
+    ) -> Result<Self, StoreError> {
+        let name = snapshot.file_name();
         let file = disk
-            .create_stream(&temporary_name(&name))
+            .create_stream(&temporary)
             .map_err(|source| StoreError::io("begin the snapshot", disk.path(&name), source))?;
         let mut writer = Self {
             disk,
             name,
+            temporary,
             file,
-            packing: Packing::new(compression),
+            packing: Packing::new(snapshot.compression),
             hash: Adler32::new(),
             unpacked_len: 0,
             ending: [0; END_PATH.len()],
@@ -157,9 +170,18 @@ impl SnapshotWriter {
     /// The disk fails. There is no snapshot, unless the very last step failed: then there may be.
     pub fn finish(mut self, tail: &SnapshotTail) -> Result<SnapshotWritten, StoreError> {
         assert!(self.ending == END_PATH, "the body ends with the path /");
-        let result = self.write_tail(tail).and_then(|()| self.publish());
+        let result = self.write_tail(tail).and_then(|()| self.store()).and_then(|()| self.publish());
         self.explain("finish the snapshot", result)?;
         Ok(SnapshotWritten { name: self.name.clone(), unpacked_len: self.unpacked_len })
+    }
+
+    /// Adds what follows the nodes of a snapshot without a digest, and makes it durable under its temporary name, which stays.
+    pub(super) fn finish_unnamed(mut self) -> Result<(), StoreError> {
+        assert!(self.ending == END_PATH, "the body ends with the path /");
+        let result = self.write_tail(&SnapshotTail::default()).and_then(|()| self.store());
+        self.explain("finish the snapshot", result)?;
+        self.done = true;
+        Ok(())
     }
 
     fn write_tail(&mut self, tail: &SnapshotTail) -> io::Result<()> {
@@ -198,12 +220,15 @@ impl SnapshotWriter {
         Ok(())
     }
 
-    fn publish(&mut self) -> io::Result<()> {
+    fn store(&mut self) -> io::Result<()> {
         let packed = self.packing.finish()?;
         self.file.write(packed)?;
         packed.clear();
-        self.file.sync()?;
-        self.disk.rename(&temporary_name(&self.name), &self.name)?;
+        self.file.sync()
+    }
+
+    fn publish(&mut self) -> io::Result<()> {
+        self.disk.rename(&self.temporary, &self.name)?;
         self.done = true;
         self.disk.sync_dir()
     }
@@ -217,7 +242,7 @@ impl Drop for SnapshotWriter {
     fn drop(&mut self) {
         if !self.done {
             // Best effort: what stays is removed at the next start.
-            let _ = self.disk.remove(&temporary_name(&self.name));
+            let _ = self.disk.remove(&self.temporary);
         }
     }
 }

@@ -316,6 +316,7 @@ impl SimNode {
                 Action::Append(batch) => self.append(core, batch),
                 Action::Deliver(deliveries) => self.deliver(core, deliveries),
                 Action::OverQuota(_) => {}
+                Action::Member(action) => panic!("a server that is alone has nobody to tell: {action:?}"),
             }
         }
     }
@@ -334,7 +335,7 @@ impl SimNode {
             running.snapshots.begin(running.tree.last_zxid());
         }
         if self.variant == Variant::ReplyBeforeSync {
-            running.mailbox.push(Event::Persisted(running.appended));
+            running.mailbox.push(Event::Committed(running.appended));
         }
         self.wake(core, Part::Log);
     }
@@ -406,7 +407,7 @@ impl SimNode {
         running.log_is_failing = result.is_err();
         match result {
             Ok(committed) => {
-                running.mailbox.extend(committed.through.map(Event::Persisted));
+                running.mailbox.extend(committed.through.map(Event::Committed));
                 if was_failing {
                     running.mailbox.push(Event::LogRecovered);
                     core.check.log_failures += 1;
@@ -421,7 +422,7 @@ impl SimNode {
     fn log_failed(&mut self, core: &mut Core, again: bool) {
         let Some(running) = &mut self.running else { return };
         if self.variant == Variant::FailedSyncAcknowledged {
-            running.mailbox.push(Event::Persisted(running.appended));
+            running.mailbox.push(Event::Committed(running.appended));
         } else if !again {
             running.mailbox.push(Event::LogFailed);
         }

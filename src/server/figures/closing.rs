@@ -42,6 +42,8 @@ pub(crate) enum Closing<'a> {
     Moved(SessionId),
     /// The transaction log takes no writes.
     LogFailed,
+    /// The ensemble has no leader.
+    NoLeader,
     /// It never had a session within so many ms.
     Sessionless { limit_ms: i64 },
     /// It does not take its events.
@@ -67,6 +69,7 @@ impl Closing<'_> {
             Self::WrongPassword(_) => Kind::WrongPassword,
             Self::Moved(_) => Kind::Moved,
             Self::LogFailed => Kind::LogFailed,
+            Self::NoLeader => Kind::NoLeader,
             Self::Sessionless { .. } => Kind::Sessionless,
             Self::TakesNothing { .. } => Kind::TakesNothing,
             Self::Gone => Kind::Gone,
@@ -124,6 +127,7 @@ impl Display for Closing<'_> {
             Self::WrongPassword(session) => write!(f, "wrong password for session {session}"),
             Self::Moved(session) => write!(f, "session {session} goes on with another connection"),
             Self::LogFailed => f.write_str("the transaction log cannot be written"),
+            Self::NoLeader => f.write_str("the ensemble has no leader now"),
             Self::Sessionless { limit_ms } => {
                 write!(f, "it has no session after {limit_ms} ms (nio.sessionlessCnxnTimeout)")
             }

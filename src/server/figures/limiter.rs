@@ -64,6 +64,8 @@ kinds! {
     Moved = 50 "sessions that have moved",
     /// A handshake while the log takes no writes.
     LogFailed = 10 "sessions that the log does not take",
+    /// Whoever is connected, or connects, while the ensemble elects.
+    NoLeader = 10 "connections while there is no leader",
     /// A connection that says nothing.
     Sessionless = 10 "connections without a session",
     /// A connection that takes no events.

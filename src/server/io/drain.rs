@@ -219,6 +219,7 @@ const fn closing(reason: Reason) -> Closing<'static> {
         Reason::Moved(session) => Closing::Moved(session),
         Reason::NoRequest => Closing::NoRequest,
         Reason::LogFailed => Closing::LogFailed,
+        Reason::NoLeader => Closing::NoLeader,
     }
 }
 

@@ -203,7 +203,7 @@ impl Sequencer {
                 }
                 return;
             }
-            Message::Persisted(zxid) => Event::Persisted(zxid),
+            Message::Persisted(zxid) => Event::Committed(zxid),
             Message::LogFailed => Event::LogFailed,
             Message::LogRecovered => Event::LogRecovered,
             Message::SnapshotRoom => return,
@@ -236,6 +236,8 @@ impl Sequencer {
                     self.schedule.logged(whole(entries), whole(bytes));
                 }
                 Action::Deliver(deliveries) => self.deliver(deliveries),
+                // A server that is alone has nobody to tell.
+                Action::Member(_) => {}
                 Action::OverQuota(over) => {
                     self.hub.stats.warnings.over_quota(self.hub.clock.elapsed_ms(), &over);
                 }

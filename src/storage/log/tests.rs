@@ -288,7 +288,7 @@ impl Life {
         assert_eq!(tree.zxids, (1..=found.last_zxid.0).collect::<Vec<_>>());
         self.last = found.last_zxid.0;
         let mut repairs = found.repairs.logs;
-        if repair(&self.disk, &self.disk, &Repairs { logs: repairs.clone(), leftovers: Vec::new() }).is_ok() {
+        if repair(&self.disk, &self.disk, &Repairs { logs: repairs.clone(), ..Repairs::default() }).is_ok() {
             self.acknowledged = self.last;
             repairs.clear();
         }

@@ -1,33 +1,33 @@
-//! The syntax of `java.util.Properties` files, which is the syntax of `zoo.cfg`.
+//! The syntax of `java.util.Properties`: `zoo.cfg`, dynamic files, and the text of an ensemble's configuration.
 //!
 //! Promise: the same keys and values that Java's own reader finds, each with the number of the line on which
 //! its key starts. Not done here: trimming values, joining repeated keys, or knowing what a key means.
 
 /// One `key = value` of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Property {
+pub(crate) struct Property {
     /// The line on which the key starts, from 1.
-    pub(super) line: usize,
+    pub(crate) line: usize,
     /// The key, escapes resolved.
-    pub(super) key: String,
+    pub(crate) key: String,
     /// The value, escapes resolved.
-    pub(super) value: String,
+    pub(crate) value: String,
 }
 
 /// A `\u` that is not followed by four hexadecimal digits: the one error this syntax knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct BadEscape {
+pub(crate) struct BadEscape {
     /// The line on which the entry starts, from 1.
-    pub(super) line: usize,
+    pub(crate) line: usize,
 }
 
 /// Java reads such files as ISO 8859-1: each byte is one character.
-pub(super) fn decode_latin1(bytes: &[u8]) -> String {
+pub(crate) fn decode_latin1(bytes: &[u8]) -> String {
     bytes.iter().copied().map(char::from).collect()
 }
 
 /// All entries of `text` in file order, repeated keys included.
-pub(super) fn parse(text: &str) -> Result<Vec<Property>, BadEscape> {
+pub(crate) fn parse(text: &str) -> Result<Vec<Property>, BadEscape> {
     let mut entries = Vec::new();
     for (line, logical) in logical_lines(text) {
         let (key, value) = split(&logical);

@@ -1,0 +1,383 @@
+#!/usr/bin/env python3
+"""Recording TCP proxies between the members of an ensemble, on loopback, and what was said through them as packets.
+
+usage: record.py [VERSION] (env SUT: the command that runs a member with a zoo.cfg, the official server by default; version in ZKV)
+
+Runs three members and an observer with a proxy in front of each quorum and election port, takes them through an election,
+writes, PINGs, a session that moves, synchronisation by DIFF, SNAP and TRUNC, and a change of the ensemble, and prints each
+conversation, one packet a line: name, zxid, length and bytes. What it gives judges as a module: see README.md."""
+import os
+import shlex
+import signal
+import shutil
+import socket
+import struct
+import sys
+import tempfile
+import threading
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "common"))
+from applib import Proc, free_ports, need, until  # noqa: E402
+from zkmini import ZkMini, four_letter  # noqa: E402
+
+TYPES = {1: "REQUEST", 2: "PROPOSAL", 3: "ACK", 4: "COMMIT", 5: "PING", 6: "REVALIDATE", 7: "SYNC", 8: "INFORM",
+         9: "COMMITANDACTIVATE", 10: "NEWLEADER", 11: "FOLLOWERINFO", 12: "UPTODATE", 13: "DIFF", 14: "TRUNC", 15: "SNAP",
+         16: "OBSERVERINFO", 17: "LEADERINFO", 18: "ACKEPOCH", 19: "INFORMANDACTIVATE"}
+SIGNATURE = b"\0\0\0\x0aBenWasHere"
+
+
+class Packet:
+    """One packet of the quorum port, one hello or notification of the election port, or the stream behind SNAP."""
+
+    def __init__(self, name, raw, zxid=None, data=None):
+        self.name, self.raw, self.zxid, self.data = name, raw, zxid, data
+
+    def __repr__(self):
+        zxid = "" if self.zxid is None else " zxid=%#x" % self.zxid
+        raw = self.raw.hex() if len(self.raw) <= 600 else self.raw[:600].hex() + "..."
+        return "%s%s %d bytes %s" % (self.name, zxid, len(self.raw), raw)
+
+
+def quorum_packets(stream):
+    """The packets of one direction of a quorum connection; what is incomplete at the end is left out."""
+    at, out = 0, []
+    try:
+        while at < len(stream):
+            start = at
+            kind, zxid, length = struct.unpack_from(">iqi", stream, at)
+            at += 16
+            data = None if length < 0 else stream[at:at + length]
+            at += max(length, 0)
+            (ids,) = struct.unpack_from(">i", stream, at)
+            at += 4
+            for _ in range(2 * max(ids, 0)):
+                (length,) = struct.unpack_from(">i", stream, at)
+                at += 4 + max(length, 0)
+            if at > len(stream):
+                break
+            out.append(Packet(TYPES.get(kind, "UNKNOWN%d" % kind), stream[start:at], zxid, data))
+            if kind == 15:
+                end = stream.find(SIGNATURE, at)
+                if end < 0:
+                    break
+                out.append(Packet("STREAM", stream[at:end + len(SIGNATURE)]))
+                at = end + len(SIGNATURE)
+    except struct.error:
+        pass
+    return out
+
+
+def election_packets(stream, dialed):
+    """The hello, if this is the side that dialed, and the notifications with their lengths in front."""
+    at, out = 0, []
+    try:
+        if dialed and stream:
+            (version,) = struct.unpack_from(">q", stream)
+            at = 8 if version >= 0 else 20 + struct.unpack_from(">i", stream, 16)[0]
+            out.append(Packet("HELLO", stream[:at]))
+        while at < len(stream):
+            (length,) = struct.unpack_from(">i", stream, at)
+            if at + 4 + length > len(stream):
+                break
+            out.append(Packet("NOTIFICATION", stream[at:at + 4 + length]))
+            at += 4 + length
+    except struct.error:
+        pass
+    return out
+
+
+class Conversation:
+    """One connection: what the side that dialed said, and what it was told."""
+
+    def __init__(self, kind, to):
+        self.kind, self.to = kind, to
+        self.said, self.told = bytearray(), bytearray()
+
+    def packets(self):
+        said, told = bytes(self.said), bytes(self.told)
+        if self.kind == "quorum":
+            return quorum_packets(said), quorum_packets(told)
+        return election_packets(said, True), election_packets(told, False)
+
+
+class Recorder:
+    """Proxies that write down what passes. `rewrite`: addresses in hellos that have to become those of proxies, so that
+    members who dial back do it through one; old and new have the same length."""
+
+    def __init__(self):
+        self.listeners, self.rewrite, self.open = [], {}, set()
+        self.conversations = []
+
+    def add(self, kind, to, port):
+        """Listens for the port of a member; the proxy's port."""
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.listeners.append(listener)
+        self._thread(self._accept, listener, kind, to, port)
+        return listener.getsockname()[1]
+
+    def stop(self):
+        for s in [*self.listeners, *self.open]:
+            self._end(s)
+
+    @staticmethod
+    def _thread(run, *args):
+        threading.Thread(target=run, args=args, daemon=True).start()
+
+    @staticmethod
+    def _end(s):
+        """Wakes the thread that waits for it, too."""
+        try:
+            s.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        s.close()
+
+    def _accept(self, listener, kind, to, port):
+        while True:
+            try:
+                here, _ = listener.accept()
+            except OSError:
+                return
+            try:
+                there = socket.create_connection(("127.0.0.1", port), 5)
+            except OSError:
+                here.close()
+                continue
+            there.settimeout(None)
+            self.open |= {here, there}
+            conversation = Conversation(kind, to)
+            self.conversations.append(conversation)
+            self._thread(self._pass, here, there, conversation.said, self.rewrite if kind == "election" else {})
+            self._thread(self._pass, there, here, conversation.told, {})
+
+    def _pass(self, source, target, record, rewrite):
+        try:
+            while True:
+                piece = source.recv(1 << 16)
+                if not piece:
+                    break
+                if not record:
+                    for old, new in rewrite.items():
+                        piece = piece.replace(old, new)
+                record += piece
+                target.sendall(piece)
+        except OSError:
+            pass
+        for s in (source, target):
+            self.open.discard(s)
+            self._end(s)
+
+
+class Member:
+    def __init__(self, sid, work, command):
+        self.sid, self.command = sid, command
+        self.client_port, self.quorum_port, self.election_port = free_ports(3)
+        self.dir = os.path.join(work, "member%d" % sid)
+        self.data, self.cfg = os.path.join(self.dir, "data"), os.path.join(self.dir, "zoo.cfg")
+        self.proc = None
+        os.makedirs(self.dir)
+
+    def fresh(self):
+        shutil.rmtree(self.data, ignore_errors=True)
+        os.makedirs(self.data)
+        with open(os.path.join(self.data, "myid"), "w") as f:
+            f.write("%d\n" % self.sid)
+
+    def start(self):
+        env = dict(os.environ, ADMIN="false")
+        env.setdefault("ZKJAVA", "-Xmx128m -XX:+UseSerialGC -XX:TieredStopAtLevel=1")
+        self.proc = Proc("member %d" % self.sid, self.command + [self.cfg], os.path.join(self.dir, "log"), env=env)
+
+    def srvr(self):
+        try:
+            return four_letter(self.client_port, "srvr")
+        except OSError:
+            return ""
+
+    def mode(self):
+        line = [x for x in self.srvr().splitlines() if x.startswith("Mode: ")]
+        return line[0][6:] if line else None
+
+    def client(self, **kw):
+        return ZkMini(self.client_port, **kw)
+
+
+class Ensemble:
+    """Members on loopback. The lines of each name its own ports, and for the others the proxies in front of theirs."""
+
+    def __init__(self, work, voters, observers=0, extra="", recorder=None, command=None):
+        default = os.path.join(HERE, "..", "apache", "apache")
+        command = command or shlex.split(os.environ.get("SUT", default))
+        self.members = {sid: Member(sid, work, command) for sid in range(1, voters + observers + 1)}
+        self.recorder, self.voters = recorder, voters
+        ports = {sid: (m.quorum_port, m.election_port) for sid, m in self.members.items()}
+        proxies = ports
+        if recorder:
+            proxies = {sid: (recorder.add("quorum", sid, q), recorder.add("election", sid, e)) for sid, (q, e) in ports.items()}
+            for sid, (_, port) in ports.items():
+                old, new = b"127.0.0.1:%d" % port, b"127.0.0.1:%d" % proxies[sid][1]
+                need(len(old) == len(new), "ports of one length")
+                recorder.rewrite[old] = new
+        for sid, m in self.members.items():
+            lines = ["tickTime=2000", "initLimit=10", "syncLimit=5", "dataDir=" + m.data, "clientPort=%d" % m.client_port,
+                     "clientPortAddress=127.0.0.1", "4lw.commands.whitelist=*", "admin.enableServer=false", extra]
+            if sid > voters:
+                lines.append("peerType=observer")
+            for other in self.members:
+                quorum, election = ports[other] if other == sid else proxies[other]
+                lines.append("server.%d=127.0.0.1:%d:%d%s" % (other, quorum, election, ":observer" if other > voters else ""))
+            with open(m.cfg, "w") as f:
+                f.write("\n".join(lines) + "\n")
+            m.fresh()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for m in self.members.values():
+            if m.proc and m.proc.alive():
+                m.proc.kill()
+        if self.recorder:
+            self.recorder.stop()
+
+    def wait(self, *sids):
+        """Until these members serve."""
+        for sid in sids:
+            until("member %d serving" % sid, self.members[sid].mode, 60, 0.1)
+
+    def leader(self):
+        leading = [m for m in self.members.values() if m.proc and m.proc.alive() and m.mode() == "leader"]
+        need(len(leading) == 1, "one leader, not %s" % [m.sid for m in leading])
+        return leading[0]
+
+    def followers(self):
+        return [m for m in self.members.values() if m.proc and m.proc.alive() and m.mode() == "follower"]
+
+
+class Listener:
+    """A learner of our own, outside of the configuration, that takes part in the handshake and then only listens."""
+
+    def __init__(self, port, sid, observer):
+        self.s = socket.create_connection(("127.0.0.1", port), 10)
+        self.s.settimeout(30)
+        self.told = b""
+        info = struct.pack(">qiq", sid, 0x10000, 0)
+        self._tell(16 if observer else 11, 0, info)
+        self.until("LEADERINFO")
+        self._tell(18, 0, struct.pack(">i", 0))
+        epoch = self.until("NEWLEADER").zxid
+        self._tell(3, epoch)
+        self.until("UPTODATE")
+        self._tell(3, epoch)
+
+    def _tell(self, kind, zxid, data=None):
+        body = b"\xff" * 4 if data is None else struct.pack(">i", len(data)) + data
+        self.s.sendall(struct.pack(">iq", kind, zxid) + body + b"\xff" * 4)
+
+    def until(self, name):
+        """The first packet of that name; waits for it."""
+        while True:
+            found = [p for p in quorum_packets(self.told) if p.name == name]
+            if found:
+                return found[0]
+            piece = self.s.recv(1 << 16)
+            need(piece, "the link ended before " + name)
+            self.told += piece
+
+
+def reconfigured(work):
+    """Packets of a change of the ensemble. Members that take it up need one configuration, so no proxies are between them."""
+    print("== reconfig -remove 1")
+    with Ensemble(work, 3, extra="reconfigEnabled=true\nskipACL=yes") as ensemble:
+        for m in ensemble.members.values():
+            m.start()
+        ensemble.wait(1, 2, 3)
+        leader = ensemble.leader()
+        follower, observer = (Listener(leader.quorum_port, sid, sid == 9) for sid in (8, 9))
+        with leader.client() as client:
+            client._call(16, client._buf(None) + client._str("1" if leader.sid != 1 else "2") + client._buf(None) + struct.pack(">q", -1))
+        for listener, last in ((follower, "COMMITANDACTIVATE"), (observer, "INFORMANDACTIVATE")):
+            listener.until(last)
+            print("-- told to a " + ("follower" if listener is follower else "observer"))
+            for packet in quorum_packets(listener.told):
+                print("<", packet)
+            listener.s.close()
+
+
+def shown(recorder, title, start):
+    """Prints what was said since the conversation of that number."""
+    print("== " + title)
+    for conversation in recorder.conversations[start:]:
+        said, told = conversation.packets()
+        if said or told:
+            print("-- %s port of %d" % (conversation.kind, conversation.to))
+        for mark, packets in ((">", said), ("<", told)):
+            for packet in packets:
+                print(mark, packet)
+
+
+def tour(work):
+    recorder = Recorder()
+    with Ensemble(work, 3, 1, recorder=recorder) as ensemble:
+        for m in ensemble.members.values():
+            m.start()
+        ensemble.wait(1, 2, 3, 4)
+        first, second = ensemble.followers()
+        client = first.client(session_ms=8000)
+        client.create("/a", b"one")
+        client.auth("digest", "alice:secret")
+        client.set("/a", b"two")
+        client.create("/a/e", b"", 1)
+        client._call(9, client._str("/a"))
+        need(client.get("/a")[0] == b"two", "what was written")
+        moved = second.client(session_ms=8000, session_id=client.session_id, password=client.password)
+        need(moved.get("/a")[0] == b"two", "what was written, elsewhere")
+        pings = [c for c in recorder.conversations if c.kind == "quorum"]
+        touched = lambda: [p for c in pings for p in c.packets()[0] if p.name == "PING" and p.data]  # noqa: E731
+        until("a PING that reports a session", touched, 20, 0.1)
+        shown(recorder, "three members and an observer: election, a session and its requests, its move", 0)
+
+        for title, fresh in (("the same follower, two writes behind", False), ("the same, empty", True)):
+            start = len(recorder.conversations)
+            first.proc.kill()
+            with ensemble.leader().client() as other:
+                other.set("/a", b"three")
+                other.set("/a", b"four")
+            if fresh:
+                first.fresh()
+            first.start()
+            ensemble.wait(first.sid)
+            shown(recorder, title, start)
+
+        # Proposals that nobody but the leader has: the others sleep, and end without having read them.
+        leader = ensemble.leader()
+        others = [m for m in ensemble.members.values() if m is not leader]
+        with leader.client(timeout=1.0) as lone:
+            for m in others:
+                m.proc.signal(signal.SIGSTOP)
+            try:
+                lone.set("/a", b"five")
+            except OSError:
+                pass
+            for m in [leader, *others]:
+                m.proc.kill()
+        start = len(recorder.conversations)
+        for m in (first, second):
+            m.start()
+        ensemble.wait(first.sid, second.sid)
+        leader.start()
+        ensemble.wait(leader.sid)
+        shown(recorder, "the old leader, with a proposal that nobody else has", start)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        os.environ["ZKV"] = sys.argv[1]
+    directory = tempfile.mkdtemp(prefix="record")
+    try:
+        tour(os.path.join(directory, "tour"))
+        if not os.environ.get("ZKV", "").startswith("3.4."):
+            reconfigured(os.path.join(directory, "reconfig"))
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,409 @@
+//! A member of an ensemble: who decides about transactions, and how what clients ask on a learner goes to the leader and
+//! comes back with the commit.
+//!
+//! A learner hands writes and syncs on, and remembers for each session what waits in which order: a write for its
+//! transaction, which has the session's id and the request's number; a sync for the leader's word; a read for what is
+//! before it. Nobody waits for what others have asked.
+//!
+//! Invariants: a request is answered only after everything that the same session has asked before; a session that a
+//! transaction has not opened yet is none; when there is no leader, what was handed on is not answered by anybody.
+
+use super::{
+    Action, Delivery, Node, Now, Reason,
+    queue::{Answer, Queued},
+    requests::Asked,
+};
+use crate::{
+    auth::Identities,
+    processor::{Processor, Proposal, Refusal},
+    session::{ConnId, SessionTracker},
+    tree::Tree,
+    zab::Link,
+};
+use bytes::Bytes;
+use oxkeeper_codec::{
+    Code, Decode, Encode, OpCode, Reader, SessionId, Zxid,
+    learner::ForwardedRequest,
+    txn::{LoggedTxn, Txn},
+};
+use std::collections::{BTreeMap, VecDeque};
+
+/// Who decides about transactions.
+#[derive(Debug)]
+pub(super) enum Authority {
+    /// This server: it is alone, or leads.
+    Own,
+    /// Another member, which this one follows or observes.
+    Leader(Forwarding),
+    /// Nobody: there is an election.
+    Nobody,
+}
+
+/// What a learner has handed on.
+#[derive(Debug, Default)]
+pub(super) struct Forwarding {
+    waiting: BTreeMap<SessionId, VecDeque<Waiting>>,
+    /// Sessions whose syncs the leader has not answered, in the order in which they were handed on.
+    syncs: VecDeque<SessionId>,
+    /// Sessions whose syncs it has answered, and what has to be applied before their clients hear it.
+    answered: VecDeque<(Zxid, SessionId)>,
+    /// Clients that want to go on with a session, until the leader says whether they may.
+    renewing: BTreeMap<SessionId, Renewal>,
+}
+
+#[derive(Debug)]
+enum Waiting {
+    /// For its transaction.
+    Write(Answer),
+    /// For the leader's word, and then until all up to this zxid is applied.
+    Sync(Queued, Option<Zxid>),
+    /// For what is before it.
+    Read(Queued),
+}
+
+/// A client that wants to go on with a session.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Renewal {
+    pub(super) conn: ConnId,
+    pub(super) timeout_ms: i32,
+    pub(super) with_read_only: bool,
+}
+
+/// What happens to a member of an ensemble, beside what happens to every server.
+#[derive(Debug)]
+pub enum MemberEvent {
+    /// This member leads: the first zxid of its epoch is the one behind this. All that its log holds is applied.
+    Lead(Zxid),
+    /// It follows or observes, and serves.
+    Follow,
+    /// There is no leader any more.
+    Resign,
+    /// The leader proposes this; it is on its way into the log.
+    Proposal(LoggedTxn),
+    /// The log was cut, or a snapshot put in its place. The tree is the one that the files have now, and these are the sessions.
+    Replaced(Vec<(SessionId, i32)>),
+    /// A learner hands on what a client of its own asks.
+    Forwarded(Link, ForwardedRequest),
+    /// A learner asks for a session that a client of its own wants to go on with.
+    Revalidate {
+        /// The learner.
+        link: Link,
+        /// The session.
+        session: SessionId,
+        /// Its time-out, in ms.
+        timeout_ms: i32,
+    },
+    /// The leader's answer to that.
+    Revalidated(SessionId, bool),
+    /// Sessions that a learner has heard from.
+    Touched(Vec<(SessionId, i32)>),
+    /// The leader has answered the oldest sync that was handed on.
+    Synced,
+}
+
+/// What a member wants done, beside what every server wants.
+#[derive(Debug, PartialEq, Eq)]
+pub enum MemberAction {
+    /// Hand this on to the leader.
+    Forward(ForwardedRequest),
+    /// Ask the leader whether this session lives.
+    AskFor {
+        /// The session.
+        session: SessionId,
+        /// Its time-out, in ms.
+        timeout_ms: i32,
+    },
+    /// Answer a learner whether this session lives.
+    Answer {
+        /// The learner.
+        link: Link,
+        /// The session.
+        session: SessionId,
+        /// Whether it lives.
+        valid: bool,
+    },
+    /// A learner wants to know when all that is proposed now is committed.
+    Sync(Link),
+}
+
+impl Node {
+    /// What an ensemble does to this member.
+    pub(super) fn member(&mut self, now: Now, tree: &Tree, event: MemberEvent) {
+        match event {
+            MemberEvent::Lead(zxid) => self.lead(now, tree, zxid),
+            MemberEvent::Follow => self.authority = Authority::Leader(Forwarding::default()),
+            MemberEvent::Resign => self.resign(),
+            MemberEvent::Proposal(logged) => {
+                self.proposed = logged.header.zxid;
+                self.queue.push(Queued::Txn { logged, set: Default::default(), answer: None });
+            }
+            MemberEvent::Replaced(sessions) => self.replaced(now, tree, sessions),
+            MemberEvent::Forwarded(link, request) => self.forwarded(now, tree, link, &request),
+            MemberEvent::Revalidate { link, session, timeout_ms } => {
+                let valid = self.sessions.is_live(session);
+                if valid {
+                    self.sessions.track(session, timeout_ms, now.elapsed_ms);
+                    if let Some(conn) = self.sessions.attach(session, None) {
+                        self.useless(conn, Reason::Moved(session));
+                    }
+                }
+                self.member_actions.push(MemberAction::Answer { link, session, valid });
+            }
+            MemberEvent::Revalidated(session, valid) => self.revalidated(now, session, valid),
+            MemberEvent::Touched(sessions) => {
+                sessions.iter().for_each(|&(session, _)| self.sessions.touch(session, now.elapsed_ms));
+            }
+            MemberEvent::Synced => self.synced_with_leader(),
+        }
+    }
+
+    /// Whether this server decides about transactions itself.
+    pub(super) const fn decides(&self) -> bool {
+        matches!(self.authority, Authority::Own)
+    }
+
+    /// Each session has its full time-out from now: nobody knows when others have heard of it.
+    fn lead(&mut self, now: Now, tree: &Tree, zxid: Zxid) {
+        assert!(self.queue.len() == 0, "a leader begins with all that it has applied");
+        self.authority = Authority::Own;
+        self.proposed = zxid;
+        self.processor = Processor::new(self.options.rules.clone(), tree);
+        let sessions: Vec<_> = self.sessions.iter().collect();
+        for (session, timeout_ms) in sessions {
+            self.sessions.track(session, timeout_ms, now.elapsed_ms);
+        }
+    }
+
+    fn resign(&mut self) {
+        self.authority = Authority::Nobody;
+        self.ending.clear();
+        self.queue.forget_replies();
+        let conns: Vec<ConnId> = self.sessions.conns().collect();
+        for conn in conns {
+            self.useless(conn, Reason::NoLeader);
+        }
+        self.sessions.detach_all();
+    }
+
+    fn replaced(&mut self, now: Now, tree: &Tree, sessions: Vec<(SessionId, i32)>) {
+        self.queue.clear();
+        let last = tree.last_zxid();
+        (self.proposed, self.committed, self.applied) = (last, last, last);
+        self.snapshot = None;
+        self.sessions = SessionTracker::new(self.options.tick_ms);
+        for (session, timeout_ms) in sessions {
+            self.sessions.track(session, timeout_ms, now.elapsed_ms);
+            self.ids.skip(session);
+        }
+    }
+
+    /// Hands a client's write or sync on to the leader. False: this member decides itself.
+    pub(super) fn hand_on(&mut self, asked: &Asked<'_>, body: &Bytes) -> bool {
+        let &Asked { conn, session, header, identities, .. } = asked;
+        match &mut self.authority {
+            Authority::Own => return false,
+            Authority::Nobody => self.useless(conn, Reason::NoLeader),
+            Authority::Leader(forwarding) => {
+                let waiting = if header.op == OpCode::SYNC {
+                    forwarding.syncs.push_back(session);
+                    let (header, body, identities) = (header.clone(), body.clone(), identities.clone());
+                    Waiting::Sync(Queued::Read { conn, session, header, body, identities }, None)
+                } else {
+                    Waiting::Write(Answer { conn, xid: header.xid, op: header.op, with_read_only: false })
+                };
+                forwarding.waiting.entry(session).or_default().push_back(waiting);
+                self.member_actions.push(MemberAction::Forward(ForwardedRequest {
+                    session,
+                    cxid: header.xid,
+                    op: header.op,
+                    body: body.clone(),
+                    identities: Some(identities.as_slice().to_vec()),
+                }));
+            }
+        }
+        true
+    }
+
+    /// A read waits for what its session has asked before, and for nothing else.
+    pub(super) fn wait_for_session(&mut self, session: SessionId, read: Queued) {
+        if let Authority::Leader(forwarding) = &mut self.authority
+            && let Some(waiting) = forwarding.waiting.get_mut(&session)
+        {
+            waiting.push_back(Waiting::Read(read));
+        } else if self.decides() {
+            self.wait_turn(read);
+        } else {
+            self.queue.push_beside(read);
+        }
+    }
+
+    /// Has the leader open a session. False: this member decides itself.
+    pub(super) fn ask_to_open(&mut self, renewal: Renewal, session: SessionId) -> bool {
+        let Renewal { conn, timeout_ms, with_read_only } = renewal;
+        match &mut self.authority {
+            Authority::Own => return false,
+            Authority::Nobody => self.useless(conn, Reason::NoLeader),
+            Authority::Leader(forwarding) => {
+                let op = OpCode::CREATE_SESSION;
+                let answer = Answer { conn, xid: 0, op, with_read_only };
+                forwarding.waiting.entry(session).or_default().push_back(Waiting::Write(answer));
+                let mut body = Vec::new();
+                timeout_ms.encode(&mut body);
+                let body = body.into();
+                let request = ForwardedRequest { session, cxid: 0, op, body, identities: None };
+                self.member_actions.push(MemberAction::Forward(request));
+            }
+        }
+        true
+    }
+
+    /// Asks the leader for a session that a client wants to go on with. False: this member decides itself.
+    pub(super) fn ask_for(&mut self, session: SessionId, renewal: Renewal) -> bool {
+        match &mut self.authority {
+            Authority::Own => return false,
+            Authority::Nobody => self.useless(renewal.conn, Reason::NoLeader),
+            Authority::Leader(forwarding) => {
+                if let Some(earlier) = forwarding.renewing.insert(session, renewal) {
+                    self.useless(earlier.conn, Reason::Moved(session));
+                }
+                let timeout_ms = renewal.timeout_ms;
+                self.member_actions.push(MemberAction::AskFor { session, timeout_ms });
+            }
+        }
+        true
+    }
+
+    fn revalidated(&mut self, now: Now, session: SessionId, valid: bool) {
+        if let Authority::Leader(forwarding) = &mut self.authority
+            && let Some(renewal) = forwarding.renewing.remove(&session)
+        {
+            self.renew(now, session, renewal, valid);
+        }
+    }
+
+    fn synced_with_leader(&mut self) {
+        let committed = self.committed;
+        if let Authority::Leader(forwarding) = &mut self.authority
+            && let Some(session) = forwarding.syncs.pop_front()
+        {
+            let oldest = forwarding.waiting.get_mut(&session).and_then(|waiting| {
+                waiting.iter_mut().find_map(|waiting| match waiting {
+                    Waiting::Sync(_, after @ None) => Some(after),
+                    _ => None,
+                })
+            });
+            if let Some(after) = oldest {
+                *after = Some(committed);
+            }
+            forwarding.answered.push_back((committed, session));
+            for read in self.released_syncs() {
+                self.queue.push_beside(read);
+            }
+        }
+    }
+
+    /// Who waits at this member for a transaction that has just been applied.
+    pub(super) fn waits_for(&mut self, logged: &LoggedTxn) -> Option<Answer> {
+        let Authority::Leader(forwarding) = &mut self.authority else { return None };
+        let waiting = forwarding.waiting.get_mut(&logged.header.client_id)?;
+        match waiting.front() {
+            Some(&Waiting::Write(answer)) if answer.xid == logged.header.cxid => {
+                waiting.pop_front();
+                Some(answer)
+            }
+            _ => None,
+        }
+    }
+
+    /// What a session has asked and waits for nothing any more, from the front.
+    pub(super) fn released(&mut self, session: SessionId) -> Vec<Queued> {
+        let Authority::Leader(forwarding) = &mut self.authority else { return Vec::new() };
+        let Some(waiting) = forwarding.waiting.get_mut(&session) else { return Vec::new() };
+        let mut released = Vec::new();
+        loop {
+            match waiting.front() {
+                Some(Waiting::Sync(_, Some(after))) if *after <= self.applied => {}
+                Some(Waiting::Read(_)) => {}
+                _ => break,
+            }
+            match waiting.pop_front() {
+                Some(Waiting::Sync(read, _) | Waiting::Read(read)) => released.push(read),
+                Some(Waiting::Write(_)) | None => break,
+            }
+        }
+        if waiting.is_empty() {
+            forwarding.waiting.remove(&session);
+        }
+        released
+    }
+
+    /// What sessions have asked that waits for nothing any more, now that more is applied.
+    pub(super) fn released_syncs(&mut self) -> Vec<Queued> {
+        let mut released = Vec::new();
+        while let Authority::Leader(forwarding) = &mut self.authority
+            && let Some(&(after, session)) = forwarding.answered.front()
+            && after <= self.applied
+        {
+            forwarding.answered.pop_front();
+            released.extend(self.released(session));
+        }
+        released
+    }
+
+    /// What a learner's client asks, at the leader. Every request becomes a transaction: its learner waits for one.
+    fn forwarded(&mut self, now: Now, tree: &Tree, link: Link, request: &ForwardedRequest) {
+        if !self.decides() {
+            return;
+        }
+        let &ForwardedRequest { session, cxid, op, ref body, ref identities } = request;
+        let identities = Identities::of(identities.clone().unwrap_or_default());
+        let live = self.sessions.is_live(session);
+        let proposal = Proposal {
+            zxid: self.proposed.next(),
+            time_ms: now.wall_ms,
+            session,
+            xid: cxid,
+            identities: &identities,
+            session_is_live: live,
+        };
+        match op {
+            OpCode::SYNC => self.member_actions.push(MemberAction::Sync(link)),
+            OpCode::CREATE_SESSION => {
+                let Ok(timeout_ms) = i32::decode(&mut Reader::new(body)) else { return };
+                self.sessions.track(session, timeout_ms, now.elapsed_ms);
+                let logged = self.processor.create_session(&proposal, timeout_ms);
+                self.propose(logged, None);
+            }
+            OpCode::CLOSE_SESSION if live => {
+                self.sessions.set_closing(session);
+                self.end_session_as(now, tree, session, cxid, None);
+            }
+            OpCode::CLOSE_SESSION => {}
+            _ => match self.processor.prepare(tree, op, body, &proposal) {
+                Ok(judged) => self.propose(judged, None),
+                Err(Refusal::Undecodable) => {
+                    let logged = self.processor.refuse(&proposal, Code::MARSHALLING_ERROR);
+                    self.propose(logged, None);
+                }
+            },
+        }
+    }
+
+    /// Sessions come and go with transactions; at a leader they came with the request.
+    pub(super) fn learn_session(&mut self, logged: &LoggedTxn) {
+        if let Txn::CreateSession(txn) = &logged.txn
+            && !self.decides()
+        {
+            let session = logged.header.client_id;
+            self.sessions.track(session, txn.time_out, self.ticked_ms);
+        }
+    }
+
+    pub(super) fn take_member_actions(&mut self, actions: &mut Vec<Action>) {
+        actions.extend(self.member_actions.drain(..).map(Action::Member));
+    }
+
+    pub(super) fn useless(&mut self, conn: ConnId, reason: Reason) {
+        self.delivering.push(Delivery::Close { conn, reason });
+    }
+}

@@ -1,0 +1,334 @@
+//! A leader and a learner, wired together by hand: what is handed on, and in which order answers come.
+
+use super::*;
+use crate::{auth::Identities, tree::TreeOptions, zab::Link};
+use oxkeeper_codec::{
+    Code, Decode, Encode, OpCode,
+    learner::ForwardedRequest,
+    records::{
+        ConnectRequest, ConnectResponse, CreateRequest, GetDataRequest, ReplyHeader, RequestHeader,
+        SetDataRequest, SyncRequest,
+    },
+    request::Handshake,
+    txn::Txn,
+};
+
+const LINK: Link = Link(1);
+const CONN: ConnId = ConnId(1);
+
+fn at(ms: i64) -> Now {
+    Now { elapsed_ms: ms, wall_ms: 1_700_000_000_000 + ms }
+}
+
+/// One member.
+struct Member {
+    node: Node,
+    tree: Tree,
+    /// What it wants done beside appending.
+    wants: Vec<MemberAction>,
+    appended: Vec<LoggedTxn>,
+    closed: Vec<(ConnId, Reason)>,
+}
+
+impl Member {
+    fn new(server_id: u8, role: MemberEvent) -> Self {
+        let tree = Tree::new(TreeOptions::default());
+        let options = NodeOptions {
+            rules: Rules::default(),
+            tick_ms: 1000,
+            timeouts: TimeoutBounds { min_ms: 2000, max_ms: 9000 },
+            containers: ContainerRules { interval_ms: 60_000, max_per_minute: 10, never_used_ms: 0 },
+            server_id,
+        };
+        let node = Node::new(options, &tree, [], at(0));
+        let mut member = Self { node, tree, wants: Vec::new(), appended: Vec::new(), closed: Vec::new() };
+        member.step(Event::Member(role));
+        member
+    }
+
+    fn step(&mut self, event: Event) {
+        for action in self.node.step(at(0), &self.tree, event) {
+            match action {
+                Action::Append(batch) => {
+                    let logged = |(_, body): (Zxid, &[u8])| {
+                        LoggedTxn::from_bytes(&bytes::Bytes::copy_from_slice(body)).unwrap()
+                    };
+                    self.appended.extend(batch.entries().map(logged));
+                }
+                Action::Deliver(deliveries) => {
+                    for delivery in deliveries {
+                        if let Delivery::Close { conn, reason } = delivery {
+                            self.closed.push((conn, reason));
+                        }
+                    }
+                }
+                Action::OverQuota(_) => {}
+                Action::Member(want) => self.wants.push(want),
+            }
+        }
+    }
+
+    /// Answers that come now: number, zxid, error.
+    fn answers(&mut self) -> Vec<(i32, Zxid, Code)> {
+        let mut answers = Vec::new();
+        while self.node.can_apply() {
+            let batch = self.node.apply(&mut self.tree, 100);
+            for entry in &batch.entries {
+                match entry {
+                    Entry::Reply { frame, .. } => {
+                        let reply = ReplyHeader::from_slice(&batch.bytes[frame.start + 4..]).unwrap();
+                        answers.push((reply.xid, reply.zxid, reply.err));
+                    }
+                    Entry::Connected { frame, .. } => {
+                        ConnectResponse::from_slice(&batch.bytes[frame.start + 4..]).unwrap();
+                        answers.push((0, Zxid::ZERO, Code::OK));
+                    }
+                    Entry::Changes { .. } | Entry::Close { .. } => {}
+                }
+            }
+        }
+        answers
+    }
+}
+
+/// A leader, and a learner with a client.
+struct Pair {
+    leader: Member,
+    learner: Member,
+    session: SessionId,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let mut pair = Self {
+            leader: Member::new(1, MemberEvent::Lead(Zxid::begin_of(1))),
+            learner: Member::new(2, MemberEvent::Follow),
+            session: SessionId(0),
+        };
+        pair.connects(SessionId(0), None);
+        pair.hand_on();
+        pair.propose();
+        pair.commit();
+        assert_eq!(pair.learner.answers(), [(0, Zxid::ZERO, Code::OK)]);
+        pair.session = pair.leader.node.sessions().iter().next().unwrap().0;
+        assert_eq!(pair.session.0 >> 56, 2, "the learner has chosen its id");
+        assert_eq!(pair.learner.node.sessions().conn(pair.session), Some(CONN));
+        pair
+    }
+
+    fn connects(&mut self, session_id: SessionId, passwd: Option<bytes::Bytes>) {
+        let request = ConnectRequest {
+            protocol_version: 0,
+            last_zxid_seen: Zxid::ZERO,
+            time_out: 4000,
+            session_id,
+            passwd,
+            read_only: false,
+        };
+        let handshake = Handshake { request, has_read_only: true };
+        self.learner.step(Event::Requests(vec![Request::Connect { conn: CONN, handshake }]));
+    }
+
+    fn asks(&mut self, xid: i32, op: OpCode, body: Vec<u8>) {
+        let header = RequestHeader { xid, op };
+        let (session, identities) = (self.session, Identities::none());
+        let request = Request::Op { conn: CONN, session, header, body: body.into(), identities };
+        self.learner.step(Event::Requests(vec![request]));
+    }
+
+    fn sets(&mut self, xid: i32) {
+        self.asks(
+            xid,
+            OpCode::SET_DATA,
+            SetDataRequest { path: "/".into(), data: None, version: -1 }.to_vec(),
+        );
+    }
+
+    fn gets(&mut self, xid: i32) {
+        self.asks(xid, OpCode::GET_DATA, GetDataRequest { path: "/".into(), watch: false }.to_vec());
+    }
+
+    fn syncs(&mut self, xid: i32) {
+        self.asks(xid, OpCode::SYNC, SyncRequest { path: Some("/".into()) }.to_vec());
+    }
+
+    /// What the learner has handed on reaches the leader.
+    fn hand_on(&mut self) {
+        for want in std::mem::take(&mut self.learner.wants) {
+            let event = match want {
+                MemberAction::Forward(request) => MemberEvent::Forwarded(LINK, request),
+                MemberAction::AskFor { session, timeout_ms } => {
+                    MemberEvent::Revalidate { link: LINK, session, timeout_ms }
+                }
+                MemberAction::Answer { .. } | MemberAction::Sync(_) => {
+                    unreachable!("a learner answers nobody")
+                }
+            };
+            self.leader.step(Event::Member(event));
+        }
+    }
+
+    /// What the leader proposes reaches the learner.
+    fn propose(&mut self) {
+        for logged in std::mem::take(&mut self.leader.appended) {
+            self.learner.step(Event::Member(MemberEvent::Proposal(logged)));
+        }
+    }
+
+    fn commit(&mut self) {
+        let zxid = self.leader.node.last_proposed();
+        for member in [&mut self.leader, &mut self.learner] {
+            member.step(Event::Committed(zxid));
+        }
+        assert_eq!(self.leader.answers(), [], "nobody waits at the leader");
+    }
+}
+
+fn zxid(counter: i64) -> Zxid {
+    Zxid((1 << 32) + counter)
+}
+
+#[test]
+fn a_write_goes_to_the_leader_and_is_answered_with_the_commit() {
+    let mut pair = Pair::new();
+    pair.sets(7);
+    pair.gets(8);
+    assert_eq!(pair.learner.answers(), [], "the read waits for the write before it");
+    pair.hand_on();
+    pair.propose();
+    assert_eq!(pair.learner.answers(), [], "proposed is not committed");
+    pair.commit();
+    assert_eq!(pair.learner.answers(), [(7, zxid(2), Code::OK), (8, zxid(2), Code::OK)]);
+    assert_eq!(pair.learner.tree.digest(), pair.leader.tree.digest());
+}
+
+#[test]
+fn a_read_waits_for_nobody_elses_write() {
+    let mut pair = Pair::new();
+    pair.leader.step(Event::Member(MemberEvent::Forwarded(
+        LINK,
+        ForwardedRequest {
+            session: pair.session,
+            cxid: 1,
+            op: OpCode::SET_DATA,
+            body: SetDataRequest { path: "/".into(), data: None, version: -1 }.to_vec().into(),
+            identities: None,
+        },
+    )));
+    pair.propose();
+    pair.gets(8);
+    assert_eq!(pair.learner.answers(), [(8, zxid(1), Code::OK)]);
+}
+
+#[test]
+fn an_error_of_the_leader_is_the_clients() {
+    let mut pair = Pair::new();
+    let body = SetDataRequest { path: "/none".into(), data: None, version: -1 }.to_vec();
+    pair.asks(7, OpCode::SET_DATA, body);
+    pair.asks(8, OpCode::CREATE, vec![1, 2, 3]);
+    pair.hand_on();
+    pair.propose();
+    pair.commit();
+    let answers = [(7, zxid(2), Code::NO_NODE), (8, zxid(3), Code::MARSHALLING_ERROR)];
+    assert_eq!(pair.learner.answers(), answers);
+}
+
+#[test]
+fn a_sync_is_answered_when_the_leader_says_so_and_what_it_had_is_applied() {
+    let mut pair = Pair::new();
+    pair.sets(7);
+    pair.syncs(8);
+    pair.gets(9);
+    pair.hand_on();
+    assert_eq!(pair.leader.wants, [MemberAction::Sync(LINK)]);
+    pair.propose();
+    // The leader's word comes right behind the commit.
+    pair.commit();
+    pair.learner.step(Event::Member(MemberEvent::Synced));
+    let in_order = [(7, zxid(2), Code::OK), (8, zxid(2), Code::OK), (9, zxid(2), Code::OK)];
+    assert_eq!(pair.learner.answers(), in_order);
+    pair.syncs(10);
+    pair.hand_on();
+    assert_eq!(pair.learner.answers(), []);
+    pair.learner.step(Event::Member(MemberEvent::Synced));
+    assert_eq!(pair.learner.answers(), [(10, zxid(2), Code::OK)]);
+}
+
+#[test]
+fn a_session_ends_everywhere_with_its_ephemerals() {
+    let mut pair = Pair::new();
+    let acl = Some(pair.learner.tree.get("/").unwrap().acl().to_vec());
+    pair.asks(7, OpCode::CREATE, CreateRequest { path: "/e".into(), data: None, acl, flags: 1 }.to_vec());
+    pair.asks(8, OpCode::CLOSE_SESSION, Vec::new());
+    pair.hand_on();
+    assert!(pair.leader.appended.iter().any(|logged| matches!(logged.txn, Txn::CloseSession(_))));
+    pair.propose();
+    pair.commit();
+    assert_eq!(pair.learner.answers(), [(7, zxid(2), Code::OK), (8, zxid(3), Code::OK)]);
+    for member in [&pair.leader, &pair.learner] {
+        assert!(member.tree.get("/e").is_none());
+        assert!(member.node.sessions().is_empty());
+    }
+}
+
+#[test]
+fn the_leader_says_whether_a_session_lives() {
+    let mut pair = Pair::new();
+    let passwd = bytes::Bytes::copy_from_slice(&crate::session::password(pair.session));
+    pair.connects(pair.session, Some(passwd.clone()));
+    pair.hand_on();
+    let session = pair.session;
+    assert_eq!(pair.leader.wants, [MemberAction::Answer { link: LINK, session, valid: true }]);
+    pair.learner.step(Event::Member(MemberEvent::Revalidated(session, true)));
+    assert_eq!(pair.learner.node.sessions().conn(session), Some(CONN));
+    pair.leader.wants.clear();
+
+    let unknown = SessionId(session.0 + 1);
+    let passwd = bytes::Bytes::copy_from_slice(&crate::session::password(unknown));
+    pair.connects(unknown, Some(passwd));
+    pair.hand_on();
+    assert_eq!(pair.leader.wants, [MemberAction::Answer { link: LINK, session: unknown, valid: false }]);
+}
+
+#[test]
+fn without_a_leader_nobody_is_answered_and_everybody_let_go() {
+    let mut pair = Pair::new();
+    pair.sets(7);
+    pair.learner.step(Event::Member(MemberEvent::Resign));
+    assert_eq!(pair.learner.closed, [(CONN, Reason::NoLeader)]);
+    pair.hand_on();
+    pair.propose();
+    pair.commit();
+    assert_eq!(pair.learner.answers(), [], "what became of it, the client has to find out");
+    pair.connects(SessionId(0), None);
+    assert_eq!(pair.learner.closed.len(), 2);
+}
+
+#[test]
+fn a_learner_that_comes_to_lead_begins_with_what_it_has_applied() {
+    let mut pair = Pair::new();
+    pair.sets(7);
+    pair.hand_on();
+    pair.propose();
+    pair.learner.step(Event::Member(MemberEvent::Resign));
+    pair.commit();
+    pair.learner.answers();
+    pair.learner.step(Event::Member(MemberEvent::Lead(Zxid::begin_of(2))));
+    pair.connects(SessionId(0), None);
+    let zxids: Vec<Zxid> = pair.learner.appended.iter().map(|logged| logged.header.zxid).collect();
+    assert_eq!(zxids, [Zxid((2 << 32) + 1)]);
+    assert!(pair.learner.node.sessions().is_live(pair.session), "sessions live on");
+}
+
+#[test]
+fn learners_end_no_session_by_themselves() {
+    let mut pair = Pair::new();
+    let late = at(60_000);
+    assert_eq!(pair.learner.node.due_sessions(late), []);
+    assert_eq!(pair.leader.node.due_sessions(late), [pair.session]);
+    let touched = vec![(pair.session, 4000)];
+    let actions =
+        pair.leader.node.step(late, &pair.leader.tree, Event::Member(MemberEvent::Touched(touched)));
+    assert!(actions.is_empty());
+    assert_eq!(pair.leader.node.due_sessions(late), []);
+}

@@ -1,0 +1,171 @@
+//! TRUNC and SNAP: what a leader has a member forget, and what it puts in its place.
+//!
+//! Both change the files under the log's writer, which has nothing open meanwhile, and goes on behind the new end. Nobody
+//! may write a snapshot of the old history any more, and nobody read logs.
+//!
+//! Invariants: where the history cannot be cut, nothing was changed; whatever is cut short, a start finds the old
+//! history (of which the end may be gone already, but nothing before the cut), or all of the new one.
+
+use super::{
+    cut::{complete_installs, cut_logs, cut_snapshots, next_logged, next_snapshot},
+    disk::Disk,
+    error::StoreError,
+    log::TxnLog,
+    names::{self, Compression, SnapshotName},
+    recovery::{Recovered, RecoveryOptions, RecoverySink, follows, recover_through, vouch},
+    snapshot_body::{BodyEnd, BodyError},
+    snapshot_writer::SnapshotWriter,
+};
+use oxkeeper_codec::Zxid;
+use std::sync::Arc;
+
+/// Cuts the history behind `zxid`, durably, and rebuilds the state as it was there: `sink` hears of it as in
+/// [`super::recover`]. What is pending in the log is committed first.
+///
+/// [`Recovered::last_zxid`] is where the history ends now: `zxid`, or the last transaction before it, if there is none of this
+/// number.
+///
+/// # Errors
+/// [`StoreError::CutTooFar`]: no snapshot is whole and old enough, or the logs do not lead from it to there; nothing was changed. Other errors before the cut say that
+/// the state at `zxid` cannot be rebuilt, and nothing was changed, either. When the disk fails in the midst of it, it may be
+/// tried again; nothing may be appended before.
+pub fn truncate(
+    log: &mut TxnLog,
+    snap_disk: &dyn Disk,
+    zxid: Zxid,
+    options: RecoveryOptions,
+    sink: &mut impl RecoverySink,
+) -> Result<Recovered, StoreError> {
+    log.settle()?;
+    let log_disk = Arc::clone(log.disk());
+    let too_far = || StoreError::CutTooFar { dir: snap_disk.dir().to_path_buf(), wanted: zxid };
+    let mut recovered = match recover_through(snap_disk, &*log_disk, options, Some(zxid), sink) {
+        Err(StoreError::NoSnapshot { .. }) => return Err(too_far()),
+        result => result?,
+    };
+    let last = recovered.last_zxid;
+    if recovered.is_empty() || (last < zxid && !is_followed(snap_disk, &*log_disk, last)?) {
+        return Err(too_far());
+    }
+    let removed = cut_logs(&*log_disk, last)?;
+    recovered.logs.retain(|name| !removed.contains(name));
+    cut_snapshots(snap_disk, last, &recovered.beyond)?;
+    recovered.repairs.logs.clear();
+    vouch(snap_disk, &*log_disk, &recovered)?;
+    log.end_at(last);
+    Ok(recovered)
+}
+
+/// Whether the logs show that nothing is missing behind this transaction: they go on, or that was the last one of all. A
+/// snapshot in between comes from a leader, who need not have had the same transactions before it.
+fn is_followed(snap_disk: &dyn Disk, log_disk: &dyn Disk, last: Zxid) -> Result<bool, StoreError> {
+    let snapshot = next_snapshot(snap_disk, last)?;
+    Ok(match next_logged(log_disk, last)? {
+        Some(next) => follows(last, next) && snapshot.is_none_or(|snapshot| snapshot >= next),
+        None => snapshot.is_none(),
+    })
+}
+
+/// A snapshot that is coming from a leader, under a name that no start takes. Dropped before its end, it leaves nothing.
+#[derive(Debug)]
+pub struct SnapshotReceiver {
+    disk: Arc<dyn Disk>,
+    snapshot: SnapshotName,
+    temporary: String,
+    writer: SnapshotWriter,
+    body: BodyEnd,
+}
+
+impl SnapshotReceiver {
+    /// For the snapshot that SNAP with this zxid announces. There is one at a time.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn create(disk: Arc<dyn Disk>, zxid: Zxid, compression: Compression) -> Result<Self, StoreError> {
+        let snapshot = SnapshotName { zxid, compression };
+        let temporary = names::temporary_name(&names::install_name(snapshot));
+        let writer = SnapshotWriter::create_as(Arc::clone(&disk), snapshot, temporary.clone())?;
+        Ok(Self { disk, snapshot, temporary, writer, body: BodyEnd::new() })
+    }
+
+    /// Takes what has come, and says how many of these bytes belong to the snapshot: all, until it is
+    /// [complete](SnapshotReceiver::is_complete). Behind it stands [`oxkeeper_codec::learner::SNAPSHOT_END`].
+    ///
+    /// # Errors
+    /// The disk fails, or this is no snapshot: the link is of no use any more.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<usize, StoreError> {
+        let taken = self.body.find(bytes).map_err(|BodyError { offset, len }| StoreError::BadStream {
+            zxid: self.snapshot.zxid,
+            offset,
+            len,
+        })?;
+        self.writer.write(&bytes[..taken])?;
+        Ok(taken)
+    }
+
+    /// Whether all of it is there.
+    pub const fn is_complete(&self) -> bool {
+        self.body.is_found()
+    }
+
+    /// Makes it durable, still under that name.
+    ///
+    /// # Errors
+    /// The disk fails: there is no snapshot.
+    pub fn finish(self) -> Result<ReceivedSnapshot, StoreError> {
+        assert!(self.is_complete(), "the snapshot has come to its end");
+        let Self { disk, snapshot, temporary, writer, .. } = self;
+        writer.finish_unnamed()?;
+        Ok(ReceivedSnapshot { disk, snapshot, temporary: Some(temporary) })
+    }
+}
+
+/// A snapshot from a leader, whole and durable, and not the state yet. Dropped before it is installed, it leaves nothing.
+#[derive(Debug)]
+pub struct ReceivedSnapshot {
+    disk: Arc<dyn Disk>,
+    snapshot: SnapshotName,
+    /// Its name, as long as it is to have no effect.
+    temporary: Option<String>,
+}
+
+impl ReceivedSnapshot {
+    /// Its transaction.
+    pub const fn zxid(&self) -> Zxid {
+        self.snapshot.zxid
+    }
+
+    /// Puts it in the place of all that there is, durably: what is behind its transaction in logs and snapshots goes. What is
+    /// pending in the log is committed first. [`super::recover`] finds this state afterwards.
+    ///
+    /// # Errors
+    /// The disk fails. A start finds the old state or the new one. It may be tried again; nothing may be appended before.
+    pub fn install(&mut self, log: &mut TxnLog) -> Result<(), StoreError> {
+        log.settle()?;
+        let (disk, log_disk) = (&*self.disk, Arc::clone(log.disk()));
+        complete_installs(disk, &*log_disk)?;
+        if let Some(temporary) = &self.temporary {
+            let name = names::install_name(self.snapshot);
+            let failed = |source| StoreError::io("install", disk.path(&name), source);
+            disk.rename(temporary, &name).map_err(failed)?;
+            self.temporary = None;
+            // The old state is not touched before this is durable.
+            disk.sync_dir().map_err(failed)?;
+        }
+        complete_installs(disk, &*log_disk)?;
+        log.end_at(self.snapshot.zxid);
+        Ok(())
+    }
+}
+
+impl Drop for ReceivedSnapshot {
+    fn drop(&mut self) {
+        if let Some(temporary) = &self.temporary {
+            // Best effort: what stays is removed at the next start.
+            let _ = self.disk.remove(temporary);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,241 @@
+//! Election: who is to lead (`FastLeaderElection`; in the TLA+ specification of the official system the actions
+//! `ReceiveNotmsg` and `NotmsgTimeout`).
+//!
+//! Each voter begins with a vote for itself and takes over any greater one that it hears of in its round; a quorum that
+//! agrees decides. A member that finds a quorum following one leader joins it.
+//!
+//! It ends at once when every voter that can be reached has said the same, and after [`FINALIZE_WAIT_MS`] at the latest.
+//! Haste costs a round and never a transaction: whoever is ahead of the one that was chosen is found in discovery.
+
+use super::{
+    quorum::{Members, Quorums},
+    vote::{Ballot, Ballots, Vote},
+};
+use oxkeeper_codec::{
+    ServerId,
+    election::{Notification, PeerState},
+};
+
+/// So long (ms) a quorum that agrees waits for a greater vote of those who have not spoken yet.
+pub const FINALIZE_WAIT_MS: i64 = 200;
+/// Between two times that everybody is told, in ms: doubled each time.
+const FIRST_RESEND_MS: i64 = 200;
+/// The longest time between them (`fastleader.maxNotificationInterval`), in ms.
+const LONGEST_RESEND_MS: i64 = 60_000;
+
+/// How an election ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Elected {
+    /// For whom, and with which history.
+    pub(super) vote: Vote,
+    /// In which round.
+    pub(super) round: i64,
+    /// Who agreed.
+    pub(super) supporters: Members,
+}
+
+/// An election under way, as one member sees it.
+#[derive(Debug)]
+pub(super) struct Election {
+    me: ServerId,
+    /// Its own claim; [`Vote::NONE`] for those who have no vote.
+    own: Vote,
+    round: i64,
+    proposed: Vote,
+    /// Votes of this round.
+    received: Ballots,
+    /// Votes of those who have a leader.
+    settled: Ballots,
+    /// When it ends with what a quorum has agreed to, in ms of the elapsed clock.
+    decide_at: Option<i64>,
+    resend_at: i64,
+    resend_ms: i64,
+    /// Who is to be told the vote.
+    tell: Members,
+}
+
+impl Election {
+    /// Begins the round behind `last_round` with a vote for itself. A round that others may remember must not come twice:
+    /// what this member has may be less by now.
+    pub(super) fn begin(me: ServerId, own: Vote, last_round: i64, quorums: &Quorums, now_ms: i64) -> Self {
+        let mut election = Self {
+            me,
+            own,
+            round: last_round + 1,
+            proposed: own,
+            received: Ballots::default(),
+            settled: Ballots::default(),
+            decide_at: None,
+            resend_at: now_ms + FIRST_RESEND_MS,
+            resend_ms: FIRST_RESEND_MS,
+            tell: Members::new(),
+        };
+        election.count_own(quorums);
+        election.tell_all(quorums);
+        election
+    }
+
+    /// The round that is under way (`logicalclock`).
+    pub(super) const fn round(&self) -> i64 {
+        self.round
+    }
+
+    /// The vote as it is now.
+    pub(super) const fn vote(&self) -> Vote {
+        self.proposed
+    }
+
+    /// Who is to be told the vote now.
+    pub(super) fn take_told(&mut self) -> Members {
+        std::mem::take(&mut self.tell)
+    }
+
+    /// When [`Election::wake`] is due, in ms of the elapsed clock.
+    pub(super) fn deadline_ms(&self) -> i64 {
+        self.decide_at.map_or(self.resend_at, |at| at.min(self.resend_at))
+    }
+
+    /// A connection to that member has come about: it may have missed what was said.
+    pub(super) fn reached(&mut self, peer: ServerId) {
+        self.tell.insert(peer);
+    }
+
+    /// What a member says. `unreachable`: who is known to be so; nobody waits for them.
+    pub(super) fn notified(
+        &mut self,
+        now_ms: i64,
+        from: ServerId,
+        said: &Notification,
+        quorums: &Quorums,
+        unreachable: &Members,
+    ) -> Option<Elected> {
+        if !quorums.is_voter(from) {
+            // Those without a vote ask.
+            self.tell.insert(from);
+            return None;
+        }
+        if !quorums.is_voter(said.leader) {
+            return None;
+        }
+        let vote = Vote { peer_epoch: said.peer_epoch, zxid: said.zxid, leader: said.leader };
+        let ballot = Ballot { vote, round: said.election_epoch, state: said.state };
+        match said.state {
+            PeerState::Looking => self.looking(now_ms, from, ballot, quorums, unreachable),
+            PeerState::Following | PeerState::Leading => self.settled(from, ballot, quorums),
+            PeerState::Observing => None,
+        }
+    }
+
+    fn looking(
+        &mut self,
+        now_ms: i64,
+        from: ServerId,
+        ballot: Ballot,
+        quorums: &Quorums,
+        unreachable: &Members,
+    ) -> Option<Elected> {
+        if ballot.round < self.round {
+            self.tell.insert(from);
+            return None;
+        }
+        if ballot.vote.leader == self.me && ballot.vote != self.own {
+            // What this member has had before its log was cut. Whoever still votes for that has to forget it.
+            self.round = ballot.round + 1;
+            self.received.clear();
+            self.proposed = self.own;
+            self.changed(quorums);
+            return None;
+        }
+        let eligible = quorums.can_lead(ballot.vote.leader);
+        if ballot.round > self.round {
+            self.round = ballot.round;
+            self.received.clear();
+            self.proposed = if eligible { self.own.max(ballot.vote) } else { self.own };
+            self.changed(quorums);
+        } else if eligible && ballot.vote > self.proposed {
+            self.proposed = ballot.vote;
+            self.changed(quorums);
+        }
+        self.received.put(from, ballot);
+        self.reconsider(now_ms, quorums, unreachable)
+    }
+
+    fn settled(&mut self, from: ServerId, ballot: Ballot, quorums: &Quorums) -> Option<Elected> {
+        if ballot.round == self.round {
+            self.received.put(from, ballot);
+            if self.received.are_for(&ballot, quorums) && self.leads(&self.received, &ballot) {
+                return Some(elected(&self.received, &ballot));
+            }
+        }
+        self.settled.put(from, ballot);
+        if self.settled.are_for(&ballot, quorums) && self.leads(&self.settled, &ballot) {
+            return Some(elected(&self.settled, &ballot));
+        }
+        None
+    }
+
+    /// Whether the leader that a ballot names says so itself. Those who are told to lead by others must have been in the
+    /// same round.
+    fn leads(&self, ballots: &Ballots, ballot: &Ballot) -> bool {
+        if ballot.vote.leader == self.me {
+            self.round == ballot.round
+        } else {
+            ballots.get(ballot.vote.leader).is_some_and(|own| own.state == PeerState::Leading)
+        }
+    }
+
+    /// Whether what was said decides, now that others may be out of reach.
+    pub(super) fn reconsider(
+        &mut self,
+        now_ms: i64,
+        quorums: &Quorums,
+        unreachable: &Members,
+    ) -> Option<Elected> {
+        let ballot = Ballot { vote: self.proposed, round: self.round, state: PeerState::Looking };
+        let agreed = self.received.for_same(&ballot);
+        if self.proposed == Vote::NONE || !quorums.are_met_by(&agreed) {
+            self.decide_at = None;
+            return None;
+        }
+        let all_said = quorums.voters().iter().all(|id| agreed.contains(id) || unreachable.contains(id));
+        let leader = self.proposed.leader;
+        let leader_lives = !unreachable.contains(&leader);
+        let decide_at = *self.decide_at.get_or_insert(now_ms + FINALIZE_WAIT_MS);
+        if (all_said && leader_lives) || now_ms >= decide_at {
+            return Some(Elected { vote: self.proposed, round: self.round, supporters: agreed });
+        }
+        None
+    }
+
+    /// Time has passed.
+    pub(super) fn wake(&mut self, now_ms: i64, quorums: &Quorums, unreachable: &Members) -> Option<Elected> {
+        if now_ms >= self.resend_at {
+            self.resend_ms = (self.resend_ms * 2).min(LONGEST_RESEND_MS);
+            self.resend_at = now_ms + self.resend_ms;
+            self.tell_all(quorums);
+        }
+        self.reconsider(now_ms, quorums, unreachable)
+    }
+
+    fn changed(&mut self, quorums: &Quorums) {
+        self.decide_at = None;
+        self.count_own(quorums);
+        self.tell_all(quorums);
+    }
+
+    fn count_own(&mut self, quorums: &Quorums) {
+        if quorums.is_voter(self.me) {
+            let own = Ballot { vote: self.proposed, round: self.round, state: PeerState::Looking };
+            self.received.put(self.me, own);
+        }
+    }
+
+    fn tell_all(&mut self, quorums: &Quorums) {
+        self.tell.extend(quorums.voters());
+        self.tell.remove(&self.me);
+    }
+}
+
+fn elected(ballots: &Ballots, ballot: &Ballot) -> Elected {
+    Elected { vote: ballot.vote, round: ballot.round, supporters: ballots.for_same(ballot) }
+}

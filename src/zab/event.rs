@@ -1,0 +1,136 @@
+//! What happens to a member, and what it wants done.
+
+use super::{Failure, Link, Members, Refusal};
+use bytes::Bytes;
+use oxkeeper_codec::{
+    ServerId, SessionId, Zxid,
+    election::Notification,
+    learner::{ForwardedRequest, ToLeader, ToLearner},
+};
+
+/// What happens to a member.
+#[derive(Debug)]
+pub enum Event {
+    /// Time has passed, perhaps up to [`Zab::deadline_ms`](super::Zab::deadline_ms).
+    Wake,
+    /// The election port of a member is reached.
+    Reachable(ServerId),
+    /// It is not, or no more.
+    Unreachable(ServerId),
+    /// A member says whom it votes for or follows.
+    Notified(ServerId, Notification),
+    /// The leader's quorum port is reached: after [`Action::Dial`].
+    Dialled(Link),
+    /// It cannot be reached.
+    NotDialled(ServerId),
+    /// A connection on the quorum port.
+    Arrived(Link),
+    /// The leader says something. After SNAP, all that follows the snapshot.
+    FromLeader(Link, ToLearner),
+    /// A learner says something.
+    FromLearner(Link, ToLeader),
+    /// A link has ended.
+    Closed(Link),
+    /// The log is durable up to here.
+    Synced(Zxid),
+    /// After [`Action::StoreAcceptedEpoch`]: it is durable.
+    AcceptedEpochStored(i64),
+    /// After [`Action::StoreCurrentEpoch`]: it is durable.
+    CurrentEpochStored(i64),
+    /// After [`Action::Truncate`] or [`Action::Install`], always: it is done and durable, or was given up, and the history
+    /// ends here.
+    HistoryReplaced(Zxid),
+    /// After [`Action::SearchLog`].
+    LogSearched {
+        /// For whom.
+        link: Link,
+        /// Whether the log files have all behind the zxid that was asked for, up to what is in memory.
+        found: bool,
+    },
+    /// The disk has failed: nothing can be vouched for.
+    DiskFailed,
+    /// It takes everything again.
+    DiskRecovered,
+}
+
+/// What is to be done, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Tell these members how the vote is.
+    Notify(Members, Notification),
+    /// Connect to the quorum port of the leader; again and again, while its election port can be reached.
+    Dial(ServerId),
+    /// Take connections on the quorum port.
+    Listen,
+    /// End this link. No event follows.
+    HangUp(Link),
+    /// There is no leader any more: end all links, take no more. No events follow.
+    HangUpAll,
+    /// Send to the leader.
+    ToLeader(Link, ToLeader),
+    /// Send to each of these.
+    ToLearners(Vec<Link>, ToLearner),
+    /// Look whether the log files have the transaction of this zxid and all behind it.
+    SearchLog(Link, Zxid),
+    /// Send what the log files have behind `from` up to `until`, each followed by its COMMIT.
+    SendLog {
+        /// To whom.
+        link: Link,
+        /// Not with it.
+        from: Zxid,
+        /// The last.
+        until: Zxid,
+    },
+    /// Send SNAP with this zxid, and a snapshot of the tree as it is when all up to it is applied.
+    SendSnapshot(Link, Zxid),
+    /// Make this the accepted epoch.
+    StoreAcceptedEpoch(i64),
+    /// Make this the current epoch.
+    StoreCurrentEpoch(i64),
+    /// Append this to the log.
+    Append(Zxid, Bytes),
+    /// Apply all up to here.
+    Commit(Zxid),
+    /// Forget everything behind this zxid, in the log and in memory.
+    Truncate(Zxid),
+    /// Put the snapshot that comes over this link in the place of all that there is.
+    Install(Link, Zxid),
+    /// This member leads: what clients ask becomes proposals of this epoch.
+    Lead(i64),
+    /// This member follows or observes, and serves clients.
+    Serve,
+    /// There is no leader any more: nothing that waits is decided here.
+    Resign(Failure),
+    /// A new election has begun.
+    Look,
+    /// One was chosen, in so many ms.
+    Chosen {
+        /// Who.
+        leader: ServerId,
+        /// How long it took, in ms.
+        took_ms: i64,
+    },
+    /// A learner was sent away.
+    Refused(Link, Refusal),
+    /// Two processes say that they are this member.
+    SameId(Link, ServerId),
+    /// The leader wants to hear: answer with the sessions that were heard from.
+    Pinged(Link, Zxid),
+    /// Sessions that a learner has heard from, with their time-outs in ms.
+    Touched(Vec<(SessionId, i32)>),
+    /// A learner's client wants to go on with a session.
+    Revalidate {
+        /// Who asks.
+        link: Link,
+        /// The session.
+        session: SessionId,
+        /// Its time-out in ms.
+        timeout_ms: i32,
+    },
+    /// The answer of the leader.
+    Revalidated(SessionId, bool),
+    /// What a learner's client asks.
+    Forwarded(Link, ForwardedRequest),
+    /// The oldest sync request that was handed on is answered.
+    SyncedWithLeader,
+}

@@ -1,0 +1,143 @@
+//! Why a role ends, and why a learner is sent away.
+
+use oxkeeper_codec::{ServerId, Zxid, learner::ToLearner};
+
+/// Why there is no leader any more.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// The leader said nothing in time.
+    #[error("the leader is silent")]
+    LeaderSilent,
+    /// The connection to it has ended, or could not be made.
+    #[error("the leader cannot be reached any more")]
+    LeaderGone,
+    /// Its epoch is older than one that was promised to another.
+    #[error("the leader has epoch {leader:#x}, but {accepted:#x} was promised already")]
+    OldEpoch {
+        /// The leader's.
+        leader: i64,
+        /// The promised one.
+        accepted: i64,
+    },
+    /// A packet that has no meaning now.
+    #[error("{packet} in {phase}")]
+    Unexpected {
+        /// Where.
+        phase: &'static str,
+        /// What.
+        packet: &'static str,
+    },
+    /// A proposal that does not follow the last one.
+    #[error("a proposal with zxid {zxid} behind {last}")]
+    Gap {
+        /// The last.
+        last: Zxid,
+        /// The one that came.
+        zxid: Zxid,
+    },
+    /// A commit of something else than the oldest proposal.
+    #[error("commit of {zxid}, but the oldest proposal is {expected:?}")]
+    WrongCommit {
+        /// What was committed.
+        zxid: Zxid,
+        /// What should have been.
+        expected: Option<Zxid>,
+    },
+    /// After TRUNC or SNAP the history ends elsewhere.
+    #[error("the history ends with {last}, the leader wanted {wanted}")]
+    WrongHistory {
+        /// The end that there is.
+        last: Zxid,
+        /// The one that was wanted.
+        wanted: Zxid,
+    },
+    /// No quorum has come in time.
+    #[error("no quorum of followers within initLimit")]
+    NoQuorumInTime,
+    /// Too few followers are left.
+    #[error("no quorum of followers any more")]
+    NoQuorum,
+    /// A voter has more than this leader.
+    #[error("server {sid} is ahead of this leader, with zxid {last_zxid}")]
+    Behind {
+        /// Who.
+        sid: ServerId,
+        /// Its last zxid.
+        last_zxid: Zxid,
+    },
+    /// The epoch has no numbers left.
+    #[error("the epoch has no zxid left")]
+    EpochExhausted,
+    /// The disk has failed.
+    #[error("the disk has failed")]
+    Disk,
+    /// A voter has promised to follow no epoch as old as this leader's: to a leader that came to nothing. It can come
+    /// back only in a later one.
+    #[error("server {sid} has promised epoch {accepted:#x} to another: a later epoch has to begin")]
+    LaterPromise {
+        /// Who.
+        sid: ServerId,
+        /// What it has promised.
+        accepted: i64,
+    },
+    /// Of those who elected this leader, too few are left.
+    #[error("too few of those who elected this leader can still follow it")]
+    NoHope,
+    /// One learner is at fault: only its link ends.
+    #[error("a learner is refused: {0}")]
+    Learner(Refusal),
+}
+
+impl Failure {
+    pub(super) fn unexpected(phase: &'static str, packet: &ToLearner) -> Self {
+        Self::Unexpected { phase, packet: name(packet) }
+    }
+}
+
+/// Why a learner is sent away.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Its configuration is later than the leader's.
+    #[error("server {sid} has a later configuration, version {version:#x}")]
+    LaterConfiguration {
+        /// Who.
+        sid: ServerId,
+        /// Its version.
+        version: i64,
+    },
+    /// It has no vote, and more than the leader.
+    #[error("server {sid} is ahead of this leader, with zxid {last_zxid}")]
+    Ahead {
+        /// Who.
+        sid: ServerId,
+        /// Its last zxid.
+        last_zxid: Zxid,
+    },
+    /// A packet that has no meaning now.
+    #[error("{packet} in {phase}")]
+    Unexpected {
+        /// Where.
+        phase: &'static str,
+        /// What.
+        packet: &'static str,
+    },
+}
+
+const fn name(packet: &ToLearner) -> &'static str {
+    match packet {
+        ToLearner::LeaderInfo { .. } => "LEADERINFO",
+        ToLearner::Diff(_) => "DIFF",
+        ToLearner::Trunc(_) => "TRUNC",
+        ToLearner::Snap(_) => "SNAP",
+        ToLearner::NewLeader { .. } => "NEWLEADER",
+        ToLearner::UpToDate => "UPTODATE",
+        ToLearner::Proposal(..) => "PROPOSAL",
+        ToLearner::Commit(_) => "COMMIT",
+        ToLearner::CommitAndActivate(..) => "COMMITANDACTIVATE",
+        ToLearner::Inform(..) => "INFORM",
+        ToLearner::InformAndActivate(..) => "INFORMANDACTIVATE",
+        ToLearner::Ping(_) => "PING",
+        ToLearner::Revalidated { .. } => "REVALIDATE",
+        ToLearner::Sync => "SYNC",
+    }
+}

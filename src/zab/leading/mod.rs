@@ -1,0 +1,342 @@
+//! A leader: it gathers promises, proves that nobody is ahead of it, brings a quorum to its history, and then proposes.
+//!
+//! Invariants: a learner counts in a quorum with what it has acknowledged over one link. A second link with its id waits until
+//! the first has ended: two processes with one id are never two votes, nor one vote for what each of them has half of, and
+//! nobody's log is cut while an acknowledgement of what goes may still come. The leader's own
+//! vote follows its own disk; what is proposed carries the epoch that a quorum has promised to follow.
+
+mod broadcast;
+mod discovery;
+mod learner;
+mod sync;
+
+use super::{Action, Failure, Link, Refusal, quorum::Members, shared::Shared};
+use broadcast::Broadcast;
+use bytes::Bytes;
+use discovery::Discovery;
+use learner::{Learner, State};
+use oxkeeper_codec::{
+    ServerId, Zxid,
+    election::{Notification, PeerState},
+    learner::{ToLeader, ToLearner},
+};
+use std::collections::BTreeMap;
+use sync::Sync;
+
+/// Learners by link: the smaller link is the older one.
+type Learners = BTreeMap<Link, Learner>;
+
+/// The official server begins a new epoch when this one is due.
+const LAST_COUNTER: i64 = 0xffff_fffe;
+
+/// A leader and its learners.
+#[derive(Debug)]
+pub(super) struct Leading {
+    phase: Phase,
+    learners: Learners,
+    /// Voters who elected it, and have not been heard to elect again.
+    supporters: Members,
+    /// When discovery and synchronisation must be over (`initLimit`), in ms of the elapsed clock.
+    deadline_ms: i64,
+    ping_at_ms: i64,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Discovery(Discovery),
+    Sync(Sync),
+    Broadcast(Broadcast),
+}
+
+impl Leading {
+    pub(super) fn begin(shared: &mut Shared, supporters: Members, now_ms: i64) -> Self {
+        shared.act(Action::Listen);
+        let mut leading = Self {
+            phase: Phase::Discovery(Discovery::begin(shared)),
+            learners: Learners::new(),
+            supporters,
+            deadline_ms: now_ms + shared.options.init_ms,
+            ping_at_ms: now_ms + shared.options.ping_ms,
+        };
+        leading.advance(shared);
+        leading
+    }
+
+    /// Whether it proposes, and serves.
+    pub(super) const fn serves(&self) -> bool {
+        matches!(self.phase, Phase::Broadcast(_))
+    }
+
+    pub(super) fn deadline_ms(&self) -> i64 {
+        let silence = self.learners.values().map(Learner::deadline_ms).min();
+        let begun = (!self.serves()).then_some(self.deadline_ms);
+        [silence, begun].into_iter().flatten().fold(self.ping_at_ms, i64::min)
+    }
+
+    pub(super) fn wake(&mut self, shared: &mut Shared, now_ms: i64) -> Result<(), Failure> {
+        if !self.serves() && now_ms >= self.deadline_ms {
+            return Err(Failure::NoQuorumInTime);
+        }
+        let pings = now_ms >= self.ping_at_ms;
+        let waited_for: Members =
+            self.learners.values().filter(|learner| learner.waits()).filter_map(Learner::sid).collect();
+        let is_lost = |learner: &mut Learner| {
+            now_ms >= learner.deadline_ms()
+                || (pings && learner.owes(shared, now_ms))
+                || (!learner.waits()
+                    && learner.sid().is_some_and(|sid| waited_for.contains(&sid))
+                    && learner.is_silent(shared, now_ms))
+        };
+        let lost: Vec<Link> = self
+            .learners
+            .iter_mut()
+            .filter_map(|(&link, learner)| is_lost(learner).then_some(link))
+            .collect();
+        for link in lost {
+            shared.act(Action::HangUp(link));
+            self.closed(shared, link)?;
+        }
+        if pings {
+            self.ping_at_ms = now_ms + shared.options.ping_ms;
+            let fed =
+                self.learners.iter().filter(|(_, learner)| learner.is_fed()).map(|(&link, _)| link).collect();
+            shared.act(Action::ToLearners(fed, ToLearner::Ping(shared.given)));
+        }
+        Ok(())
+    }
+
+    /// A connection on the quorum port.
+    pub(super) fn arrived(&mut self, shared: &Shared, link: Link, now_ms: i64) {
+        self.learners.insert(link, Learner::arrived(now_ms, now_ms + shared.options.init_ms));
+    }
+
+    /// A link has ended.
+    pub(super) fn closed(&mut self, shared: &mut Shared, link: Link) -> Result<(), Failure> {
+        let Some(gone) = self.learners.remove(&link) else { return Ok(()) };
+        // The next oldest link of this id has waited for that.
+        let same = |learner: &&mut Learner| gone.sid().is_some() && learner.sid() == gone.sid();
+        if !gone.waits()
+            && let Some(next) = self.learners.values_mut().find(same)
+        {
+            next.goes_on();
+        }
+        if let Phase::Broadcast(broadcast) = &mut self.phase {
+            broadcast.lost(link);
+            if !shared.quorums().are_met_by(&following(&self.learners, shared.me)) {
+                return Err(Failure::NoQuorum);
+            }
+            broadcast.commit(shared, &self.learners);
+        }
+        self.advance(shared);
+        self.check_hope(shared)
+    }
+
+    /// A member says how it votes: whoever elects again does not come any more.
+    pub(super) fn notified(
+        &mut self,
+        shared: &Shared,
+        from: ServerId,
+        said: &Notification,
+    ) -> Result<(), Failure> {
+        if said.state == PeerState::Looking && said.election_epoch > shared.round {
+            self.supporters.remove(&from);
+        }
+        self.check_hope(shared)
+    }
+
+    /// Whether a quorum can still come about, of those who are here and those who may come.
+    pub(super) fn check_hope(&self, shared: &Shared) -> Result<(), Failure> {
+        let may_come = self.supporters.difference(&shared.unreachable).copied();
+        let here = self.learners.values().filter_map(Learner::sid);
+        let hoped: Members = may_come.chain(here).chain([shared.me]).collect();
+        if self.serves() || shared.quorums().are_met_by(&hoped) { Ok(()) } else { Err(Failure::NoHope) }
+    }
+
+    /// What a learner says.
+    pub(super) fn heard(
+        &mut self,
+        shared: &mut Shared,
+        link: Link,
+        packet: ToLeader,
+        now_ms: i64,
+    ) -> Result<(), Failure> {
+        if !self.learners.contains_key(&link) {
+            return Ok(());
+        }
+        match self.take_in(shared, link, packet, now_ms) {
+            Ok(()) => Ok(()),
+            // Its own fault: nobody else has to suffer.
+            Err(Failure::Learner(reason)) => {
+                shared.act(Action::Refused(link, reason));
+                shared.act(Action::HangUp(link));
+                self.closed(shared, link)
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    fn take_in(
+        &mut self,
+        shared: &mut Shared,
+        link: Link,
+        packet: ToLeader,
+        now_ms: i64,
+    ) -> Result<(), Failure> {
+        let taken: Members = self.learners.values().filter_map(Learner::sid).collect();
+        let Some(learner) = self.learners.get_mut(&link) else { return Ok(()) };
+        learner.heard_from(now_ms, shared);
+        match (learner.state(), packet) {
+            (State::Arrived, ToLeader::Info(info)) => {
+                learner.register(&info, shared, &taken)?;
+                if taken.contains(&info.sid) || info.sid == shared.me {
+                    shared.act(Action::SameId(link, info.sid));
+                }
+                if let Some(epoch) = self.phase.epoch()
+                    && info.accepted_epoch > epoch
+                    && learner.counts()
+                    && shared.quorums().is_voter(info.sid)
+                {
+                    return Err(Failure::LaterPromise { sid: info.sid, accepted: info.accepted_epoch });
+                }
+                if let Phase::Discovery(discovery) = &mut self.phase {
+                    discovery.registered(info.sid, info.accepted_epoch, learner.counts());
+                }
+            }
+            (State::Asked, ToLeader::AckEpoch { last_zxid, current_epoch }) => {
+                learner.proved(last_zxid);
+                if let (Phase::Discovery(discovery), Some(sid)) = (&mut self.phase, learner.sid()) {
+                    discovery.proved(shared, sid, learner.counts(), last_zxid, current_epoch)?;
+                }
+            }
+            (State::Fed { .. }, ToLeader::Ack(zxid)) => {
+                if zxid.counter() == 0 {
+                    learner.vouched();
+                } else {
+                    learner.acknowledged(zxid);
+                }
+                if let Phase::Broadcast(broadcast) = &mut self.phase {
+                    broadcast.commit(shared, &self.learners);
+                }
+            }
+            (State::Fed { .. }, ToLeader::Ping { touched, .. }) => shared.act(Action::Touched(touched)),
+            (State::Fed { .. }, ToLeader::Revalidate { session, timeout_ms }) => {
+                shared.act(Action::Revalidate { link, session, timeout_ms });
+            }
+            (State::Fed { .. }, ToLeader::Request(request)) => shared.act(Action::Forwarded(link, request)),
+            (state, packet) => {
+                return Err(Failure::Learner(Refusal::Unexpected {
+                    phase: state.name(),
+                    packet: name(&packet),
+                }));
+            }
+        }
+        self.advance(shared);
+        Ok(())
+    }
+
+    /// The leader's own log is durable up to `shared.synced`.
+    pub(super) fn synced(&mut self, shared: &mut Shared) {
+        if let Phase::Broadcast(broadcast) = &mut self.phase {
+            broadcast.commit(shared, &self.learners);
+        }
+    }
+
+    /// The accepted epoch is durable.
+    pub(super) fn accepted(&mut self, shared: &mut Shared) {
+        if let Phase::Discovery(discovery) = &mut self.phase {
+            discovery.accepted(shared);
+        }
+        self.advance(shared);
+    }
+
+    /// The current epoch is durable.
+    pub(super) fn entered(&mut self, shared: &mut Shared) {
+        if let Phase::Sync(sync) = &mut self.phase {
+            sync.entered(shared);
+        }
+        self.advance(shared);
+    }
+
+    /// Whether the log files have all that a learner lacks and the memory has not.
+    pub(super) fn searched(&mut self, shared: &mut Shared, link: Link, found: bool) {
+        if let (Some(learner), Some(epoch)) = (self.learners.get_mut(&link), self.phase.epoch()) {
+            learner.searched(shared, link, found, epoch);
+        }
+    }
+
+    /// The zxid of the next proposal, if it serves and the epoch has one left.
+    pub(super) fn next_zxid(&self, shared: &Shared) -> Option<Zxid> {
+        let Phase::Broadcast(Broadcast { epoch, .. }) = self.phase else { return None };
+        let last = shared.given.max(Zxid::begin_of(epoch));
+        (last.counter() < LAST_COUNTER).then(|| last.next())
+    }
+
+    /// Has everybody take one more transaction. Only while it serves.
+    pub(super) fn propose(&self, shared: &mut Shared, zxid: Zxid, txn: Bytes) {
+        debug_assert!(self.serves(), "a leader that a quorum has acknowledged");
+        shared.append(zxid, txn.clone());
+        let followers =
+            self.learners.iter().filter(|(_, learner)| learner.is_fed() && !learner.is_observer());
+        let followers = followers.map(|(&link, _)| link).collect();
+        shared.act(Action::ToLearners(followers, ToLearner::Proposal(zxid, txn)));
+    }
+
+    /// A learner's sync request: answered when all that is proposed now is committed.
+    pub(super) fn sync_requested(&mut self, shared: &mut Shared, link: Link) {
+        if let Phase::Broadcast(broadcast) = &mut self.phase {
+            broadcast.sync_requested(shared, link);
+        }
+    }
+
+    /// Goes as far as what has come allows.
+    fn advance(&mut self, shared: &mut Shared) {
+        if let Phase::Discovery(discovery) = &mut self.phase
+            && let Some(sync) = discovery.advance(shared, &mut self.learners)
+        {
+            self.phase = Phase::Sync(sync);
+        }
+        if let Phase::Sync(sync) = &self.phase
+            && sync.is_done(shared, &self.learners)
+        {
+            self.phase = Phase::Broadcast(Broadcast::begin(shared, sync.epoch));
+        }
+        let serves = self.serves();
+        let (Phase::Sync(Sync { epoch, .. }) | Phase::Broadcast(Broadcast { epoch, .. })) = self.phase else {
+            return;
+        };
+        for (&link, learner) in &mut self.learners {
+            learner.ask(shared, link, epoch);
+            learner.synchronise(shared, link, epoch);
+            if serves {
+                learner.serve(shared, link);
+            }
+        }
+    }
+}
+
+impl Phase {
+    const fn epoch(&self) -> Option<i64> {
+        match self {
+            Self::Discovery(discovery) => discovery.epoch(),
+            Self::Sync(sync) => Some(sync.epoch),
+            Self::Broadcast(broadcast) => Some(broadcast.epoch),
+        }
+    }
+}
+
+/// Those who have the leader's history and vote, the leader among them.
+fn following(learners: &Learners, me: ServerId) -> Members {
+    let vouching = learners.values().filter(|learner| learner.counts() && learner.vouches_for().is_some());
+    vouching.filter_map(Learner::sid).chain([me]).collect()
+}
+
+const fn name(packet: &ToLeader) -> &'static str {
+    match packet {
+        ToLeader::Info(_) => "FOLLOWERINFO",
+        ToLeader::AckEpoch { .. } => "ACKEPOCH",
+        ToLeader::Ack(_) => "ACK",
+        ToLeader::Ping { .. } => "PING",
+        ToLeader::Request(_) => "REQUEST",
+        ToLeader::Revalidate { .. } => "REVALIDATE",
+    }
+}

@@ -1,0 +1,33 @@
+//! Synchronisation at a leader: a quorum takes over its history (Zab paper, phase 2; in the TLA+ specification
+//! `LeaderProcessACKLD`).
+//!
+//! All that the leader's log holds is part of that history, whoever proposed it: it is committed when a quorum has
+//! acknowledged NEWLEADER.
+
+use super::{Learners, following};
+use crate::zab::shared::Shared;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Sync {
+    pub(super) epoch: i64,
+    /// Whether the leader's own current epoch is durable: its acknowledgement of NEWLEADER.
+    entered: bool,
+}
+
+impl Sync {
+    pub(super) fn begin(shared: &mut Shared, epoch: i64) -> Self {
+        // What is sent as committed is so once this phase is over; before, no learner serves.
+        shared.commit(shared.given);
+        shared.store_current_epoch(epoch);
+        Self { epoch, entered: false }
+    }
+
+    pub(super) const fn entered(&mut self, shared: &Shared) {
+        self.entered |= shared.current_epoch == self.epoch;
+    }
+
+    pub(super) fn is_done(&self, shared: &Shared, learners: &Learners) -> bool {
+        self.entered && shared.quorums().are_met_by(&following(learners, shared.me))
+    }
+}

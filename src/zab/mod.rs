@@ -1,0 +1,408 @@
+//! Zab, and the election of its leader: how the members of an ensemble agree on one order of transactions.
+//!
+//! A library of state machines: [`Zab::step`] takes what happens and the time, and returns what is to be done, in the
+//! order in which it must be done. No I/O, no clock, no randomness. Persistence is an action whose completion is an event, so
+//! that there is a state for every point at which a machine can stop.
+//!
+//! | packet | from, in which phase | to, in which phase | durable before it leaves |
+//! |---|---|---|---|
+//! | notification | anybody | voters that elect | the log up to the zxid of the vote, its current epoch |
+//! | FOLLOWERINFO, OBSERVERINFO (CEPOCH) | learner, discovery | leader, any | the accepted epoch in it |
+//! | LEADERINFO (NEWEPOCH) | leader, from discovery on | learner, discovery | the leader's own accepted epoch |
+//! | ACKEPOCH | learner, discovery | leader, any | the learner's accepted epoch, its log up to the zxid in it |
+//! | DIFF, TRUNC, SNAP | leader, from synchronisation on | learner, synchronisation | the leader's log |
+//! | PROPOSAL, COMMIT, INFORM | leader, from synchronisation on | learner, from synchronisation on | nothing: a COMMIT says that a quorum has it |
+//! | NEWLEADER | leader, from synchronisation on | learner, synchronisation | nothing |
+//! | ACK of NEWLEADER (ACKLD) | learner, synchronisation | leader, from synchronisation on | all that came before, then the current epoch |
+//! | UPTODATE (COMMITLD) | leader, broadcast | learner, synchronisation | the leader's current epoch, and a quorum's |
+//! | ACK of a proposal | follower, from the ACK of NEWLEADER on | leader, broadcast | the proposal |
+//!
+//! Phases are named as in the paper (Junqueira, Reed, Serafini: Zab, 2011), steps in brackets as in the TLA+ specification of
+//! the official project (`zookeeper-specifications/protocol-spec/Zab.tla`).
+//!
+//! Not there yet: reconfiguration (a packet of one ends the link), the oracle.
+
+mod election;
+mod event;
+mod failure;
+mod leading;
+mod learning;
+mod plan;
+mod quorum;
+mod recent;
+mod shared;
+mod vote;
+
+pub use election::FINALIZE_WAIT_MS;
+pub use event::{Action, Event};
+pub use failure::{Failure, Refusal};
+pub use quorum::{Members, Quorum, Quorums};
+pub use recent::RecentBounds;
+pub use shared::{Ensemble, Stored};
+pub use vote::Vote;
+
+use bytes::Bytes;
+use election::{Elected, Election};
+use leading::Leading;
+use learning::Learning;
+use oxkeeper_codec::{
+    ServerId, Zxid,
+    election::{Notification, PeerState},
+};
+use shared::Shared;
+
+/// A connection between a leader and a learner. Numbers are given in the order in which connections come about, and
+/// never again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Link(pub u64);
+
+/// What a member is made with. All times in ms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Whether this member is told to observe (`peerType`).
+    pub observer: bool,
+    /// Discovery and synchronisation take no longer (`initLimit` × `tickTime`).
+    pub init_ms: i64,
+    /// Nobody is silent for longer afterwards (`syncLimit` × `tickTime`).
+    pub sync_ms: i64,
+    /// A leader is reached within this (`connectToLearnerMasterLimit` × `tickTime`, or `init_ms`).
+    pub connect_ms: i64,
+    /// Between two pings of a leader (half of `tickTime`).
+    pub ping_ms: i64,
+    /// What is kept in memory for learners.
+    pub recent: RecentBounds,
+}
+
+/// What a member is, for those who ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It elects.
+    Looking,
+    /// It follows this one; whether it serves.
+    Learning(ServerId, bool),
+    /// It leads; whether it serves.
+    Leading(bool),
+}
+
+/// A member of an ensemble.
+#[derive(Debug)]
+pub struct Zab {
+    shared: Shared,
+    state: State,
+    /// When the election began, in ms of the elapsed clock.
+    looking_since_ms: i64,
+}
+
+#[derive(Debug)]
+enum State {
+    /// What is under way has to be durable before anything is said about it.
+    Settling,
+    Looking(Election),
+    Learning(Learning),
+    Leading(Leading),
+}
+
+impl Zab {
+    /// A member with what its disk has; all of it is durable. It begins to elect at once: take the first actions with
+    /// [`Event::Wake`].
+    pub fn new(me: ServerId, options: Options, ensemble: Ensemble, stored: Stored, now_ms: i64) -> Self {
+        Self {
+            shared: Shared::new(me, options, ensemble, stored),
+            state: State::Settling,
+            looking_since_ms: now_ms,
+        }
+    }
+
+    /// What it is.
+    pub const fn role(&self) -> Role {
+        match &self.state {
+            State::Settling | State::Looking(_) => Role::Looking,
+            State::Learning(learning) => Role::Learning(learning.leader(), learning.serves()),
+            State::Leading(leading) => Role::Leading(leading.serves()),
+        }
+    }
+
+    /// The last zxid that is known to be committed.
+    pub const fn committed(&self) -> Zxid {
+        self.shared.committed
+    }
+
+    /// The accepted and the current epoch.
+    pub const fn epochs(&self) -> (i64, i64) {
+        (self.shared.accepted_epoch, self.shared.current_epoch)
+    }
+
+    /// When [`Event::Wake`] is due, in ms of the elapsed clock.
+    pub fn deadline_ms(&self) -> Option<i64> {
+        match &self.state {
+            State::Settling => None,
+            State::Looking(election) => Some(election.deadline_ms()),
+            State::Learning(learning) => Some(learning.deadline_ms()),
+            State::Leading(leading) => Some(leading.deadline_ms()),
+        }
+    }
+
+    /// Takes in one event.
+    pub fn step(&mut self, now_ms: i64, event: Event) -> Vec<Action> {
+        if let Err(failure) = self.take_in(now_ms, event) {
+            self.resign(now_ms, failure);
+        }
+        self.settle(now_ms);
+        self.speak();
+        self.shared.take_actions()
+    }
+
+    /// The zxid of the next proposal, if this member leads and serves.
+    pub fn next_zxid(&self) -> Option<Zxid> {
+        match &self.state {
+            State::Leading(leading) => leading.next_zxid(&self.shared),
+            _ => None,
+        }
+    }
+
+    /// Has everybody take one more transaction; its zxid is [`Zab::next_zxid`].
+    pub fn propose(&mut self, now_ms: i64, txn: Bytes) -> Vec<Action> {
+        if let State::Leading(leading) = &mut self.state {
+            match leading.next_zxid(&self.shared) {
+                Some(zxid) => leading.propose(&mut self.shared, zxid, txn),
+                None => self.resign(now_ms, Failure::EpochExhausted),
+            }
+        }
+        self.shared.take_actions()
+    }
+
+    /// A learner asks for a sync: it is answered when all that is proposed now is committed.
+    pub fn sync_requested(&mut self, link: Link) -> Vec<Action> {
+        if let State::Leading(leading) = &mut self.state {
+            leading.sync_requested(&mut self.shared, link);
+        }
+        self.shared.take_actions()
+    }
+
+    fn take_in(&mut self, now_ms: i64, event: Event) -> Result<(), Failure> {
+        match event {
+            Event::Wake => self.wake(now_ms),
+            Event::Reachable(_) | Event::Unreachable(_) | Event::Notified(..) => {
+                self.election_event(now_ms, event)
+            }
+            Event::Synced(_)
+            | Event::AcceptedEpochStored(_)
+            | Event::CurrentEpochStored(_)
+            | Event::HistoryReplaced(_)
+            | Event::DiskFailed
+            | Event::DiskRecovered => self.disk_event(event),
+            event => self.link_event(now_ms, event),
+        }
+    }
+
+    fn election_event(&mut self, now_ms: i64, event: Event) -> Result<(), Failure> {
+        match event {
+            Event::Reachable(peer) => {
+                self.shared.unreachable.remove(&peer);
+                if let State::Looking(election) = &mut self.state {
+                    election.reached(peer);
+                }
+            }
+            Event::Unreachable(peer) => {
+                self.shared.unreachable.insert(peer);
+                self.reconsider(now_ms);
+                if let State::Leading(leading) = &self.state {
+                    leading.check_hope(&self.shared)?;
+                }
+            }
+            Event::Notified(from, said) => {
+                self.notified(now_ms, from, &said);
+                if let State::Leading(leading) = &mut self.state {
+                    leading.notified(&self.shared, from, &said)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn disk_event(&mut self, event: Event) -> Result<(), Failure> {
+        let shared = &mut self.shared;
+        match (&mut self.state, event) {
+            (state, Event::Synced(zxid)) => {
+                shared.synced = shared.synced.max(zxid);
+                match state {
+                    State::Settling | State::Looking(_) => {}
+                    State::Learning(learning) => learning.synced(shared),
+                    State::Leading(leading) => leading.synced(shared),
+                }
+            }
+            (state, Event::AcceptedEpochStored(epoch)) => {
+                shared.accepted_epoch_is(epoch);
+                match state {
+                    State::Settling | State::Looking(_) => {}
+                    State::Learning(learning) => learning.accepted(shared),
+                    State::Leading(leading) => leading.accepted(shared),
+                }
+            }
+            (state, Event::CurrentEpochStored(epoch)) => {
+                shared.current_epoch_is(epoch);
+                match state {
+                    State::Settling | State::Looking(_) => {}
+                    State::Learning(learning) => learning.entered(shared),
+                    State::Leading(leading) => leading.entered(shared),
+                }
+            }
+            (state, Event::HistoryReplaced(last)) => {
+                shared.history_ends(last);
+                if let State::Learning(learning) = state {
+                    learning.history_replaced(shared, last)?;
+                }
+            }
+            (_, Event::DiskFailed) => {
+                shared.failed = true;
+                return Err(Failure::Disk);
+            }
+            (_, Event::DiskRecovered) => shared.failed = false,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn link_event(&mut self, now_ms: i64, event: Event) -> Result<(), Failure> {
+        let shared = &mut self.shared;
+        match (&mut self.state, event) {
+            (State::Learning(learning), Event::Dialled(link)) => {
+                learning.reached(shared, link, now_ms);
+                Ok(())
+            }
+            (State::Learning(learning), Event::NotDialled(leader)) if leader == learning.leader() => {
+                learning.closed(None)
+            }
+            (State::Learning(learning), Event::FromLeader(link, packet)) => {
+                learning.heard(shared, link, packet, now_ms)
+            }
+            (State::Learning(learning), Event::Closed(link)) => learning.closed(Some(link)),
+            (State::Leading(leading), Event::Arrived(link)) => {
+                leading.arrived(shared, link, now_ms);
+                Ok(())
+            }
+            (State::Leading(leading), Event::FromLearner(link, packet)) => {
+                leading.heard(shared, link, packet, now_ms)
+            }
+            (State::Leading(leading), Event::Closed(link)) => leading.closed(shared, link),
+            (State::Leading(leading), Event::LogSearched { link, found }) => {
+                leading.searched(shared, link, found);
+                Ok(())
+            }
+            (_, Event::Dialled(link) | Event::Arrived(link)) => {
+                // Too late: the role is another one by now.
+                shared.act(Action::HangUp(link));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn wake(&mut self, now_ms: i64) -> Result<(), Failure> {
+        match &mut self.state {
+            State::Settling => Ok(()),
+            State::Looking(election) => {
+                let Shared { ensemble, unreachable, .. } = &self.shared;
+                let elected = election.wake(now_ms, &ensemble.quorums, unreachable);
+                self.elected(now_ms, elected);
+                Ok(())
+            }
+            State::Learning(learning) => learning.wake(now_ms),
+            State::Leading(leading) => leading.wake(&mut self.shared, now_ms),
+        }
+    }
+
+    fn reconsider(&mut self, now_ms: i64) {
+        if let State::Looking(election) = &mut self.state {
+            let Shared { ensemble, unreachable, .. } = &self.shared;
+            let elected = election.reconsider(now_ms, &ensemble.quorums, unreachable);
+            self.elected(now_ms, elected);
+        }
+    }
+
+    fn notified(&mut self, now_ms: i64, from: ServerId, said: &Notification) {
+        if let State::Looking(election) = &mut self.state {
+            let Shared { ensemble, unreachable, .. } = &self.shared;
+            let elected = election.notified(now_ms, from, said, &ensemble.quorums, unreachable);
+            self.elected(now_ms, elected);
+        } else if matches!(self.state, State::Learning(_) | State::Leading(_))
+            && (said.state == PeerState::Looking || !self.shared.quorums().is_voter(from))
+        {
+            let notification = self.notification();
+            self.shared.act(Action::Notify(Members::from([from]), notification));
+        }
+    }
+
+    fn elected(&mut self, now_ms: i64, elected: Option<Elected>) {
+        let Some(Elected { vote, round, supporters }) = elected else { return };
+        if let State::Looking(election) = &self.state {
+            self.shared.last_round = self.shared.last_round.max(election.round());
+        }
+        // Whatever is left to be told: the others need it to end their elections.
+        self.speak();
+        let leader = vote.leader;
+        (self.shared.round, self.shared.vote) = (round, vote);
+        self.shared.last_round = self.shared.last_round.max(round);
+        self.shared.act(Action::Chosen { leader, took_ms: now_ms - self.looking_since_ms });
+        self.state = if leader == self.shared.me {
+            State::Leading(Leading::begin(&mut self.shared, supporters, now_ms))
+        } else {
+            State::Learning(Learning::begin(&mut self.shared, leader, now_ms))
+        };
+    }
+
+    /// What this member tells others now.
+    fn notification(&self) -> Notification {
+        let shared = &self.shared;
+        let (state, vote, election_epoch) = match &self.state {
+            State::Settling => (PeerState::Looking, shared.own_vote(), shared.round),
+            State::Looking(election) => (PeerState::Looking, election.vote(), election.round()),
+            State::Learning(_) if shared.options.observer => {
+                (PeerState::Observing, shared.vote, shared.round)
+            }
+            State::Learning(_) => (PeerState::Following, shared.vote, shared.round),
+            State::Leading(_) => (PeerState::Leading, shared.vote, shared.round),
+        };
+        let Vote { peer_epoch, zxid, leader } = vote;
+        let config = Some(shared.ensemble.text.clone());
+        Notification { state, leader, zxid, election_epoch, peer_epoch, config }
+    }
+
+    fn resign(&mut self, now_ms: i64, failure: Failure) {
+        if let State::Looking(election) = &self.state {
+            self.shared.last_round = self.shared.last_round.max(election.round());
+        }
+        if !matches!(self.state, State::Settling) {
+            self.shared.act(Action::HangUpAll);
+            self.shared.act(Action::Resign(failure));
+            self.state = State::Settling;
+            self.looking_since_ms = now_ms;
+        }
+    }
+
+    /// Begins to elect, once everything is durable.
+    fn settle(&mut self, now_ms: i64) {
+        if matches!(self.state, State::Settling) && self.shared.is_settled() {
+            self.shared.act(Action::Look);
+            let shared = &self.shared;
+            let election =
+                Election::begin(shared.me, shared.own_vote(), shared.last_round, shared.quorums(), now_ms);
+            self.state = State::Looking(election);
+            self.reconsider(now_ms);
+        }
+    }
+
+    fn speak(&mut self) {
+        if let State::Looking(election) = &mut self.state {
+            let told = election.take_told();
+            if !told.is_empty() {
+                let notification = self.notification();
+                self.shared.act(Action::Notify(told, notification));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

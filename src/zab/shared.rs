@@ -1,0 +1,195 @@
+//! What all roles of a member work on.
+
+use super::{
+    Action, Link, Options,
+    quorum::{Members, Quorum, Quorums},
+    recent::Recent,
+    vote::Vote,
+};
+use crate::membership::Membership;
+use bytes::Bytes;
+use oxkeeper_codec::{
+    ByteStr, ServerId, Zxid,
+    learner::{ToLeader, ToLearner},
+};
+
+/// The configuration of the ensemble, as far as the protocol needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ensemble {
+    /// Who decides.
+    pub quorums: Quorums,
+    /// Its version: 0 until it is changed at run time.
+    pub version: i64,
+    /// Its text, as members tell each other.
+    pub text: ByteStr,
+}
+
+impl From<&Membership> for Ensemble {
+    fn from(membership: &Membership) -> Self {
+        Self {
+            quorums: Quorums::one(Quorum::from(membership)),
+            version: membership.version(),
+            text: membership.to_string().into(),
+        }
+    }
+}
+
+/// What a member has on its disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stored {
+    /// The last epoch that it has promised to follow (`acceptedEpoch`).
+    pub accepted_epoch: i64,
+    /// The epoch of the last leader whose history it has (`currentEpoch`).
+    pub current_epoch: i64,
+    /// The last zxid of its log, or of its newest snapshot if that is later.
+    pub last_zxid: Zxid,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) me: ServerId,
+    pub(super) options: Options,
+    pub(super) ensemble: Ensemble,
+    /// Members whose election port is known to be out of reach.
+    pub(super) unreachable: Members,
+    pub(super) accepted_epoch: i64,
+    pub(super) current_epoch: i64,
+    /// The last zxid that the log was given.
+    pub(super) given: Zxid,
+    /// The last one that is durable.
+    pub(super) synced: Zxid,
+    /// The last one that is known to be committed.
+    pub(super) committed: Zxid,
+    pub(super) recent: Recent,
+    /// The history is being cut or replaced: nobody can say what it is.
+    replacing: bool,
+    /// Epochs that are being made durable.
+    storing: usize,
+    /// The disk has failed.
+    pub(super) failed: bool,
+    /// The round in which the leader was elected, as its ensemble tells it.
+    pub(super) round: i64,
+    /// The latest round that this member was in.
+    pub(super) last_round: i64,
+    /// What is told to those who elect, while there is a leader.
+    pub(super) vote: Vote,
+    actions: Vec<Action>,
+}
+
+impl Shared {
+    pub(super) fn new(me: ServerId, options: Options, ensemble: Ensemble, stored: Stored) -> Self {
+        Self {
+            me,
+            ensemble,
+            unreachable: Members::new(),
+            accepted_epoch: stored.accepted_epoch,
+            current_epoch: stored.current_epoch,
+            given: stored.last_zxid,
+            synced: stored.last_zxid,
+            committed: Zxid::ZERO,
+            recent: Recent::new(options.recent, stored.last_zxid),
+            replacing: false,
+            storing: 0,
+            failed: false,
+            round: 0,
+            last_round: 0,
+            vote: Vote::NONE,
+            actions: Vec::new(),
+            options,
+        }
+    }
+
+    pub(super) const fn quorums(&self) -> &Quorums {
+        &self.ensemble.quorums
+    }
+
+    pub(super) fn votes(&self) -> bool {
+        self.quorums().is_voter(self.me)
+    }
+
+    /// Its claim in an election: what is durable here.
+    pub(super) fn own_vote(&self) -> Vote {
+        if self.votes() {
+            Vote { peer_epoch: self.current_epoch, zxid: self.synced, leader: self.me }
+        } else {
+            Vote::NONE
+        }
+    }
+
+    pub(super) fn act(&mut self, action: Action) {
+        self.actions.push(action);
+    }
+
+    pub(super) fn take_actions(&mut self) -> Vec<Action> {
+        std::mem::take(&mut self.actions)
+    }
+
+    pub(super) fn tell_leader(&mut self, link: Link, packet: ToLeader) {
+        self.act(Action::ToLeader(link, packet));
+    }
+
+    pub(super) fn tell_learner(&mut self, link: Link, packet: ToLearner) {
+        self.act(Action::ToLearners(vec![link], packet));
+    }
+
+    /// Has the log take one more.
+    pub(super) fn append(&mut self, zxid: Zxid, txn: Bytes) {
+        self.given = zxid;
+        self.recent.push(zxid, txn.clone(), self.committed);
+        self.act(Action::Append(zxid, txn));
+    }
+
+    /// Everything up to here is committed.
+    pub(super) fn commit(&mut self, zxid: Zxid) {
+        if zxid > self.committed {
+            self.committed = zxid;
+            self.act(Action::Commit(zxid));
+        }
+    }
+
+    /// Whether this member can say what it has: all of it is durable, and none of it under way.
+    pub(super) fn is_settled(&self) -> bool {
+        self.synced == self.given && !self.replacing && self.storing == 0 && !self.failed
+    }
+
+    /// Has the accepted epoch made durable.
+    pub(super) fn store_accepted_epoch(&mut self, epoch: i64) {
+        self.storing += 1;
+        self.act(Action::StoreAcceptedEpoch(epoch));
+    }
+
+    /// Has the current epoch made durable.
+    pub(super) fn store_current_epoch(&mut self, epoch: i64) {
+        self.storing += 1;
+        self.act(Action::StoreCurrentEpoch(epoch));
+    }
+
+    pub(super) const fn accepted_epoch_is(&mut self, epoch: i64) {
+        self.storing -= 1;
+        self.accepted_epoch = epoch;
+    }
+
+    pub(super) const fn current_epoch_is(&mut self, epoch: i64) {
+        self.storing -= 1;
+        self.current_epoch = epoch;
+    }
+
+    /// Has the history cut or replaced.
+    pub(super) fn replace(&mut self, action: Action) {
+        self.replacing = true;
+        self.act(action);
+    }
+
+    /// The log, and all that was made of it, ends here from now on.
+    pub(super) fn history_ends(&mut self, zxid: Zxid) {
+        self.replacing = false;
+        (self.given, self.synced) = (zxid, zxid);
+        self.committed = self.committed.min(zxid);
+        if self.recent.base() <= zxid && zxid <= self.recent.last() {
+            self.recent.truncate(zxid);
+        } else {
+            self.recent.reset(zxid);
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! One member, told one thing after another: which actions come, and in which order.
+
+mod electing;
+mod leader;
+mod learner;
+
+use super::{Action, Ensemble, Event, Link, Options, Quorum, Quorums, RecentBounds, Stored, Zab};
+use bytes::Bytes;
+use oxkeeper_codec::{
+    ServerId, Zxid,
+    election::{Notification, PeerState},
+    learner::{LearnerInfo, PROTOCOL_VERSION, ToLeader, ToLearner},
+};
+
+const LINK: Link = Link(7);
+
+fn zxid(epoch: i64, counter: i64) -> Zxid {
+    Zxid((epoch << 32) + counter)
+}
+
+fn txn(text: &str) -> Bytes {
+    Bytes::copy_from_slice(text.as_bytes())
+}
+
+fn stored(accepted_epoch: i64, current_epoch: i64, last_zxid: Zxid) -> Stored {
+    Stored { accepted_epoch, current_epoch, last_zxid }
+}
+
+/// A member of three, server 1 to 3.
+struct Script {
+    zab: Zab,
+    now_ms: i64,
+    /// What was to be done and was not looked at yet.
+    actions: Vec<Action>,
+}
+
+impl Script {
+    fn new(me: i64, stored: Stored) -> Self {
+        let voters = [1, 2, 3].map(ServerId).into();
+        let ensemble =
+            Ensemble { quorums: Quorums::one(Quorum::Majority(voters)), version: 0, text: "".into() };
+        let recent = RecentBounds { count: 500, bytes: 1 << 20 };
+        let options = Options {
+            observer: me > 3,
+            init_ms: 2000,
+            sync_ms: 1000,
+            connect_ms: 2000,
+            ping_ms: 100,
+            recent,
+        };
+        let zab = Zab::new(ServerId(me), options, ensemble, stored, 0);
+        let mut script = Self { zab, now_ms: 0, actions: Vec::new() };
+        script.tell(Event::Wake);
+        script
+    }
+
+    fn tell(&mut self, event: Event) {
+        let actions = self.zab.step(self.now_ms, event);
+        self.actions.extend(actions);
+    }
+
+    /// What was to be done since this was asked last.
+    fn done(&mut self) -> Vec<Action> {
+        std::mem::take(&mut self.actions)
+    }
+
+    fn wait(&mut self, ms: i64) {
+        self.now_ms += ms;
+        self.tell(Event::Wake);
+    }
+
+    /// Another member says how it votes, as in round 1 unless said otherwise.
+    fn hears_vote(&mut self, from: i64, state: PeerState, leader: i64, zxid: Zxid, peer_epoch: i64) {
+        self.hears_vote_of_round(1, from, state, leader, zxid, peer_epoch);
+    }
+
+    fn hears_vote_of_round(
+        &mut self,
+        election_epoch: i64,
+        from: i64,
+        state: PeerState,
+        leader: i64,
+        zxid: Zxid,
+        peer_epoch: i64,
+    ) {
+        let leader = ServerId(leader);
+        let said = Notification { state, leader, zxid, election_epoch, peer_epoch, config: None };
+        self.tell(Event::Notified(ServerId(from), said));
+    }
+
+    fn says(&mut self, packet: ToLearner) {
+        self.tell(Event::FromLeader(LINK, packet));
+    }
+
+    fn learner_says(&mut self, link: u64, packet: ToLeader) {
+        self.tell(Event::FromLearner(Link(link), packet));
+    }
+
+    /// The packets that were to be sent to the leader.
+    fn told_leader(&mut self) -> Vec<ToLeader> {
+        let told = |action| if let Action::ToLeader(_, packet) = action { Some(packet) } else { None };
+        self.done().into_iter().filter_map(told).collect()
+    }
+
+    /// The packets that were to be sent to one learner.
+    fn told_learner(&mut self, link: u64) -> Vec<ToLearner> {
+        let told = |action| match action {
+            Action::ToLearners(links, packet) if links.contains(&Link(link)) => Some(packet),
+            _ => None,
+        };
+        self.done().into_iter().filter_map(told).collect()
+    }
+}

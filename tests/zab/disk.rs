@@ -1,0 +1,150 @@
+//! A member's disk: what is durable, and what waits for it.
+//!
+//! What is written waits in a queue, in order; it becomes durable from the front. A crash keeps a part of the queue from
+//! the front, which nobody was told about: of a real disk no more can be said.
+
+use crate::{rng::Rng, variant::Variant};
+use bytes::Bytes;
+use oxkeeper::zab::{Event, Stored};
+use oxkeeper_codec::Zxid;
+use std::collections::VecDeque;
+
+/// A transaction in a log.
+pub(crate) type Entry = (Zxid, Bytes);
+
+/// What can be written.
+#[derive(Debug, Clone)]
+pub(crate) enum Write {
+    Append(Entry),
+    AcceptedEpoch(i64),
+    CurrentEpoch(i64),
+    /// The log is cut behind this zxid.
+    Truncate(Zxid),
+    /// A snapshot takes the place of all: the whole history up to its zxid.
+    Install(Zxid, Vec<Entry>),
+    /// Nothing is written: a snapshot did not come to its end.
+    GiveUp,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Disk {
+    accepted_epoch: i64,
+    current_epoch: i64,
+    log: Vec<Entry>,
+    /// Where the log begins: of a snapshot without transactions.
+    base: Zxid,
+    waiting: VecDeque<Write>,
+    /// What a lying disk takes back in a crash.
+    lies: Lies,
+}
+
+#[derive(Debug, Default)]
+struct Lies {
+    log_len: Option<usize>,
+    current_epoch: Option<i64>,
+    accepted_epoch: Option<i64>,
+    log: Option<(Zxid, Vec<Entry>)>,
+}
+
+impl Disk {
+    pub(crate) fn write(&mut self, write: Write) {
+        self.waiting.push_back(write);
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    pub(crate) fn log(&self) -> &[Entry] {
+        &self.log
+    }
+
+    /// The end of the durable history.
+    pub(crate) fn last(&self) -> Zxid {
+        self.log.last().map_or(self.base, |(zxid, _)| *zxid)
+    }
+
+    pub(crate) const fn epochs(&self) -> (i64, i64) {
+        (self.accepted_epoch, self.current_epoch)
+    }
+
+    pub(crate) fn stored(&self) -> Stored {
+        Stored {
+            accepted_epoch: self.accepted_epoch,
+            current_epoch: self.current_epoch,
+            last_zxid: self.last(),
+        }
+    }
+
+    /// Makes the first write that waits durable, and all appends behind it if it is one: one sync for all.
+    pub(crate) fn sync(&mut self, variant: Variant) -> Option<Event> {
+        let first = self.waiting.pop_front()?;
+        let appends = matches!(first, Write::Append(_));
+        let mut event = self.take_in(first, variant);
+        while appends && matches!(self.waiting.front(), Some(Write::Append(_))) {
+            let next = self.waiting.pop_front().unwrap();
+            event = self.take_in(next, variant);
+        }
+        Some(event)
+    }
+
+    fn take_in(&mut self, write: Write, variant: Variant) -> Event {
+        match write {
+            Write::Append(entry) => {
+                if variant == Variant::LogNotDurable && self.lies.log_len.is_none() {
+                    self.lies.log_len = Some(self.log.len());
+                }
+                let zxid = entry.0;
+                self.log.push(entry);
+                Event::Synced(zxid)
+            }
+            Write::AcceptedEpoch(epoch) => {
+                if variant == Variant::AcceptedEpochNotDurable {
+                    self.lies.accepted_epoch = Some(self.accepted_epoch);
+                }
+                self.accepted_epoch = epoch;
+                Event::AcceptedEpochStored(epoch)
+            }
+            Write::CurrentEpoch(epoch) => {
+                if variant == Variant::CurrentEpochNotDurable {
+                    self.lies.current_epoch.get_or_insert(self.current_epoch);
+                }
+                self.current_epoch = epoch;
+                Event::CurrentEpochStored(epoch)
+            }
+            Write::Truncate(zxid) => {
+                if variant != Variant::TruncationForgotten {
+                    self.log.retain(|(other, _)| *other <= zxid);
+                    return Event::HistoryReplaced(self.last());
+                }
+                Event::HistoryReplaced(zxid)
+            }
+            Write::Install(zxid, history) => {
+                if variant == Variant::SnapshotNotDurable {
+                    self.lies.log = Some((self.base, self.log.clone()));
+                }
+                (self.base, self.log) = (zxid, history);
+                Event::HistoryReplaced(self.last())
+            }
+            Write::GiveUp => Event::HistoryReplaced(self.last()),
+        }
+    }
+
+    /// The machine stops: a part of what waits becomes durable.
+    pub(crate) fn crash(&mut self, rng: &mut Rng) {
+        let survives = usize::try_from(rng.below(i64::try_from(self.waiting.len()).unwrap() + 1)).unwrap();
+        for write in std::mem::take(&mut self.waiting).into_iter().take(survives) {
+            self.take_in(write, Variant::Sound);
+        }
+        let lies = std::mem::take(&mut self.lies);
+        if let Some(len) = lies.log_len {
+            self.log.truncate(len);
+        }
+        if let Some((base, log)) = lies.log {
+            (self.base, self.log) = (base, log);
+        }
+        self.current_epoch = lies.current_epoch.unwrap_or(self.current_epoch);
+        self.accepted_epoch = lies.accepted_epoch.unwrap_or(self.accepted_epoch);
+    }
+}

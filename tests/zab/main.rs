@@ -1,0 +1,92 @@
+//! The protocol under a seeded network and disk: several members of `zab`, in one thread and in virtual time. A run is
+//! one seed.
+//!
+//! `ZAB_SEEDS=n` runs so many seeds; `ZAB_SEED=n` runs just this one, exactly as it ran before, and `ZAB_TRACE=1` prints all that
+//! happens; `ZAB_FIRST=n` starts elsewhere.
+#![allow(clippy::unwrap_used, reason = "all of it is a test")]
+#![allow(clippy::disallowed_methods, reason = "seeds a second are counted")]
+
+mod check;
+mod disk;
+mod member;
+mod network;
+#[path = "../sim/rng.rs"]
+mod rng;
+mod variant;
+mod world;
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Instant,
+};
+use variant::Variant;
+use world::Figures;
+
+/// Seeds that are run when nothing else is said.
+const SEEDS: u64 = 10_000;
+/// A broken variant has to be caught within so many.
+const BROKEN_SEEDS: u64 = 5000;
+
+fn from_env(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
+}
+
+/// What a run came to; `Err` is what was wrong.
+fn try_run(seed: u64, variant: Variant) -> Result<Figures, String> {
+    catch_unwind(AssertUnwindSafe(|| world::run(seed, variant))).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+    })
+}
+
+#[test]
+fn the_sound_protocol_passes_every_seed() {
+    let (first, count) = match from_env("ZAB_SEED") {
+        Some(seed) => (seed, 1),
+        None => (from_env("ZAB_FIRST").unwrap_or(0), from_env("ZAB_SEEDS").unwrap_or(SEEDS)),
+    };
+    let began = Instant::now();
+    let mut total = Figures::default();
+    for seed in first..first + count {
+        match try_run(seed, Variant::Sound) {
+            Ok(figures) => total.add(&figures),
+            Err(wrong) => panic!("ZAB_SEED={seed}: {wrong}"),
+        }
+    }
+    println!(
+        "{count} seeds, {:.0} a second: {total}",
+        f64::from(u32::try_from(count).unwrap()) / began.elapsed().as_secs_f64()
+    );
+    if count >= SEEDS {
+        total.assert_all_happened();
+    }
+}
+
+fn is_caught(variant: Variant) {
+    let caught = (0..BROKEN_SEEDS).find_map(|seed| try_run(seed, variant).err().map(|wrong| (seed, wrong)));
+    let (seed, wrong) =
+        caught.unwrap_or_else(|| panic!("{variant:?} was not caught in {BROKEN_SEEDS} seeds"));
+    println!("{variant:?} is caught by seed {seed}: {wrong}");
+}
+
+macro_rules! caught {
+    ($($name:ident: $variant:ident,)*) => {$(
+        #[test]
+        fn $name() {
+            is_caught(Variant::$variant);
+        }
+    )*};
+}
+caught! {
+    a_log_that_is_not_durable_is_caught: LogNotDurable,
+    an_accepted_epoch_that_is_not_durable_is_caught: AcceptedEpochNotDurable,
+    a_current_epoch_that_is_not_durable_is_caught: CurrentEpochNotDurable,
+    a_truncation_that_is_forgotten_is_caught: TruncationForgotten,
+    a_snapshot_that_is_not_durable_is_caught: SnapshotNotDurable,
+    a_commit_that_gets_lost_is_caught: CommitLost,
+    a_proposal_that_gets_lost_is_caught: ProposalLost,
+    proposals_that_change_places_are_caught: ProposalsSwapped,
+    an_acknowledgement_before_the_sync_is_caught: AcknowledgedEarly,
+    a_history_without_its_end_is_caught: DiffCutShort,
+    a_leader_that_commits_alone_is_caught: CommitsAlone,
+}

@@ -1,0 +1,480 @@
+//! Several members, their network and disks, and what goes wrong.
+
+mod actions;
+
+use crate::{
+    check::Check,
+    disk::Write,
+    member::Member,
+    network::{Message, Network},
+    rng::Rng,
+    variant::Variant,
+};
+use bytes::Bytes;
+use oxkeeper::zab::{Action, Ensemble, Event, Link, Options, Quorum, Quorums, RecentBounds, Role};
+use oxkeeper_codec::{
+    ServerId,
+    learner::{ToLeader, ToLearner},
+};
+use std::{collections::BTreeMap, fmt};
+
+/// Faults end here; then the ensemble has to come to rest, in ms.
+const FAULTS_UNTIL_MS: i64 = 30_000;
+/// It has so long for that, in ms.
+const REST_WITHIN_MS: i64 = 60_000;
+/// So long it takes until a member knows whom it can reach, in ms: always the same, so that the last word is the last.
+const REACHABILITY_AFTER_MS: i64 = 3;
+/// One action in so many is the last one of its member.
+const CRASH_AT_ACTION: i64 = 500;
+
+/// What a run came to.
+#[derive(Debug, Default)]
+pub(crate) struct Figures {
+    committed: usize,
+    crashes: usize,
+    leaders: usize,
+    diffs: usize,
+    truncs: usize,
+    snaps: usize,
+    log_diffs: usize,
+    disk_failures: usize,
+}
+
+impl Figures {
+    const NAMES: [&str; 8] =
+        ["committed", "crashes", "leaders", "DIFF", "TRUNC", "SNAP", "DIFF from log files", "disk failures"];
+
+    const fn all(&self) -> [usize; 8] {
+        let Self { committed, crashes, leaders, diffs, truncs, snaps, log_diffs, disk_failures } = *self;
+        [committed, crashes, leaders, diffs, truncs, snaps, log_diffs, disk_failures]
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.committed += other.committed;
+        self.crashes += other.crashes;
+        self.leaders += other.leaders;
+        self.diffs += other.diffs;
+        self.truncs += other.truncs;
+        self.snaps += other.snaps;
+        self.log_diffs += other.log_diffs;
+        self.disk_failures += other.disk_failures;
+    }
+
+    pub(crate) fn assert_all_happened(&self) {
+        for (name, figure) in Self::NAMES.iter().zip(self.all()) {
+            assert!(figure > 0, "{name} never happened");
+        }
+    }
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts: Vec<String> =
+            Self::NAMES.iter().zip(self.all()).map(|(name, figure)| format!("{figure} {name}")).collect();
+        f.write_str(&parts.join(", "))
+    }
+}
+
+/// What is due at some time.
+#[derive(Debug)]
+enum Due {
+    /// An event for a member, as it was started.
+    Event(ServerId, u32, Event),
+    /// Something comes over the network, for a member as it was started.
+    Arrives(ServerId, u32, Message),
+    /// A member dials once more.
+    Dials(ServerId, u32),
+    /// A member's disk has synced.
+    Synced(ServerId, u32),
+    /// A member starts.
+    Starts(ServerId),
+    DiskRecovers(ServerId, u32),
+    Heals,
+    /// Somebody asks for a write.
+    Write,
+    /// Something goes wrong.
+    Fault,
+}
+
+struct World {
+    rng: Rng,
+    variant: Variant,
+    now_ms: i64,
+    due: BTreeMap<(i64, u64), Due>,
+    sequence: u64,
+    ensemble: Ensemble,
+    members: BTreeMap<ServerId, Member>,
+    network: Network,
+    check: Check,
+    figures: Figures,
+    faults: bool,
+    writes: u32,
+    /// Whether everything is printed (`ZAB_TRACE`).
+    trace: bool,
+}
+
+/// Runs one seed.
+pub(crate) fn run(seed: u64, variant: Variant) -> Figures {
+    let mut world = World::new(seed, variant);
+    world.run_until(FAULTS_UNTIL_MS);
+    world.come_to_rest();
+    world.figures.committed = world.check.committed();
+    world.figures
+}
+
+impl World {
+    fn new(seed: u64, variant: Variant) -> Self {
+        let mut rng = Rng::new(seed);
+        let voters = rng.pick(&[1, 2, 3, 3, 3, 4, 5, 5]);
+        let observers = rng.pick(&[0, 0, 1]);
+        let ids = |from: i64, count: i64| (from..from + count).map(ServerId);
+        let quorum = Quorum::Majority(ids(1, voters).collect());
+        let ensemble = Ensemble { quorums: Quorums::one(quorum), version: 0, text: "".into() };
+        let recent = RecentBounds { count: rng.pick(&[2, 10, 500]), bytes: 1 << 20 };
+        let options = |observer| Options {
+            observer,
+            init_ms: 2000,
+            sync_ms: 1000,
+            connect_ms: 2000,
+            ping_ms: 100,
+            recent,
+        };
+        let voting = ids(1, voters).map(|id| (id, Member::new(id, options(false))));
+        let observing = ids(1 + voters, observers).map(|id| (id, Member::new(id, options(true))));
+        let mut world = Self {
+            rng,
+            variant,
+            now_ms: 0,
+            due: BTreeMap::new(),
+            sequence: 0,
+            ensemble,
+            members: voting.chain(observing).collect(),
+            network: Network::default(),
+            check: Check::default(),
+            figures: Figures::default(),
+            faults: true,
+            writes: 0,
+            trace: std::env::var_os("ZAB_TRACE").is_some(),
+        };
+        world.network.slow = world.rng.one_in(3);
+        for id in world.ids() {
+            let after_ms = world.rng.below(500);
+            world.after(after_ms, Due::Starts(id));
+        }
+        world.after(100, Due::Write);
+        world.after(1000, Due::Fault);
+        world
+    }
+
+    fn ids(&self) -> Vec<ServerId> {
+        self.members.keys().copied().collect()
+    }
+
+    fn after(&mut self, ms: i64, due: Due) {
+        self.at(self.now_ms + ms, due);
+    }
+
+    fn at(&mut self, ms: i64, due: Due) {
+        self.sequence += 1;
+        self.due.insert((ms, self.sequence), due);
+    }
+
+    fn run_until(&mut self, until_ms: i64) {
+        while self.now_ms < until_ms {
+            let next = self.due.first_key_value().map_or(until_ms, |(&(at, _), _)| at);
+            let wake = self
+                .members
+                .values()
+                .filter_map(|member| Some((member.running.as_ref()?.zab.deadline_ms()?, member.id)));
+            match wake.min() {
+                Some((at, id)) if at < next => {
+                    self.now_ms = at.max(self.now_ms);
+                    self.step(id, Event::Wake);
+                }
+                _ if next >= until_ms => self.now_ms = until_ms,
+                _ => {
+                    let ((at, _), due) = self.due.pop_first().unwrap();
+                    self.now_ms = at;
+                    self.happen(due);
+                }
+            }
+        }
+    }
+
+    fn happen(&mut self, due: Due) {
+        match due {
+            Due::Event(id, start, event) => {
+                if self.is(id, start) {
+                    self.step(id, event);
+                }
+            }
+            Due::Arrives(id, start, message) => {
+                if self.is(id, start) {
+                    self.arrive(id, message);
+                }
+            }
+            Due::Dials(id, dial) => self.dial(id, dial),
+            Due::Synced(id, start) => {
+                if self.is(id, start) {
+                    self.synced(id);
+                }
+            }
+            Due::Starts(id) => self.start(id),
+            Due::DiskRecovers(id, start) => {
+                if self.is(id, start) {
+                    self.members.get_mut(&id).unwrap().disk_failed = false;
+                    self.schedule_sync(id);
+                    self.step(id, Event::DiskRecovered);
+                }
+            }
+            Due::Heals => {
+                self.network.heal();
+                self.tell_reachability();
+            }
+            Due::Write => {
+                self.write();
+                let pause_ms = 1 + self.rng.below(60);
+                self.after(pause_ms, Due::Write);
+            }
+            Due::Fault => {
+                if self.faults {
+                    self.fault();
+                    let pause_ms = 1 + self.rng.below(3000);
+                    self.after(pause_ms, Due::Fault);
+                }
+            }
+        }
+    }
+
+    fn is(&self, id: ServerId, start: u32) -> bool {
+        let member = &self.members[&id];
+        member.lives() && member.start == start
+    }
+
+    fn start(&mut self, id: ServerId) {
+        if self.members[&id].lives() {
+            return;
+        }
+        let event = self.members.get_mut(&id).unwrap().start(&self.ensemble, self.now_ms);
+        self.step(id, event);
+        self.tell_reachability();
+    }
+
+    /// Everybody hears whom it can reach, a moment later.
+    fn tell_reachability(&mut self) {
+        for a in self.ids() {
+            for b in self.ids().into_iter().filter(|&b| b != a) {
+                let up = self.members[&b].lives() && self.network.connects(a, b);
+                let event = if up { Event::Reachable(b) } else { Event::Unreachable(b) };
+                let start = self.members[&a].start;
+                self.after(REACHABILITY_AFTER_MS, Due::Event(a, start, event));
+            }
+        }
+        // Connections across a cut are found to be broken sooner or later.
+        let broken: Vec<(Link, ServerId, ServerId)> = self
+            .network
+            .links
+            .iter()
+            .filter(|(_, ends)| !self.network.connects(ends.learner, ends.leader))
+            .map(|(&link, ends)| (link, ends.learner, ends.leader))
+            .collect();
+        for (link, learner, leader) in broken {
+            self.network.links.remove(&link);
+            for id in [learner, leader] {
+                let (start, delay_ms) = (self.members[&id].start, 1 + self.rng.below(1500));
+                self.after(delay_ms, Due::Arrives(id, start, Message::Closed(link)));
+            }
+        }
+    }
+
+    fn crash(&mut self, id: ServerId) {
+        let member = self.members.get_mut(&id).unwrap();
+        if member.running.take().is_none() {
+            return;
+        }
+        self.figures.crashes += 1;
+        member.disk.crash(&mut self.rng);
+        let links: Vec<Link> = self.links_of(id);
+        links.into_iter().for_each(|link| self.hang_up(id, link));
+        self.tell_reachability();
+        let pause_ms = self.rng.below(2500);
+        self.after(pause_ms, Due::Starts(id));
+    }
+
+    fn links_of(&self, id: ServerId) -> Vec<Link> {
+        let of = self.network.links.iter().filter(|(_, ends)| ends.learner == id || ends.leader == id);
+        of.map(|(&link, _)| link).collect()
+    }
+
+    /// The other end hears of it.
+    fn hang_up(&mut self, id: ServerId, link: Link) {
+        let Some(ends) = self.network.links.remove(&link) else { return };
+        let other = if ends.learner == id { ends.leader } else { ends.learner };
+        let (start, delay_ms) = (self.members[&other].start, self.network.delay_ms(&mut self.rng));
+        self.after(delay_ms, Due::Arrives(other, start, Message::Closed(link)));
+    }
+
+    fn fault(&mut self) {
+        let ids = self.ids();
+        let (a, b) = (self.rng.pick(&ids), self.rng.pick(&ids));
+        match self.rng.below(6) {
+            0 | 1 => self.crash(a),
+            2 => {
+                self.network.cut(a, b);
+                self.tell_reachability();
+                let pause_ms = self.rng.below(4000);
+                self.after(pause_ms, Due::Heals);
+            }
+            3 => {
+                for other in ids.into_iter().filter(|&other| other != a) {
+                    self.network.cut(a, other);
+                    self.network.cut(other, a);
+                }
+                self.tell_reachability();
+                let pause_ms = self.rng.below(4000);
+                self.after(pause_ms, Due::Heals);
+            }
+            4 => {
+                let links: Vec<Link> = self.network.links.keys().copied().collect();
+                if !links.is_empty() {
+                    let link = self.rng.pick(&links);
+                    let learner = self.network.links[&link].learner;
+                    let start = self.members[&learner].start;
+                    self.after(1, Due::Arrives(learner, start, Message::Closed(link)));
+                    self.hang_up(learner, link);
+                }
+            }
+            _ => {
+                let member = self.members.get_mut(&a).unwrap();
+                if member.lives() && !member.disk_failed {
+                    member.disk_failed = true;
+                    self.figures.disk_failures += 1;
+                    let (start, pause_ms) = (member.start, self.rng.below(1000));
+                    self.after(pause_ms, Due::DiskRecovers(a, start));
+                    self.step(a, Event::DiskFailed);
+                }
+            }
+        }
+    }
+
+    fn write(&mut self) {
+        for id in self.ids() {
+            let now_ms = self.now_ms;
+            let Some(running) = &mut self.members.get_mut(&id).unwrap().running else { continue };
+            let Some(zxid) = running.zab.next_zxid() else { continue };
+            self.writes += 1;
+            let txn = Bytes::from(format!("{} by {id}", self.writes));
+            let actions = running.zab.propose(now_ms, txn.clone());
+            self.check.proposed(zxid, &txn);
+            self.act(id, actions);
+        }
+    }
+
+    fn step(&mut self, id: ServerId, event: Event) {
+        let now_ms = self.now_ms;
+        let synced = if let Event::Synced(zxid) = event { Some(zxid) } else { None };
+        let member = self.members.get_mut(&id).unwrap();
+        let Some(running) = &mut member.running else { return };
+        if let Event::HistoryReplaced(last) = event {
+            running.history = member.disk.log().to_vec();
+            // A snapshot holds what is committed, and a log that was cut has what it had before the cut.
+            let installed = std::mem::take(&mut running.installing);
+            running.committed = if installed { last } else { running.committed.min(last) };
+        }
+        if let Event::Closed(link) = event
+            && running.receiving == Some(link)
+        {
+            running.receiving = None;
+            member.disk.write(Write::GiveUp);
+            self.schedule_sync(id);
+        }
+        let Some(running) = &mut self.members.get_mut(&id).unwrap().running else { return };
+        if self.trace {
+            println!("{now_ms} server {id}: {event:?}");
+        }
+        let actions = running.zab.step(now_ms, event);
+        self.act(id, actions);
+        if let (Some(zxid), Variant::CommitsAlone) = (synced, self.variant) {
+            let vouched = |link: &Link| self.network.links[link].vouched;
+            let links: Vec<Link> = self.links_of(id).into_iter().filter(vouched).collect();
+            for link in links {
+                self.step(id, Event::FromLearner(link, ToLeader::Ack(zxid)));
+            }
+        }
+    }
+
+    fn act(&mut self, id: ServerId, actions: Vec<Action>) {
+        for action in self.spoil(actions) {
+            if self.faults && self.rng.one_in(CRASH_AT_ACTION) {
+                self.crash(id);
+                return;
+            }
+            self.do_one(id, action);
+            if !self.members[&id].lives() {
+                return;
+            }
+        }
+    }
+
+    /// What a broken variant makes of it.
+    fn spoil(&mut self, mut actions: Vec<Action>) -> Vec<Action> {
+        let is_proposal = |action: &Action| matches!(action, Action::ToLearners(_, ToLearner::Proposal(..)));
+        match self.variant {
+            Variant::CommitLost => {
+                actions.retain(|action| {
+                    !matches!(action, Action::ToLearners(_, ToLearner::Commit(_))) || !self.rng.one_in(20)
+                });
+            }
+            Variant::ProposalLost => actions.retain(|action| !is_proposal(action) || !self.rng.one_in(20)),
+            Variant::ProposalsSwapped => {
+                let first =
+                    actions.windows(3).position(|three| is_proposal(&three[0]) && is_proposal(&three[2]));
+                if let Some(first) = first {
+                    actions.swap(first, first + 2);
+                }
+            }
+            Variant::DiffCutShort => {
+                let last = actions.windows(3).position(|three| {
+                    is_proposal(&three[0])
+                        && matches!(three[2], Action::ToLearners(_, ToLearner::NewLeader { .. }))
+                });
+                if let Some(last) = last {
+                    actions.drain(last..last + 2);
+                }
+            }
+            _ => {}
+        }
+        actions
+    }
+
+    /// No more faults: everybody has to find together, within a bound.
+    fn come_to_rest(&mut self) {
+        self.faults = false;
+        self.network.slow = false;
+        self.network.heal();
+        self.tell_reachability();
+        let until_ms = self.now_ms + REST_WITHIN_MS;
+        let mut written = None;
+        while self.now_ms < until_ms {
+            self.run_until(self.now_ms + 200);
+            if self.all_serve() {
+                // A few more writes, then all have the same.
+                let goal = *written.get_or_insert_with(|| self.check.committed() + 5);
+                if self.check.committed() >= goal && self.all_have(goal) {
+                    return;
+                }
+            }
+        }
+        let roles: BTreeMap<ServerId, Option<Role>> =
+            self.members.iter().map(|(&id, m)| (id, m.running.as_ref().map(|r| r.zab.role()))).collect();
+        panic!("liveness: no rest within {REST_WITHIN_MS} ms: {roles:?}");
+    }
+
+    fn all_serve(&self) -> bool {
+        self.members.values().all(|member| member.running.as_ref().is_some_and(|running| running.serves))
+    }
+
+    fn all_have(&self, count: usize) -> bool {
+        self.members.values().all(|m| m.running.as_ref().is_some_and(|r| r.delivered().len() >= count))
+    }
+}
