@@ -173,25 +173,39 @@ fn field<'a, T: Decode<'a>>(reader: &mut Reader<'a>, name: &'static str) -> wire
 }
 
 impl ToLeader {
+    /// The packet's type.
+    pub const fn kind(&self) -> PacketType {
+        match self {
+            Self::Info(LearnerInfo { observer: false, .. }) => PacketType::FOLLOWERINFO,
+            Self::Info(LearnerInfo { observer: true, .. }) => PacketType::OBSERVERINFO,
+            Self::AckEpoch { .. } => PacketType::ACKEPOCH,
+            Self::Ack(_) => PacketType::ACK,
+            Self::Ping { .. } => PacketType::PING,
+            Self::Request(_) => PacketType::REQUEST,
+            Self::Revalidate { .. } => PacketType::REVALIDATE,
+        }
+    }
+
     /// Appends the packet.
     pub fn encode(&self, out: &mut Vec<u8>) {
+        let kind = self.kind();
         match self {
-            Self::Info(info) => info.encode(out),
+            Self::Info(info) => put(kind, Zxid::begin_of(info.accepted_epoch), Some(&info.data()), out),
             Self::AckEpoch { last_zxid, current_epoch } => {
-                put(PacketType::ACKEPOCH, *last_zxid, Some(&current_epoch.unwrap_or(-1).to_be_bytes()), out);
+                put(kind, *last_zxid, Some(&current_epoch.unwrap_or(-1).to_be_bytes()), out);
             }
-            Self::Ack(zxid) => put(PacketType::ACK, *zxid, None, out),
+            Self::Ack(zxid) => put(kind, *zxid, None, out),
             Self::Ping { zxid, touched } => {
                 let mut data = Vec::with_capacity(touched.len() * TOUCH_LEN);
                 for (session, timeout_ms) in touched {
                     session.encode(&mut data);
                     timeout_ms.encode(&mut data);
                 }
-                put(PacketType::PING, *zxid, Some(&data), out);
+                put(kind, *zxid, Some(&data), out);
             }
-            Self::Request(request) => request.encode(out),
+            Self::Request(request) => request.encode(kind, out),
             Self::Revalidate { session, timeout_ms } => {
-                put(PacketType::REVALIDATE, NO_ZXID, Some(&joined(&[session, timeout_ms])), out);
+                put(kind, NO_ZXID, Some(&joined(&[session, timeout_ms])), out);
             }
         }
     }
@@ -240,13 +254,12 @@ fn decode_touches(data: &Bytes) -> wire::Result<Vec<(SessionId, i32)>> {
 }
 
 impl LearnerInfo {
-    fn encode(&self, out: &mut Vec<u8>) {
-        let kind = if self.observer { PacketType::OBSERVERINFO } else { PacketType::FOLLOWERINFO };
+    fn data(&self) -> Vec<u8> {
         let mut data = joined(&[&self.sid.0, &self.protocol_version]);
         if let Some(version) = self.config_version {
             version.encode(&mut data);
         }
-        put(kind, Zxid::begin_of(self.accepted_epoch), Some(&data), out);
+        data
     }
 
     fn decode(observer: bool, zxid: Zxid, data: &Bytes) -> wire::Result<Self> {
@@ -262,8 +275,8 @@ impl ForwardedRequest {
     /// In front of the body, in bytes.
     const HEAD_LEN: usize = 16;
 
-    fn encode(&self, out: &mut Vec<u8>) {
-        PacketType::REQUEST.encode(out);
+    fn encode(&self, kind: PacketType, out: &mut Vec<u8>) {
+        kind.encode(out);
         NO_ZXID.encode(out);
         let len = Self::HEAD_LEN + self.body.len();
         i32::try_from(len).expect("a request came in one packet").encode(out);
@@ -284,6 +297,26 @@ impl ForwardedRequest {
 }
 
 impl ToLearner {
+    /// The packet's type.
+    pub const fn kind(&self) -> PacketType {
+        match self {
+            Self::LeaderInfo { .. } => PacketType::LEADERINFO,
+            Self::Diff(_) => PacketType::DIFF,
+            Self::Trunc(_) => PacketType::TRUNC,
+            Self::Snap(_) => PacketType::SNAP,
+            Self::NewLeader { .. } => PacketType::NEWLEADER,
+            Self::UpToDate => PacketType::UPTODATE,
+            Self::Proposal(..) => PacketType::PROPOSAL,
+            Self::Commit(_) => PacketType::COMMIT,
+            Self::CommitAndActivate(..) => PacketType::COMMITANDACTIVATE,
+            Self::Inform(..) => PacketType::INFORM,
+            Self::InformAndActivate(..) => PacketType::INFORMANDACTIVATE,
+            Self::Ping(_) => PacketType::PING,
+            Self::Revalidated { .. } => PacketType::REVALIDATE,
+            Self::Sync => PacketType::SYNC,
+        }
+    }
+
     /// Appends the packet.
     pub fn encode(&self, out: &mut Vec<u8>) {
         if let Some(txn) = self.encode_head(out) {
@@ -295,33 +328,37 @@ impl ToLearner {
     /// Appends what comes before the transaction, and returns that: behind it comes [`PACKET_TAIL`]. So the bytes that
     /// were logged go to all learners without being copied. `None`: the packet has no transaction, and was appended whole.
     pub fn encode_head(&self, out: &mut Vec<u8>) -> Option<&Bytes> {
+        let kind = self.kind();
         match self {
             Self::LeaderInfo { epoch, protocol_version } => {
                 let data = protocol_version.to_be_bytes();
-                put(PacketType::LEADERINFO, Zxid::begin_of(*epoch), Some(&data), out);
+                put(kind, Zxid::begin_of(*epoch), Some(&data), out);
             }
-            Self::Diff(zxid) => put(PacketType::DIFF, *zxid, None, out),
-            Self::Trunc(zxid) => put(PacketType::TRUNC, *zxid, None, out),
-            Self::Snap(zxid) => put(PacketType::SNAP, *zxid, None, out),
+            Self::Diff(zxid)
+            | Self::Trunc(zxid)
+            | Self::Snap(zxid)
+            | Self::Commit(zxid)
+            | Self::Ping(zxid) => {
+                put(kind, *zxid, None, out);
+            }
             Self::NewLeader { epoch, config } => {
                 let config = config.as_ref().map(|text| text.as_bytes().as_ref());
-                put(PacketType::NEWLEADER, Zxid::begin_of(*epoch), config, out);
+                put(kind, Zxid::begin_of(*epoch), config, out);
             }
-            Self::UpToDate => put(PacketType::UPTODATE, NO_ZXID, None, out),
-            Self::Proposal(zxid, txn) => return Some(put_head(PacketType::PROPOSAL, *zxid, None, txn, out)),
-            Self::Commit(zxid) => put(PacketType::COMMIT, *zxid, None, out),
+            Self::UpToDate => put(kind, NO_ZXID, None, out),
+            Self::Proposal(zxid, txn) | Self::Inform(zxid, txn) => {
+                return Some(put_head(kind, *zxid, None, txn, out));
+            }
             Self::CommitAndActivate(zxid, leader) => {
-                put(PacketType::COMMITANDACTIVATE, *zxid, Some(&leader.0.to_be_bytes()), out);
+                put(kind, *zxid, Some(&leader.0.to_be_bytes()), out);
             }
-            Self::Inform(zxid, txn) => return Some(put_head(PacketType::INFORM, *zxid, None, txn, out)),
             Self::InformAndActivate(zxid, leader, txn) => {
-                return Some(put_head(PacketType::INFORMANDACTIVATE, *zxid, Some(*leader), txn, out));
+                return Some(put_head(kind, *zxid, Some(*leader), txn, out));
             }
-            Self::Ping(zxid) => put(PacketType::PING, *zxid, None, out),
             Self::Revalidated { session, valid } => {
-                put(PacketType::REVALIDATE, NO_ZXID, Some(&joined(&[session, valid])), out);
+                put(kind, NO_ZXID, Some(&joined(&[session, valid])), out);
             }
-            Self::Sync => put(PacketType::SYNC, Zxid::ZERO, None, out),
+            Self::Sync => put(kind, Zxid::ZERO, None, out),
         }
         None
     }

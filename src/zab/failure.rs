@@ -1,6 +1,6 @@
 //! Why a role ends, and why a learner is sent away.
 
-use oxkeeper_codec::{ServerId, Zxid, learner::ToLearner};
+use oxkeeper_codec::{PacketType, ServerId, Zxid, learner::ToLearner};
 
 /// Why there is no leader any more.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,12 +20,12 @@ pub enum Failure {
         accepted: i64,
     },
     /// A packet that has no meaning now.
-    #[error("{packet} in {phase}")]
+    #[error("{packet:?} in {phase}")]
     Unexpected {
         /// Where.
         phase: &'static str,
         /// What.
-        packet: &'static str,
+        packet: PacketType,
     },
     /// A proposal that does not follow the last one.
     #[error("a proposal with zxid {zxid} behind {last}")]
@@ -90,7 +90,7 @@ pub enum Failure {
 
 impl Failure {
     pub(super) fn unexpected(phase: &'static str, packet: &ToLearner) -> Self {
-        Self::Unexpected { phase, packet: name(packet) }
+        Self::Unexpected { phase, packet: packet.kind() }
     }
 }
 
@@ -114,30 +114,11 @@ pub enum Refusal {
         last_zxid: Zxid,
     },
     /// A packet that has no meaning now.
-    #[error("{packet} in {phase}")]
+    #[error("{packet:?} in {phase}")]
     Unexpected {
         /// Where.
         phase: &'static str,
         /// What.
-        packet: &'static str,
+        packet: PacketType,
     },
-}
-
-const fn name(packet: &ToLearner) -> &'static str {
-    match packet {
-        ToLearner::LeaderInfo { .. } => "LEADERINFO",
-        ToLearner::Diff(_) => "DIFF",
-        ToLearner::Trunc(_) => "TRUNC",
-        ToLearner::Snap(_) => "SNAP",
-        ToLearner::NewLeader { .. } => "NEWLEADER",
-        ToLearner::UpToDate => "UPTODATE",
-        ToLearner::Proposal(..) => "PROPOSAL",
-        ToLearner::Commit(_) => "COMMIT",
-        ToLearner::CommitAndActivate(..) => "COMMITANDACTIVATE",
-        ToLearner::Inform(..) => "INFORM",
-        ToLearner::InformAndActivate(..) => "INFORMANDACTIVATE",
-        ToLearner::Ping(_) => "PING",
-        ToLearner::Revalidated { .. } => "REVALIDATE",
-        ToLearner::Sync => "SYNC",
-    }
 }

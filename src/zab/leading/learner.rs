@@ -3,7 +3,6 @@
 use crate::zab::{
     Action, Failure, Link, Refusal,
     plan::{Plan, plan},
-    quorum::Members,
     shared::Shared,
 };
 use oxkeeper_codec::{
@@ -148,11 +147,12 @@ impl Learner {
         self.owed.is_some_and(|(_, since_ms)| now_ms - since_ms > shared.options.sync_ms)
     }
 
+    /// It says who it is. `waits`: an older link has its id, or this member.
     pub(super) fn register(
         &mut self,
         info: &LearnerInfo,
         shared: &Shared,
-        taken: &Members,
+        waits: bool,
     ) -> Result<(), Failure> {
         if let Some(version) = info.config_version
             && version > shared.ensemble.version
@@ -161,8 +161,8 @@ impl Learner {
         }
         self.sid = Some(info.sid);
         self.observer = info.observer;
-        self.waits = info.sid == shared.me || taken.contains(&info.sid);
-        self.counts = !info.observer && !self.waits;
+        self.waits = waits;
+        self.counts = !info.observer && !waits;
         self.state = State::Registered;
         Ok(())
     }

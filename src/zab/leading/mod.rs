@@ -160,9 +160,6 @@ impl Leading {
         packet: ToLeader,
         now_ms: i64,
     ) -> Result<(), Failure> {
-        if !self.learners.contains_key(&link) {
-            return Ok(());
-        }
         match self.take_in(shared, link, packet, now_ms) {
             Ok(()) => Ok(()),
             // Its own fault: nobody else has to suffer.
@@ -182,13 +179,14 @@ impl Leading {
         packet: ToLeader,
         now_ms: i64,
     ) -> Result<(), Failure> {
-        let taken: Members = self.learners.values().filter_map(Learner::sid).collect();
+        let is_taken = |sid| self.learners.values().any(|learner| learner.sid() == Some(sid));
+        let waits = matches!(&packet, ToLeader::Info(info) if info.sid == shared.me || is_taken(info.sid));
         let Some(learner) = self.learners.get_mut(&link) else { return Ok(()) };
         learner.heard_from(now_ms, shared);
         match (learner.state(), packet) {
             (State::Arrived, ToLeader::Info(info)) => {
-                learner.register(&info, shared, &taken)?;
-                if taken.contains(&info.sid) || info.sid == shared.me {
+                learner.register(&info, shared, waits)?;
+                if waits {
                     shared.act(Action::SameId(link, info.sid));
                 }
                 if let Some(epoch) = self.phase.epoch()
@@ -226,7 +224,7 @@ impl Leading {
             (state, packet) => {
                 return Err(Failure::Learner(Refusal::Unexpected {
                     phase: state.name(),
-                    packet: name(&packet),
+                    packet: packet.kind(),
                 }));
             }
         }
@@ -328,15 +326,4 @@ impl Phase {
 fn following(learners: &Learners, me: ServerId) -> Members {
     let vouching = learners.values().filter(|learner| learner.counts() && learner.vouches_for().is_some());
     vouching.filter_map(Learner::sid).chain([me]).collect()
-}
-
-const fn name(packet: &ToLeader) -> &'static str {
-    match packet {
-        ToLeader::Info(_) => "FOLLOWERINFO",
-        ToLeader::AckEpoch { .. } => "ACKEPOCH",
-        ToLeader::Ack(_) => "ACK",
-        ToLeader::Ping { .. } => "PING",
-        ToLeader::Request(_) => "REQUEST",
-        ToLeader::Revalidate { .. } => "REVALIDATE",
-    }
 }

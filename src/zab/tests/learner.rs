@@ -173,7 +173,7 @@ fn a_commit_of_another_proposal_than_the_oldest_ends_the_link() {
 fn a_packet_without_a_meaning_ends_the_link() {
     let mut script = discovered(zxid(1, 5));
     script.says(ToLearner::UpToDate);
-    let unexpected = Failure::Unexpected { phase: "synchronisation", packet: "UPTODATE" };
+    let unexpected = Failure::Unexpected { phase: "synchronisation", packet: PacketType::UPTODATE };
     assert!(script.done().contains(&Action::Resign(unexpected)));
 }
 

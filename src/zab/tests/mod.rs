@@ -7,7 +7,7 @@ mod learner;
 use super::{Action, Ensemble, Event, Link, Options, Quorum, Quorums, RecentBounds, Stored, Zab};
 use bytes::Bytes;
 use oxkeeper_codec::{
-    ServerId, Zxid,
+    PacketType, ServerId, Zxid,
     election::{Notification, PeerState},
     learner::{LearnerInfo, PROTOCOL_VERSION, ToLeader, ToLearner},
 };
