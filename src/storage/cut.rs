@@ -5,7 +5,7 @@
 //! finds, and nothing that was logged before. No log is open meanwhile.
 
 use super::{
-    disk::Disk,
+    disk::{Disk, list, remove, sorted_logs, sync_dir},
     error::StoreError,
     log_reader::LogReader,
     names::{self, SnapshotName},
@@ -18,25 +18,23 @@ use oxkeeper_codec::Zxid;
 /// Logs go from the newest to the oldest, and all of them before the snapshots: a start takes logs that end before the
 /// newest snapshot begins, but none that begin behind a hole. Returns the logs that are gone.
 pub(super) fn cut_logs(disk: &dyn Disk, last: Zxid) -> Result<Vec<String>, StoreError> {
-    let mut logs: Vec<(Zxid, String, u64)> = list(disk)?
-        .into_iter()
-        .filter_map(|(name, len)| Some((names::parse_log_name(&name)?, name, len)))
-        .collect();
-    logs.sort();
-    let behind = logs.split_off(logs.partition_point(|&(first, ..)| first <= last));
-    let mut removed: Vec<String> = behind.into_iter().rev().map(|(_, name, _)| name).collect();
+    let files = list(disk)?;
+    let mut logs = sorted_logs(&files);
+    let behind = logs.split_off(logs.partition_point(|&(first, _)| first <= last));
+    let mut removed: Vec<String> = behind.into_iter().rev().map(|(_, name)| name).collect();
     removed.iter().try_for_each(|name| remove(disk, name))?;
     if !removed.is_empty() {
         sync_dir(disk)?;
     }
-    let Some((_, name, len)) = logs.pop() else { return Ok(removed) };
+    let Some((_, name)) = logs.pop() else { return Ok(removed) };
+    let is_longer = |end| files.iter().any(|file| file.name == name && end < file.len);
     match end_of(disk, &name, last)? {
         None => {
             remove(disk, &name)?;
             sync_dir(disk)?;
             removed.push(name);
         }
-        Some(end) if end < len => {
+        Some(end) if is_longer(end) => {
             disk.truncate(&name, end)
                 .map_err(|source| StoreError::io("truncate", disk.path(&name), source))?;
         }
@@ -60,9 +58,7 @@ fn end_of(disk: &dyn Disk, name: &str, last: Zxid) -> Result<Option<u64>, StoreE
 
 /// The first transaction in the logs behind this one.
 pub(super) fn next_logged(disk: &dyn Disk, last: Zxid) -> Result<Option<Zxid>, StoreError> {
-    let mut logs: Vec<(Zxid, String)> =
-        list(disk)?.into_iter().filter_map(|(name, _)| Some((names::parse_log_name(&name)?, name))).collect();
-    logs.sort();
+    let logs = sorted_logs(&list(disk)?);
     let begun = logs.partition_point(|&(first, _)| first <= last);
     if let Some((_, name)) = logs[..begun].last() {
         let data = disk.read(name).map_err(|source| StoreError::io("read", disk.path(name), source))?;
@@ -79,7 +75,7 @@ pub(super) fn next_logged(disk: &dyn Disk, last: Zxid) -> Result<Option<Zxid>, S
 
 /// The first snapshot behind this transaction.
 pub(super) fn next_snapshot(disk: &dyn Disk, last: Zxid) -> Result<Option<Zxid>, StoreError> {
-    let zxids = list(disk)?.into_iter().filter_map(|(name, _)| Some(SnapshotName::parse(&name)?.zxid));
+    let zxids = list(disk)?.into_iter().filter_map(|file| Some(SnapshotName::parse(&file.name)?.zxid));
     Ok(zxids.filter(|&zxid| zxid > last).min())
 }
 
@@ -88,7 +84,7 @@ pub(super) fn next_snapshot(disk: &dyn Disk, last: Zxid) -> Result<Option<Zxid>,
 pub(super) fn cut_snapshots(disk: &dyn Disk, last: Zxid, also: &[String]) -> Result<(), StoreError> {
     let mut snapshots: Vec<(Zxid, String)> = list(disk)?
         .into_iter()
-        .filter_map(|(name, _)| Some((SnapshotName::parse(&name)?.zxid, name)))
+        .filter_map(|file| Some((SnapshotName::parse(&file.name)?.zxid, file.name)))
         .filter(|(zxid, name)| *zxid > last || also.contains(name))
         .collect();
     snapshots.sort();
@@ -103,7 +99,7 @@ pub(super) fn cut_snapshots(disk: &dyn Disk, last: Zxid, also: &[String]) -> Res
 pub(super) fn complete_installs(snap_disk: &dyn Disk, log_disk: &dyn Disk) -> Result<(), StoreError> {
     let mut installs: Vec<(SnapshotName, String)> = list(snap_disk)?
         .into_iter()
-        .filter_map(|(name, _)| Some((names::parse_install_name(&name)?, name)))
+        .filter_map(|file| Some((names::parse_install_name(&file.name)?, file.name)))
         .collect();
     installs.sort_by_key(|(snapshot, _)| snapshot.zxid);
     for (snapshot, name) in installs {
@@ -123,19 +119,5 @@ fn others_of(disk: &dyn Disk, snapshot: SnapshotName) -> Result<Vec<String>, Sto
     let is_other = |name: &String| {
         SnapshotName::parse(name).is_some_and(|other| other.zxid == snapshot.zxid && other != snapshot)
     };
-    Ok(list(disk)?.into_iter().map(|(name, _)| name).filter(is_other).collect())
-}
-
-/// Names and lengths.
-fn list(disk: &dyn Disk) -> Result<Vec<(String, u64)>, StoreError> {
-    let files = disk.list().map_err(|source| StoreError::io("list", disk.dir().to_path_buf(), source))?;
-    Ok(files.into_iter().map(|file| (file.name, file.len)).collect())
-}
-
-fn remove(disk: &dyn Disk, name: &str) -> Result<(), StoreError> {
-    disk.remove(name).map_err(|source| StoreError::io("remove", disk.path(name), source))
-}
-
-fn sync_dir(disk: &dyn Disk) -> Result<(), StoreError> {
-    disk.sync_dir().map_err(|source| StoreError::io("sync", disk.dir().to_path_buf(), source))
+    Ok(list(disk)?.into_iter().map(|file| file.name).filter(is_other).collect())
 }

@@ -5,6 +5,7 @@
 
 use super::error::StoreError;
 use bytes::Bytes;
+use oxkeeper_codec::Zxid;
 use std::{fmt, io, path::Path, path::PathBuf, time::Duration};
 
 /// A file of a directory.
@@ -182,4 +183,27 @@ pub fn replace_file(disk: &dyn Disk, name: &str, content: &[u8]) -> Result<(), S
         disk.sync_dir()
     };
     steps().map_err(|source| StoreError::io("write", disk.path(name), source))
+}
+
+/// The files of a directory.
+pub(super) fn list(disk: &dyn Disk) -> Result<Vec<FileEntry>, StoreError> {
+    disk.list().map_err(|source| StoreError::io("list", disk.dir().to_path_buf(), source))
+}
+
+/// The logs by the first transaction that their names tell.
+pub(super) fn sorted_logs(files: &[FileEntry]) -> Vec<(Zxid, String)> {
+    let named = |file: &FileEntry| Some((super::names::parse_log_name(&file.name)?, file.name.clone()));
+    let mut logs: Vec<_> = files.iter().filter_map(named).collect();
+    logs.sort();
+    logs
+}
+
+/// Removes a file.
+pub(super) fn remove(disk: &dyn Disk, name: &str) -> Result<(), StoreError> {
+    disk.remove(name).map_err(|source| StoreError::io("remove", disk.path(name), source))
+}
+
+/// Makes all creations, renames and removals so far durable.
+pub(super) fn sync_dir(disk: &dyn Disk) -> Result<(), StoreError> {
+    disk.sync_dir().map_err(|source| StoreError::io("sync", disk.dir().to_path_buf(), source))
 }

@@ -7,10 +7,10 @@
 //! nothing that a fetched snapshot may have overruled is among it.
 
 use super::{
-    disk::Disk,
+    disk::{Disk, list, sorted_logs},
     error::StoreError,
     log_reader::{Entry, entry_at},
-    names::{self, SnapshotName},
+    names::SnapshotName,
     recovery::follows,
     tail,
 };
@@ -99,7 +99,7 @@ pub fn search_log(
 /// The snapshots in between. Those of which the logs do not have the transaction were fetched from a leader, and may have
 /// overruled what was logged before.
 fn fetched_before(disk: &dyn Disk, from: Zxid, until: Zxid) -> Result<Vec<Zxid>, StoreError> {
-    let files = disk.list().map_err(|source| StoreError::io("list", disk.dir().to_path_buf(), source))?;
+    let files = list(disk)?;
     let zxids = files.iter().filter_map(|file| Some(SnapshotName::parse(&file.name)?.zxid));
     Ok(zxids.filter(|&zxid| from < zxid && zxid <= until).collect())
 }
@@ -148,12 +148,7 @@ struct Cursor {
 impl Cursor {
     /// Begins with the last log that may have this transaction.
     fn open(disk: Arc<dyn Disk>, from: Zxid) -> Result<Self, StoreError> {
-        let files = disk.list().map_err(|source| StoreError::io("list", disk.dir().to_path_buf(), source))?;
-        let mut logs: Vec<(Zxid, String)> = files
-            .into_iter()
-            .filter_map(|file| Some((names::parse_log_name(&file.name)?, file.name)))
-            .collect();
-        logs.sort();
+        let mut logs = sorted_logs(&list(&*disk)?);
         let begun = logs.partition_point(|&(first, _)| first <= from);
         let logs = logs.split_off(begun.saturating_sub(1)).into_iter().map(|(_, name)| name).collect();
         let mut cursor = Self { disk, logs, log: 0, base: 0, buffer: Vec::new(), pos: 0 };

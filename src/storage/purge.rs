@@ -5,7 +5,7 @@
 //! that it was cut.
 
 use super::{
-    disk::{Disk, FileEntry},
+    disk::{Disk, FileEntry, list, remove, sorted_logs},
     error::StoreError,
     names::{self, Compression, SnapshotName},
     snapshot_source::unpacks_to,
@@ -70,19 +70,15 @@ pub fn purge(snap_disk: &dyn Disk, log_disk: &dyn Disk, keep: usize) -> Result<P
             snapshots.push(name);
         }
     }
-    let logs: Vec<_> = list(log_disk)?.iter().filter_map(|file| names::parse_log_name(&file.name)).collect();
+    let logs: Vec<_> = sorted_logs(&list(log_disk)?).into_iter().map(|(first, _)| first).collect();
     let plan = PurgePlan::new(&snapshots, &logs, keep);
     // Logs first: a snapshot without its logs is only slower to start from, never wrong.
     for (disk, names) in [(log_disk, &plan.logs), (snap_disk, &plan.snapshots)] {
         for name in names {
-            disk.remove(name).map_err(|source| StoreError::io("remove", disk.path(name), source))?;
+            remove(disk, name)?;
         }
     }
     Ok(plan)
-}
-
-fn list(disk: &dyn Disk) -> Result<Vec<FileEntry>, StoreError> {
-    disk.list().map_err(|source| StoreError::io("list", disk.dir().to_path_buf(), source))
 }
 
 /// A cheap look at start and end, as the official server takes it (`SnapStream.isValidSnapshot`).

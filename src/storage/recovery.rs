@@ -19,7 +19,7 @@
 use super::{
     ahead::ahead,
     cut::complete_installs,
-    disk::{Disk, FileEntry, Stored},
+    disk::{Disk, FileEntry, Stored, list, sorted_logs, sync_dir},
     error::{Damage, DamageKind, StoreError},
     log::LogRepair,
     log_reader::{Entry, LogEnd, LogReader, OpenError},
@@ -226,7 +226,7 @@ pub fn repair(snap_disk: &dyn Disk, log_disk: &dyn Disk, repairs: &Repairs) -> R
     }
     repairs.logs.iter().try_for_each(|log| log.run(log_disk))?;
     removed?;
-    log_disk.sync_dir().map_err(|source| StoreError::io("sync", log_disk.dir().to_path_buf(), source))
+    sync_dir(log_disk)
 }
 
 /// Makes the files that were read durable. Whoever wrote them need not have done it: the official server does not sync
@@ -243,14 +243,8 @@ pub fn vouch(snap_disk: &dyn Disk, log_disk: &dyn Disk, recovered: &Recovered) -
     }
     recovered.logs.iter().try_for_each(|name| sync(log_disk, name))?;
     recovered.snapshot.iter().try_for_each(|used| sync(snap_disk, &used.name))?;
-    for disk in [log_disk, snap_disk] {
-        disk.sync_dir().map_err(|source| StoreError::io("sync", disk.dir().to_path_buf(), source))?;
-    }
-    Ok(())
-}
-
-fn list(disk: &dyn Disk) -> Result<Vec<FileEntry>, StoreError> {
-    disk.list().map_err(|source| StoreError::io("list", disk.dir().to_path_buf(), source))
+    sync_dir(log_disk)?;
+    sync_dir(snap_disk)
 }
 
 fn names_where(files: &[FileEntry], wanted: impl Fn(&str) -> bool) -> Vec<String> {
@@ -283,14 +277,6 @@ fn check_places(
         });
     }
     Ok(())
-}
-
-/// The logs by the first transaction that their names tell.
-fn sorted_logs(files: &[FileEntry]) -> Vec<(Zxid, String)> {
-    let named = |file: &FileEntry| Some((names::parse_log_name(&file.name)?, file.name.clone()));
-    let mut logs: Vec<_> = files.iter().filter_map(named).collect();
-    logs.sort();
-    logs
 }
 
 /// The last log that may hold the transaction behind the snapshot, and all behind that.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::storage::{
-    Compression, LogOptions, MemoryDisk, TxnLog,
+    Compression, LogOptions, MemoryDisk, TxnLog, log_name,
     testing::{SMALL, body, directory, log_file, txn, write_snapshot},
 };
 
@@ -49,7 +49,7 @@ fn all_behind_a_transaction_up_to_another() {
 fn holes_damage_and_torn_tails() {
     let log = log_file(1..=5);
     let files = |first: &[u8], next: i64| {
-        directory(&[("log.1", first), (&names::log_name(Zxid(next)), &log_file(next..=9))])
+        directory(&[("log.1", first), (&log_name(Zxid(next)), &log_file(next..=9))])
     };
     assert_eq!(found(&files(&log, 7), 3, 9), None, "a hole");
     assert_eq!(found(&files(&log[..350], 6), 1, 9), None, "a cut log");
