@@ -296,8 +296,6 @@ impl Node {
                 let session = logged.header.client_id;
                 batch.bytes.extend(connect_frame(session, txn.time_out, answer.with_read_only));
                 let frame = start..batch.bytes.len();
-                // At a learner the session comes into being here.
-                self.sessions.attach(session, Some(answer.conn));
                 let entry = Entry::Connected { conn: answer.conn, session, timeout_ms: txn.time_out, frame };
                 batch.entries.push(entry);
             } else {

@@ -37,8 +37,7 @@ impl Node {
         let request = &handshake.request;
         if request.last_zxid_seen > tree.last_zxid() {
             let reason = Reason::ZxidAhead { seen: request.last_zxid_seen, last: tree.last_zxid() };
-            self.delivering.push(Delivery::Close { conn, reason });
-            return;
+            return self.useless(conn, reason);
         }
         let timeout_ms = self.options.timeouts.negotiate(request.time_out);
         if request.session_id == SessionId(0) {
@@ -50,8 +49,7 @@ impl Node {
 
     fn open_session(&mut self, now: Now, conn: ConnId, timeout_ms: i32, with_read_only: bool) {
         if self.log_failed {
-            self.delivering.push(Delivery::Close { conn, reason: Reason::LogFailed });
-            return;
+            return self.useless(conn, Reason::LogFailed);
         }
         let session = self.ids.next();
         if self.ask_to_open(Renewal { conn, timeout_ms, with_read_only }, session) {
@@ -97,7 +95,7 @@ impl Node {
         }
         self.sessions.track(session, timeout_ms, now.elapsed_ms);
         if let Some(left) = self.sessions.attach(session, Some(conn)) {
-            self.delivering.push(Delivery::Close { conn: left, reason: Reason::Moved(session) });
+            self.useless(left, Reason::Moved(session));
         }
         let frame = connect_frame(session, timeout_ms, with_read_only);
         self.delivering.push(Delivery::Connected { conn, session, timeout_ms, frame });

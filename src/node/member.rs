@@ -305,14 +305,17 @@ impl Node {
     /// Who waits at this member for a transaction that has just been applied.
     pub(super) fn waits_for(&mut self, logged: &LoggedTxn) -> Option<Answer> {
         let Authority::Leader(forwarding) = &mut self.authority else { return None };
-        let waiting = forwarding.waiting.get_mut(&logged.header.client_id)?;
-        match waiting.front() {
-            Some(&Waiting::Write(answer)) if answer.xid == logged.header.cxid => {
-                waiting.pop_front();
-                Some(answer)
-            }
-            _ => None,
+        let session = logged.header.client_id;
+        let waiting = forwarding.waiting.get_mut(&session)?;
+        let Some(&Waiting::Write(answer)) = waiting.front() else { return None };
+        if answer.xid != logged.header.cxid {
+            return None;
         }
+        waiting.pop_front();
+        if answer.op == OpCode::CREATE_SESSION {
+            self.sessions.attach(session, Some(answer.conn));
+        }
+        Some(answer)
     }
 
     /// What a session has asked and waits for nothing any more, from the front.

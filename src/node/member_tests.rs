@@ -1,6 +1,9 @@
 //! A leader and a learner, wired together by hand: what is handed on, and in which order answers come.
 
-use super::*;
+use super::{
+    tests::{at, options},
+    *,
+};
 use crate::{auth::Identities, tree::TreeOptions, zab::Link};
 use oxkeeper_codec::{
     Code, Decode, Encode, OpCode,
@@ -16,10 +19,6 @@ use oxkeeper_codec::{
 const LINK: Link = Link(1);
 const CONN: ConnId = ConnId(1);
 
-fn at(ms: i64) -> Now {
-    Now { elapsed_ms: ms, wall_ms: 1_700_000_000_000 + ms }
-}
-
 /// One member.
 struct Member {
     node: Node,
@@ -33,14 +32,7 @@ struct Member {
 impl Member {
     fn new(server_id: u8, role: MemberEvent) -> Self {
         let tree = Tree::new(TreeOptions::default());
-        let options = NodeOptions {
-            rules: Rules::default(),
-            tick_ms: 1000,
-            timeouts: TimeoutBounds { min_ms: 2000, max_ms: 9000 },
-            containers: ContainerRules { interval_ms: 60_000, max_per_minute: 10, never_used_ms: 0 },
-            server_id,
-        };
-        let node = Node::new(options, &tree, [], at(0));
+        let node = Node::new(options(server_id), &tree, [], at(0));
         let mut member = Self { node, tree, wants: Vec::new(), appended: Vec::new(), closed: Vec::new() };
         member.step(Event::Member(role));
         member

@@ -14,8 +14,19 @@ use oxkeeper_codec::{
 
 const CONN: ConnId = ConnId(1);
 
-fn at(ms: i64) -> Now {
+pub(super) fn at(ms: i64) -> Now {
     Now { elapsed_ms: ms, wall_ms: 1_700_000_000_000 + ms }
+}
+
+/// For a server of this id.
+pub(super) fn options(server_id: u8) -> NodeOptions {
+    NodeOptions {
+        rules: Rules { enforce_quota: true, ..Rules::default() },
+        tick_ms: 1000,
+        timeouts: TimeoutBounds { min_ms: 2000, max_ms: 9000 },
+        containers: ContainerRules { interval_ms: 60_000, max_per_minute: 10, never_used_ms: 0 },
+        server_id,
+    }
 }
 
 /// A node with one open session, and its tree.
@@ -33,13 +44,8 @@ impl Server {
     /// Containers that never had a child go after this.
     fn with_containers(never_used_ms: i64) -> Self {
         let tree = Tree::new(TreeOptions::default());
-        let options = NodeOptions {
-            rules: Rules { enforce_quota: true, ..Rules::default() },
-            tick_ms: 1000,
-            timeouts: TimeoutBounds { min_ms: 2000, max_ms: 9000 },
-            containers: ContainerRules { interval_ms: 60_000, max_per_minute: 10, never_used_ms },
-            server_id: 1,
-        };
+        let mut options = options(1);
+        options.containers.never_used_ms = never_used_ms;
         let node = Node::new(options, &tree, [], at(0));
         let mut server = Self { node, tree, session: SessionId(0) };
         server.connect(CONN);
