@@ -15,13 +15,14 @@ mod network;
 mod node;
 mod recovery;
 mod rng;
+mod seeds;
 mod snapshots;
 mod variant;
 mod worker;
 mod world;
 
 use check::Check;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use seeds::{chosen, outcome};
 use variant::Variant;
 
 /// Seeds that are run when nothing else is said.
@@ -29,26 +30,16 @@ const SEEDS: u64 = 2500;
 /// A broken variant has to be caught within so many.
 const BROKEN_SEEDS: u64 = 3000;
 
-fn from_env(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
-}
-
-/// What a run came to; `Err` is what was wrong.
 fn try_run(seed: u64, variant: Variant) -> Result<Check, String> {
-    catch_unwind(AssertUnwindSafe(|| world::run(seed, variant))).map_err(|panic| {
-        let text = panic.downcast_ref::<String>().cloned();
-        text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
-    })
+    outcome(|| world::run(seed, variant))
 }
 
 #[test]
 fn the_sound_server_passes_every_seed() {
-    let (first, count) = match from_env("SIM_SEED") {
-        Some(seed) => (seed, 1),
-        None => (from_env("SIM_FIRST").unwrap_or(0), from_env("SIM_SEEDS").unwrap_or(SEEDS)),
-    };
+    let seeds = chosen("SIM", SEEDS);
+    let count = seeds.end - seeds.start;
     let mut total = [0; 6];
-    for seed in first..first + count {
+    for seed in seeds {
         match try_run(seed, Variant::Sound) {
             Ok(check) => {
                 let figures = [

@@ -12,13 +12,13 @@ mod member;
 mod network;
 #[path = "../sim/rng.rs"]
 mod rng;
+#[path = "../sim/seeds.rs"]
+mod seeds;
 mod variant;
 mod world;
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    time::Instant,
-};
+use seeds::{chosen, outcome};
+use std::time::Instant;
 use variant::Variant;
 use world::Figures;
 
@@ -27,27 +27,17 @@ const SEEDS: u64 = 10_000;
 /// A broken variant has to be caught within so many.
 const BROKEN_SEEDS: u64 = 5000;
 
-fn from_env(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
-}
-
-/// What a run came to; `Err` is what was wrong.
 fn try_run(seed: u64, variant: Variant) -> Result<Figures, String> {
-    catch_unwind(AssertUnwindSafe(|| world::run(seed, variant))).map_err(|panic| {
-        let text = panic.downcast_ref::<String>().cloned();
-        text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
-    })
+    outcome(|| world::run(seed, variant))
 }
 
 #[test]
 fn the_sound_protocol_passes_every_seed() {
-    let (first, count) = match from_env("ZAB_SEED") {
-        Some(seed) => (seed, 1),
-        None => (from_env("ZAB_FIRST").unwrap_or(0), from_env("ZAB_SEEDS").unwrap_or(SEEDS)),
-    };
+    let seeds = chosen("ZAB", SEEDS);
+    let count = seeds.end - seeds.start;
     let began = Instant::now();
     let mut total = Figures::default();
-    for seed in first..first + count {
+    for seed in seeds {
         match try_run(seed, Variant::Sound) {
             Ok(figures) => total.add(&figures),
             Err(wrong) => panic!("ZAB_SEED={seed}: {wrong}"),
