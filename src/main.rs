@@ -48,7 +48,7 @@ fn serve(server: &Server) -> ExitCode {
     for option in &server.jvm_options {
         tracing::warn!(target: topics::SERVER, "{option}: for the JVM only, no effect");
     }
-    let config = match server.config().and_then(Config::standalone) {
+    let config = match server.config() {
         Ok(config) => config,
         Err(refusal) => return refused(&refusal),
     };

@@ -44,7 +44,6 @@ pub(super) fn build(settings: &mut Settings, list: &List, my_id: Option<i64>) ->
         observers: observers?,
         local_sessions: local_sessions?,
         multi_address: multi_address?,
-        asked_by: asked_by.clone(),
     }))
 }
 

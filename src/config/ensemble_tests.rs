@@ -72,27 +72,6 @@ fn one_participant_is_not() {
 }
 
 #[test]
-fn this_build_is_no_member_yet() {
-    let only = "this build serves standalone only: at most one server.N line, and standaloneEnabled=true";
-    let refusal = |text: &str| {
-        let config = load(text).expect(text);
-        let warnings = config.warnings.clone();
-        let refusal = config.standalone().expect_err("an ensemble");
-        assert_eq!(refusal.warnings, warnings);
-        let [ConfigError::NotSupported { key, origin, value, reason }] = &*refusal.errors else {
-            panic!("{refusal}")
-        };
-        let Origin::File { line, .. } = origin else { panic!("{origin}") };
-        assert_eq!(reason, only);
-        format!("{line}: {key}={value}")
-    };
-    assert_eq!(refusal("server.1=a:1:2\nserver.2=b:1:2"), "6: server.2=b:1:2");
-    assert_eq!(refusal("server.1=a:1:2\nstandaloneEnabled=false"), "6: standaloneEnabled=false");
-    let standalone = load("server.1=a:1:2").expect("one server");
-    assert_eq!(standalone.clone().standalone().expect("it can be had"), standalone);
-}
-
-#[test]
 fn a_member_knows_its_number() {
     let with = |myid: &[(&str, &str)]| {
         let zoo = format!("{LIMITS}{THREE}");

@@ -70,9 +70,6 @@ pub struct Config {
     pub warnings: Vec<Warning>,
 }
 
-const STANDALONE_ONLY: &str =
-    "this build serves standalone only: at most one server.N line, and standaloneEnabled=true";
-
 /// The positional arguments `port dataDir [tickTime [maxClientCnxns]]`, by the keys they stand for.
 const ARGUMENTS: [&str; 4] = ["clientPort", "dataDir", "tickTime", "maxClientCnxns"];
 
@@ -109,16 +106,6 @@ impl Config {
         let pairs = ARGUMENTS.into_iter().zip(arguments.iter().map(String::as_str));
         settings.add_all(pairs, &Origin::CommandLine);
         Self::finish(settings, overrides)
-    }
-
-    /// This configuration, unless it asks for an ensemble: this build can be no member of one yet.
-    ///
-    /// # Errors
-    /// It does, and by which line.
-    pub fn standalone(self) -> Result<Self, Refusal> {
-        let Some(ensemble) = &self.ensemble else { return Ok(self) };
-        let errors = vec![ensemble.asked_by.not_supported(STANDALONE_ONLY)];
-        Err(Refusal { errors, warnings: self.warnings })
     }
 
     /// Settings with their values, defaults and meanings, for people: those of these names, or all when there is none.

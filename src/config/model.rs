@@ -5,7 +5,6 @@
 
 use std::path::PathBuf;
 
-use super::settings::Given;
 use super::types::{EnforcedScheme, FourLetterWords, SnapshotCompression};
 use crate::auth::DigestAlgorithm;
 use crate::membership::Membership;
@@ -256,8 +255,6 @@ pub struct Ensemble {
     pub local_sessions: LocalSessions,
     /// Members with several addresses.
     pub multi_address: MultiAddress,
-    /// The line that asks for an ensemble.
-    pub(super) asked_by: Given,
 }
 
 /// Between a leader and its learners.

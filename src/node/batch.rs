@@ -273,7 +273,7 @@ impl Node {
     ) {
         let zxid = logged.header.zxid;
         let first_change = batch.changes.len();
-        let applied = tree.apply_prepared(logged, &prepared, &mut self.snapshot, &mut batch.changes);
+        let applied = tree.apply_prepared(logged, &prepared, &mut self.snapshots, &mut batch.changes);
         batch.txns += 1;
         batch.made_ms.push(logged.header.time);
         if !tree.digest_matches(logged) {
@@ -298,12 +298,18 @@ impl Node {
                 let frame = start..batch.bytes.len();
                 let entry = Entry::Connected { conn: answer.conn, session, timeout_ms: txn.time_out, frame };
                 batch.entries.push(entry);
+            } else if applied.code == Code::SESSION_MOVED {
+                // The client asks elsewhere by now (`FinalRequestProcessor`, ZOOKEEPER-710).
+                self.useless(answer.conn, Reason::Moved(logged.header.client_id));
             } else {
                 encode_reply(answer, zxid, &applied, &mut batch.bytes);
                 let frame = start..batch.bytes.len();
                 let (conn, op) = (answer.conn, answer.op);
                 batch.entries.push(Entry::Reply { conn, op, frame, shared: None, watch: None });
             }
+        }
+        if matches!(logged.txn, Txn::CloseSession(_)) {
+            self.owned_by(logged.header.client_id, None);
         }
         if matches!(logged.txn, Txn::CloseSession(_))
             && let Some(conn) = self.sessions.remove(logged.header.client_id)

@@ -93,6 +93,7 @@ impl Node {
         if !live {
             return self.refuse(session, renewal, Reason::NoSession(session));
         }
+        self.owned_by(session, None);
         self.sessions.track(session, timeout_ms, now.elapsed_ms);
         if let Some(left) = self.sessions.attach(session, Some(conn)) {
             self.useless(left, Reason::Moved(session));

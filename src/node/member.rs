@@ -12,6 +12,7 @@ use super::{
     Action, Delivery, Node, Now, Reason,
     queue::{Answer, Queued},
     requests::Asked,
+    snapshots::Snapshots,
 };
 use crate::{
     auth::Identities,
@@ -32,12 +33,16 @@ use std::collections::{BTreeMap, VecDeque};
 #[derive(Debug)]
 pub(super) enum Authority {
     /// This server: it is alone, or leads.
-    Own,
+    Own(Owners),
     /// Another member, which this one follows or observes.
     Leader(Forwarding),
     /// Nobody: there is an election.
     Nobody,
 }
+
+/// Through which learners clients ask, as far as they have been heard of. What still comes from a member that a client has
+/// left is not for its session any more.
+pub(super) type Owners = BTreeMap<SessionId, Link>;
 
 /// What a learner has handed on.
 #[derive(Debug, Default)]
@@ -76,8 +81,9 @@ pub enum MemberEvent {
     Lead(Zxid),
     /// It follows or observes, and serves.
     Follow,
-    /// There is no leader any more.
-    Resign,
+    /// There is no leader, or no more. The log was given all up to this zxid: what this member has proposed beyond that is
+    /// known to nobody.
+    Resign(Zxid),
     /// The leader proposes this; it is on its way into the log.
     Proposal(LoggedTxn),
     /// The log was cut, or a snapshot put in its place. The tree is the one that the files have now, and these are the sessions.
@@ -132,7 +138,7 @@ impl Node {
         match event {
             MemberEvent::Lead(zxid) => self.lead(now, tree, zxid),
             MemberEvent::Follow => self.authority = Authority::Leader(Forwarding::default()),
-            MemberEvent::Resign => self.resign(),
+            MemberEvent::Resign(logged) => self.resign(logged),
             MemberEvent::Proposal(logged) => {
                 self.proposed = logged.header.zxid;
                 self.queue.push(Queued::Txn { logged, set: Default::default(), answer: None });
@@ -142,6 +148,7 @@ impl Node {
             MemberEvent::Revalidate { link, session, timeout_ms } => {
                 let valid = self.sessions.is_live(session);
                 if valid {
+                    self.owned_by(session, Some(link));
                     self.sessions.track(session, timeout_ms, now.elapsed_ms);
                     if let Some(conn) = self.sessions.attach(session, None) {
                         self.useless(conn, Reason::Moved(session));
@@ -158,38 +165,52 @@ impl Node {
     }
 
     /// Whether this server decides about transactions itself.
-    pub(super) const fn decides(&self) -> bool {
-        matches!(self.authority, Authority::Own)
+    pub const fn decides(&self) -> bool {
+        matches!(self.authority, Authority::Own(_))
+    }
+
+    /// Whether there is somebody who decides about transactions.
+    pub const fn serves(&self) -> bool {
+        !matches!(self.authority, Authority::Nobody)
     }
 
     /// Each session has its full time-out from now: nobody knows when others have heard of it.
     fn lead(&mut self, now: Now, tree: &Tree, zxid: Zxid) {
         assert!(self.queue.len() == 0, "a leader begins with all that it has applied");
-        self.authority = Authority::Own;
+        self.authority = Authority::Own(Owners::new());
         self.proposed = zxid;
         self.processor = Processor::new(self.options.rules.clone(), tree);
         let sessions: Vec<_> = self.sessions.iter().collect();
+        let known = sessions.iter().map(|&(session, _)| session).collect();
         for (session, timeout_ms) in sessions {
             self.sessions.track(session, timeout_ms, now.elapsed_ms);
         }
+        // What a snapshot of an official server has left over. There, each server deletes it for itself.
+        for session in tree.orphans(&known) {
+            self.end_session(now, tree, session, None);
+        }
     }
 
-    fn resign(&mut self) {
+    fn resign(&mut self, logged: Zxid) {
         self.authority = Authority::Nobody;
         self.ending.clear();
         self.queue.forget_replies();
+        self.proposed = logged;
         let conns: Vec<ConnId> = self.sessions.conns().collect();
         for conn in conns {
             self.useless(conn, Reason::NoLeader);
         }
         self.sessions.detach_all();
+        for session in self.queue.forget_behind(logged) {
+            self.sessions.remove(session);
+        }
     }
 
     fn replaced(&mut self, now: Now, tree: &Tree, sessions: Vec<(SessionId, i32)>) {
         self.queue.clear();
         let last = tree.last_zxid();
         (self.proposed, self.committed, self.applied) = (last, last, last);
-        self.snapshot = None;
+        self.snapshots = Snapshots::default();
         self.sessions = SessionTracker::new(self.options.tick_ms);
         for (session, timeout_ms) in sessions {
             self.sessions.track(session, timeout_ms, now.elapsed_ms);
@@ -201,7 +222,7 @@ impl Node {
     pub(super) fn hand_on(&mut self, asked: &Asked<'_>, body: &Bytes) -> bool {
         let &Asked { conn, session, header, identities, .. } = asked;
         match &mut self.authority {
-            Authority::Own => return false,
+            Authority::Own(_) => return false,
             Authority::Nobody => self.useless(conn, Reason::NoLeader),
             Authority::Leader(forwarding) => {
                 let waiting = if header.op == OpCode::SYNC {
@@ -241,7 +262,7 @@ impl Node {
     pub(super) fn ask_to_open(&mut self, renewal: Renewal, session: SessionId) -> bool {
         let Renewal { conn, timeout_ms, with_read_only } = renewal;
         match &mut self.authority {
-            Authority::Own => return false,
+            Authority::Own(_) => return false,
             Authority::Nobody => self.useless(conn, Reason::NoLeader),
             Authority::Leader(forwarding) => {
                 let op = OpCode::CREATE_SESSION;
@@ -260,7 +281,7 @@ impl Node {
     /// Asks the leader for a session that a client wants to go on with. False: this member decides itself.
     pub(super) fn ask_for(&mut self, session: SessionId, renewal: Renewal) -> bool {
         match &mut self.authority {
-            Authority::Own => return false,
+            Authority::Own(_) => return false,
             Authority::Nobody => self.useless(renewal.conn, Reason::NoLeader),
             Authority::Leader(forwarding) => {
                 if let Some(earlier) = forwarding.renewing.insert(session, renewal) {
@@ -373,15 +394,23 @@ impl Node {
             OpCode::SYNC => self.member_actions.push(MemberAction::Sync(link)),
             OpCode::CREATE_SESSION => {
                 let Ok(timeout_ms) = i32::decode(&mut Reader::new(body)) else { return };
+                self.owned_by(session, Some(link));
                 self.sessions.track(session, timeout_ms, now.elapsed_ms);
                 let logged = self.processor.create_session(&proposal, timeout_ms);
+                self.propose(logged, None);
+            }
+            _ if !self.may_ask(session, link) => {
+                let logged = self.processor.refuse(&proposal, Code::SESSION_MOVED);
                 self.propose(logged, None);
             }
             OpCode::CLOSE_SESSION if live => {
                 self.sessions.set_closing(session);
                 self.end_session_as(now, tree, session, cxid, None);
             }
-            OpCode::CLOSE_SESSION => {}
+            OpCode::CLOSE_SESSION => {
+                let logged = self.processor.refuse(&proposal, Code::SESSION_EXPIRED);
+                self.propose(logged, None);
+            }
             _ => match self.processor.prepare(tree, op, body, &proposal) {
                 Ok(judged) => self.propose(judged, None),
                 Err(Refusal::Undecodable) => {
@@ -389,6 +418,28 @@ impl Node {
                     self.propose(logged, None);
                 }
             },
+        }
+    }
+
+    /// A client asks through this learner from now on, or here.
+    pub(super) fn owned_by(&mut self, session: SessionId, owner: Option<Link>) {
+        if let Authority::Own(owners) = &mut self.authority {
+            match owner {
+                Some(link) => drop(owners.insert(session, link)),
+                None => drop(owners.remove(&session)),
+            }
+        }
+    }
+
+    /// Whether what comes through this learner is for the session: unless its client asks elsewhere by now. After an election
+    /// it is where it is heard of first (`SessionTrackerImpl.checkSession`).
+    fn may_ask(&mut self, session: SessionId, link: Link) -> bool {
+        if self.sessions.conn(session).is_some() {
+            return false;
+        }
+        match &mut self.authority {
+            Authority::Own(owners) => *owners.entry(session).or_insert(link) == link,
+            Authority::Leader(_) | Authority::Nobody => false,
         }
     }
 

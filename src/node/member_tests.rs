@@ -43,7 +43,7 @@ impl Member {
             match action {
                 Action::Append(batch) => {
                     let logged = |(_, body): (Zxid, &[u8])| {
-                        LoggedTxn::from_bytes(&bytes::Bytes::copy_from_slice(body)).unwrap()
+                        LoggedTxn::from_bytes(&Bytes::copy_from_slice(body)).unwrap()
                     };
                     self.appended.extend(batch.entries().map(logged));
                 }
@@ -108,7 +108,7 @@ impl Pair {
         pair
     }
 
-    fn connects(&mut self, session_id: SessionId, passwd: Option<bytes::Bytes>) {
+    fn connects(&mut self, session_id: SessionId, passwd: Option<Bytes>) {
         let request = ConnectRequest {
             protocol_version: 0,
             last_zxid_seen: Zxid::ZERO,
@@ -266,7 +266,7 @@ fn a_session_ends_everywhere_with_its_ephemerals() {
 #[test]
 fn the_leader_says_whether_a_session_lives() {
     let mut pair = Pair::new();
-    let passwd = bytes::Bytes::copy_from_slice(&crate::session::password(pair.session));
+    let passwd = Bytes::copy_from_slice(&crate::session::password(pair.session));
     pair.connects(pair.session, Some(passwd.clone()));
     pair.hand_on();
     let session = pair.session;
@@ -276,7 +276,7 @@ fn the_leader_says_whether_a_session_lives() {
     pair.leader.wants.clear();
 
     let unknown = SessionId(session.0 + 1);
-    let passwd = bytes::Bytes::copy_from_slice(&crate::session::password(unknown));
+    let passwd = Bytes::copy_from_slice(&crate::session::password(unknown));
     pair.connects(unknown, Some(passwd));
     pair.hand_on();
     assert_eq!(pair.leader.wants, [MemberAction::Answer { link: LINK, session: unknown, valid: false }]);
@@ -286,7 +286,8 @@ fn the_leader_says_whether_a_session_lives() {
 fn without_a_leader_nobody_is_answered_and_everybody_let_go() {
     let mut pair = Pair::new();
     pair.sets(7);
-    pair.learner.step(Event::Member(MemberEvent::Resign));
+    let logged = pair.learner.node.last_proposed();
+    pair.learner.step(Event::Member(MemberEvent::Resign(logged)));
     assert_eq!(pair.learner.closed, [(CONN, Reason::NoLeader)]);
     pair.hand_on();
     pair.propose();
@@ -302,7 +303,8 @@ fn a_learner_that_comes_to_lead_begins_with_what_it_has_applied() {
     pair.sets(7);
     pair.hand_on();
     pair.propose();
-    pair.learner.step(Event::Member(MemberEvent::Resign));
+    let logged = pair.learner.node.last_proposed();
+    pair.learner.step(Event::Member(MemberEvent::Resign(logged)));
     pair.commit();
     pair.learner.answers();
     pair.learner.step(Event::Member(MemberEvent::Lead(Zxid::begin_of(2))));
@@ -323,4 +325,81 @@ fn learners_end_no_session_by_themselves() {
         pair.leader.node.step(late, &pair.leader.tree, Event::Member(MemberEvent::Touched(touched)));
     assert!(actions.is_empty());
     assert_eq!(pair.leader.node.due_sessions(late), []);
+}
+
+/// What a learner hands on, over another link than that of the pair.
+fn handed_on(session: SessionId, cxid: i32, op: OpCode, body: Vec<u8>) -> Event {
+    let request = ForwardedRequest { session, cxid, op, body: body.into(), identities: None };
+    Event::Member(MemberEvent::Forwarded(Link(2), request))
+}
+
+#[test]
+fn what_comes_from_a_member_that_the_client_has_left_is_not_done() {
+    let mut pair = Pair::new();
+    let session = pair.session;
+    pair.leader.step(Event::Member(MemberEvent::Revalidate { link: Link(2), session, timeout_ms: 4000 }));
+    assert_eq!(pair.leader.wants, [MemberAction::Answer { link: Link(2), session, valid: true }]);
+    pair.leader.wants.clear();
+    pair.sets(7);
+    pair.hand_on();
+    pair.propose();
+    pair.commit();
+    assert_eq!(pair.learner.answers(), [], "its client is not told that it was done");
+    pair.learner.step(Event::Tick { due: Vec::new(), heard: Vec::new() });
+    assert_eq!(pair.learner.closed, [(CONN, Reason::Moved(session))]);
+    let set = SetDataRequest { path: "/".into(), data: None, version: -1 }.to_vec();
+    pair.leader.step(handed_on(session, 8, OpCode::SET_DATA, set));
+    assert!(matches!(pair.leader.appended.pop().unwrap().txn, Txn::SetData(_)), "from where it is now it is");
+}
+
+#[test]
+fn the_end_of_a_session_that_is_none_is_answered_as_well() {
+    let mut pair = Pair::new();
+    let unknown = SessionId(pair.session.0 + 1);
+    pair.leader.step(handed_on(unknown, 3, OpCode::CLOSE_SESSION, Vec::new()));
+    let logged = pair.leader.appended.pop().unwrap();
+    assert_eq!((logged.header.client_id, logged.header.cxid), (unknown, 3));
+    assert!(matches!(logged.txn, Txn::Error(_)), "{logged:?}");
+}
+
+#[test]
+fn what_a_leader_could_not_log_any_more_is_forgotten() {
+    let mut pair = Pair::new();
+    let last = pair.leader.node.last_proposed();
+    let mut timeout = Vec::new();
+    4000.encode(&mut timeout);
+    let unborn = SessionId(77);
+    pair.leader.step(handed_on(unborn, 0, OpCode::CREATE_SESSION, timeout));
+    assert!(pair.leader.node.sessions().is_live(unborn));
+    pair.leader.step(Event::Member(MemberEvent::Resign(last)));
+    assert!(!pair.leader.node.sessions().is_live(unborn));
+    assert_eq!(pair.leader.node.last_proposed(), last);
+    assert_eq!(pair.leader.node.queued(), 0);
+    pair.leader.step(Event::Member(MemberEvent::Lead(Zxid::begin_of(2))));
+}
+
+#[test]
+fn learners_snapshots_show_the_moment_at_which_they_began() {
+    let mut pair = Pair::new();
+    pair.leader.node.begin_snapshot_for(LINK, &pair.leader.tree);
+    let began = pair.leader.tree.digest();
+    let acl = Some(pair.learner.tree.get("/").unwrap().acl().to_vec());
+    let create = CreateRequest { path: "/a".into(), data: None, acl, flags: 0 };
+    pair.asks(7, OpCode::CREATE, create.to_vec());
+    pair.hand_on();
+    pair.propose();
+    pair.commit();
+    pair.leader.node.begin_snapshot_for(Link(2), &pair.leader.tree);
+    pair.leader.node.begin_snapshot(&pair.leader.tree);
+    assert_ne!(pair.leader.tree.digest(), began);
+    let (node, tree) = (&mut pair.leader.node, &pair.leader.tree);
+    let mut sent = |link: Link| {
+        let snapshotter = node.snapshot_for(link).unwrap();
+        assert!(snapshotter.advance(tree, usize::MAX));
+        (snapshotter.digest(), String::from_utf8_lossy(&snapshotter.take()).contains("/a"))
+    };
+    assert_eq!(sent(LINK), (began, false));
+    assert_eq!(sent(Link(2)), (tree.digest(), true));
+    node.end_snapshot_for(LINK);
+    assert!(node.snapshot_for(LINK).is_none());
 }

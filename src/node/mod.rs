@@ -18,6 +18,7 @@ mod member;
 mod queue;
 mod requests;
 mod shared;
+mod snapshots;
 
 pub use batch::{BatchWatch, CommittedBatch, Delivery, Entry, Reason};
 pub use containers::ContainerRules;
@@ -27,14 +28,16 @@ pub use requests::{Request, is_write};
 use crate::{
     processor::{Judged, OverQuota, Processor, Rules},
     session::{ConnId, SessionIds, SessionTracker, TimeoutBounds},
-    tree::{Snapshotter, Tree},
+    tree::Tree,
 };
+use bytes::Bytes;
 use containers::ContainerCheck;
 use ending::Ending;
-use member::Authority;
+use member::{Authority, Owners};
 use oxkeeper_codec::{SessionId, Zxid, txn::LoggedTxn};
 use queue::{Queue, Queued};
 use shared::Shared;
+use snapshots::Snapshots;
 use std::{collections::VecDeque, ops::Range};
 
 /// What a node is made with.
@@ -125,6 +128,12 @@ impl LogBatch {
         self.entries.iter().map(|(zxid, range)| (*zxid, &self.bytes[range.clone()]))
     }
 
+    /// The same, to be sent and kept as well as written: all share one buffer.
+    pub fn into_shared(self) -> impl ExactSizeIterator<Item = (Zxid, Bytes)> {
+        let bytes = Bytes::from(self.bytes);
+        self.entries.into_iter().map(move |(zxid, range)| (zxid, bytes.slice(range)))
+    }
+
     /// Number of entries.
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -177,7 +186,7 @@ pub struct Node {
     applied: Zxid,
     /// Sessions that end in several steps.
     ending: VecDeque<Ending>,
-    snapshot: Option<Snapshotter>,
+    snapshots: Snapshots,
     shared: Shared,
     containers: ContainerCheck,
     log_failed: bool,
@@ -210,12 +219,12 @@ impl Node {
             sessions: tracker,
             ids,
             queue: Queue::default(),
-            authority: Authority::Own,
+            authority: Authority::Own(Owners::new()),
             proposed: last,
             committed: last,
             applied: last,
             ending: VecDeque::new(),
-            snapshot: None,
+            snapshots: Snapshots::default(),
             shared: Shared::default(),
             containers: ContainerCheck::new(options.containers, now.elapsed_ms),
             log_failed: false,
@@ -359,31 +368,6 @@ impl Node {
     /// Transactions that are queued and not applied.
     pub fn queued(&self) -> usize {
         self.queue.len()
-    }
-
-    /// Begins a snapshot of the tree as it is now. There must be none under way.
-    pub fn begin_snapshot(&mut self, tree: &Tree) {
-        assert!(self.snapshot.is_none(), "one snapshot at a time");
-        debug_assert!(tree.last_zxid() <= self.proposed);
-        // Those whose opening is applied and whose end is not.
-        let unborn = self.queue.sessions_opening();
-        let snapshotter = if unborn.is_empty() {
-            Snapshotter::begin(tree, self.sessions.iter())
-        } else {
-            let born: Vec<_> = self.sessions.iter().filter(|(id, _)| !unborn.contains(id)).collect();
-            Snapshotter::begin(tree, born.into_iter())
-        };
-        self.snapshot = Some(snapshotter);
-    }
-
-    /// The snapshot under way: [`Snapshotter::advance`] it beside the traffic.
-    pub const fn snapshot(&mut self) -> Option<&mut Snapshotter> {
-        self.snapshot.as_mut()
-    }
-
-    /// Ends the snapshot under way, finished or given up.
-    pub fn end_snapshot(&mut self) {
-        self.snapshot = None;
     }
 }
 

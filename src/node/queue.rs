@@ -89,6 +89,21 @@ impl Queue {
         conns
     }
 
+    /// Forgets the transactions behind this one, and returns the sessions that they would have opened.
+    pub(super) fn forget_behind(&mut self, last: Zxid) -> Vec<SessionId> {
+        let mut unborn = Vec::new();
+        self.main.retain(|queued| match queued {
+            Queued::Txn { logged, .. } if logged.header.zxid > last => {
+                if matches!(logged.txn, Txn::CreateSession(_)) {
+                    unborn.push(logged.header.client_id);
+                }
+                false
+            }
+            _ => true,
+        });
+        unborn
+    }
+
     /// Forgets everything.
     pub(super) fn clear(&mut self) {
         *self = Self::default();

@@ -10,6 +10,7 @@ use crate::{
         chance::random,
         clock::{self, Clock},
         figures::{Basic, Count, DigestHistory, ServerStats},
+        join::join_ensemble,
         io::{Door, Entrance, Front, House, Limits, Mail, WaitingRoom, Words, Worker, listen},
         operators::{Desk, answered_by_all},
         process,
@@ -22,6 +23,7 @@ use crate::{
     storage::{LogOptions, Recovered, ScheduleOptions, SnapshotSchedule, TxnLog},
     topics,
 };
+use parking_lot::Mutex;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::{
     io,
@@ -178,12 +180,18 @@ impl Server {
             workers: std::iter::repeat_with(WorkerPort::default).take(workers).collect(),
             stopping: AtomicBool::new(false),
             digests: DigestHistory::default(),
+            role: Mutex::new(None),
             config,
         });
         let node = Node::new(node_options(&hub.config, &auth), &tree, sessions, clock.now());
         let shards = std::iter::repeat_with(|| Shard::new(random())).take(workers);
         let (writer, readers) = share(tree, shards);
 
+        let disks = Arc::new(disks);
+        let joined = hub.config.ensemble.as_ref().map(|ensemble| {
+            join_ensemble(&hub, ensemble, Arc::clone(&disks), recovered.last_zxid)
+        });
+        let (member, doorbell) = joined.transpose()?.unzip();
         let log_queue = Arc::new(LogQueue::default());
         let snapshot_queue = Arc::new(SnapshotQueue::default());
         let log = TxnLog::new(
@@ -191,17 +199,34 @@ impl Server {
             log_options(&hub.config.storage),
             recovered.repairs.logs.clone(),
         );
-        let snapshots =
-            SnapshotThread::new(Arc::clone(&hub), Arc::clone(&snapshot_queue), disks.snap, disks.log);
+        let Disks { snap: snap_disk, log: log_disk } = &*disks;
+        let snapshots = SnapshotThread::new(
+            Arc::clone(&hub),
+            Arc::clone(&snapshot_queue),
+            Arc::clone(snap_disk),
+            Arc::clone(log_disk),
+        );
         let schedule = schedule(&hub.config.storage, &recovered);
-        let mut sequencer =
-            Sequencer::new(Arc::clone(&hub), node, writer, Arc::clone(&log_queue), snapshot_queue, schedule);
-        if recovered.txns > 0 {
+        let is_alone = member.is_none();
+        let store = (Arc::clone(&log_queue), snapshot_queue, schedule);
+        let mut sequencer = Sequencer::new(Arc::clone(&hub), node, writer, store, member);
+        // A member does not know yet whether what it has is what the ensemble has.
+        if recovered.txns > 0 && is_alone {
             // As every start of the official server: the next one has nothing to replay.
             sequencer.begin_snapshot();
         }
         let sequencing = Sequencing::new(sequencer);
-        let log_writer = LogWriter::new(Arc::clone(&hub), log_queue, sequencing.clone(), log);
+        if let Some(doorbell) = doorbell {
+            doorbell.connect(sequencing.clone());
+        }
+        let log_writer = LogWriter::new(
+            Arc::clone(&hub),
+            log_queue,
+            sequencing.clone(),
+            log,
+            Arc::clone(snap_disk),
+            recovered.last_zxid,
+        );
 
         let mut others = vec![
             ("log-writer", thread("log-writer", move || log_writer.run())?),
@@ -377,7 +402,7 @@ fn node_options(config: &Config, auth: &AuthConfig) -> NodeOptions {
                 .max_never_used_ms
                 .map_or(0, |ms| i64::try_from(ms).unwrap_or(i64::MAX)),
         },
-        server_id: STANDALONE_SERVER_ID,
+        server_id: config.ensemble.as_ref().map_or(STANDALONE_SERVER_ID, |ensemble| ensemble.my_id.0.to_le_bytes()[0]),
     }
 }
 

@@ -295,7 +295,7 @@ impl TxnLog {
     }
 
     /// Where the logs are.
-    pub(super) const fn disk(&self) -> &Arc<dyn Disk> {
+    pub const fn disk(&self) -> &Arc<dyn Disk> {
         &self.disk
     }
 

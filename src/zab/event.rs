@@ -29,6 +29,8 @@ pub enum Event {
     FromLeader(Link, ToLearner),
     /// A learner says something.
     FromLearner(Link, ToLeader),
+    /// A snapshot, or much of the log, is moving over a link: it lives, though nothing else is heard of it.
+    Moving(Link),
     /// A link has ended.
     Closed(Link),
     /// The log is durable up to here.

@@ -132,6 +132,24 @@ impl Zab {
         (self.shared.accepted_epoch, self.shared.current_epoch)
     }
 
+    /// The last zxid that the log was given.
+    pub const fn last_logged(&self) -> Zxid {
+        self.shared.given
+    }
+
+    /// All behind this zxid is kept in memory.
+    pub const fn recent_base(&self) -> Zxid {
+        self.shared.recent.base()
+    }
+
+    /// The connection with the leader that it follows.
+    pub const fn leader_link(&self) -> Option<Link> {
+        match &self.state {
+            State::Learning(learning) => learning.link(),
+            State::Settling | State::Looking(_) | State::Leading(_) => None,
+        }
+    }
+
     /// When [`Event::Wake`] is due, in ms of the elapsed clock.
     pub fn deadline_ms(&self) -> Option<i64> {
         match &self.state {
@@ -276,6 +294,14 @@ impl Zab {
             }
             (State::Learning(learning), Event::FromLeader(link, packet)) => {
                 learning.heard(shared, link, packet, now_ms)
+            }
+            (State::Learning(learning), Event::Moving(link)) => {
+                learning.moving(shared, link, now_ms);
+                Ok(())
+            }
+            (State::Leading(leading), Event::Moving(link)) => {
+                leading.moving(shared, link, now_ms);
+                Ok(())
             }
             (State::Learning(learning), Event::Closed(link)) => learning.closed(Some(link)),
             (State::Leading(leading), Event::Arrived(link)) => {

@@ -197,7 +197,7 @@ fn describe_row(row: &dyn Row) -> String {
 fn note(status: Status) -> String {
     match status {
         Status::Used => String::new(),
-        Status::Ensemble => " [ensembles only: accepted, no effect]".to_owned(),
+        Status::Ensemble => " [ensembles only]".to_owned(),
         Status::Idle(_, reason) => format!(" [accepted, no effect: {reason}]"),
         Status::Java => " [Java only: accepted, no effect]".to_owned(),
         Status::Missing(_) => " [not available in this version: accepted, no effect]".to_owned(),

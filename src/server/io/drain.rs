@@ -45,6 +45,7 @@ impl Wakeup<'_> {
             Item::Batch(batch) => self.batch(&batch),
             Item::Deliver(delivery) => self.deliver(delivery),
             Item::Look(conns) => self.look(&conns),
+            Item::Touches(since_ms) => self.touches(since_ms),
         }
     }
 
@@ -95,7 +96,15 @@ impl Wakeup<'_> {
             Some((session, conn.heard_ms))
         });
         let heard = heard.collect();
-        self.worker.front.hub.mailbox.send(Message::Heard(heard));
+        self.worker.front.hub.mailbox.send(Message::Looked(heard));
+    }
+
+    fn touches(&mut self, since_ms: i64) {
+        let heard = self.state.conns.iter_mut().filter(|conn| conn.heard_ms >= since_ms);
+        let touched: Vec<SessionId> = heard.filter_map(|conn| conn.session).collect();
+        if !touched.is_empty() {
+            self.worker.front.hub.mailbox.send(Message::Touched(touched));
+        }
     }
 
     /// The session of a connection has ended: nothing more is read from it.

@@ -68,7 +68,7 @@ pub(crate) fn gather(ask: &Ask<'_>, version: &str) -> Result<Vec<Entry>, NoAnswe
     let hub = &*front.hub;
     let mut entries = vec![
         Entry::new("version", Value::Text(version.to_owned())),
-        Entry::new("server_state", Value::Text("standalone".to_owned())),
+        Entry::new("server_state", Value::Text(hub.mode().ok_or(NoAnswer)?.to_owned())),
     ];
     let from_workers = ask.workers(|_, state, shard| {
         (shard.watches.watch_count(), state.reads.clone(), state.over_quota.clone())

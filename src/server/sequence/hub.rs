@@ -3,11 +3,14 @@
 use super::mailbox::Mailbox;
 use crate::{
     config::Config,
+    membership,
     server::{
         clock::Clock,
         figures::{DigestHistory, Figures, ServerStats, Sheet, WorkerStats},
     },
+    zab::Role,
 };
+use parking_lot::Mutex;
 use std::sync::atomic::AtomicBool;
 use tokio::sync::Notify;
 
@@ -31,9 +34,28 @@ pub(crate) struct Hub {
     pub(crate) stopping: AtomicBool,
     /// What `hash` tells.
     pub(crate) digests: DigestHistory,
+    /// What it is in its ensemble; `None`: it is alone.
+    pub(crate) role: Mutex<Option<Role>>,
 }
 
 impl Hub {
+    /// What it is, in the words of `srvr`; `None`: it does not serve, since there is no leader.
+    pub(crate) fn mode(&self) -> Option<&'static str> {
+        let role = *self.role.lock();
+        match role {
+            None => Some("standalone"),
+            Some(Role::Leading(true)) => Some("leader"),
+            Some(Role::Learning(_, true)) => Some(if self.observes() { "observer" } else { "follower" }),
+            Some(Role::Looking | Role::Learning(..) | Role::Leading(_)) => None,
+        }
+    }
+
+    fn observes(&self) -> bool {
+        let ensemble = self.config.ensemble.as_ref();
+        let member = ensemble.and_then(|ensemble| ensemble.membership.member(ensemble.my_id));
+        member.is_some_and(|member| member.role == membership::Role::Observer)
+    }
+
     /// Requests in work on all workers.
     pub(crate) fn outstanding(&self) -> u64 {
         self.workers.iter().map(|worker| worker.stats.outstanding.get()).sum()

@@ -107,19 +107,38 @@ fn unreadable(error: StoreError) -> ServerError {
     }
 }
 
-/// Reads what is there; on an empty directory, writes the first snapshot.
-pub(crate) fn load(config: &Config, disks: &Disks) -> Result<Loaded, ServerError> {
-    let options = TreeOptions {
+/// How a tree is made.
+pub(super) fn tree_options(config: &Config) -> TreeOptions {
+    TreeOptions {
         owners: OwnerRules {
             extended_types: config.tree.extended_types_enabled,
             emulate_353: config.tree.emulate_353_ttl_nodes,
         },
         digest: config.tree.digest_enabled,
         hash_seed: random(),
-    };
-    let recovery = RecoveryOptions { trust_empty_snapshot: config.storage.trust_empty_snapshot };
-    let mut rebuild = Rebuild::new(options);
-    let mut recovered = recover(&*disks.snap, &*disks.log, recovery, &mut rebuild).map_err(unreadable)?;
+    }
+}
+
+/// What a start takes.
+pub(super) const fn recovery_options(config: &Config) -> RecoveryOptions {
+    RecoveryOptions { trust_empty_snapshot: config.storage.trust_empty_snapshot }
+}
+
+/// What was read. What sessions have left that are not known any more goes at once where nobody else has it; in an ensemble,
+/// the leader has it go everywhere.
+pub(super) fn finish(config: &Config, rebuild: Rebuild) -> Rebuilt {
+    if config.ensemble.is_none() {
+        return rebuild.finish();
+    }
+    let (tree, sessions) = rebuild.finish_keeping_orphans();
+    Rebuilt { tree, sessions, forgotten: 0 }
+}
+
+/// Reads what is there; on an empty directory, writes the first snapshot.
+pub(crate) fn load(config: &Config, disks: &Disks) -> Result<Loaded, ServerError> {
+    let mut rebuild = Rebuild::new(tree_options(config));
+    let options = recovery_options(config);
+    let mut recovered = recover(&*disks.snap, &*disks.log, options, &mut rebuild).map_err(unreadable)?;
     for rejected in &recovered.rejected {
         tracing::error!(target: topics::DATA, file = rejected.name, damage = %rejected.damage, "a snapshot is damaged; the one before it was used, with the logs since");
     }
@@ -140,7 +159,7 @@ pub(crate) fn load(config: &Config, disks: &Disks) -> Result<Loaded, ServerError
     }
     vouch(&*disks.snap, &*disks.log, &recovered)?;
     let digest_mismatches = rebuild.digest_mismatches.len();
-    let Rebuilt { tree, sessions, forgotten } = rebuild.finish();
+    let Rebuilt { tree, sessions, forgotten } = finish(config, rebuild);
     if recovered.is_empty() {
         announce_empty(disks);
     }
@@ -176,7 +195,8 @@ fn check_logs(
 ) -> Result<(), ServerError> {
     let Some(snapshot) = &recovered.snapshot else { return Ok(()) };
     let apart = config.storage.data_log_dir != config.storage.data_dir;
-    if !apart || recovered.last_zxid.0 == 0 || initialize.is_file() {
+    // A member may have fetched its snapshot, and logged nothing since.
+    if !apart || config.ensemble.is_some() || recovered.last_zxid.0 == 0 || initialize.is_file() {
         return Ok(());
     }
     let files = disks.log.list().map_err(|source| not_to_be_had(disks.log.dir().to_path_buf(), &source))?;

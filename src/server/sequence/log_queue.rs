@@ -1,6 +1,12 @@
 //! What the log writer is given to do.
 
-use crate::{node::LogBatch, server::clock};
+use crate::{
+    node::LogBatch,
+    server::clock,
+    storage::{EpochFile, ReceivedSnapshot},
+};
+use bytes::Bytes;
+use oxkeeper_codec::Zxid;
 use parking_lot::{Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -8,9 +14,47 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(super) enum Work {
     /// With the time at which it was handed over.
-    Append(LogBatch, Instant),
+    Append(Entries, Instant),
     Roll,
+    /// Makes this the epoch in that file, once all before is durable.
+    StoreEpoch(EpochFile, i64),
+    /// Replaces the history; `None`: not at all, since the leader is gone.
+    Replace(Option<Replacement>),
     Stop,
+}
+
+impl Work {
+    /// Whether it may share a sync with what comes later.
+    pub(super) const fn may_wait(&self) -> bool {
+        matches!(self, Self::Append(..) | Self::Roll)
+    }
+}
+
+/// Entries for the log.
+#[derive(Debug)]
+pub(super) enum Entries {
+    /// Of a server that is alone.
+    Batch(LogBatch),
+    /// Of a member: shared with those who send and keep them.
+    Shared(Vec<(Zxid, Bytes)>),
+}
+
+impl Entries {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Batch(batch) => batch.len(),
+            Self::Shared(entries) => entries.len(),
+        }
+    }
+}
+
+/// How a member's history becomes that of its leader.
+#[derive(Debug)]
+pub(super) enum Replacement {
+    /// It is cut behind this zxid.
+    Truncate(Zxid),
+    /// This takes its place.
+    Install(ReceivedSnapshot),
 }
 
 /// The log writer's queue.
@@ -27,13 +71,23 @@ impl LogQueue {
     }
 
     /// Appends entries and makes them durable.
-    pub(crate) fn append(&self, batch: LogBatch) {
-        self.send(Work::Append(batch, clock::now()));
+    pub(super) fn append(&self, entries: Entries) {
+        self.send(Work::Append(entries, clock::now()));
     }
 
     /// Begins a new file with the next entry: a snapshot begins.
     pub(super) fn roll(&self) {
         self.send(Work::Roll);
+    }
+
+    /// Stores an epoch once everything before is durable.
+    pub(super) fn store_epoch(&self, file: EpochFile, epoch: i64) {
+        self.send(Work::StoreEpoch(file, epoch));
+    }
+
+    /// Replaces the history, or says where it ends. Nobody writes a snapshot meanwhile.
+    pub(super) fn replace(&self, replacement: Option<Replacement>) {
+        self.send(Work::Replace(replacement));
     }
 
     /// Ends once everything before is durable.

@@ -4,18 +4,18 @@
 //! until everything that was given is durable in a fresh file.
 
 use super::{
+    history::{self, History},
     hub::Hub,
-    log_queue::{LogQueue, Work},
+    log_queue::{Entries, LogQueue, Replacement, Work},
     mailbox::Message,
     sequencing::Sequencing,
 };
 use crate::{
-    node::LogBatch,
     server::{
         clock,
         figures::{Basic, Count, Detailed},
     },
-    storage::{Committed, StoreError, TxnLog},
+    storage::{Committed, Disk, EpochFile, StoreError, TxnLog},
     topics,
 };
 use oxkeeper_codec::Zxid;
@@ -33,6 +33,10 @@ pub(crate) struct LogWriter {
     queue: Arc<LogQueue>,
     sequencing: Sequencing,
     log: TxnLog,
+    /// Where snapshots and epochs are.
+    snap_disk: Arc<dyn Disk>,
+    /// The last entry of the log, or of a snapshot that took its place.
+    last: Zxid,
     warn_after: Duration,
     /// Entries in one sync (`maxBatchSize`).
     max_batch: usize,
@@ -41,11 +45,19 @@ pub(crate) struct LogWriter {
 }
 
 impl LogWriter {
-    pub(crate) fn new(hub: Arc<Hub>, queue: Arc<LogQueue>, sequencing: Sequencing, log: TxnLog) -> Self {
+    /// `last`: where the history ends.
+    pub(crate) fn new(
+        hub: Arc<Hub>,
+        queue: Arc<LogQueue>,
+        sequencing: Sequencing,
+        log: TxnLog,
+        snap_disk: Arc<dyn Disk>,
+        last: Zxid,
+    ) -> Self {
         let warn_after = Duration::from_millis(hub.config.storage.fsync_warning_threshold_ms);
         let max_batch = hub.config.batching.max_batch_size.and_then(|size| usize::try_from(size).ok());
         let max_batch = max_batch.unwrap_or(usize::MAX);
-        Self { hub, queue, sequencing, log, warn_after, max_batch, flushed: clock::now() }
+        Self { hub, queue, sequencing, log, snap_disk, last, warn_after, max_batch, flushed: clock::now() }
     }
 
     /// Runs until it is told to stop.
@@ -58,10 +70,19 @@ impl LogWriter {
             let mut queued = Vec::new();
             for item in work {
                 match item {
-                    Work::Append(batch, since) => {
-                        self.append(&batch);
-                        queued.push((since, u64::try_from(batch.len()).unwrap_or(u64::MAX)));
+                    Work::Append(entries, since) => {
+                        queued.push((since, u64::try_from(entries.len()).unwrap_or(u64::MAX)));
+                        match &entries {
+                            Entries::Batch(batch) => {
+                                batch.entries().for_each(|(zxid, body)| self.append(zxid, body));
+                            }
+                            Entries::Shared(shared) => {
+                                shared.iter().for_each(|(zxid, body)| self.append(*zxid, body));
+                            }
+                        }
                     }
+                    Work::StoreEpoch(file, epoch) => self.store_epoch(file, epoch),
+                    Work::Replace(replacement) => self.replace(replacement),
                     Work::Roll => self.log.roll(),
                     Work::Stop => stop = true,
                 }
@@ -83,7 +104,7 @@ impl LogWriter {
         let batching = &self.hub.config.batching;
         let until = self.flushed + Duration::from_millis(batching.flush_delay_ms);
         let poll = Duration::from_millis(batching.max_poll_ms);
-        while entries(&work) < self.max_batch && !matches!(work.last(), Some(Work::Stop)) {
+        while entries(&work) < self.max_batch && work.iter().all(Work::may_wait) {
             let left = until.saturating_duration_since(clock::now());
             if left.is_zero() {
                 break;
@@ -114,17 +135,76 @@ impl LogWriter {
         }
     }
 
-    /// Appends a batch; what goes beyond `maxBatchSize` is synced before the rest.
-    fn append(&mut self, batch: &LogBatch) {
-        for (zxid, body) in batch.entries() {
-            if self.log.pending() >= self.max_batch {
-                self.commit(false);
-            }
-            if let Err(error) = self.log.append(zxid, body) {
-                // The largest packet is far below the largest entry.
-                panic!("the transaction {zxid} cannot be logged: {error}");
-            }
+    /// Appends an entry; what goes beyond `maxBatchSize` is synced before.
+    fn append(&mut self, zxid: Zxid, body: &[u8]) {
+        if self.log.pending() >= self.max_batch {
+            self.commit(false);
         }
+        if let Err(error) = self.log.append(zxid, body) {
+            // The largest packet is far below the largest entry.
+            panic!("the transaction {zxid} cannot be logged: {error}");
+        }
+        self.last = zxid;
+    }
+
+    /// Stores an epoch once everything before is durable.
+    fn store_epoch(&mut self, file: EpochFile, epoch: i64) {
+        self.commit(false);
+        let stored = self.until_it_works(file.name(), |writer| file.store(&*writer.snap_disk, epoch));
+        if stored.is_some() {
+            self.tell(Message::EpochStored(file, epoch));
+        }
+    }
+
+    /// Makes the history that of the leader.
+    fn replace(&mut self, replacement: Option<Replacement>) {
+        self.commit(false);
+        let Some(mut replacement) = replacement else {
+            return self.tell(Message::Replaced(History { last: self.last, state: None }));
+        };
+        let done = self.until_it_works("the history", |writer| {
+            let Self { hub, snap_disk, log, .. } = writer;
+            match history::replace(&hub.config, &**snap_disk, log, &mut replacement) {
+                Err(error @ StoreError::CutTooFar { .. }) => Ok(Err(error)),
+                result => result.map(Ok),
+            }
+        });
+        match done {
+            Some(Ok(state)) => {
+                self.last = state.tree.last_zxid();
+                self.tell(Message::Replaced(History { last: self.last, state: Some(state) }));
+            }
+            Some(Err(error)) => {
+                tracing::error!(target: topics::DATA, %error, "the leader wants the history cut where it cannot be");
+                self.tell(Message::Replaced(History { last: self.last, state: None }));
+            }
+            None => {}
+        }
+    }
+
+    /// Does it again and again, unless the server stops.
+    fn until_it_works<T>(
+        &mut self,
+        what: &str,
+        mut work: impl FnMut(&mut Self) -> Result<T, StoreError>,
+    ) -> Option<T> {
+        loop {
+            match work(self) {
+                Ok(done) => return Some(done),
+                Err(error) => {
+                    tracing::error!(target: topics::DATA, %error, "{what} cannot be stored; trying again");
+                }
+            }
+            if self.hub.stopping.load(std::sync::atomic::Ordering::Relaxed) {
+                return None;
+            }
+            std::thread::sleep(RETRY);
+        }
+    }
+
+    fn tell(&self, message: Message) {
+        self.hub.mailbox.leave(message);
+        self.sequencing.take_turn();
     }
 
     fn commit(&mut self, stopping: bool) {
@@ -204,7 +284,7 @@ impl LogWriter {
 
 /// How many entries are to be appended.
 fn entries(work: &[Work]) -> usize {
-    work.iter().map(|work| if let Work::Append(batch, _) = work { batch.len() } else { 0 }).sum()
+    work.iter().map(|work| if let Work::Append(entries, _) = work { entries.len() } else { 0 }).sum()
 }
 
 fn ms(time: Duration) -> u64 {

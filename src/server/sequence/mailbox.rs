@@ -1,9 +1,13 @@
 //! What the sequencer is told, by everybody.
 
+use super::history::History;
 use crate::{
     node::{Node, Request},
+    server::peers::Heard,
     session::ConnId,
+    storage::EpochFile,
     tree::Tree,
+    zab::Link,
 };
 use oxkeeper_codec::{SessionId, Zxid};
 use std::time::Instant;
@@ -26,7 +30,7 @@ pub(crate) enum Message {
     },
     /// What [`super::Item::Look`] has asked one worker: when these sessions were last heard of, in ms of the elapsed clock.
     /// Those whose connection is gone are left out.
-    Heard(Vec<(SessionId, i64)>),
+    Looked(Vec<(SessionId, i64)>),
     /// The log is durable up to here.
     Persisted(Zxid),
     /// The log takes no more for now.
@@ -37,6 +41,18 @@ pub(crate) enum Message {
     SnapshotRoom,
     /// The snapshot is written, or given up.
     SnapshotEnded,
+    /// Something has come from another member.
+    Heard(Heard),
+    /// An epoch is durable.
+    EpochStored(EpochFile, i64),
+    /// The history was replaced, or was not.
+    Replaced(History),
+    /// Whether the logs have what a learner lacks.
+    LogSearched(Link, bool),
+    /// What the logs have could not be sent to the end.
+    FeedBroken(Link),
+    /// Sessions of one worker's connections that were heard of since they were asked about last.
+    Touched(Vec<SessionId>),
     /// A question.
     Query(Query),
     /// The server stops.

@@ -5,6 +5,8 @@
 //! client. Invariant: this wing knows a connection by its id alone, and a worker by its lock, its inbox and its bell.
 
 mod address;
+mod feeder;
+mod history;
 mod hub;
 mod load;
 mod log_queue;
@@ -21,12 +23,13 @@ mod token_tests;
 mod turn;
 
 pub(crate) use address::{conn_id, place_of, worker_of};
+pub(crate) use feeder::Feeder;
 pub(crate) use hub::{Hub, WorkerPort};
 pub(crate) use load::{Disks, Loaded, VERSION_DIR, load, open_disks};
 pub(crate) use log_queue::LogQueue;
 pub(crate) use log_writer::LogWriter;
 pub(crate) use mailbox::{Mailbox, Message};
-pub(crate) use sequencer::Sequencer;
+pub(crate) use sequencer::{Member, Sequencer};
 pub(crate) use sequencing::Sequencing;
 pub(crate) use shard::{Item, Shard, TreeGuard, TreeReader};
 pub(crate) use snapshots::{SnapshotQueue, SnapshotThread};

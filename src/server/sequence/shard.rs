@@ -42,4 +42,6 @@ pub(crate) enum Item {
     /// These sessions are about to expire: when were they last heard of? Answered with [`super::Message::Heard`], from
     /// what the sockets hold as well, so that nobody is forgotten whom the worker had no time for.
     Look(Vec<(SessionId, ConnId)>),
+    /// Which sessions were heard of since then, in ms of the elapsed clock? Answered with [`super::Message::Touched`].
+    Touches(i64),
 }

@@ -110,6 +110,13 @@ impl Leading {
         self.learners.insert(link, Learner::arrived(now_ms, now_ms + shared.options.init_ms));
     }
 
+    /// A learner takes what it is sent.
+    pub(super) fn moving(&mut self, shared: &Shared, link: Link, now_ms: i64) {
+        if let Some(learner) = self.learners.get_mut(&link) {
+            learner.heard_from(now_ms, shared);
+        }
+    }
+
     /// A link has ended.
     pub(super) fn closed(&mut self, shared: &mut Shared, link: Link) -> Result<(), Failure> {
         let Some(gone) = self.learners.remove(&link) else { return Ok(()) };

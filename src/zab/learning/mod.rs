@@ -45,6 +45,11 @@ impl Learning {
         self.leader
     }
 
+    /// The connection with it.
+    pub(super) const fn link(&self) -> Option<Link> {
+        self.link
+    }
+
     /// Whether it serves clients.
     pub(super) const fn serves(&self) -> bool {
         matches!(self.phase, Phase::Broadcast(_))
@@ -87,8 +92,7 @@ impl Learning {
         if Some(link) != self.link {
             return Ok(());
         }
-        let patience_ms = if self.serves() { shared.options.sync_ms } else { shared.options.init_ms };
-        self.deadline_ms = now_ms + patience_ms;
+        self.moving(shared, link, now_ms);
         let next = match &mut self.phase {
             Phase::Discovery(discovery) => discovery.heard(shared, link, &packet)?.map(Phase::Sync),
             Phase::Sync(sync) => sync.heard(shared, link, packet)?.map(Phase::Broadcast),
@@ -99,6 +103,14 @@ impl Learning {
         };
         self.advance(next);
         Ok(())
+    }
+
+    /// Something comes over the link.
+    pub(super) fn moving(&mut self, shared: &Shared, link: Link, now_ms: i64) {
+        if Some(link) == self.link {
+            let patience_ms = if self.serves() { shared.options.sync_ms } else { shared.options.init_ms };
+            self.deadline_ms = now_ms + patience_ms;
+        }
     }
 
     /// The log is durable up to `shared.synced`.

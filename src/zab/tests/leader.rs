@@ -269,3 +269,22 @@ fn a_sync_is_answered_behind_all_that_is_proposed() {
     script.learner_says(1, ToLeader::Ack(first));
     assert_eq!(script.told_learner(1), [ToLearner::Commit(first), ToLearner::Sync]);
 }
+
+#[test]
+fn a_learner_that_takes_its_snapshot_is_not_silent() {
+    let mut script = established(zxid(1, 5));
+    registers(&mut script, 3, 2, false);
+    proves(&mut script, 3, Zxid::ZERO);
+    script.tell(Event::LogSearched { link: Link(3), found: false });
+    assert!(script.done().contains(&Action::SendSnapshot(Link(3), zxid(1, 5))));
+    let mut waits = |moving: bool| {
+        script.learner_says(1, ToLeader::Ping { zxid: zxid(EPOCH, 0), touched: Vec::new() });
+        script.wait(900);
+        if moving {
+            script.tell(Event::Moving(Link(3)));
+        }
+        script.done().contains(&Action::HangUp(Link(3)))
+    };
+    assert!(!(0..6).any(|_| waits(true)));
+    assert!((0..3).any(|_| waits(false)), "within initLimit");
+}

@@ -223,3 +223,17 @@ fn an_observer_acknowledges_newleader_and_no_proposal() {
         script.told_leader().into_iter().filter(|packet| matches!(packet, ToLeader::Ack(_))).collect();
     assert_eq!(acks, [ToLeader::Ack(zxid(1, 0)), ToLeader::Ack(zxid(1, 0))]);
 }
+
+#[test]
+fn a_leader_whose_snapshot_is_moving_is_not_silent() {
+    let mut script = discovered(zxid(1, 5));
+    script.says(ToLearner::Snap(zxid(2, 9)));
+    for _ in 0..5 {
+        script.wait(1500);
+        script.tell(Event::Moving(LINK));
+    }
+    script.tell(Event::Moving(Link(LINK.0 + 1)));
+    assert!(!script.done().iter().any(|action| matches!(action, Action::Resign(_))));
+    script.wait(2000);
+    assert!(script.done().contains(&Action::Resign(Failure::LeaderSilent)), "another link does not count");
+}

@@ -94,13 +94,7 @@ impl Words for Desk {
             Ok(asked) => asked,
             Err(spoken) => return spoken,
         };
-        Spoken::Answer(self.alone(&asked).unwrap_or_else(|| match asked.word {
-            FourLetterWord::Isro => "null".to_owned(),
-            FourLetterWord::Envi => info::envi(),
-            // Its official command prints no line feed.
-            FourLetterWord::Hash => NOT_SERVING.trim_end().to_owned(),
-            _ => NOT_SERVING.to_owned(),
-        }))
+        Spoken::Answer(self.alone(&asked).unwrap_or_else(|| not_serving(asked.word)))
     }
 
     fn answer(&self, front: &Arc<Front>, tree: &Tree, word: [u8; 4], rest: &[u8]) -> Spoken {
@@ -112,15 +106,27 @@ impl Words for Desk {
             return Spoken::Answer(text);
         }
         let (word, port) = (asked.word, self.port);
+        let Some(mode) = front.hub.mode() else { return Spoken::Answer(not_serving(word)) };
         match word {
             FourLetterWord::Isro => Spoken::Answer("rw".to_owned()),
-            FourLetterWord::Srvr => Spoken::Answer(server::srvr(&front.hub, tree)),
+            FourLetterWord::Srvr => Spoken::Answer(server::srvr(&front.hub, tree, mode)),
             FourLetterWord::Hash => Spoken::Answer(front.hub.digests.to_text()),
             _ => {
                 let front = Arc::clone(front);
                 Spoken::Later(Box::new(move || in_time(&front, word, port)))
             }
         }
+    }
+}
+
+/// What is said as long as there is no data, or no leader.
+fn not_serving(word: FourLetterWord) -> String {
+    match word {
+        FourLetterWord::Isro => "null".to_owned(),
+        FourLetterWord::Envi => info::envi(),
+        // Its official command prints no line feed.
+        FourLetterWord::Hash => NOT_SERVING.trim_end().to_owned(),
+        _ => NOT_SERVING.to_owned(),
     }
 }
 

@@ -13,15 +13,17 @@ use oxkeeper_codec::Zxid;
 use std::sync::Arc;
 
 /// The server in short.
-pub(super) fn srvr(hub: &Hub, tree: &Tree) -> String {
-    format!("{}{}", version_line(), figures(hub, tree.last_zxid(), tree.node_count()))
+pub(super) fn srvr(hub: &Hub, tree: &Tree, mode: &str) -> String {
+    format!("{}{}", version_line(), figures(hub, tree.last_zxid(), tree.node_count(), mode))
 }
 
 /// The server in short, with its connections.
 pub(super) fn stat(ask: &Ask<'_>) -> Result<String, NoAnswer> {
     let clients = conns::lines(ask, true)?;
     let (zxid, nodes) = ask.sequencer(|_, tree| (tree.last_zxid(), tree.node_count()))?;
-    Ok(format!("{}Clients:\n{clients}{}", version_line(), figures(&ask.front().hub, zxid, nodes)))
+    let hub = &ask.front().hub;
+    let mode = hub.mode().ok_or(NoAnswer)?;
+    Ok(format!("{}Clients:\n{clients}{}", version_line(), figures(hub, zxid, nodes, mode)))
 }
 
 fn version_line() -> String {
@@ -29,11 +31,11 @@ fn version_line() -> String {
 }
 
 /// What `srvr` and `stat` share. The official server counts the root twice.
-fn figures(hub: &Hub, zxid: Zxid, nodes: usize) -> String {
+fn figures(hub: &Hub, zxid: Zxid, nodes: usize, mode: &str) -> String {
     let latency = hub.latency();
     format!(
         "Latency min/avg/max: {}/{}/{}\nReceived: {}\nSent: {}\nConnections: {}\nOutstanding: {}\n\
-         Zxid: 0x{:x}\nMode: standalone\nNode count: {}\n",
+         Zxid: 0x{:x}\nMode: {mode}\nNode count: {}\n",
         latency.min,
         latency.average(),
         latency.max,

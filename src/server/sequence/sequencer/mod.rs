@@ -4,27 +4,34 @@
 //! One thread at a time is the sequencer. A worker that has requests, and the log writer that has made some durable,
 //! take a turn themselves if nobody else has it; time and snapshots are the business of the sequencer's own thread.
 //!
+//! [`snapshot`] writes the state out in slices; [`ensemble`] does what a member of an ensemble does besides.
+//!
 //! Invariant: a batch enters the inboxes while all locks are held, in the same hold in which it was applied.
+
+mod ensemble;
+mod snapshot;
+
+pub(crate) use ensemble::Member;
 
 use super::{
     address::worker_of,
     hub::Hub,
-    log_queue::LogQueue,
+    log_queue::{Entries, LogQueue},
     mailbox::Message,
     shard::{Item, TreeWriter},
-    snapshots::{SnapshotQueue, Step, tail},
+    snapshots::{SnapshotQueue, Step},
     turn::{Left, Whose},
 };
 use crate::{
-    node::{Action, CommittedBatch, Delivery, Event, Node},
+    node::{Action, CommittedBatch, Delivery, Event, MemberEvent, Node},
     server::{
-        chance::random,
         clock,
         figures::{Basic, Count, Detailed},
     },
     session::ConnId,
     storage::SnapshotSchedule,
     topics,
+    zab,
 };
 use oxkeeper_codec::SessionId;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -33,17 +40,6 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 const APPLY_AT_ONCE: usize = 128;
 /// So often a turn that a worker or the log writer takes applies a batch.
 const APPLIES_A_TURN: usize = 4;
-/// A piece of a snapshot, in bytes: a slice of work between two looks at the mailbox.
-const SNAPSHOT_PIECE_BYTES: usize = 32 * 1024;
-/// For so many transactions applied meanwhile the slice is one piece longer: under load the snapshot has to be done
-/// long before the next one is due.
-const SNAPSHOT_TXNS_A_PIECE: usize = 64;
-/// The longest slice, in pieces.
-const SNAPSHOT_PIECES_MAX: usize = 8;
-/// Between two slices of a snapshot, for the other threads' sake.
-const SNAPSHOT_PAUSE: Duration = Duration::from_micros(200);
-/// What a snapshot may have waiting in memory before it is given up: the disk does not keep up with the changes.
-const SNAPSHOT_BACKLOG_BYTES: usize = 256 << 20;
 /// So long the thread waits for workers that it has asked, before it looks at the rest.
 const LOOK_PATIENCE: Duration = Duration::from_secs(1);
 /// An inbox that nobody had a reason to look at is looked at when it holds so many batches.
@@ -57,7 +53,9 @@ pub(crate) struct Sequencer {
     log: Arc<LogQueue>,
     snapshots: Arc<SnapshotQueue>,
     schedule: SnapshotSchedule,
-    snapshot: Snapshot,
+    snapshot: snapshot::Stage,
+    /// What a member of an ensemble has besides.
+    member: Option<Member>,
     /// Sessions that are about to expire, while the workers are asked about them.
     looking: Option<Looking>,
     /// Transactions applied since the last slice of a snapshot.
@@ -76,26 +74,19 @@ struct Looking {
     asked: usize,
 }
 
-/// Where the snapshot under way stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Snapshot {
-    /// There is none.
-    None,
-    /// Znodes are being written.
-    Body,
-    /// The disk has to finish it.
-    Ending,
-}
-
 impl Sequencer {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         hub: Arc<Hub>,
-        node: Node,
+        mut node: Node,
         tree: TreeWriter,
-        log: Arc<LogQueue>,
-        snapshots: Arc<SnapshotQueue>,
-        schedule: SnapshotSchedule,
+        (log, snapshots, schedule): (Arc<LogQueue>, Arc<SnapshotQueue>, SnapshotSchedule),
+        member: Option<Member>,
     ) -> Self {
+        if member.is_some() {
+            // It does not know yet who leads.
+            let logged = node.last_proposed();
+            node.step(hub.clock.now(), tree.tree(), Event::Member(MemberEvent::Resign(logged)));
+        }
         Self {
             hub,
             node,
@@ -103,7 +94,8 @@ impl Sequencer {
             log,
             snapshots,
             schedule,
-            snapshot: Snapshot::None,
+            snapshot: snapshot::Stage::None,
+            member,
             looking: None,
             applied: 0,
             messages: Vec::new(),
@@ -131,6 +123,7 @@ impl Sequencer {
     pub(super) fn whole_turn(&mut self) -> bool {
         self.messages(Whose::Thread);
         self.tick();
+        self.tick_member();
         while self.node.can_apply() {
             self.apply();
         }
@@ -138,8 +131,10 @@ impl Sequencer {
             self.begin_snapshot();
         }
         self.advance_snapshot();
+        self.advance_feeds();
         self.hub.mailbox.look_at(self.deadline());
         if self.stopping {
+            self.leave_ensemble();
             self.log.stop();
             self.snapshots.send(Step::Stop);
         }
@@ -159,10 +154,8 @@ impl Sequencer {
             Some(_) if !self.node.can_continue_ending() => clock::now() + LOOK_PATIENCE,
             _ => self.hub.clock.instant_at(self.node.next_tick_ms()),
         };
-        match self.snapshot {
-            Snapshot::Body if self.snapshots.has_room() => tick.min(clock::now() + SNAPSHOT_PAUSE),
-            _ => tick,
-        }
+        let instants = [self.snapshot_deadline(), self.member_deadline()];
+        instants.into_iter().flatten().fold(tick, std::time::Instant::min)
     }
 
     fn messages(&mut self, whose: Whose) {
@@ -195,7 +188,7 @@ impl Sequencer {
             Message::Disconnected { session, conn, heard_ms } => {
                 Event::Disconnected { session, conn, heard_ms }
             }
-            Message::Heard(heard) => {
+            Message::Looked(heard) => {
                 if let Some(mut looking) = self.looking.take() {
                     looking.heard.extend(heard);
                     looking.asked -= 1;
@@ -203,14 +196,24 @@ impl Sequencer {
                 }
                 return;
             }
-            Message::Persisted(zxid) => Event::Committed(zxid),
-            Message::LogFailed => Event::LogFailed,
-            Message::LogRecovered => Event::LogRecovered,
-            Message::SnapshotRoom => return,
-            Message::SnapshotEnded => {
-                self.snapshot = Snapshot::None;
-                return;
+            Message::Persisted(zxid) if self.member.is_none() => Event::Committed(zxid),
+            Message::Persisted(zxid) => return self.zab(zab::Event::Synced(zxid)),
+            Message::LogFailed => {
+                self.zab(zab::Event::DiskFailed);
+                Event::LogFailed
             }
+            Message::LogRecovered => {
+                self.zab(zab::Event::DiskRecovered);
+                Event::LogRecovered
+            }
+            Message::Heard(heard) => return self.heard(heard),
+            Message::EpochStored(file, epoch) => return self.epoch_stored(file, epoch),
+            Message::Replaced(history) => return self.replaced(history),
+            Message::LogSearched(link, found) => return self.zab(zab::Event::LogSearched { link, found }),
+            Message::FeedBroken(link) => return self.feed_broken(link),
+            Message::Touched(sessions) => return self.touched(&sessions),
+            Message::SnapshotRoom => return,
+            Message::SnapshotEnded => return self.snapshot_ended(),
             Message::Query(query) => {
                 query(&self.node, self.tree.tree());
                 return;
@@ -224,20 +227,29 @@ impl Sequencer {
     }
 
     fn step(&mut self, event: Event) {
+        self.step_node(event);
+        self.carry_out();
+    }
+
+    /// Steps the node; what a member has to do about it is left for [`Sequencer::carry_out`].
+    fn step_node(&mut self, event: Event) {
         let actions = self.node.step(self.hub.clock.now(), self.tree.tree(), event);
         for action in actions {
             match action {
                 Action::Append(batch) => {
                     let (entries, bytes) = (batch.len(), batch.len_bytes());
                     let began = clock::now();
-                    self.log.append(batch);
+                    if self.member.is_some() {
+                        self.propose(batch);
+                    } else {
+                        self.log.append(Entries::Batch(batch));
+                    }
                     let handed_over = self.hub.stats.sequencer.basic(Basic::ProposalProcessTime);
                     handed_over.record_shared(ms(clock::now() - began), whole(entries));
                     self.schedule.logged(whole(entries), whole(bytes));
                 }
                 Action::Deliver(deliveries) => self.deliver(deliveries),
-                // A server that is alone has nobody to tell.
-                Action::Member(_) => {}
+                Action::Member(action) => self.member_action(action),
                 Action::OverQuota(over) => {
                     self.hub.stats.warnings.over_quota(self.hub.clock.elapsed_ms(), &over);
                 }
@@ -328,47 +340,6 @@ impl Sequencer {
         for zxid in &batch.digest_mismatches {
             self.hub.stats.sequencer.count(Count::DigestMismatches).add(1);
             tracing::error!(target: topics::DATA, %zxid, "the tree's digest is not the one that was foreseen: the data of this server may differ from that of others");
-        }
-    }
-
-    /// Whether a snapshot is to begin. The thread does it: what it takes down at once grows with the sessions.
-    fn is_snapshot_due(&self) -> bool {
-        self.schedule.is_due() && self.snapshot == Snapshot::None && !self.stopping
-    }
-
-    /// Begins a snapshot; there must be none under way.
-    pub(crate) fn begin_snapshot(&mut self) {
-        self.schedule.reset([random(), random()]);
-        self.node.begin_snapshot(self.tree.tree());
-        self.log.roll();
-        self.snapshot = Snapshot::Body;
-        self.snapshots.send(Step::Begin(self.tree.tree().last_zxid()));
-    }
-
-    /// Writes a slice of the snapshot under way.
-    fn advance_snapshot(&mut self) {
-        if self.snapshot != Snapshot::Body {
-            return;
-        }
-        let Some(snapshotter) = self.node.snapshot() else { return };
-        if !self.snapshots.has_room() {
-            if snapshotter.waiting() > SNAPSHOT_BACKLOG_BYTES {
-                tracing::error!(target: topics::DATA, "the snapshot is given up: the disk does not keep up with the changes");
-                self.node.end_snapshot();
-                self.snapshot = Snapshot::Ending;
-                self.snapshots.send(Step::Abandon);
-            }
-            return;
-        }
-        let pieces = (1 + std::mem::take(&mut self.applied) / SNAPSHOT_TXNS_A_PIECE).min(SNAPSHOT_PIECES_MAX);
-        let done = snapshotter.advance(self.tree.tree(), pieces * SNAPSHOT_PIECE_BYTES);
-        let piece = snapshotter.take();
-        let tail = tail(&self.hub.config, snapshotter);
-        self.snapshots.send(Step::Piece(piece));
-        if done {
-            self.node.end_snapshot();
-            self.snapshot = Snapshot::Ending;
-            self.snapshots.send(Step::End(tail));
         }
     }
 }

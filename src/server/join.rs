@@ -1,0 +1,81 @@
+//! From the configuration of a member to one that talks to the others.
+
+use crate::{
+    config::{self, Config},
+    membership::Role,
+    server::{
+        ServerError,
+        peers::{Heard, Listener, PeerOptions, Peers},
+        sequence::{Disks, Feeder, Hub, Member, Message, Sequencing},
+    },
+    storage::Epochs,
+    zab::{Ensemble, Options, RecentBounds, Stored, Zab},
+};
+use oxkeeper_codec::Zxid;
+use std::sync::{Arc, OnceLock};
+
+/// Transactions that are kept in memory for learners have no more bytes than this, together.
+const RECENT_BYTES: usize = 64 << 20;
+
+/// Hands on what comes from other members, and takes the sequencer's turn for it.
+pub(super) struct Doorbell {
+    hub: Arc<Hub>,
+    sequencing: OnceLock<Sequencing>,
+}
+
+impl Doorbell {
+    /// From now on there is somebody who looks at what comes.
+    pub(super) fn connect(&self, sequencing: Sequencing) {
+        assert!(self.sequencing.set(sequencing).is_ok(), "there is one sequencer");
+    }
+}
+
+impl Listener for Doorbell {
+    fn heard(&self, heard: Heard) {
+        self.hub.mailbox.leave(Message::Heard(heard));
+    }
+
+    fn turn(&self) {
+        // What came before there is one is looked at in its first turn.
+        if let Some(sequencing) = self.sequencing.get() {
+            sequencing.take_turn();
+        }
+    }
+}
+
+/// Reads the epochs, opens the election port, and begins to look for the others. `last_zxid`: the end of the history.
+pub(super) fn join_ensemble(
+    hub: &Arc<Hub>,
+    ensemble: &config::Ensemble,
+    disks: Arc<Disks>,
+    last_zxid: Zxid,
+) -> Result<(Member, Arc<Doorbell>), ServerError> {
+    let epochs = Epochs::read(&*disks.snap, last_zxid)?;
+    epochs.settle(&*disks.snap)?;
+    let stored = Stored { accepted_epoch: epochs.accepted, current_epoch: epochs.current, last_zxid };
+    let options = options(&hub.config, ensemble);
+    let now_ms = hub.clock.elapsed_ms();
+    let zab = Zab::new(ensemble.my_id, options, Ensemble::from(&ensemble.membership), stored, now_ms);
+    let doorbell = Arc::new(Doorbell { hub: Arc::clone(hub), sequencing: OnceLock::new() });
+    let max_packet_bytes = usize::try_from(hub.config.limits.max_packet_bytes).unwrap_or(usize::MAX);
+    let peers = PeerOptions::new(ensemble, max_packet_bytes, Arc::clone(&disks.snap));
+    let listener: Arc<dyn Listener> = doorbell.clone();
+    let peers = Peers::start(peers, listener);
+    let peers = peers.map_err(|source| ServerError::System { what: "open the election port", source })?;
+    Ok((Member::new(zab, peers, Feeder::new(Arc::clone(hub), disks)), doorbell))
+}
+
+fn options(config: &Config, ensemble: &config::Ensemble) -> Options {
+    let member = ensemble.membership.member(ensemble.my_id);
+    Options {
+        observer: member.is_some_and(|member| member.role == Role::Observer),
+        init_ms: ensemble.links.init_timeout_ms.into(),
+        sync_ms: ensemble.links.sync_timeout_ms.into(),
+        connect_ms: ensemble.links.connect_timeout_ms.into(),
+        ping_ms: i64::from(config.session.tick_time_ms / 2).max(1),
+        recent: RecentBounds {
+            count: usize::try_from(config.storage.commit_log_count).unwrap_or(usize::MAX),
+            bytes: RECENT_BYTES,
+        },
+    }
+}

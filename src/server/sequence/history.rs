@@ -1,0 +1,56 @@
+//! A member's history becomes that of its leader: the files are cut, or replaced, and read again.
+
+use super::{
+    load::{finish, recovery_options, tree_options},
+    log_queue::Replacement,
+};
+use crate::{
+    config::Config,
+    recovery::{Rebuild, Rebuilt},
+    storage::{Disk, StoreError, TxnLog, recover, repair, truncate, vouch},
+    tree::Tree,
+};
+use oxkeeper_codec::{SessionId, Zxid};
+use std::collections::BTreeMap;
+
+/// The history after a replacement.
+#[derive(Debug)]
+pub(crate) struct History {
+    /// Its end.
+    pub(super) last: Zxid,
+    /// What it makes; `None`: it is what it was.
+    pub(super) state: Option<State>,
+}
+
+/// What the files make.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(super) tree: Box<Tree>,
+    pub(super) sessions: BTreeMap<SessionId, i32>,
+    /// Transactions behind the snapshot, and their bytes.
+    pub(super) logged: (u64, u64),
+}
+
+/// Replaces the history, durably. It may be tried again after an error.
+pub(super) fn replace(
+    config: &Config,
+    snap_disk: &dyn Disk,
+    log: &mut TxnLog,
+    replacement: &mut Replacement,
+) -> Result<State, StoreError> {
+    let mut rebuild = Rebuild::new(tree_options(config));
+    let options = recovery_options(config);
+    let recovered = match replacement {
+        Replacement::Truncate(zxid) => truncate(log, snap_disk, *zxid, options, &mut rebuild)?,
+        Replacement::Install(received) => {
+            received.install(log)?;
+            let log_disk = log.disk();
+            let recovered = recover(snap_disk, &**log_disk, options, &mut rebuild)?;
+            repair(snap_disk, &**log_disk, &recovered.repairs)?;
+            vouch(snap_disk, &**log_disk, &recovered)?;
+            recovered
+        }
+    };
+    let Rebuilt { tree, sessions, .. } = finish(config, rebuild);
+    Ok(State { tree: Box::new(tree), sessions, logged: (recovered.txns, recovered.txn_bytes) })
+}

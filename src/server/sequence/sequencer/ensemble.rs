@@ -1,0 +1,503 @@
+//! What a member of an ensemble does besides: it steps Zab, and carries out what that wants done, in order.
+//!
+//! What Zab wants done is queued, and carried out to the end before the next message is looked at. Steps of the node in
+//! between may propose: what follows from that is queued behind.
+//!
+//! Invariants: entries reach the log in the order in which Zab gave them, epochs and replacements of the history among them.
+//! The node decides about transactions from the moment at which [`zab::Action::Lead`] is carried out to that of
+//! [`zab::Action::Resign`], and no longer.
+
+use super::{
+    super::{
+        feeder::Feeder,
+        history::{History, State},
+        log_queue::{Entries, Replacement},
+        shard::Item,
+    },
+    Sequencer,
+    snapshot::{SNAPSHOT_BACKLOG_BYTES, SNAPSHOT_PAUSE, Stage, slice_bytes},
+};
+use crate::{
+    node::{Event, LogBatch, MemberAction, MemberEvent},
+    server::{
+        chance::random,
+        clock,
+        peers::{Command, Heard, Peers, PieceWriter, pieces},
+    },
+    storage::{EpochFile, ReceivedSnapshot},
+    topics,
+    zab::{self, Action, Link, Role, Zab},
+};
+use bytes::Bytes;
+use oxkeeper_codec::{
+    SessionId, Zxid,
+    learner::{SNAPSHOT_END, ToLeader, ToLearner},
+    txn::LoggedTxn,
+};
+use std::{collections::VecDeque, time::Instant};
+
+/// See the module.
+pub(crate) struct Member {
+    zab: Zab,
+    peers: Peers,
+    feeder: Feeder,
+    /// What Zab wants done and is not done yet.
+    todo: VecDeque<Action>,
+    /// On the way into the log.
+    appending: Vec<(Zxid, Bytes)>,
+    /// The snapshot that a leader sends in the place of all that there is.
+    fetching: Fetching,
+    /// What has come from the leader, decoded once, until it is given to the log.
+    incoming: VecDeque<LoggedTxn>,
+    /// Waits until nobody writes a snapshot any more.
+    replacement: Option<Replacement>,
+    /// Learners that are sent a snapshot.
+    feeds: Vec<(Link, PieceWriter)>,
+    /// When workers were asked last which sessions they have heard of, in ms of the elapsed clock.
+    touches_since_ms: i64,
+}
+
+/// The snapshot that a leader sends in the place of all that there is.
+#[derive(Debug, Default)]
+struct Fetching {
+    /// It is to come over this link.
+    wanted: Option<Link>,
+    /// It has come over this one.
+    come: Option<(Link, ReceivedSnapshot)>,
+}
+
+impl Member {
+    pub(crate) fn new(zab: Zab, peers: Peers, feeder: Feeder) -> Self {
+        Self {
+            zab,
+            peers,
+            feeder,
+            todo: VecDeque::new(),
+            appending: Vec::new(),
+            fetching: Fetching::default(),
+            incoming: VecDeque::new(),
+            replacement: None,
+            feeds: Vec::new(),
+            touches_since_ms: 0,
+        }
+    }
+}
+
+impl Sequencer {
+    /// Zab takes in one event.
+    pub(super) fn zab(&mut self, event: zab::Event) {
+        let now_ms = self.hub.clock.elapsed_ms();
+        if let Some(member) = &mut self.member {
+            let actions = member.zab.step(now_ms, event);
+            member.todo.extend(actions);
+            self.carry_out();
+        }
+    }
+
+    /// Does what Zab wants done.
+    pub(super) fn carry_out(&mut self) {
+        while let Some(action) = self.member.as_mut().and_then(|member| member.todo.pop_front()) {
+            self.action(action);
+        }
+        if let Some(member) = &mut self.member {
+            hand_over(&mut member.appending, &self.log);
+            let role = Some(member.zab.role());
+            let mut told = self.hub.role.lock();
+            if *told != role {
+                *told = role;
+            }
+        }
+    }
+
+    /// Time has passed.
+    pub(super) fn tick_member(&mut self) {
+        let Some(member) = &self.member else { return };
+        if member.zab.deadline_ms().is_none_or(|at_ms| self.hub.clock.elapsed_ms() >= at_ms) {
+            self.zab(zab::Event::Wake);
+        }
+    }
+
+    /// When it has to be looked at again.
+    pub(super) fn member_deadline(&self) -> Option<Instant> {
+        let member = self.member.as_ref()?;
+        let zab = member.zab.deadline_ms().map(|at_ms| self.hub.clock.instant_at(at_ms));
+        let feeds = member.feeds.iter().any(|(_, pieces)| pieces.has_room());
+        let feeds = feeds.then(|| clock::now() + SNAPSHOT_PAUSE);
+        [zab, feeds].into_iter().flatten().min()
+    }
+
+    /// The server stops.
+    pub(super) fn leave_ensemble(&mut self) {
+        if let Some(Member { peers, feeds, .. }) = self.member.take() {
+            drop(feeds);
+            if peers.stop().is_err() {
+                tracing::error!(target: topics::PEERS, "the thread for other members has failed");
+            }
+        }
+    }
+
+    /// Something has come from another member.
+    pub(super) fn heard(&mut self, heard: Heard) {
+        match heard {
+            Heard::Zab(event) => {
+                if let zab::Event::Closed(link) = &event {
+                    self.end_feed(*link);
+                }
+                if self.can_take(&event) {
+                    self.zab(event);
+                }
+            }
+            Heard::Snapshot(link, received) => {
+                if let Some(member) = &mut self.member {
+                    member.fetching.come = Some((link, received));
+                    self.install();
+                }
+            }
+            Heard::Moving(link) => self.zab(zab::Event::Moving(link)),
+            Heard::Room => {}
+        }
+    }
+
+    /// Whether what a leader proposes is a transaction. It is looked at before Zab takes it: behind that, it has a place in
+    /// the history.
+    fn can_take(&mut self, event: &zab::Event) -> bool {
+        let zab::Event::FromLeader(link, ToLearner::Proposal(zxid, txn) | ToLearner::Inform(zxid, txn)) = event
+        else {
+            return true;
+        };
+        match (LoggedTxn::from_bytes(txn), &mut self.member) {
+            (Ok(logged), Some(member)) if logged.header.zxid == *zxid => {
+                member.incoming.push_back(logged);
+                return true;
+            }
+            (Ok(logged), _) => {
+                tracing::error!(target: topics::PEERS, %zxid, found = %logged.header.zxid, "the leader proposes a transaction of another number: its link is ended");
+            }
+            (Err(error), _) => {
+                tracing::error!(target: topics::PEERS, %zxid, %error, "the leader proposes what is no transaction: its link is ended");
+            }
+        }
+        self.feed_broken(*link);
+        false
+    }
+
+    pub(super) fn epoch_stored(&mut self, file: EpochFile, epoch: i64) {
+        self.zab(match file {
+            EpochFile::Accepted => zab::Event::AcceptedEpochStored(epoch),
+            EpochFile::Current => zab::Event::CurrentEpochStored(epoch),
+        });
+    }
+
+    /// Has everybody take these.
+    pub(super) fn propose(&mut self, batch: LogBatch) {
+        let now_ms = self.hub.clock.elapsed_ms();
+        let Some(member) = &mut self.member else { return };
+        for (zxid, txn) in batch.into_shared() {
+            // Zab may have lost its lead by now, or the epoch its last number: the node hears of it soon, and forgets these.
+            if let Some(next) = member.zab.next_zxid() {
+                assert_eq!(next, zxid, "node and Zab number alike");
+            }
+            let actions = member.zab.propose(now_ms, txn);
+            member.todo.extend(actions);
+        }
+    }
+
+    /// What the node wants of other members.
+    pub(super) fn member_action(&mut self, action: MemberAction) {
+        let Some(member) = &mut self.member else { return };
+        let leader = member.zab.leader_link();
+        let to_leader = |packet| leader.map(|link| Command::ToLeader(link, packet));
+        let command = match action {
+            MemberAction::Forward(request) => to_leader(ToLeader::Request(request)),
+            MemberAction::AskFor { session, timeout_ms } => {
+                to_leader(ToLeader::Revalidate { session, timeout_ms })
+            }
+            MemberAction::Answer { link, session, valid } => {
+                Some(Command::ToLearners(vec![link], ToLearner::Revalidated { session, valid }))
+            }
+            MemberAction::Sync(link) => {
+                let actions = member.zab.sync_requested(link);
+                member.todo.extend(actions);
+                None
+            }
+        };
+        if let Some(command) = command {
+            member.peers.tell(command);
+        }
+    }
+
+    fn action(&mut self, action: Action) {
+        match action {
+            Action::Append(zxid, txn) => self.append(zxid, txn),
+            Action::Commit(zxid) => self.step_node(Event::Committed(zxid)),
+            Action::StoreAcceptedEpoch(epoch) => self.store_epoch(EpochFile::Accepted, epoch),
+            Action::StoreCurrentEpoch(epoch) => self.store_epoch(EpochFile::Current, epoch),
+            Action::Truncate(zxid) => self.replace(Replacement::Truncate(zxid)),
+            Action::Install(link, _) => {
+                if let Some(member) = &mut self.member {
+                    member.fetching.wanted = Some(link);
+                    self.install();
+                }
+            }
+            Action::SearchLog(link, from) => {
+                if let Some(member) = &self.member {
+                    member.feeder.search(link, from, member.zab.recent_base());
+                }
+            }
+            Action::SendLog { link, from, until } => {
+                if let Some(member) = &self.member {
+                    let (writer, reader) = pieces();
+                    member.peers.tell(Command::Stream(link, reader));
+                    member.feeder.send(link, from, until, writer);
+                }
+            }
+            Action::SendSnapshot(link, zxid) => self.send_snapshot(link, zxid),
+            Action::Lead(_) | Action::Serve | Action::Resign(_) | Action::Look | Action::Chosen { .. } => {
+                self.role_action(action);
+            }
+            Action::Pinged(link, zxid) => self.pinged(link, zxid),
+            Action::Touched(_)
+            | Action::Revalidate { .. }
+            | Action::Revalidated(..)
+            | Action::Forwarded(..)
+            | Action::SyncedWithLeader => self.clients_action(action),
+            Action::Refused(_, reason) => {
+                tracing::warn!(target: topics::PEERS, %reason, "a learner was sent away");
+            }
+            Action::SameId(_, sid) => {
+                tracing::error!(target: topics::PEERS, %sid, "two processes say that they are this member: the later one waits until the other is gone; check myid");
+            }
+            Action::HangUp(link) => {
+                self.end_feed(link);
+                self.tell(Command::HangUp(link));
+            }
+            Action::HangUpAll => self.hang_up_all(),
+            Action::Notify(to, said) => self.tell(Command::Notify(to, said)),
+            Action::Dial(leader) => self.tell(Command::Dial(leader)),
+            Action::Listen => self.tell(Command::Listen),
+            Action::ToLeader(link, packet) => self.tell(Command::ToLeader(link, packet)),
+            Action::ToLearners(links, packet) => self.tell(Command::ToLearners(links, packet)),
+        }
+    }
+
+    fn tell(&self, command: Command) {
+        if let Some(member) = &self.member {
+            member.peers.tell(command);
+        }
+    }
+
+    /// What a leader proposes has come; what this one proposes, the node has already.
+    fn append(&mut self, zxid: Zxid, txn: Bytes) {
+        let Some(member) = &mut self.member else { return };
+        let len = u64::try_from(txn.len()).unwrap_or(u64::MAX);
+        member.appending.push((zxid, txn));
+        if !self.node.decides() {
+            let logged = std::iter::from_fn(|| member.incoming.pop_front()).find(|it| it.header.zxid == zxid);
+            let logged = logged.expect("what Zab takes from a leader was decoded before");
+            self.schedule.logged(1, len);
+            self.step_node(Event::Member(MemberEvent::Proposal(logged)));
+        }
+    }
+
+    fn store_epoch(&mut self, file: EpochFile, epoch: i64) {
+        if let Some(member) = &mut self.member {
+            hand_over(&mut member.appending, &self.log);
+        }
+        self.log.store_epoch(file, epoch);
+    }
+
+    fn role_action(&mut self, action: Action) {
+        match action {
+            Action::Look => tracing::info!(target: topics::PEERS, "looking for a leader"),
+            Action::Chosen { leader, took_ms } => {
+                tracing::info!(target: topics::PEERS, %leader, took_ms, "a leader was elected");
+            }
+            Action::Lead(epoch) => {
+                self.apply_all();
+                self.step_node(Event::Member(MemberEvent::Lead(Zxid::begin_of(epoch))));
+                tracing::info!(target: topics::PEERS, epoch, zxid = %self.tree.tree().last_zxid(), "leading: a quorum follows");
+            }
+            Action::Serve => {
+                self.step_node(Event::Member(MemberEvent::Follow));
+                let leader = self.member.as_ref().map(|member| member.zab.role());
+                if let Some(Role::Learning(leader, _)) = leader {
+                    tracing::info!(target: topics::PEERS, %leader, zxid = %self.tree.tree().last_zxid(), "up to date with the leader: serving");
+                }
+            }
+            Action::Resign(failure) => {
+                tracing::warn!(target: topics::PEERS, reason = %failure, "there is no leader any more");
+                let logged = self.member.as_ref().map(|member| member.zab.last_logged());
+                let logged = logged.unwrap_or(self.node.last_proposed());
+                self.step_node(Event::Member(MemberEvent::Resign(logged)));
+            }
+            _ => {}
+        }
+    }
+
+    /// What concerns clients, here or on another member.
+    fn clients_action(&mut self, action: Action) {
+        let event = match action {
+            Action::Touched(sessions) => MemberEvent::Touched(sessions),
+            Action::Revalidate { link, session, timeout_ms } => {
+                MemberEvent::Revalidate { link, session, timeout_ms }
+            }
+            Action::Revalidated(session, valid) => MemberEvent::Revalidated(session, valid),
+            Action::Forwarded(link, request) => MemberEvent::Forwarded(link, request),
+            Action::SyncedWithLeader => MemberEvent::Synced,
+            _ => return,
+        };
+        self.step_node(Event::Member(event));
+    }
+
+    /// Applies all that is committed.
+    fn apply_all(&mut self) {
+        while self.node.can_apply() {
+            self.apply();
+        }
+    }
+
+    /// Answers the leader at once, and asks the workers for the sessions that they have heard of since the last time: they
+    /// follow in a PING of their own.
+    fn pinged(&mut self, link: Link, zxid: Zxid) {
+        self.tell(Command::ToLeader(link, ToLeader::Ping { zxid, touched: Vec::new() }));
+        let Some(member) = &mut self.member else { return };
+        let since_ms = std::mem::replace(&mut member.touches_since_ms, self.hub.clock.elapsed_ms());
+        for (worker, port) in self.hub.workers.iter().enumerate() {
+            self.tree.shard(worker).inbox.push(Item::Touches(since_ms));
+            port.notify.notify_one();
+        }
+    }
+
+    /// The leader hears which sessions live.
+    pub(super) fn touched(&self, sessions: &[SessionId]) {
+        let Some(link) = self.member.as_ref().and_then(|member| member.zab.leader_link()) else { return };
+        let known = |&session: &SessionId| Some((session, self.node.sessions().timeout_ms(session)?));
+        let touched = sessions.iter().filter_map(known).collect();
+        let zxid = self.tree.tree().last_zxid();
+        self.tell(Command::ToLeader(link, ToLeader::Ping { zxid, touched }));
+    }
+
+    fn hang_up_all(&mut self) {
+        self.tell(Command::HangUpAll);
+        let Some(member) = &mut self.member else { return };
+        let links: Vec<Link> = member.feeds.drain(..).map(|(link, _)| link).collect();
+        links.into_iter().for_each(|link| self.node.end_snapshot_for(link));
+        member.fetching.come = None;
+        member.incoming.clear();
+        if member.fetching.wanted.take().is_some() {
+            hand_over(&mut member.appending, &self.log);
+            self.log.replace(None);
+        }
+    }
+
+    /// Installs the snapshot that was to come, once it has.
+    fn install(&mut self) {
+        let Some(Member { fetching, .. }) = &mut self.member else { return };
+        match (fetching.wanted, fetching.come.take()) {
+            (Some(wanted), Some((link, received))) if wanted == link => {
+                fetching.wanted = None;
+                self.replace(Replacement::Install(received));
+            }
+            (_, come) => fetching.come = come,
+        }
+    }
+
+    /// The history is to be replaced: nobody may write a snapshot of the old one meanwhile.
+    fn replace(&mut self, replacement: Replacement) {
+        if let Some(member) = &mut self.member {
+            hand_over(&mut member.appending, &self.log);
+            member.replacement = Some(replacement);
+            self.abandon_snapshot();
+            self.replace_history();
+        }
+    }
+
+    /// Has the history replaced if it is to be, and nobody writes a snapshot.
+    pub(super) fn replace_history(&mut self) {
+        if self.snapshot == Stage::None
+            && let Some(replacement) = self.member.as_mut().and_then(|member| member.replacement.take())
+        {
+            self.log.replace(Some(replacement));
+        }
+    }
+
+    /// The history was replaced, or was not: the tree is that of the files.
+    pub(super) fn replaced(&mut self, history: History) {
+        let History { last, state } = history;
+        if let Some(State { tree, sessions, logged: (txns, bytes) }) = state {
+            let mut guard = self.tree.write();
+            let old = std::mem::replace(guard.tree(), *tree);
+            drop(guard);
+            drop(old);
+            self.step_node(Event::Member(MemberEvent::Replaced(sessions.into_iter().collect())));
+            self.schedule.reset([random(), random()]);
+            self.schedule.logged(txns, bytes);
+            tracing::info!(target: topics::PEERS, zxid = %last, znodes = self.tree.tree().node_count(), "the history was replaced by the leader's");
+        }
+        self.zab(zab::Event::HistoryReplaced(last));
+    }
+
+    /// Begins to send all that there is.
+    fn send_snapshot(&mut self, link: Link, zxid: Zxid) {
+        self.apply_all();
+        assert_eq!(self.tree.tree().last_zxid(), zxid, "a snapshot shows what is committed, and no more");
+        let Some(member) = &mut self.member else { return };
+        let (writer, reader) = pieces();
+        member.peers.tell(Command::ToLearners(vec![link], ToLearner::Snap(zxid)));
+        member.peers.tell(Command::Stream(link, reader));
+        member.feeds.push((link, writer));
+        self.node.begin_snapshot_for(link, self.tree.tree());
+        tracing::info!(target: topics::PEERS, link = link.0, %zxid, "sending a snapshot to a learner");
+    }
+
+    /// Writes a slice for each learner that is sent a snapshot.
+    pub(super) fn advance_feeds(&mut self) {
+        let Some(member) = &mut self.member else { return };
+        let budget = slice_bytes(&mut self.applied);
+        let (mut ended, mut broken) = (Vec::new(), Vec::new());
+        for (link, pieces) in &member.feeds {
+            let Some(snapshotter) = self.node.snapshot_for(*link) else { continue };
+            if !pieces.has_room() {
+                if snapshotter.waiting() > SNAPSHOT_BACKLOG_BYTES {
+                    broken.push(*link);
+                }
+                continue;
+            }
+            let done = snapshotter.advance(self.tree.tree(), budget);
+            let mut piece = snapshotter.take();
+            if done {
+                piece.extend_from_slice(SNAPSHOT_END);
+            }
+            // Whoever is gone is said to be so by its link.
+            if !pieces.send(piece.into()) || done {
+                ended.push(*link);
+            }
+        }
+        ended.into_iter().for_each(|link| self.end_feed(link));
+        for link in broken {
+            tracing::warn!(target: topics::PEERS, link = link.0, "a learner does not take its snapshot as fast as the state changes: it has to come again");
+            self.feed_broken(link);
+        }
+    }
+
+    fn end_feed(&mut self, link: Link) {
+        if let Some(member) = &mut self.member {
+            member.feeds.retain(|(to, _)| *to != link);
+            self.node.end_snapshot_for(link);
+        }
+    }
+
+    /// What a learner was to be sent cannot be sent to the end.
+    pub(super) fn feed_broken(&mut self, link: Link) {
+        self.end_feed(link);
+        self.tell(Command::HangUp(link));
+        self.zab(zab::Event::Closed(link));
+    }
+}
+
+/// Gives the log writer what waits for it.
+fn hand_over(appending: &mut Vec<(Zxid, Bytes)>, log: &super::LogQueue) {
+    if !appending.is_empty() {
+        log.append(Entries::Shared(std::mem::take(appending)));
+    }
+}

@@ -1,0 +1,101 @@
+//! Snapshots of this server's own: begun by the sequencer's thread, written in slices beside the traffic.
+
+use super::{
+    super::snapshots::{Step, tail},
+    Sequencer,
+};
+use crate::{
+    server::{chance::random, clock},
+    topics,
+};
+use std::time::{Duration, Instant};
+
+/// A piece of a snapshot, in bytes: a slice of work between two looks at the mailbox.
+const SNAPSHOT_PIECE_BYTES: usize = 32 * 1024;
+/// For so many transactions applied meanwhile the slice is one piece longer: under load the snapshot has to be done
+/// long before the next one is due.
+const SNAPSHOT_TXNS_A_PIECE: usize = 64;
+/// The longest slice, in pieces.
+const SNAPSHOT_PIECES_MAX: usize = 8;
+/// Between two slices of a snapshot, for the other threads' sake.
+pub(super) const SNAPSHOT_PAUSE: Duration = Duration::from_micros(200);
+/// What a snapshot may have waiting in memory before it is given up: the disk does not keep up with the changes.
+pub(super) const SNAPSHOT_BACKLOG_BYTES: usize = 256 << 20;
+
+/// Where the snapshot under way stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// There is none.
+    None,
+    /// Znodes are being written.
+    Body,
+    /// The disk has to finish it.
+    Ending,
+}
+
+impl Sequencer {
+    /// When the next slice is due.
+    pub(super) fn snapshot_deadline(&self) -> Option<Instant> {
+        let goes_on = self.snapshot == Stage::Body && self.snapshots.has_room();
+        goes_on.then(|| clock::now() + SNAPSHOT_PAUSE)
+    }
+
+    /// Whether a snapshot is to begin. The thread does it: what it takes down at once grows with the sessions.
+    pub(super) fn is_snapshot_due(&self) -> bool {
+        self.schedule.is_due() && self.snapshot == Stage::None && self.node.serves() && !self.stopping
+    }
+
+    /// Begins a snapshot; there must be none under way.
+    pub(crate) fn begin_snapshot(&mut self) {
+        self.schedule.reset([random(), random()]);
+        self.node.begin_snapshot(self.tree.tree());
+        self.log.roll();
+        self.snapshot = Stage::Body;
+        self.snapshots.send(Step::Begin(self.tree.tree().last_zxid()));
+    }
+
+    /// Writes a slice of the snapshot under way.
+    pub(super) fn advance_snapshot(&mut self) {
+        if self.snapshot != Stage::Body {
+            return;
+        }
+        let Some(snapshotter) = self.node.snapshot() else { return };
+        if !self.snapshots.has_room() {
+            if snapshotter.waiting() > SNAPSHOT_BACKLOG_BYTES {
+                tracing::error!(target: topics::DATA, "the snapshot is given up: the disk does not keep up with the changes");
+                self.abandon_snapshot();
+            }
+            return;
+        }
+        let done = snapshotter.advance(self.tree.tree(), slice_bytes(&mut self.applied));
+        let piece = snapshotter.take();
+        let tail = tail(&self.hub.config, snapshotter);
+        self.snapshots.send(Step::Piece(piece));
+        if done {
+            self.node.end_snapshot();
+            self.snapshot = Stage::Ending;
+            self.snapshots.send(Step::End(tail));
+        }
+    }
+
+    /// Gives the snapshot under way up.
+    pub(super) fn abandon_snapshot(&mut self) {
+        self.node.end_snapshot();
+        if self.snapshot == Stage::Body {
+            self.snapshot = Stage::Ending;
+            self.snapshots.send(Step::Abandon);
+        }
+    }
+
+    /// Nobody writes a snapshot any more.
+    pub(super) fn snapshot_ended(&mut self) {
+        self.snapshot = Stage::None;
+        self.replace_history();
+    }
+}
+
+/// How much a slice writes, with so many transactions since the last one.
+pub(super) fn slice_bytes(applied: &mut usize) -> usize {
+    let pieces = 1 + std::mem::take(applied) / SNAPSHOT_TXNS_A_PIECE;
+    pieces.min(SNAPSHOT_PIECES_MAX) * SNAPSHOT_PIECE_BYTES
+}
