@@ -18,3 +18,5 @@ pub const WORDS: &str = "oxkeeper::words";
 pub const DATA: &str = "oxkeeper::data";
 /// The log itself: what of it was lost.
 pub const LOG: &str = "oxkeeper::log";
+/// Other members of the ensemble: elections, and links between a leader and its learners.
+pub const PEERS: &str = "oxkeeper::peers";

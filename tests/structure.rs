@@ -13,7 +13,7 @@ type Module = Vec<String>;
 type Arrows = BTreeMap<Module, BTreeSet<Module>>;
 
 /// The wings of the shell, from the bottom up: each may point to those before it.
-const WINGS: [&str; 4] = ["figures", "sequence", "io", "operators"];
+const WINGS: [&str; 5] = ["figures", "peers", "sequence", "io", "operators"];
 
 fn files(dir: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(dir).expect("a folder of sources") {

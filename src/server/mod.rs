@@ -4,7 +4,7 @@
 //! (`sequence`), which has the node, and whose turn the first two take when they have something for it.
 //! `ARCHITECTURE.md` draws them. While the data is loaded, one thread more holds the client port.
 //!
-//! Wings, each with one face, its `mod.rs`; arrows go one way: `start → operators → io → sequence → figures`.
+//! Wings, each with one face, its `mod.rs`; arrows go one way: `start → operators → io → sequence → peers → figures`.
 
 mod allocator;
 mod chance;

@@ -84,6 +84,12 @@ kinds! {
     OverQuota = 10 "exceeded quotas",
     /// A word without an answer.
     WordTooLate = 10 "four-letter words without an answer",
+    /// Whoever connects to a port for members and is none.
+    Stranger = 10 "connections that are no member's",
+    /// What a member says, and makes no sense.
+    BadPacket = 10 "packets of members that make no sense",
+    /// A member that may be there twice.
+    Twice = 10 "members that connect again and again",
 }
 
 /// What was logged of late.

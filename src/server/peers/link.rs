@@ -1,0 +1,120 @@
+//! One link: what comes is told, what is to be said is written, until either is not possible any more.
+
+use super::{
+    Heard,
+    outbox::{Next, Outbox},
+    packets::{Packets, READ_BYTES},
+    snapshot,
+    wing::Wing,
+};
+use crate::zab::{Event, Link};
+use bytes::Bytes;
+use oxkeeper_codec::{
+    learner::{ToLeader, ToLearner},
+    packet::PacketError,
+};
+use std::io;
+use tokio::{
+    io::AsyncWriteExt,
+    net::{
+        TcpStream,
+        tcp::{ReadHalf, WriteHalf},
+    },
+    task::yield_now,
+};
+
+/// How often it is told that a link lives over which a stream goes, in ms.
+const TELL_EVERY_MS: i64 = 1000;
+
+/// Which end of a link this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Leader,
+    Learner,
+}
+
+/// A link, as its task has it.
+pub(super) struct Conversation<'a> {
+    pub(super) wing: &'a Wing,
+    pub(super) link: Link,
+    pub(super) end: End,
+    pub(super) outbox: &'a Outbox,
+}
+
+impl Conversation<'_> {
+    /// Goes on until the link ends.
+    ///
+    /// # Errors
+    /// Why it does; `Ok`: the other side has ended it.
+    pub(super) async fn run(&self, mut stream: TcpStream, packets: Packets) -> io::Result<()> {
+        let (read, write) = stream.split();
+        tokio::select! {
+            ended = self.hear(read, packets) => ended,
+            broken = self.say(write) => broken,
+        }
+    }
+
+    async fn hear(&self, mut read: ReadHalf<'_>, mut packets: Packets) -> io::Result<()> {
+        loop {
+            while let Some(packet) = packets.next()? {
+                let Some(event) = self.decode(&packet)? else { continue };
+                let snap = match &event {
+                    Event::FromLeader(_, ToLearner::Snap(zxid)) => Some(*zxid),
+                    _ => None,
+                };
+                self.wing.tell_event(event);
+                if let Some(zxid) = snap {
+                    let received =
+                        snapshot::receive(self.wing, self.link, zxid, &mut packets, &mut read).await;
+                    let refused = |error: io::Error| {
+                        io::Error::new(error.kind(), format!("the snapshot from the leader: {error}"))
+                    };
+                    self.wing.tell(Heard::Snapshot(self.link, received.map_err(refused)?));
+                }
+            }
+            match packets.read(&mut read).await? {
+                0 => return Ok(()),
+                // There is more: what has come is looked at first.
+                READ_BYTES.. => yield_now().await,
+                _ => {}
+            }
+        }
+    }
+
+    fn decode(&self, packet: &Bytes) -> io::Result<Option<Event>> {
+        let link = self.link;
+        let event = match self.end {
+            End::Leader => ToLeader::decode(packet).map(|packet| Event::FromLearner(link, packet)),
+            End::Learner => ToLearner::decode(packet).map(|packet| Event::FromLeader(link, packet)),
+        };
+        match event {
+            Ok(event) => Ok(Some(event)),
+            Err(error @ PacketError::Unexpected(_)) => {
+                self.wing.warnings.packet(self.wing.now_ms(), link.0, &error);
+                Ok(None)
+            }
+            Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+        }
+    }
+
+    async fn say(&self, mut write: WriteHalf<'_>) -> io::Result<()> {
+        loop {
+            match self.outbox.next().await {
+                Next::Bytes => self.outbox.write(&mut write).await?,
+                Next::Stream(mut stream) => {
+                    let mut told_ms = self.wing.now_ms();
+                    while let Some((piece, room)) = stream.next().await {
+                        if room {
+                            self.wing.tell(Heard::Room);
+                        }
+                        write.write_all(&piece).await?;
+                        if self.wing.now_ms() - told_ms >= TELL_EVERY_MS {
+                            told_ms = self.wing.now_ms();
+                            self.wing.tell(Heard::Moving(self.link));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

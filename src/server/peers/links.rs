@@ -1,0 +1,290 @@
+//! The quorum port: connections between a leader and its learners, numbered, one task each (`link`).
+//!
+//! Invariant: a link that does not keep up is ended, and its learner comes back for what it lacks. Whoever connects is no
+//! link before it has said who it is.
+
+use super::{
+    Heard, PeerOptions, PieceReader,
+    link::{Conversation, End},
+    outbox::Outbox,
+    packets::Packets,
+    sockets::{connect, listen},
+    strangers::Strangers,
+    wing::Wing,
+};
+use crate::{
+    topics,
+    zab::{Event, Link},
+};
+use bytes::Bytes;
+use oxkeeper_codec::{
+    ServerId,
+    learner::{ToLeader, ToLearner},
+    packet::PACKET_TAIL,
+};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    io,
+    rc::Rc,
+    time::Duration,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::{AbortHandle, JoinSet, spawn_local},
+    time::sleep,
+};
+
+/// So many links at one time.
+const LINKS_MAX: usize = 1000;
+/// FOLLOWERINFO or OBSERVERINFO is no longer than this, in bytes.
+const FIRST_PACKET_MAX_BYTES: usize = 1024;
+/// What a packet may have beside twice what a client may send, in bytes: a transaction may be longer than its request, and a
+/// request has the client's identities beside it.
+const PACKET_EXTRA_BYTES: usize = 128 * 1024;
+/// A transaction up to this length is copied into its packet, in bytes: cheaper than three pieces for each learner.
+const COPIED_MAX_BYTES: usize = 1024;
+/// The first pause after the port could not be bound: a listener that was just ended may still be there.
+const FIRST_BIND_PAUSE: Duration = Duration::from_millis(10);
+/// The longest.
+const BIND_PAUSE: Duration = Duration::from_secs(1);
+/// That a leader cannot be reached for so long is worth a line, in ms.
+const NEWS_MS: i64 = 1000;
+
+/// See the module.
+pub(super) struct Links {
+    wing: Rc<Wing>,
+    open: RefCell<BTreeMap<Link, Open>>,
+    next: Cell<u64>,
+    strangers: Rc<Strangers>,
+    dialling: Cell<Option<AbortHandle>>,
+    listening: Cell<Option<AbortHandle>>,
+}
+
+/// A link, as others have it.
+struct Open {
+    outbox: Rc<Outbox>,
+    task: AbortHandle,
+    /// A stream was sent over it: its writer may wait for room.
+    streams: bool,
+}
+
+impl Links {
+    pub(super) fn new(wing: &Rc<Wing>) -> Rc<Self> {
+        Rc::new(Self {
+            wing: Rc::clone(wing),
+            open: RefCell::default(),
+            next: Cell::new(1),
+            strangers: Strangers::new(Rc::clone(wing), "quorum", wing.options.register_timeout),
+            dialling: Cell::default(),
+            listening: Cell::default(),
+        })
+    }
+
+    /// Looks for the leader's quorum port, again and again until it is told otherwise, or its election port is known to be
+    /// out of reach as well.
+    pub(super) fn dial(self: &Rc<Self>, leader: ServerId) {
+        let links = Rc::clone(self);
+        replace(&self.dialling, Some(spawn_local(async move { links.reach(leader).await }).abort_handle()));
+    }
+
+    async fn reach(self: &Rc<Self>, leader: ServerId) {
+        let PeerOptions { members, dial_timeout, dial_pause, .. } = &self.wing.options;
+        let since_ms = self.wing.now_ms();
+        let mut said = String::new();
+        while let Some(ports) = members.get(&leader) {
+            let error = match connect(&ports.quorum, *dial_timeout).await {
+                Ok(stream) => {
+                    let packets = Packets::of_member(self.packet_max_bytes());
+                    return self.open(stream, End::Learner, packets, None);
+                }
+                Err(error) => error,
+            };
+            if self.wing.unreachable.borrow().contains(&leader) {
+                break;
+            }
+            let text = error.to_string();
+            if self.wing.now_ms() - since_ms >= NEWS_MS && text != said {
+                tracing::warn!(target: topics::PEERS, %leader, %error, "the quorum port of the leader cannot be reached; trying again");
+                said = text;
+            }
+            sleep(*dial_pause).await;
+        }
+        self.wing.tell_event(Event::NotDialled(leader));
+    }
+
+    /// Takes connections of learners.
+    pub(super) fn listen(self: &Rc<Self>) {
+        let links = Rc::clone(self);
+        let listening = async move {
+            let mut accepting = JoinSet::new();
+            for listener in links.bind().await {
+                let links = Rc::clone(&links);
+                let strangers = Rc::clone(&links.strangers);
+                let greeting = move |stream| Rc::clone(&links).greet(stream);
+                accepting.spawn_local(strangers.accept(listener, greeting));
+            }
+            while accepting.join_next().await.is_some() {}
+        };
+        replace(&self.listening, Some(spawn_local(listening).abort_handle()));
+    }
+
+    async fn bind(&self) -> Vec<TcpListener> {
+        let options = &self.wing.options;
+        let own = options.members.get(&options.me).map(|ports| &*ports.quorum).unwrap_or_default();
+        let mut pause = FIRST_BIND_PAUSE;
+        loop {
+            match listen(own, options.listen_on_all).await {
+                Ok(listeners) => return listeners,
+                Err(error) if pause == BIND_PAUSE => {
+                    tracing::error!(target: topics::PEERS, %error, "the quorum port cannot be bound: no learner can come; trying again");
+                }
+                Err(_) => {}
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(BIND_PAUSE);
+        }
+    }
+
+    /// Has a connection say who it is: it is a learner's then.
+    async fn greet(self: Rc<Self>, mut stream: TcpStream) -> io::Result<()> {
+        let mut packets = Packets::of_stranger(FIRST_PACKET_MAX_BYTES);
+        let packet = loop {
+            match packets.next()? {
+                Some(packet) => break packet,
+                None if packets.read(&mut stream).await? == 0 => {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                None => {}
+            }
+        };
+        match ToLeader::decode(&packet).map_err(io::Error::other)? {
+            info @ ToLeader::Info(_) => {
+                packets.is_member(self.packet_max_bytes());
+                self.open(stream, End::Leader, packets, Some(info));
+                Ok(())
+            }
+            other => Err(io::Error::other(format!("it begins with {:?}", other.kind()))),
+        }
+    }
+
+    fn packet_max_bytes(&self) -> usize {
+        self.wing.options.max_packet_bytes.saturating_mul(2).saturating_add(PACKET_EXTRA_BYTES)
+    }
+
+    /// Makes a link of a connection; `info`: what it has said already.
+    fn open(self: &Rc<Self>, stream: TcpStream, end: End, packets: Packets, info: Option<ToLeader>) {
+        let PeerOptions { no_delay_to_leader, no_delay_to_learners, .. } = self.wing.options;
+        let no_delay = if end == End::Leader { no_delay_to_learners } else { no_delay_to_leader };
+        // A connection that is broken already shows it soon enough.
+        drop(stream.set_nodelay(no_delay));
+        if self.open.borrow().len() >= LINKS_MAX {
+            let full = io::Error::other(format!("there are {LINKS_MAX} learners already"));
+            return self.wing.warnings.not_taken(self.wing.now_ms(), "quorum", &full);
+        }
+        let link = Link(self.next.get());
+        self.next.set(link.0 + 1);
+        self.wing.tell_event(if end == End::Leader { Event::Arrived(link) } else { Event::Dialled(link) });
+        if let Some(info) = info {
+            self.wing.tell_event(Event::FromLearner(link, info));
+        }
+        let (links, outbox) = (Rc::clone(self), Rc::new(Outbox::default()));
+        let sent = Rc::clone(&outbox);
+        let conversation = async move {
+            let conversation = Conversation { wing: &links.wing, link, end, outbox: &sent };
+            let ended = conversation.run(stream, packets).await;
+            links.ended(link, ended);
+        };
+        let task = spawn_local(conversation).abort_handle();
+        self.open.borrow_mut().insert(link, Open { outbox, task, streams: false });
+    }
+
+    /// A link has ended by itself.
+    fn ended(&self, link: Link, how: io::Result<()>) {
+        let link_number = link.0;
+        match how {
+            Ok(()) => {
+                tracing::debug!(target: topics::PEERS, link = link_number, "a link was ended by the other side")
+            }
+            Err(error) => {
+                tracing::warn!(target: topics::PEERS, link = link_number, %error, "a link between leader and learner is broken");
+            }
+        }
+        self.end(link);
+        self.wing.tell_event(Event::Closed(link));
+    }
+
+    /// Forgets a link: nothing of it is heard any more.
+    fn end(&self, link: Link) {
+        let Some(Open { task, streams, .. }) = self.open.borrow_mut().remove(&link) else { return };
+        task.abort();
+        if streams {
+            self.wing.tell(Heard::Room);
+        }
+    }
+
+    pub(super) fn hang_up(&self, link: Link) {
+        self.end(link);
+    }
+
+    pub(super) fn hang_up_all(&self) {
+        replace(&self.dialling, None);
+        replace(&self.listening, None);
+        self.strangers.end_all();
+        let open: Vec<Link> = self.open.borrow().keys().copied().collect();
+        open.into_iter().for_each(|link| self.end(link));
+    }
+
+    pub(super) fn to_leader(&self, link: Link, packet: &ToLeader) {
+        let mut bytes = Vec::new();
+        packet.encode(&mut bytes);
+        self.send(link, [Bytes::from(bytes)]);
+    }
+
+    /// Encodes once for all of them.
+    pub(super) fn to_learners(&self, links: &[Link], packet: &ToLearner) {
+        let mut head = Vec::new();
+        let txn = packet.encode_head(&mut head);
+        if let Some(txn) = txn.filter(|txn| txn.len() > COPIED_MAX_BYTES) {
+            let (head, tail) = (Bytes::from(head), Bytes::from_static(&PACKET_TAIL));
+            links.iter().for_each(|&link| self.send(link, [head.clone(), txn.clone(), tail.clone()]));
+            return;
+        }
+        if let Some(txn) = txn {
+            head.extend_from_slice(txn);
+            head.extend_from_slice(&PACKET_TAIL);
+        }
+        let whole = Bytes::from(head);
+        links.iter().for_each(|&link| self.send(link, [whole.clone()]));
+    }
+
+    fn send<const N: usize>(&self, link: Link, pieces: [Bytes; N]) {
+        let fits = self.open.borrow().get(&link).is_none_or(|open| open.outbox.push(pieces));
+        if !fits {
+            let why = "it does not keep up; a learner comes back for what it lacks";
+            self.ended(link, Err(io::Error::new(io::ErrorKind::QuotaExceeded, why)));
+        }
+    }
+
+    /// Sends all of a stream.
+    pub(super) fn stream(&self, link: Link, stream: PieceReader) {
+        match self.open.borrow_mut().get_mut(&link) {
+            Some(open) => {
+                open.outbox.push_stream(stream);
+                open.streams = true;
+            }
+            // The writer finds out when it sends, which it may wait to do.
+            None => {
+                drop(stream);
+                self.wing.tell(Heard::Room);
+            }
+        }
+    }
+}
+
+/// Ends what is under way there, and puts another in its place.
+fn replace(task: &Cell<Option<AbortHandle>>, other: Option<AbortHandle>) {
+    if let Some(old) = task.replace(other) {
+        old.abort();
+    }
+}

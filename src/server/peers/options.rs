@@ -1,0 +1,116 @@
+//! What the wing is made with.
+
+use crate::{
+    config,
+    membership::{Addresses, Role},
+    storage::{Compression, Disk},
+};
+use oxkeeper_codec::ServerId;
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+
+/// Between two attempts to reach a leader, at most: it may not listen yet.
+const DIAL_PAUSE: Duration = Duration::from_millis(10);
+
+/// Where a member can be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Address {
+    /// A name, or an address without brackets.
+    pub(crate) host: String,
+    /// The port.
+    pub(crate) port: u16,
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
+    }
+}
+
+/// A member's ports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ports {
+    /// For its learners.
+    pub(crate) quorum: Vec<Address>,
+    /// For elections.
+    pub(crate) election: Vec<Address>,
+    /// Whether it has no vote: observers have nothing to tell each other.
+    pub(crate) observer: bool,
+}
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub(crate) struct PeerOptions {
+    /// This member.
+    pub(crate) me: ServerId,
+    /// All members, this one too.
+    pub(crate) members: BTreeMap<ServerId, Ports>,
+    /// Listen on all addresses (`quorumListenOnAllIPs`).
+    pub(crate) listen_on_all: bool,
+    /// So often the election port is tried to be bound (`electionPortBindRetry`); `None`: for ever.
+    pub(crate) bind_attempts: Option<u32>,
+    /// A connection to an election port is there within this (`cnxTimeout`), or was not.
+    pub(crate) connect_timeout: Duration,
+    /// Whoever connects to the election port says who it is within this, and takes what it is told
+    /// (`quorumCnxnTimeoutMs`).
+    pub(crate) silence_timeout: Duration,
+    /// SO_KEEPALIVE on the election port (`tcpKeepAlive`).
+    pub(crate) keep_alive: bool,
+    /// Tell all own addresses on the election port, in a form that only servers of 3.6 and later read
+    /// (`multiAddress.enabled`).
+    pub(crate) multi_address: bool,
+    /// A connection to a leader is there within this, or is tried again (`connectToLearnerMasterLimit`).
+    pub(crate) dial_timeout: Duration,
+    /// Between two attempts to reach a leader (`leaderConnectDelayDuringRetryMs`, if that is less than 10 ms).
+    pub(crate) dial_pause: Duration,
+    /// Whoever connects to the quorum port says who it is within this (`initLimit`).
+    pub(crate) register_timeout: Duration,
+    /// TCP_NODELAY towards the leader (`follower.nodelay`).
+    pub(crate) no_delay_to_leader: bool,
+    /// TCP_NODELAY towards learners (`leader.nodelay`).
+    pub(crate) no_delay_to_learners: bool,
+    /// What a client may send, in bytes (`jute.maxbuffer`).
+    pub(crate) max_packet_bytes: usize,
+    /// Where a snapshot from a leader goes.
+    pub(crate) snap_disk: Arc<dyn Disk>,
+    /// And how.
+    pub(crate) snap_compression: Compression,
+}
+
+impl PeerOptions {
+    /// As configured; snapshots uncompressed.
+    pub(crate) fn new(
+        ensemble: &config::Ensemble,
+        max_packet_bytes: usize,
+        snap_disk: Arc<dyn Disk>,
+    ) -> Self {
+        let ms = |ms: u32| Duration::from_millis(ms.into());
+        let config::Ensemble { my_id, membership, links, election, .. } = ensemble;
+        let members = membership.members().map(|(id, member)| {
+            let at = |port: fn(&Addresses) -> u16| {
+                let address = |at: &Addresses| Address { host: at.host.clone(), port: port(at) };
+                member.addresses.iter().map(address).collect()
+            };
+            let (quorum, election) = (at(|at| at.quorum_port), at(|at| at.election_port));
+            (id, Ports { quorum, election, observer: member.role == Role::Observer })
+        });
+        Self {
+            me: *my_id,
+            members: members.collect(),
+            listen_on_all: ensemble.listen_on_all_addresses,
+            bind_attempts: election.bind_attempts,
+            connect_timeout: ms(election.connect_timeout_ms),
+            silence_timeout: ms(election.silence_timeout_ms),
+            keep_alive: election.keep_alive,
+            multi_address: ensemble.multi_address.enabled,
+            dial_timeout: ms(links.connect_timeout_ms),
+            dial_pause: ms(links.connect_retry_delay_ms).clamp(Duration::from_millis(1), DIAL_PAUSE),
+            register_timeout: ms(links.init_timeout_ms),
+            no_delay_to_leader: links.no_delay_to_leader,
+            no_delay_to_learners: links.no_delay_to_learners,
+            max_packet_bytes,
+            snap_disk,
+            snap_compression: Compression::None,
+        }
+    }
+}

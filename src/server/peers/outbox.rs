@@ -1,0 +1,116 @@
+//! What is to be sent over one link, in order: packets, whole, and streams.
+
+use super::pieces::PieceReader;
+use bytes::Bytes;
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    io::{self, IoSlice},
+};
+use tokio::{io::AsyncWriteExt, net::tcp::WriteHalf, sync::Notify};
+
+/// What may wait, in bytes.
+const WAITING_MAX_BYTES: usize = 256 << 20;
+/// So many pieces go into one system call.
+const PIECES_AT_ONCE: usize = 64;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    queue: RefCell<VecDeque<Item>>,
+    /// What waits, in bytes, without what streams will bring.
+    waiting: Cell<usize>,
+    more: Notify,
+}
+
+#[derive(Debug)]
+enum Item {
+    Bytes(Bytes),
+    Stream(PieceReader),
+}
+
+/// What is to be sent next.
+pub(super) enum Next {
+    /// At least one piece of packets.
+    Bytes,
+    /// All of a stream.
+    Stream(PieceReader),
+}
+
+impl Outbox {
+    /// Adds pieces of a packet. False: too much waits.
+    pub(super) fn push<const N: usize>(&self, pieces: [Bytes; N]) -> bool {
+        let mut queue = self.queue.borrow_mut();
+        for piece in pieces.into_iter().filter(|piece| !piece.is_empty()) {
+            self.waiting.set(self.waiting.get() + piece.len());
+            queue.push_back(Item::Bytes(piece));
+        }
+        self.more.notify_one();
+        self.waiting.get() <= WAITING_MAX_BYTES
+    }
+
+    /// Adds a stream.
+    pub(super) fn push_stream(&self, stream: PieceReader) {
+        self.queue.borrow_mut().push_back(Item::Stream(stream));
+        self.more.notify_one();
+    }
+
+    /// What comes next, once there is something.
+    pub(super) async fn next(&self) -> Next {
+        loop {
+            if let Some(next) = self.take_next() {
+                return next;
+            }
+            self.more.notified().await;
+        }
+    }
+
+    fn take_next(&self) -> Option<Next> {
+        let mut queue = self.queue.borrow_mut();
+        match queue.pop_front()? {
+            Item::Stream(stream) => Some(Next::Stream(stream)),
+            bytes @ Item::Bytes(_) => {
+                queue.push_front(bytes);
+                Some(Next::Bytes)
+            }
+        }
+    }
+
+    /// Writes pieces of packets from the front, in one system call.
+    pub(super) async fn write(&self, to: &mut WriteHalf<'_>) -> io::Result<()> {
+        let mut pieces = Vec::with_capacity(PIECES_AT_ONCE);
+        pieces.extend(self.queue.borrow().iter().map_while(Item::bytes).take(PIECES_AT_ONCE).cloned());
+        let slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+        let written = to.write_vectored(&slices).await?;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        self.written(written);
+        Ok(())
+    }
+
+    /// Takes off the front what was written.
+    fn written(&self, mut written: usize) {
+        self.waiting.set(self.waiting.get() - written);
+        let mut queue = self.queue.borrow_mut();
+        while written > 0
+            && let Some(Item::Bytes(first)) = queue.front_mut()
+        {
+            let taken = first.len().min(written);
+            written -= taken;
+            drop(first.split_to(taken));
+            if first.is_empty() {
+                queue.pop_front();
+            }
+        }
+    }
+}
+
+impl Item {
+    const fn bytes(&self) -> Option<&Bytes> {
+        match self {
+            Self::Bytes(bytes) => Some(bytes),
+            Self::Stream(_) => None,
+        }
+    }
+}

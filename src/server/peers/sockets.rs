@@ -1,0 +1,109 @@
+//! Connections, and ports that are listened on. Names are looked up anew each time.
+
+use super::options::Address;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::{
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
+use tokio::{
+    net::{TcpListener, TcpStream, lookup_host},
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 1024;
+/// An address of a member has so much time before its next one is tried as well.
+const HEAD_START: Duration = Duration::from_millis(200);
+
+/// Connects to the first of a member's addresses that answers; each within `within`.
+pub(super) async fn connect(addresses: &[Address], within: Duration) -> io::Result<TcpStream> {
+    let (mut attempts, mut left) = (JoinSet::new(), addresses.iter());
+    let mut failed = io::Error::other("it has no address");
+    loop {
+        if let Some(address) = left.next() {
+            attempts.spawn_local(reach(address.clone(), within));
+        }
+        tokio::select! {
+            attempt = attempts.join_next() => match attempt {
+                Some(Ok(Ok(stream))) => return Ok(stream),
+                Some(Ok(Err(error))) => failed = error,
+                Some(Err(error)) => failed = io::Error::other(error),
+                None => return Err(failed),
+            },
+            () = sleep(HEAD_START), if left.len() > 0 => {}
+        }
+    }
+}
+
+async fn reach(address: Address, within: Duration) -> io::Result<TcpStream> {
+    let mut failed = io::Error::other("no address");
+    for at in resolve(&address).await? {
+        match timeout(within, TcpStream::connect(at)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => failed = error,
+            Err(_) => failed = io::Error::new(io::ErrorKind::TimedOut, "no answer"),
+        }
+    }
+    Err(about(&address, &failed))
+}
+
+/// What a name means now.
+async fn resolve(address: &Address) -> io::Result<Vec<SocketAddr>> {
+    match lookup_host((address.host.as_str(), address.port)).await {
+        Ok(found) => Ok(found.collect()),
+        Err(error) => {
+            let text = format!("the name {} cannot be resolved: {error}", address.host);
+            Err(io::Error::new(error.kind(), text))
+        }
+    }
+}
+
+fn about(address: &Address, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{address}: {error}"))
+}
+
+/// Listens on these, or on their ports of all addresses.
+///
+/// # Errors
+/// None of them is to be had.
+pub(super) async fn listen(addresses: &[Address], on_all: bool) -> io::Result<Vec<TcpListener>> {
+    let mut listeners = Vec::new();
+    let mut failed = None;
+    for address in addresses {
+        match listen_on(address, on_all).await {
+            Ok(listener) => listeners.push(listener),
+            Err(error) => failed = Some(about(address, &error)),
+        }
+    }
+    match failed {
+        Some(error) if listeners.is_empty() => Err(error),
+        _ => Ok(listeners),
+    }
+}
+
+async fn listen_on(address: &Address, on_all: bool) -> io::Result<TcpListener> {
+    if on_all {
+        // Of both families where there are both.
+        let all = |ip| bind(SocketAddr::new(ip, address.port));
+        return all(Ipv6Addr::UNSPECIFIED.into()).or_else(|_| all(Ipv4Addr::UNSPECIFIED.into()));
+    }
+    let found = resolve(address).await?;
+    // Java prefers IPv4, whatever the system lists first.
+    let first = found.iter().find(|at| at.is_ipv4()).or_else(|| found.first());
+    bind(*first.ok_or(io::ErrorKind::AddrNotAvailable)?)
+}
+
+fn bind(at: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(at), Type::STREAM, Some(Protocol::TCP))?;
+    if at.is_ipv6() && at.ip().is_unspecified() {
+        socket.set_only_v6(false)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&at.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}

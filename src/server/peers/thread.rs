@@ -1,0 +1,113 @@
+//! The thread, and what others have of it.
+
+use super::{Command, Listener, PeerOptions, elections::Elections, links::Links, wing::Wing};
+use std::{
+    convert::Infallible,
+    io,
+    rc::Rc,
+    sync::{Arc, mpsc},
+    thread::JoinHandle,
+    time::Duration,
+};
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    task::{LocalSet, spawn_local},
+    time::sleep,
+};
+
+/// Commands that are carried out before others have their turn.
+const COMMANDS_AT_ONCE: usize = 4096;
+/// How often it is looked whether log lines were left out.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// A stop does not wait longer for a name that is looked up, or a disk.
+const STOP_WITHIN: Duration = Duration::from_secs(1);
+
+/// The wing, as others see it.
+#[derive(Debug)]
+pub(crate) struct Peers {
+    commands: UnboundedSender<Command>,
+    thread: JoinHandle<()>,
+}
+
+impl Peers {
+    /// Binds the election port and begins to look for the others.
+    ///
+    /// # Errors
+    /// The port is not to be had within the attempts that are configured, or there is no thread.
+    pub(crate) fn start(options: PeerOptions, listener: Arc<dyn Listener>) -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().thread_name("peers' work").build()?;
+        let (commands, received) = unbounded_channel();
+        let (started, starts) = mpsc::channel();
+        let run = move || run(runtime, options, listener, received, started);
+        let thread = std::thread::Builder::new().name("peers".to_owned()).spawn(run)?;
+        match starts.recv() {
+            Ok(Ok(())) => Ok(Self { commands, thread }),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(io::Error::other("the thread for other members has failed")),
+        }
+    }
+
+    /// Has something done. Never waits; the listener may call it in its turn.
+    pub(crate) fn tell(&self, command: Command) {
+        // Nobody hears it: the server stops.
+        drop(self.commands.send(command));
+    }
+
+    /// Ends all connections.
+    ///
+    /// # Errors
+    /// The thread has panicked.
+    pub(crate) fn stop(self) -> std::thread::Result<()> {
+        self.tell(Command::Stop);
+        self.thread.join()
+    }
+}
+
+fn run(
+    runtime: Runtime,
+    options: PeerOptions,
+    listener: Arc<dyn Listener>,
+    commands: UnboundedReceiver<Command>,
+    started: mpsc::Sender<io::Result<()>>,
+) {
+    let tasks = LocalSet::new();
+    let wing = Rc::new(Wing::new(options, listener));
+    tasks.block_on(&runtime, async {
+        let (elections, links) = (Elections::new(&wing), Links::new(&wing));
+        spawn_local(Rc::clone(&elections).serve(started));
+        tokio::select! {
+            () = obey(commands, &elections, &links) => {}
+            never = wing.take_turns() => match never {},
+            never = tell_left_out(&wing) => match never {},
+        }
+    });
+    drop(tasks);
+    runtime.shutdown_timeout(STOP_WITHIN);
+}
+
+async fn obey(mut commands: UnboundedReceiver<Command>, elections: &Elections, links: &Rc<Links>) {
+    let mut batch = Vec::new();
+    while commands.recv_many(&mut batch, COMMANDS_AT_ONCE).await > 0 {
+        for command in batch.drain(..) {
+            match command {
+                Command::Notify(to, said) => elections.notify(&to, &said),
+                Command::Dial(leader) => links.dial(leader),
+                Command::Listen => links.listen(),
+                Command::HangUp(link) => links.hang_up(link),
+                Command::HangUpAll => links.hang_up_all(),
+                Command::ToLeader(link, packet) => links.to_leader(link, &packet),
+                Command::ToLearners(to, packet) => links.to_learners(&to, &packet),
+                Command::Stream(link, stream) => links.stream(link, stream),
+                Command::Stop => return,
+            }
+        }
+    }
+}
+
+async fn tell_left_out(wing: &Wing) -> Infallible {
+    loop {
+        sleep(LOOK_EVERY).await;
+        wing.warnings.tell_left_out(wing.now_ms());
+    }
+}

@@ -1,0 +1,61 @@
+//! What all tasks of the wing share.
+
+use super::{Heard, Listener, PeerOptions};
+use crate::{
+    server::{clock::Clock, figures::PeerWarnings},
+    zab::Event,
+};
+use oxkeeper_codec::ServerId;
+use std::{cell::RefCell, collections::BTreeSet, convert::Infallible, sync::Arc};
+use tokio::sync::{Mutex, Notify};
+
+/// See the module.
+pub(super) struct Wing {
+    pub(super) options: PeerOptions,
+    pub(super) clock: Clock,
+    pub(super) warnings: PeerWarnings,
+    /// Members whose election port is known to be out of reach.
+    pub(super) unreachable: RefCell<BTreeSet<ServerId>>,
+    /// Whoever writes a snapshot to the disk: there is one at a time.
+    pub(super) receiving: Arc<Mutex<()>>,
+    listener: Arc<dyn Listener>,
+    /// Something was heard since the last turn.
+    heard: Notify,
+}
+
+impl Wing {
+    pub(super) fn new(options: PeerOptions, listener: Arc<dyn Listener>) -> Self {
+        Self {
+            options,
+            clock: Clock::start(),
+            warnings: PeerWarnings::default(),
+            unreachable: RefCell::default(),
+            receiving: Arc::default(),
+            listener,
+            heard: Notify::new(),
+        }
+    }
+
+    /// Tells something.
+    pub(super) fn tell(&self, heard: Heard) {
+        self.listener.heard(heard);
+        self.heard.notify_one();
+    }
+
+    /// Tells what the protocol is about.
+    pub(super) fn tell_event(&self, event: Event) {
+        self.tell(Heard::Zab(event));
+    }
+
+    /// Has turns taken, each once all tasks that were ready have told what they have.
+    pub(super) async fn take_turns(&self) -> Infallible {
+        loop {
+            self.heard.notified().await;
+            self.listener.turn();
+        }
+    }
+
+    pub(super) fn now_ms(&self) -> i64 {
+        self.clock.elapsed_ms()
+    }
+}
