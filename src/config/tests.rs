@@ -295,10 +295,7 @@ fn what_has_no_effect_says_so_and_why() {
     }
     let listing = Config::describe(&[]).expect("all of them");
     for (note, keys) in [
-        (
-            " [ensembles only]",
-            &["testingonly.initialZxid", "commitLogCount", "snapshotSizeFactor"][..],
-        ),
+        (" [ensembles only]", &["testingonly.initialZxid", "commitLogCount", "snapshotSizeFactor"][..]),
         (
             " [accepted, no effect: ",
             &[

@@ -10,18 +10,19 @@ use crate::{
         chance::random,
         clock::{self, Clock},
         figures::{Basic, Count, DigestHistory, ServerStats},
-        join::join_ensemble,
         io::{Door, Entrance, Front, House, Limits, Mail, WaitingRoom, Words, Worker, listen},
+        join::join_ensemble,
         operators::{Desk, answered_by_all},
         process,
         sequence::{
             Disks, Hub, Loaded, LogQueue, LogWriter, Mailbox, Message, Sequencer, Sequencing, Shard,
-            SnapshotQueue, SnapshotThread, TreeReader, WorkerPort, load, open_disks, share,
+            SnapshotQueue, SnapshotThread, TreeReader, TreeWriter, WorkerPort, load, open_disks, share,
         },
     },
     session::TimeoutBounds,
     storage::{LogOptions, Recovered, ScheduleOptions, SnapshotSchedule, TxnLog},
     topics,
+    zab::Role,
 };
 use parking_lot::Mutex;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -156,11 +157,14 @@ fn shown(address: Option<SocketAddr>) -> String {
     }
 }
 
+/// Threads by their names.
+type Threads = Vec<(&'static str, JoinHandle<()>)>;
+
 /// A running server.
 struct Server {
     front: Arc<Front>,
-    workers: Vec<(&'static str, JoinHandle<()>)>,
-    others: Vec<(&'static str, JoinHandle<()>)>,
+    workers: Threads,
+    others: Threads,
 }
 
 impl Server {
@@ -180,66 +184,14 @@ impl Server {
             workers: std::iter::repeat_with(WorkerPort::default).take(workers).collect(),
             stopping: AtomicBool::new(false),
             digests: DigestHistory::default(),
-            role: Mutex::new(None),
+            role: Mutex::new(config.ensemble.as_ref().map(|_| Role::Looking)),
             config,
         });
         let node = Node::new(node_options(&hub.config, &auth), &tree, sessions, clock.now());
         let shards = std::iter::repeat_with(|| Shard::new(random())).take(workers);
         let (writer, readers) = share(tree, shards);
 
-        let disks = Arc::new(disks);
-        let joined = hub.config.ensemble.as_ref().map(|ensemble| {
-            join_ensemble(&hub, ensemble, Arc::clone(&disks), recovered.last_zxid)
-        });
-        let (member, doorbell) = joined.transpose()?.unzip();
-        let log_queue = Arc::new(LogQueue::default());
-        let snapshot_queue = Arc::new(SnapshotQueue::default());
-        let log = TxnLog::new(
-            Arc::clone(&disks.log),
-            log_options(&hub.config.storage),
-            recovered.repairs.logs.clone(),
-        );
-        let Disks { snap: snap_disk, log: log_disk } = &*disks;
-        let snapshots = SnapshotThread::new(
-            Arc::clone(&hub),
-            Arc::clone(&snapshot_queue),
-            Arc::clone(snap_disk),
-            Arc::clone(log_disk),
-        );
-        let schedule = schedule(&hub.config.storage, &recovered);
-        let is_alone = member.is_none();
-        let store = (Arc::clone(&log_queue), snapshot_queue, schedule);
-        let mut sequencer = Sequencer::new(Arc::clone(&hub), node, writer, store, member);
-        // A member does not know yet whether what it has is what the ensemble has.
-        if recovered.txns > 0 && is_alone {
-            // As every start of the official server: the next one has nothing to replay.
-            sequencer.begin_snapshot();
-        }
-        let sequencing = Sequencing::new(sequencer);
-        if let Some(doorbell) = doorbell {
-            doorbell.connect(sequencing.clone());
-        }
-        let log_writer = LogWriter::new(
-            Arc::clone(&hub),
-            log_queue,
-            sequencing.clone(),
-            log,
-            Arc::clone(snap_disk),
-            recovered.last_zxid,
-        );
-
-        let mut others = vec![
-            ("log-writer", thread("log-writer", move || log_writer.run())?),
-            ("snapshots", thread("snapshots", move || snapshots.run())?),
-            (
-                "sequencer",
-                thread("sequencer", {
-                    let sequencing = sequencing.clone();
-                    move || sequencing.run()
-                })?,
-            ),
-        ];
-        others.reverse();
+        let (sequencing, others) = start_writers(&hub, node, writer, disks, &recovered)?;
         let entrance = entrance(&runtimes[0], listener, waiting)?;
         let front = Arc::new(Front::new(Arc::clone(&hub), auth, limits, words));
         let workers = start_workers(&front, &sequencing, runtimes, readers, entrance)?;
@@ -251,7 +203,8 @@ impl Server {
             zxid = %recovered.last_zxid,
             workers = workers.len(),
             took_ms = clock.elapsed_ms(),
-            "serving"
+            "{}",
+            if hub.config.ensemble.is_none() { "serving" } else { "ready; serving once there is a leader" }
         );
         Ok(Self { front, workers, others })
     }
@@ -296,6 +249,52 @@ impl Server {
     }
 }
 
+/// The one writer with its threads; and the ensemble, if this is a member of one.
+fn start_writers(
+    hub: &Arc<Hub>,
+    node: Node,
+    tree: TreeWriter,
+    disks: Disks,
+    recovered: &Recovered,
+) -> Result<(Sequencing, Threads), ServerError> {
+    let disks = Arc::new(disks);
+    let ensemble = hub.config.ensemble.as_ref();
+    let joined = ensemble.map(|told| join_ensemble(hub, told, Arc::clone(&disks), recovered.last_zxid));
+    let (member, doorbell) = joined.transpose()?.unzip();
+    let (log_queue, snapshot_queue) = (Arc::new(LogQueue::default()), Arc::new(SnapshotQueue::default()));
+    let Disks { snap: snap_disk, log: log_disk } = &*disks;
+    let snapshots = SnapshotThread::new(
+        Arc::clone(hub),
+        Arc::clone(&snapshot_queue),
+        Arc::clone(snap_disk),
+        Arc::clone(log_disk),
+    );
+    let store = (Arc::clone(&log_queue), snapshot_queue, schedule(&hub.config.storage, recovered));
+    let is_alone = member.is_none();
+    let mut sequencer = Sequencer::new(Arc::clone(hub), node, tree, store, member);
+    // A member does not know yet whether what it has is what the ensemble has.
+    if recovered.txns > 0 && is_alone {
+        // As every start of the official server: the next one has nothing to replay.
+        sequencer.begin_snapshot();
+    }
+    let sequencing = Sequencing::new(sequencer);
+    if let Some(doorbell) = doorbell {
+        doorbell.connect(sequencing.clone());
+    }
+    let options = log_options(&hub.config.storage);
+    let log = TxnLog::new(Arc::clone(log_disk), options, recovered.repairs.logs.clone());
+    let store = (log, Arc::clone(snap_disk));
+    let log_writer =
+        LogWriter::new(Arc::clone(hub), log_queue, sequencing.clone(), store, recovered.last_zxid);
+    let run = sequencing.clone();
+    let log_writer = thread("log-writer", move || log_writer.run())?;
+    let snapshots = thread("snapshots", move || snapshots.run())?;
+    let sequencer = thread("sequencer", move || run.run())?;
+    // In the order in which they end.
+    let threads = vec![("sequencer", sequencer), ("snapshots", snapshots), ("log-writer", log_writer)];
+    Ok((sequencing, threads))
+}
+
 /// Has the first worker watch the port.
 fn entrance(
     runtime: &Runtime,
@@ -315,7 +314,7 @@ fn start_workers(
     runtimes: Vec<Runtime>,
     readers: Vec<TreeReader>,
     entrance: Entrance,
-) -> Result<Vec<(&'static str, JoinHandle<()>)>, ServerError> {
+) -> Result<Threads, ServerError> {
     let mut entrance = Some(entrance);
     let mut threads = Vec::new();
     for (index, (reader, runtime)) in readers.into_iter().zip(runtimes).enumerate() {
@@ -340,7 +339,7 @@ fn started(took_ms: i64, recovered: &Recovered, digest_mismatches: usize) -> Ser
     stats
 }
 
-fn join(threads: Vec<(&'static str, JoinHandle<()>)>) -> Result<(), ServerError> {
+fn join(threads: Threads) -> Result<(), ServerError> {
     for (name, thread) in threads {
         thread.join().map_err(|_| ServerError::Thread(name))?;
     }
@@ -402,7 +401,10 @@ fn node_options(config: &Config, auth: &AuthConfig) -> NodeOptions {
                 .max_never_used_ms
                 .map_or(0, |ms| i64::try_from(ms).unwrap_or(i64::MAX)),
         },
-        server_id: config.ensemble.as_ref().map_or(STANDALONE_SERVER_ID, |ensemble| ensemble.my_id.0.to_le_bytes()[0]),
+        server_id: config
+            .ensemble
+            .as_ref()
+            .map_or(STANDALONE_SERVER_ID, |ensemble| ensemble.my_id.0.to_le_bytes()[0]),
     }
 }
 

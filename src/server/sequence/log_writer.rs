@@ -45,13 +45,12 @@ pub(crate) struct LogWriter {
 }
 
 impl LogWriter {
-    /// `last`: where the history ends.
+    /// With the log, and where snapshots and epochs are. `last`: where the history ends.
     pub(crate) fn new(
         hub: Arc<Hub>,
         queue: Arc<LogQueue>,
         sequencing: Sequencing,
-        log: TxnLog,
-        snap_disk: Arc<dyn Disk>,
+        (log, snap_disk): (TxnLog, Arc<dyn Disk>),
         last: Zxid,
     ) -> Self {
         let warn_after = Duration::from_millis(hub.config.storage.fsync_warning_threshold_ms);

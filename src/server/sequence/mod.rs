@@ -31,6 +31,6 @@ pub(crate) use log_writer::LogWriter;
 pub(crate) use mailbox::{Mailbox, Message};
 pub(crate) use sequencer::{Member, Sequencer};
 pub(crate) use sequencing::Sequencing;
-pub(crate) use shard::{Item, Shard, TreeGuard, TreeReader};
+pub(crate) use shard::{Item, Shard, TreeGuard, TreeReader, TreeWriter};
 pub(crate) use snapshots::{SnapshotQueue, SnapshotThread};
 pub(crate) use token::share;

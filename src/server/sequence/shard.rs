@@ -15,7 +15,7 @@ pub(crate) type TreeReader = token::Reader<Tree, Shard>;
 /// A worker's lock, held.
 pub(crate) type TreeGuard<'a> = token::ReadGuard<'a, Tree, Shard>;
 /// The right to write the tree.
-pub(super) type TreeWriter = token::Writer<Tree, Shard>;
+pub(crate) type TreeWriter = token::Writer<Tree, Shard>;
 
 /// What a worker's lock guards besides the tree.
 #[derive(Debug)]

@@ -161,7 +161,8 @@ impl Sequencer {
     /// Whether what a leader proposes is a transaction. It is looked at before Zab takes it: behind that, it has a place in
     /// the history.
     fn can_take(&mut self, event: &zab::Event) -> bool {
-        let zab::Event::FromLeader(link, ToLearner::Proposal(zxid, txn) | ToLearner::Inform(zxid, txn)) = event
+        let zab::Event::FromLeader(link, ToLearner::Proposal(zxid, txn) | ToLearner::Inform(zxid, txn)) =
+            event
         else {
             return true;
         };
@@ -327,7 +328,7 @@ impl Sequencer {
             Action::Resign(failure) => {
                 tracing::warn!(target: topics::PEERS, reason = %failure, "there is no leader any more");
                 let logged = self.member.as_ref().map(|member| member.zab.last_logged());
-                let logged = logged.unwrap_or(self.node.last_proposed());
+                let logged = logged.unwrap_or_else(|| self.node.last_proposed());
                 self.step_node(Event::Member(MemberEvent::Resign(logged)));
             }
             _ => {}

@@ -30,8 +30,7 @@ use crate::{
     },
     session::ConnId,
     storage::SnapshotSchedule,
-    topics,
-    zab,
+    topics, zab,
 };
 use oxkeeper_codec::SessionId;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
