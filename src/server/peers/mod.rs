@@ -27,6 +27,6 @@ mod words;
 mod tests;
 
 pub(crate) use options::{Address, PeerOptions, Ports};
-pub(crate) use pieces::{PieceReader, PieceWriter, pieces};
+pub(crate) use pieces::{PieceReader, PieceWriter, piece_stream};
 pub(crate) use thread::Peers;
 pub(crate) use words::{Command, Heard, Listener};

@@ -15,7 +15,7 @@ use std::{
 const FULL_BYTES: usize = 4 << 20;
 
 /// A stream: what is written at one end is read at the other.
-pub(crate) fn pieces() -> (PieceWriter, PieceReader) {
+pub(crate) fn piece_stream() -> (PieceWriter, PieceReader) {
     let shared = Arc::new(Shared::default());
     (PieceWriter(Arc::clone(&shared)), PieceReader(shared))
 }
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_full_stream_says_once_that_it_has_room_again() {
-        let (writer, mut reader) = pieces();
+        let (writer, mut reader) = piece_stream();
         assert!(next(&mut reader).is_pending() && writer.has_room());
         for _ in 0..5 {
             assert!(writer.send(piece(FULL_BYTES / 4)), "one more than fits does no harm");
@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn a_writer_that_waits_goes_on_with_room_or_when_nobody_reads() {
         for reads in [true, false] {
-            let (writer, mut reader) = pieces();
+            let (writer, mut reader) = piece_stream();
             assert!(writer.send(piece(FULL_BYTES)));
             std::thread::scope(|scope| {
                 let waits = scope.spawn(|| (writer.blocking_send(piece(1)), writer.is_closed()));

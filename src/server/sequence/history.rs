@@ -2,35 +2,13 @@
 
 use super::{
     load::{finish, recovery_options, tree_options},
-    log_queue::Replacement,
+    log_queue::{Replacement, State},
 };
 use crate::{
     config::Config,
     recovery::{Rebuild, Rebuilt},
     storage::{Disk, StoreError, TxnLog, recover, repair, truncate, vouch},
-    tree::Tree,
 };
-use oxkeeper_codec::{SessionId, Zxid};
-use std::collections::BTreeMap;
-
-/// The history after a replacement.
-#[derive(Debug)]
-pub(crate) struct History {
-    /// Its end.
-    pub(super) last: Zxid,
-    /// What it makes; `None`: it is what it was.
-    pub(super) state: Option<State>,
-}
-
-/// What the files make.
-#[derive(Debug)]
-pub(crate) struct State {
-    pub(super) tree: Box<Tree>,
-    pub(super) sessions: BTreeMap<SessionId, i32>,
-    /// Transactions behind the snapshot, and their bytes.
-    pub(super) logged: (u64, u64),
-}
-
 /// Replaces the history, durably. It may be tried again after an error.
 pub(super) fn replace(
     config: &Config,

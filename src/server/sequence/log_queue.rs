@@ -4,11 +4,15 @@ use crate::{
     node::LogBatch,
     server::clock,
     storage::{EpochFile, ReceivedSnapshot},
+    tree::Tree,
 };
 use bytes::Bytes;
-use oxkeeper_codec::Zxid;
+use oxkeeper_codec::{SessionId, Zxid};
 use parking_lot::{Condvar, Mutex};
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 /// Work for the log writer.
 #[derive(Debug)]
@@ -55,6 +59,24 @@ pub(super) enum Replacement {
     Truncate(Zxid),
     /// This takes its place.
     Install(ReceivedSnapshot),
+}
+
+/// The history after a replacement.
+#[derive(Debug)]
+pub(crate) struct History {
+    /// Its end.
+    pub(super) last: Zxid,
+    /// What it makes; `None`: it is what it was.
+    pub(super) state: Option<State>,
+}
+
+/// What the files make.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(super) tree: Box<Tree>,
+    pub(super) sessions: BTreeMap<SessionId, i32>,
+    /// Transactions behind the snapshot, and their bytes.
+    pub(super) logged: (u64, u64),
 }
 
 /// The log writer's queue.

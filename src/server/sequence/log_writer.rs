@@ -4,9 +4,9 @@
 //! until everything that was given is durable in a fresh file.
 
 use super::{
-    history::{self, History},
+    history,
     hub::Hub,
-    log_queue::{Entries, LogQueue, Replacement, Work},
+    log_queue::{Entries, History, LogQueue, Replacement, Work},
     mailbox::Message,
     sequencing::Sequencing,
 };

@@ -1,6 +1,6 @@
 //! What the sequencer is told, by everybody.
 
-use super::history::History;
+use super::log_queue::History;
 use crate::{
     node::{Node, Request},
     server::peers::Heard,

@@ -10,8 +10,7 @@
 use super::{
     super::{
         feeder::Feeder,
-        history::{History, State},
-        log_queue::{Entries, Replacement},
+        log_queue::{Entries, History, Replacement, State},
         shard::Item,
     },
     Sequencer,
@@ -22,7 +21,7 @@ use crate::{
     server::{
         chance::random,
         clock,
-        peers::{Command, Heard, Peers, PieceWriter, pieces},
+        peers::{Command, Heard, Peers, PieceWriter, piece_stream},
     },
     storage::{EpochFile, ReceivedSnapshot},
     topics,
@@ -247,7 +246,7 @@ impl Sequencer {
             }
             Action::SendLog { link, from, until } => {
                 if let Some(member) = &self.member {
-                    let (writer, reader) = pieces();
+                    let (writer, reader) = piece_stream();
                     member.peers.tell(Command::Stream(link, reader));
                     member.feeder.send(link, from, until, writer);
                 }
@@ -443,7 +442,7 @@ impl Sequencer {
         self.apply_all();
         assert_eq!(self.tree.tree().last_zxid(), zxid, "a snapshot shows what is committed, and no more");
         let Some(member) = &mut self.member else { return };
-        let (writer, reader) = pieces();
+        let (writer, reader) = piece_stream();
         member.peers.tell(Command::ToLearners(vec![link], ToLearner::Snap(zxid)));
         member.peers.tell(Command::Stream(link, reader));
         member.feeds.push((link, writer));
