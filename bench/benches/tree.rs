@@ -76,6 +76,7 @@ fn snapshot_begins(c: &mut Criterion) {
             timeouts: TimeoutBounds { min_ms: 4000, max_ms: 40_000 },
             containers: ContainerRules { interval_ms: 60_000, max_per_minute: 10_000, never_used_ms: 0 },
             server_id: 1,
+            leader_serves: true,
         };
         let all = (0..sessions).map(|id| (SessionId(id), 40_000));
         let mut node = Node::new(options, &tree, all, Now { elapsed_ms: 0, wall_ms: 1_700_000_000_000 });

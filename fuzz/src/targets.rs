@@ -332,6 +332,7 @@ pub fn node(data: &[u8]) {
         timeouts: TimeoutBounds { min_ms: 100, max_ms: 1000 },
         containers: ContainerRules { interval_ms: 100, max_per_minute: 60_000, never_used_ms: 0 },
         server_id: 1,
+        leader_serves: true,
     };
     let node = Node::new(options, &tree, [], Now { elapsed_ms: 0, wall_ms: 0 });
     let durable = tree.last_zxid();

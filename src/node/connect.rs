@@ -35,6 +35,9 @@ pub(super) fn connect_frame(session: SessionId, timeout_ms: i32, with_read_only:
 impl Node {
     pub(super) fn connect(&mut self, now: Now, tree: &Tree, conn: ConnId, handshake: &Handshake) {
         let request = &handshake.request;
+        if self.decides() && !self.options.leader_serves {
+            return self.useless(conn, Reason::NoLeader);
+        }
         if request.last_zxid_seen > tree.last_zxid() {
             let reason = Reason::ZxidAhead { seen: request.last_zxid_seen, last: tree.last_zxid() };
             return self.useless(conn, reason);

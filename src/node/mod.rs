@@ -53,6 +53,8 @@ pub struct NodeOptions {
     pub containers: ContainerRules,
     /// This server's id: the top byte of session ids.
     pub server_id: u8,
+    /// Whether a member takes clients while it leads (`leaderServes`).
+    pub leader_serves: bool,
 }
 
 /// The time, as the shell sees it.

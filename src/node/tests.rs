@@ -26,6 +26,7 @@ pub(super) fn options(server_id: u8) -> NodeOptions {
         timeouts: TimeoutBounds { min_ms: 2000, max_ms: 9000 },
         containers: ContainerRules { interval_ms: 60_000, max_per_minute: 10, never_used_ms: 0 },
         server_id,
+        leader_serves: true,
     }
 }
 

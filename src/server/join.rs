@@ -73,6 +73,7 @@ fn options(config: &Config, ensemble: &config::Ensemble) -> Options {
         sync_ms: ensemble.links.sync_timeout_ms.into(),
         connect_ms: ensemble.links.connect_timeout_ms.into(),
         ping_ms: i64::from(config.session.tick_time_ms / 2).max(1),
+        force_snapshot: ensemble.leading.force_snapshot_sync,
         recent: RecentBounds {
             count: usize::try_from(config.storage.commit_log_count).unwrap_or(usize::MAX),
             bytes: RECENT_BYTES,

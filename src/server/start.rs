@@ -16,13 +16,13 @@ use crate::{
         process,
         sequence::{
             Disks, Hub, Loaded, LogQueue, LogWriter, Mailbox, Message, Sequencer, Sequencing, Shard,
-            SnapshotQueue, SnapshotThread, TreeReader, TreeWriter, WorkerPort, load, open_disks, share,
+            SnapshotQueue, SnapshotThread, Standing, TreeReader, TreeWriter, WorkerPort, load, open_disks,
+            share,
         },
     },
     session::TimeoutBounds,
     storage::{LogOptions, Recovered, ScheduleOptions, SnapshotSchedule, TxnLog},
     topics,
-    zab::Role,
 };
 use parking_lot::Mutex;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -184,7 +184,7 @@ impl Server {
             workers: std::iter::repeat_with(WorkerPort::default).take(workers).collect(),
             stopping: AtomicBool::new(false),
             digests: DigestHistory::default(),
-            role: Mutex::new(config.ensemble.as_ref().map(|_| Role::Looking)),
+            standing: Mutex::new(config.ensemble.as_ref().map(|_| Standing::NEW)),
             config,
         });
         let node = Node::new(node_options(&hub.config, &auth), &tree, sessions, clock.now());
@@ -405,6 +405,7 @@ fn node_options(config: &Config, auth: &AuthConfig) -> NodeOptions {
             .ensemble
             .as_ref()
             .map_or(STANDALONE_SERVER_ID, |ensemble| ensemble.my_id.0.to_le_bytes()[0]),
+        leader_serves: config.ensemble.as_ref().is_none_or(|ensemble| ensemble.leading.serves_clients),
     }
 }
 

@@ -12,6 +12,7 @@ mod apply;
 mod bulk;
 mod change;
 mod check;
+mod config_node;
 mod content;
 mod digest;
 mod index;
@@ -126,14 +127,7 @@ impl Tree {
         tree.insert_child(NodeId::ROOT, "/zookeeper", Some(b""), AclId::OPEN, &zero);
         let zookeeper = tree.find("/zookeeper").expect("just inserted");
         tree.insert_child(zookeeper, quota::QUOTA_ROOT, Some(b""), AclId::OPEN, &zero);
-        let readable = tree.acls.acquire(&[load::world_readable()]);
-        tree.insert_child(
-            zookeeper,
-            CONFIG_PATH,
-            Some(b""),
-            readable,
-            &StatPersisted { aversion: -1, ..zero },
-        );
+        tree.add_config_node();
         tree
     }
 

@@ -69,6 +69,8 @@ pub struct Options {
     pub connect_ms: i64,
     /// Between two pings of a leader (half of `tickTime`).
     pub ping_ms: i64,
+    /// Learners are sent snapshots only (`forceSnapshotSync`).
+    pub force_snapshot: bool,
     /// What is kept in memory for learners.
     pub recent: RecentBounds,
 }
@@ -82,6 +84,21 @@ pub enum Role {
     Learning(ServerId, bool),
     /// It leads; whether it serves.
     Leading(bool),
+}
+
+/// A leader's learners, for those who ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Connected.
+    pub learners: usize,
+    /// Up to date, with a vote.
+    pub synced_followers: usize,
+    /// Up to date, and following without a vote.
+    pub synced_non_voting: usize,
+    /// Up to date, and observing.
+    pub synced_observers: usize,
+    /// Sync requests that wait.
+    pub pending_syncs: usize,
 }
 
 /// A member of an ensemble.
@@ -120,6 +137,19 @@ impl Zab {
             State::Learning(learning) => Role::Learning(learning.leader(), learning.serves()),
             State::Leading(leading) => Role::Leading(leading.serves()),
         }
+    }
+
+    /// Its learners, if it leads.
+    pub fn tally(&self) -> Option<Tally> {
+        match &self.state {
+            State::Leading(leading) => Some(leading.tally(&self.shared)),
+            State::Settling | State::Looking(_) | State::Learning(_) => None,
+        }
+    }
+
+    /// How many members have a vote.
+    pub fn voters(&self) -> usize {
+        self.shared.quorums().voters().len()
     }
 
     /// The last zxid that is known to be committed.

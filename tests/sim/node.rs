@@ -73,6 +73,7 @@ fn options() -> NodeOptions {
         timeouts: TimeoutBounds { min_ms: 500, max_ms: 10_000 },
         containers: ContainerRules { interval_ms: 300, max_per_minute: 100, never_used_ms: 0 },
         server_id: 1,
+        leader_serves: true,
     }
 }
 

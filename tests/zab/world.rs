@@ -137,6 +137,7 @@ impl World {
             sync_ms: 1000,
             connect_ms: 2000,
             ping_ms: 100,
+            force_snapshot: false,
             recent,
         };
         let voting = ids(1, voters).map(|id| (id, Member::new(id, options(false))));

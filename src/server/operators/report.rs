@@ -12,6 +12,7 @@ use crate::{
         NodeRef, Tree,
         quota::{self, Figures as Quota},
     },
+    zab::Role,
 };
 use std::collections::BTreeMap;
 
@@ -70,6 +71,7 @@ pub(crate) fn gather(ask: &Ask<'_>, version: &str) -> Result<Vec<Entry>, NoAnswe
         Entry::new("version", Value::Text(version.to_owned())),
         Entry::new("server_state", Value::Text(hub.mode().ok_or(NoAnswer)?.to_owned())),
     ];
+    entries.extend(of_ensemble(hub));
     let from_workers = ask.workers(|_, state, shard| {
         (shard.watches.watch_count(), state.reads.clone(), state.over_quota.clone())
     })?;
@@ -108,6 +110,36 @@ pub(crate) fn gather(ask: &Ask<'_>, version: &str) -> Result<Vec<Entry>, NoAnswe
 
 fn whole(n: impl TryInto<i64>) -> i64 {
     n.try_into().unwrap_or(i64::MAX)
+}
+
+/// What a member of an ensemble is. What stands second for scripts stands second here.
+fn of_ensemble(hub: &Hub) -> Vec<Entry> {
+    let Some(standing) = *hub.standing.lock() else { return Vec::new() };
+    let state = match standing.role {
+        Role::Looking => "looking",
+        Role::Leading(_) => "leading - broadcast",
+        Role::Learning(..) if hub.observes() => "observing - broadcast",
+        Role::Learning(..) => "following - broadcast",
+    };
+    let mut entries = vec![
+        Entry::new("peer_state", Value::Text(state.to_owned())),
+        Entry::gauge("quorum_size", whole(standing.voters)),
+    ];
+    let [last, min, max] = standing.proposals;
+    if let Some(tally) = standing.learners {
+        entries.extend([
+            Entry::gauge("synced_followers", whole(tally.synced_followers)),
+            Entry::gauge("synced_non_voting_followers", whole(tally.synced_non_voting)),
+            Entry::gauge("synced_observers", whole(tally.synced_observers)),
+            Entry::gauge("pending_syncs", whole(tally.pending_syncs)),
+            Entry::gauge("leader_uptime", hub.clock.elapsed_ms() - standing.since_ms),
+            Entry::gauge("learners", whole(tally.learners)),
+            Entry::gauge("last_proposal_size", last),
+            Entry::gauge("min_proposal_size", min),
+            Entry::gauge("max_proposal_size", max),
+        ]);
+    }
+    entries
 }
 
 /// Connections, packets, latencies.

@@ -18,11 +18,13 @@ const PIECE_BYTES: usize = 128 << 10;
 pub(crate) struct Feeder {
     hub: Arc<Hub>,
     disks: Arc<Disks>,
+    /// Held by each thread that sends.
+    sending: Arc<()>,
 }
 
 impl Feeder {
-    pub(crate) const fn new(hub: Arc<Hub>, disks: Arc<Disks>) -> Self {
-        Self { hub, disks }
+    pub(crate) fn new(hub: Arc<Hub>, disks: Arc<Disks>) -> Self {
+        Self { hub, disks, sending: Arc::new(()) }
     }
 
     /// Looks whether the logs have all behind `from` up to `until`, and not more than is worth sending. Answered with
@@ -46,6 +48,12 @@ impl Feeder {
 
     /// Sends what the logs have behind `from` up to `until`, each with its COMMIT.
     pub(super) fn send(&self, link: Link, from: Zxid, until: Zxid, to: PieceWriter) {
+        // This one has it as well.
+        if Arc::strong_count(&self.sending) > self.hub.diff_syncs() {
+            tracing::warn!(target: topics::PEERS, link = link.0, "as many learners as may be are sent logs already (leader.maxConcurrentDiffSyncs): another one has to come again");
+            self.hub.mailbox.send(Message::FeedBroken(link));
+            return;
+        }
         let feeder = self.clone();
         let sent = run("log-feed", move || {
             let sent = match feeder.range(from, until) {

@@ -8,8 +8,9 @@ use crate::{
         clock::Clock,
         figures::{DigestHistory, Figures, ServerStats, Sheet, WorkerStats},
     },
-    zab::Role,
+    zab::{Role, Tally},
 };
+use oxkeeper_codec::Zxid;
 use parking_lot::Mutex;
 use std::sync::atomic::AtomicBool;
 use tokio::sync::Notify;
@@ -21,6 +22,36 @@ pub(crate) struct WorkerPort {
     pub(crate) notify: Notify,
     /// Its figures.
     pub(crate) stats: WorkerStats,
+}
+
+/// What a member is in its ensemble, for those who ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// What it does.
+    pub(crate) role: Role,
+    /// Since when, in ms of the elapsed clock.
+    pub(crate) since_ms: i64,
+    /// Its current epoch.
+    pub(crate) epoch: i64,
+    /// How many members have a vote.
+    pub(crate) voters: usize,
+    /// Of a leader.
+    pub(crate) learners: Option<Tally>,
+    /// Bytes of the last, the smallest and the largest proposal; -1 before the first one (`BufferStats`).
+    pub(crate) proposals: [i64; 3],
+}
+
+impl Standing {
+    /// A member that looks for a leader.
+    pub(crate) const NEW: Self =
+        Self { role: Role::Looking, since_ms: 0, epoch: 0, voters: 0, learners: None, proposals: [-1; 3] };
+
+    /// A proposal of so many bytes was made.
+    pub(super) fn proposed(&mut self, len: usize) {
+        let len = i64::try_from(len).unwrap_or(i64::MAX);
+        let [_, min, max] = self.proposals;
+        self.proposals = [len, if min < 0 { len } else { min.min(len) }, max.max(len)];
+    }
 }
 
 /// Shared by all threads of one server.
@@ -35,22 +66,48 @@ pub(crate) struct Hub {
     /// What `hash` tells.
     pub(crate) digests: DigestHistory,
     /// What it is in its ensemble; `None`: it is alone.
-    pub(crate) role: Mutex<Option<Role>>,
+    pub(crate) standing: Mutex<Option<Standing>>,
 }
 
 impl Hub {
     /// What it is, in the words of `srvr`; `None`: it does not serve, since there is no leader.
     pub(crate) fn mode(&self) -> Option<&'static str> {
-        let role = *self.role.lock();
+        let role = self.standing.lock().map(|standing| standing.role);
         match role {
             None => Some("standalone"),
-            Some(Role::Leading(true)) => Some("leader"),
+            Some(Role::Leading(true)) => self.leader_serves().then_some("leader"),
             Some(Role::Learning(_, true)) => Some(if self.observes() { "observer" } else { "follower" }),
             Some(Role::Looking | Role::Learning(..) | Role::Leading(_)) => None,
         }
     }
 
-    fn observes(&self) -> bool {
+    /// Whether clients are taken while this member leads (`leaderServes`).
+    fn leader_serves(&self) -> bool {
+        self.config.ensemble.as_ref().is_none_or(|ensemble| ensemble.leading.serves_clients)
+    }
+
+    /// Snapshots that may be sent to learners at once (`leader.maxConcurrentSnapSyncs`).
+    pub(super) fn snap_syncs(&self) -> usize {
+        let ensemble = self.config.ensemble.as_ref();
+        ensemble.map_or(0, |told| usize::try_from(told.leading.max_snap_syncs).unwrap_or(usize::MAX))
+    }
+
+    /// The same of what the log files have (`leader.maxConcurrentDiffSyncs`).
+    pub(super) fn diff_syncs(&self) -> usize {
+        let ensemble = self.config.ensemble.as_ref();
+        ensemble.map_or(0, |told| usize::try_from(told.leading.max_diff_syncs).unwrap_or(usize::MAX))
+    }
+
+    /// The zxid to show, if this is the tree's: a leader's is in its epoch from the beginning.
+    pub(crate) fn shown_zxid(&self, last: Zxid) -> Zxid {
+        match *self.standing.lock() {
+            Some(Standing { role: Role::Leading(true), epoch, .. }) => last.max(Zxid::begin_of(epoch)),
+            _ => last,
+        }
+    }
+
+    /// Whether it is told to observe.
+    pub(crate) fn observes(&self) -> bool {
         let ensemble = self.config.ensemble.as_ref();
         let member = ensemble.and_then(|ensemble| ensemble.membership.member(ensemble.my_id));
         member.is_some_and(|member| member.role == membership::Role::Observer)

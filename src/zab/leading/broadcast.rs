@@ -53,6 +53,10 @@ impl Broadcast {
         self.answer_syncs(shared);
     }
 
+    pub(super) fn pending_syncs(&self) -> usize {
+        self.syncs.len()
+    }
+
     fn answer_syncs(&mut self, shared: &mut Shared) {
         while let Some(&(zxid, link)) = self.syncs.front()
             && zxid <= shared.committed

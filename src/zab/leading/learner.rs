@@ -195,7 +195,11 @@ impl Learner {
     /// A quorum has proved that nobody is ahead: brings it to the leader's history, or has the log files searched.
     pub(super) fn synchronise(&mut self, shared: &mut Shared, link: Link, epoch: i64) {
         let State::Proved(last) = self.state else { return };
-        match plan(last, epoch, shared.committed, &shared.recent) {
+        let plan = match shared.options.force_snapshot {
+            true => Plan::Snap,
+            false => plan(last, epoch, shared.committed, &shared.recent),
+        };
+        match plan {
             Plan::SearchLog => {
                 self.state = State::Searching(last);
                 shared.act(Action::SearchLog(link, last));

@@ -10,7 +10,7 @@ mod discovery;
 mod learner;
 mod sync;
 
-use super::{Action, Failure, Link, Refusal, quorum::Members, shared::Shared};
+use super::{Action, Failure, Link, Refusal, Tally, quorum::Members, shared::Shared};
 use broadcast::Broadcast;
 use bytes::Bytes;
 use discovery::Discovery;
@@ -65,6 +65,22 @@ impl Leading {
     /// Whether it proposes, and serves.
     pub(super) const fn serves(&self) -> bool {
         matches!(self.phase, Phase::Broadcast(_))
+    }
+
+    pub(super) fn tally(&self, shared: &Shared) -> Tally {
+        let mut tally = Tally { learners: self.learners.len(), ..Tally::default() };
+        for learner in self.learners.values().filter(|learner| learner.vouches_for().is_some()) {
+            let votes = learner.sid().is_some_and(|sid| shared.quorums().is_voter(sid));
+            match (learner.is_observer(), votes) {
+                (true, _) => tally.synced_observers += 1,
+                (false, true) => tally.synced_followers += 1,
+                (false, false) => tally.synced_non_voting += 1,
+            }
+        }
+        if let Phase::Broadcast(broadcast) = &self.phase {
+            tally.pending_syncs = broadcast.pending_syncs();
+        }
+        tally
     }
 
     pub(super) fn deadline_ms(&self) -> i64 {

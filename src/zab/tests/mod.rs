@@ -46,6 +46,7 @@ impl Script {
             sync_ms: 1000,
             connect_ms: 2000,
             ping_ms: 100,
+            force_snapshot: false,
             recent,
         };
         let zab = Zab::new(ServerId(me), options, ensemble, stored, 0);

@@ -21,8 +21,21 @@ pub(super) fn dump(ask: &Ask<'_>) -> Result<String, NoAnswer> {
     let clock = ask.front().hub.clock;
     let dates =
         Dates { zone: TimeZone::try_system().unwrap_or(TimeZone::UTC), offset_ms: clock.wall_offset_ms() };
-    let mut text = String::from("SessionTracker dump:\nSession ");
-    dates.buckets(&sessions(ask)?, &mut text);
+    let mut text = String::from("SessionTracker dump:\n");
+    match ask.front().hub.mode() {
+        // The leader alone knows when they expire.
+        Some("follower" | "observer") => {
+            let sessions = ask.sequencer(|node, _| node.sessions().iter().collect::<Vec<_>>())?;
+            _ = writeln!(text, "Global Sessions({}):", sessions.len());
+            for (session, timeout_ms) in sessions {
+                _ = writeln!(text, "0x{:x}\t{timeout_ms}ms", session.0);
+            }
+        }
+        mode => {
+            text.push_str(if mode == Some("leader") { "Global Session " } else { "Session " });
+            dates.buckets(&sessions(ask)?, &mut text);
+        }
+    }
     let ephemerals = ephemerals(ask)?;
     _ = writeln!(text, "ephemeral nodes dump:\nSessions with Ephemerals ({}):", ephemerals.len());
     for (session, paths) in ephemerals {

@@ -1,6 +1,8 @@
 //! `conf`, `dirs`, `envi`, and the hash of `hash`: what is fixed, and what the file system knows.
 
 use crate::{
+    config::{Config, Ensemble},
+    membership::{Addresses, Role},
     server::{
         owner::user_name,
         sequence::{Hub, VERSION_DIR},
@@ -24,8 +26,29 @@ pub(super) fn conf(hub: &Hub, port: u16) -> String {
     _ = writeln!(text, "tickTime={}\nmaxClientCnxns={per_address}", config.session.tick_time_ms);
     _ = writeln!(text, "minSessionTimeout={}", config.session.min_timeout_ms);
     _ = writeln!(text, "maxSessionTimeout={}", config.session.max_timeout_ms);
-    _ = writeln!(text, "clientPortListenBacklog={backlog}\nserverId=0");
+    _ = writeln!(text, "clientPortListenBacklog={backlog}");
+    match &config.ensemble {
+        None => text.push_str("serverId=0\n"),
+        Some(ensemble) => conf_of_member(config, ensemble, &mut text),
+    }
     text
+}
+
+/// What a member adds (`QuorumZooKeeperServer.dumpConf`); the last line has no end. Several addresses are joined by `|`.
+fn conf_of_member(config: &Config, ensemble: &Ensemble, text: &mut String) {
+    let ticks = |ms: u32| ms / config.session.tick_time_ms.max(1);
+    let member = ensemble.membership.member(ensemble.my_id);
+    let ports = |port: fn(&Addresses) -> u16| {
+        let ports = member.iter().flat_map(|member| &member.addresses).map(|at| port(at).to_string());
+        ports.collect::<Vec<_>>().join("|")
+    };
+    let observer = member.is_some_and(|member| member.role == Role::Observer);
+    _ = writeln!(text, "serverId={}", ensemble.my_id);
+    _ = writeln!(text, "initLimit={}", ticks(ensemble.links.init_timeout_ms));
+    _ = writeln!(text, "syncLimit={}", ticks(ensemble.links.sync_timeout_ms));
+    _ = writeln!(text, "electionAlg=3\nelectionPort={}", ports(|at| at.election_port));
+    _ = writeln!(text, "quorumPort={}\npeerType={}", ports(|at| at.quorum_port), i32::from(observer));
+    _ = write!(text, "membership: \n{}", ensemble.membership);
 }
 
 /// Sizes of the two directories.

@@ -4,7 +4,7 @@ use super::conns;
 use crate::{
     server::{
         operators::ask::{Ask, NoAnswer},
-        sequence::Hub,
+        sequence::{Hub, Standing},
     },
     tree::Tree,
     version,
@@ -33,9 +33,13 @@ fn version_line() -> String {
 /// What `srvr` and `stat` share. The official server counts the root twice.
 fn figures(hub: &Hub, zxid: Zxid, nodes: usize, mode: &str) -> String {
     let latency = hub.latency();
+    let standing = hub.standing.lock().filter(|standing| standing.learners.is_some());
+    let proposals = standing.map(|Standing { proposals: [last, min, max], .. }| {
+        format!("Proposal sizes last/min/max: {last}/{min}/{max}\n")
+    });
     format!(
         "Latency min/avg/max: {}/{}/{}\nReceived: {}\nSent: {}\nConnections: {}\nOutstanding: {}\n\
-         Zxid: 0x{:x}\nMode: {mode}\nNode count: {}\n",
+         Zxid: 0x{:x}\nMode: {mode}\nNode count: {}\n{}",
         latency.min,
         latency.average(),
         latency.max,
@@ -43,8 +47,9 @@ fn figures(hub: &Hub, zxid: Zxid, nodes: usize, mode: &str) -> String {
         hub.workers.iter().map(|worker| worker.stats.sent.get()).sum::<u64>(),
         hub.connections(),
         hub.outstanding(),
-        zxid.0,
-        nodes + 1
+        hub.shown_zxid(zxid).0,
+        nodes + 1,
+        proposals.unwrap_or_default()
     )
 }
 

@@ -100,12 +100,21 @@ impl Sequencer {
         }
         if let Some(member) = &mut self.member {
             hand_over(&mut member.appending, &self.log);
-            let role = Some(member.zab.role());
-            let mut told = self.hub.role.lock();
-            if *told != role {
-                *told = role;
-            }
+            self.tell_standing();
         }
+    }
+
+    /// Whoever asks sees what the member is now.
+    fn tell_standing(&self) {
+        let (Some(member), Some(standing)) = (&self.member, &mut *self.hub.standing.lock()) else { return };
+        let role = member.zab.role();
+        if standing.role != role {
+            standing.role = role;
+            standing.since_ms = self.hub.clock.elapsed_ms();
+            standing.epoch = member.zab.epochs().1;
+            standing.voters = member.zab.voters();
+        }
+        standing.learners = member.zab.tally();
     }
 
     /// Time has passed.
@@ -193,6 +202,9 @@ impl Sequencer {
         let now_ms = self.hub.clock.elapsed_ms();
         let Some(member) = &mut self.member else { return };
         for (zxid, txn) in batch.into_shared() {
+            if let Some(standing) = &mut *self.hub.standing.lock() {
+                standing.proposed(txn.len());
+            }
             // Zab may have lost its lead by now, or the epoch its last number: the node hears of it soon, and forgets these.
             if let Some(next) = member.zab.next_zxid() {
                 assert_eq!(next, zxid, "node and Zab number alike");
@@ -429,6 +441,7 @@ impl Sequencer {
             let old = std::mem::replace(guard.tree(), *tree);
             drop(guard);
             drop(old);
+            self.write_config();
             self.step_node(Event::Member(MemberEvent::Replaced(sessions.into_iter().collect())));
             self.schedule.reset([random(), random()]);
             self.schedule.logged(txns, bytes);
@@ -437,11 +450,23 @@ impl Sequencer {
         self.zab(zab::Event::HistoryReplaced(last));
     }
 
+    /// Writes the members into the tree. No snapshot is under way.
+    pub(super) fn write_config(&mut self) {
+        if let Some(ensemble) = &self.hub.config.ensemble {
+            let (text, version) = (ensemble.membership.to_string(), ensemble.membership.version());
+            self.tree.write().tree().write_config(&text, version, clock::wall_ms());
+        }
+    }
+
     /// Begins to send all that there is.
     fn send_snapshot(&mut self, link: Link, zxid: Zxid) {
         self.apply_all();
         assert_eq!(self.tree.tree().last_zxid(), zxid, "a snapshot shows what is committed, and no more");
         let Some(member) = &mut self.member else { return };
+        if member.feeds.len() >= self.hub.snap_syncs() {
+            tracing::warn!(target: topics::PEERS, link = link.0, "as many learners as may be are sent a snapshot already (leader.maxConcurrentSnapSyncs): another one has to come again");
+            return self.feed_broken(link);
+        }
         let (writer, reader) = piece_stream();
         member.peers.tell(Command::ToLearners(vec![link], ToLearner::Snap(zxid)));
         member.peers.tell(Command::Stream(link, reader));

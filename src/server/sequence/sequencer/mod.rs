@@ -86,7 +86,7 @@ impl Sequencer {
             let logged = node.last_proposed();
             node.step(hub.clock.now(), tree.tree(), Event::Member(MemberEvent::Resign(logged)));
         }
-        Self {
+        let mut sequencer = Self {
             hub,
             node,
             tree,
@@ -99,7 +99,9 @@ impl Sequencer {
             applied: 0,
             messages: Vec::new(),
             stopping: false,
-        }
+        };
+        sequencer.write_config();
+        sequencer
     }
 
     pub(super) const fn hub(&self) -> &Arc<Hub> {
