@@ -5,7 +5,7 @@
 //!
 //! Invariants: a connection that says nothing, or nonsense, costs a descriptor for a bounded time, and no other connection
 //! anything; what waits for a peer is bounded in bytes; an ended link is heard of no more.
-#![allow(dead_code, unused_imports, reason = "the sequencer is joined to it next")]
+#![cfg_attr(not(test), expect(dead_code, unused_imports, reason = "the sequencer is joined to it next"))]
 
 mod elections;
 mod keeper;
@@ -27,6 +27,8 @@ mod words;
 mod tests;
 
 pub(crate) use options::{Address, PeerOptions, Ports};
-pub(crate) use pieces::{PieceReader, PieceWriter, pieces};
+#[cfg_attr(test, expect(unused_imports, reason = "tests have it from `pieces`"))]
+pub(crate) use pieces::PieceWriter;
+pub(crate) use pieces::{PieceReader, pieces};
 pub(crate) use thread::Peers;
 pub(crate) use words::{Command, Heard, Listener};

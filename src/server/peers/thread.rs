@@ -99,6 +99,7 @@ async fn obey(mut commands: UnboundedReceiver<Command>, elections: &Elections, l
                 Command::ToLeader(link, packet) => links.to_leader(link, &packet),
                 Command::ToLearners(to, packet) => links.to_learners(&to, &packet),
                 Command::Stream(link, stream) => links.stream(link, stream),
+                Command::Resume => links.resume(),
                 Command::Stop => return,
             }
         }
