@@ -3,20 +3,6 @@
 use super::*;
 use oxkeeper_codec::{Encode, PacketType};
 
-fn leader_and_learner() -> (Member, Link, Member, Link) {
-    let members = members(2);
-    let [learner, leader] = [1, 2].map(|id| Member::start(id, &members));
-    learner.reaches(2);
-    // It dials before anybody listens.
-    learner.peers.tell(Command::Dial(ServerId(2)));
-    leader.peers.tell(Command::Listen);
-    let to_leader = learner.link();
-    learner.tell_leader(to_leader, info(1));
-    let to_learner = leader.link();
-    assert_eq!(leader.hear_learner(to_learner), info(1));
-    (leader, to_learner, learner, to_leader)
-}
-
 fn proposal(zxid: i64, len: usize) -> ToLearner {
     ToLearner::Proposal(Zxid(zxid), Bytes::from(vec![u8::try_from(zxid % 256).expect("a byte"); len]))
 }

@@ -218,6 +218,21 @@ fn is_ended(stream: &mut TcpStream) -> bool {
     }
 }
 
+/// Servers 2 and 1, each with its end of a link.
+fn leader_and_learner() -> (Member, Link, Member, Link) {
+    let members = members(2);
+    let [learner, leader] = [1, 2].map(|id| Member::start(id, &members));
+    learner.reaches(2);
+    // It dials before anybody listens.
+    learner.peers.tell(Command::Dial(ServerId(2)));
+    leader.peers.tell(Command::Listen);
+    let to_leader = learner.link();
+    learner.tell_leader(to_leader, info(1));
+    let to_learner = leader.link();
+    assert_eq!(leader.hear_learner(to_learner), info(1));
+    (leader, to_learner, learner, to_leader)
+}
+
 /// Members 1 to `count` on free ports.
 fn members(count: i64) -> BTreeMap<ServerId, Ports> {
     let free = || TcpListener::bind("127.0.0.1:0").expect("a free port");

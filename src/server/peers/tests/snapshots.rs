@@ -133,13 +133,7 @@ fn a_snapshot_that_does_not_come_whole_leaves_nothing() {
 
 #[test]
 fn everything_else_goes_on_while_a_snapshot_comes() {
-    let members = members(2);
-    let [learner, leader] = [1, 2].map(|id| Member::start(id, &members));
-    leader.peers.tell(Command::Listen);
-    learner.peers.tell(Command::Dial(ServerId(2)));
-    let to_leader = learner.link();
-    learner.tell_leader(to_leader, info(1));
-    let to_learner = leader.link();
+    let (leader, to_learner, learner, to_leader) = leader_and_learner();
     let (writer, reader) = pieces();
     leader.tell_learner(to_learner, ToLearner::Snap(Zxid(0x77)));
     leader.peers.tell(Command::Stream(to_learner, reader));
