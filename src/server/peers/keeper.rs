@@ -23,7 +23,8 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// The first pause after a member could not be reached; doubled each time.
+/// The first pause after a member could not be reached; doubled each time. After a connection that was lost there is none,
+/// but when that comes again and again.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// The longest.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -102,7 +103,7 @@ impl Keeper {
 
     /// Looks for the member and talks with it, again and again.
     pub(super) async fn run(self) {
-        let (mut came, mut pause, mut replaced) = (None, FIRST_PAUSE, 0);
+        let (mut came, mut pause, mut replaced) = (None, Duration::ZERO, 0);
         loop {
             let found = match came.take() {
                 Some(connection) => Ok(connection),
@@ -114,10 +115,7 @@ impl Keeper {
                     let since_ms = self.wing.now_ms();
                     let end = self.converse(connection).await;
                     if self.wing.now_ms() - since_ms >= GOOD_MS {
-                        (pause, replaced) = (FIRST_PAUSE, 0);
-                        if let End::Lost = end {
-                            continue;
-                        }
+                        (pause, replaced) = (Duration::ZERO, 0);
                     }
                     match end {
                         End::Lost => {}
@@ -132,12 +130,15 @@ impl Keeper {
                         }
                     }
                 }
-                Err(error) => self.missed(&error),
+                Err(error) => {
+                    self.missed(&error);
+                    pause = pause.max(FIRST_PAUSE);
+                }
             }
             if let Ok(Call::Came(connection)) = timeout(pause, self.seat.call.take()).await {
                 came = Some(connection);
             }
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pause = (pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
         }
     }
 

@@ -72,6 +72,9 @@ impl Conversation<'_> {
                     self.wing.tell(Heard::Snapshot(self.link, received.map_err(refused)?));
                 }
             }
+            if self.end == End::Learner {
+                self.wing.has_room().await;
+            }
             match packets.read(&mut read).await? {
                 0 => return Ok(()),
                 // There is more: what has come is looked at first.

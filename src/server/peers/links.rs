@@ -35,7 +35,7 @@ use tokio::{
     time::sleep,
 };
 
-/// So many links at one time.
+/// So many learners at one time.
 const LINKS_MAX: usize = 1000;
 /// FOLLOWERINFO or OBSERVERINFO is no longer than this, in bytes.
 const FIRST_PACKET_MAX_BYTES: usize = 1024;
@@ -178,7 +178,7 @@ impl Links {
         let no_delay = if end == End::Leader { no_delay_to_learners } else { no_delay_to_leader };
         // A connection that is broken already shows it soon enough.
         drop(stream.set_nodelay(no_delay));
-        if self.open.borrow().len() >= LINKS_MAX {
+        if end == End::Leader && self.open.borrow().len() >= LINKS_MAX {
             let full = io::Error::other(format!("there are {LINKS_MAX} learners already"));
             return self.wing.warnings.not_taken(self.wing.now_ms(), "quorum", &full);
         }
@@ -264,6 +264,11 @@ impl Links {
             let why = "it does not keep up; a learner comes back for what it lacks";
             self.ended(link, Err(io::Error::new(io::ErrorKind::QuotaExceeded, why)));
         }
+    }
+
+    /// The listener takes more.
+    pub(super) fn resume(&self) {
+        self.wing.resumed.notify_waiters();
     }
 
     /// Sends all of a stream.

@@ -5,7 +5,6 @@
 //!
 //! Invariants: a connection that says nothing, or nonsense, costs a descriptor for a bounded time, and no other connection
 //! anything; what waits for a peer is bounded in bytes; an ended link is heard of no more.
-#![allow(dead_code, unused_imports, reason = "the sequencer is joined to it next")]
 
 mod elections;
 mod keeper;
@@ -26,7 +25,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use options::{Address, PeerOptions, Ports};
+pub(crate) use options::PeerOptions;
 pub(crate) use pieces::{PieceReader, PieceWriter, piece_stream};
 pub(crate) use thread::Peers;
 pub(crate) use words::{Command, Heard, Listener};

@@ -114,3 +114,19 @@ impl Item {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_is_bounded() {
+        let (outbox, piece) = (Outbox::default(), Bytes::from(vec![0; 1 << 20]));
+        for _ in 0..256 {
+            assert!(outbox.push([piece.clone(), Bytes::new()]));
+        }
+        outbox.written(3);
+        outbox.written(1 << 20);
+        assert!(outbox.push([piece]) && !outbox.push([Bytes::from_static(b"more")]));
+    }
+}

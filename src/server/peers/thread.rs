@@ -36,7 +36,7 @@ impl Peers {
     /// # Errors
     /// The port is not to be had within the attempts that are configured, or there is no thread.
     pub(crate) fn start(options: PeerOptions, listener: Arc<dyn Listener>) -> io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().thread_name("peers' work").build()?;
+        let runtime = Builder::new_current_thread().enable_all().thread_name("peers-work").build()?;
         let (commands, received) = unbounded_channel();
         let (started, starts) = mpsc::channel();
         let run = move || run(runtime, options, listener, received, started);
@@ -99,6 +99,7 @@ async fn obey(mut commands: UnboundedReceiver<Command>, elections: &Elections, l
                 Command::ToLeader(link, packet) => links.to_leader(link, &packet),
                 Command::ToLearners(to, packet) => links.to_learners(&to, &packet),
                 Command::Stream(link, stream) => links.stream(link, stream),
+                Command::Resume => links.resume(),
                 Command::Stop => return,
             }
         }

@@ -18,6 +18,8 @@ pub(super) struct Wing {
     pub(super) unreachable: RefCell<BTreeSet<ServerId>>,
     /// Whoever writes a snapshot to the disk: there is one at a time.
     pub(super) receiving: Arc<Mutex<()>>,
+    /// The listener may have become less full.
+    pub(super) resumed: Notify,
     listener: Arc<dyn Listener>,
     /// Something was heard since the last turn.
     heard: Notify,
@@ -31,6 +33,7 @@ impl Wing {
             warnings: PeerWarnings::default(),
             unreachable: RefCell::default(),
             receiving: Arc::default(),
+            resumed: Notify::new(),
             listener,
             heard: Notify::new(),
         }
@@ -45,6 +48,13 @@ impl Wing {
     /// Tells what the protocol is about.
     pub(super) fn tell_event(&self, event: Event) {
         self.tell(Heard::Zab(event));
+    }
+
+    /// Waits while the listener is full.
+    pub(super) async fn has_room(&self) {
+        while self.listener.is_full() {
+            self.resumed.notified().await;
+        }
     }
 
     /// Has turns taken, each once all tasks that were ready have told what they have.

@@ -18,6 +18,10 @@ pub(crate) trait Listener: Send + Sync {
     /// There is no more for the moment: a good time to take a turn. All that one read has brought, and all reads that were
     /// ready at the same time, come before one turn.
     fn turn(&self);
+    /// Whether more waits than is good: while it does, nothing is read from a leader, until [`Command::Resume`] is said.
+    fn is_full(&self) -> bool {
+        false
+    }
 }
 
 /// What has come.
@@ -57,6 +61,8 @@ pub(crate) enum Command {
     /// All that this stream brings goes over the link before what is said afterwards: a snapshot with its
     /// [end](oxkeeper_codec::learner::SNAPSHOT_END), or packets that were encoded already.
     Stream(Link, PieceReader),
+    /// The listener is not [full](Listener::is_full) any more.
+    Resume,
     /// The server stops.
     Stop,
 }

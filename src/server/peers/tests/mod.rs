@@ -1,21 +1,32 @@
 //! The wing over real sockets of the loopback.
 
 mod electing;
+mod ensemble;
+mod linking;
+mod snapshots;
 
-use super::{Address, Command, Heard, Listener, PeerOptions, Peers, Ports};
+use super::{
+    Command, Heard, Listener, PeerOptions, Peers,
+    options::{Address, Ports},
+    piece_stream,
+};
 use crate::{
     storage::{Compression, MemoryDisk},
-    zab::{Event, Members},
+    zab::{Event, Link, Members},
 };
+use bytes::Bytes;
 use oxkeeper_codec::{
     ServerId, Zxid,
-    election::{Notification, PeerState},
+    election::{Hello, Notification, PeerState},
+    learner::{LearnerInfo, PROTOCOL_VERSION, ToLeader, ToLearner},
 };
 use std::{
     collections::BTreeMap,
-    net::TcpListener,
+    io::{Read, Write},
+    net::{Shutdown, TcpListener, TcpStream},
     sync::{
         Arc,
+        atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, Sender, channel},
     },
     time::Duration,
@@ -27,6 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Hears for a test.
 struct Ear {
     heard: Sender<Heard>,
+    full: Arc<AtomicBool>,
 }
 
 impl Listener for Ear {
@@ -35,12 +47,17 @@ impl Listener for Ear {
     }
 
     fn turn(&self) {}
+
+    fn is_full(&self) -> bool {
+        self.full.load(Ordering::Acquire)
+    }
 }
 
 /// A member that does nothing by itself.
 struct Member {
     peers: Peers,
     heard: Receiver<Heard>,
+    full: Arc<AtomicBool>,
 }
 
 impl Member {
@@ -50,8 +67,10 @@ impl Member {
 
     fn with(options: PeerOptions) -> Self {
         let (sender, heard) = channel();
-        let peers = Peers::start(options, Arc::new(Ear { heard: sender })).expect("free ports");
-        Self { peers, heard }
+        let full = Arc::new(AtomicBool::new(false));
+        let ear = Ear { heard: sender, full: Arc::clone(&full) };
+        let peers = Peers::start(options, Arc::new(ear)).expect("free ports");
+        Self { peers, heard, full }
     }
 
     /// Waits until something is heard that `pick` takes.
@@ -94,6 +113,45 @@ impl Member {
         self.peers.tell(Command::Notify(to, vote(zxid)));
     }
 
+    /// The link that comes about next.
+    fn link(&self) -> Link {
+        self.hear("link", |heard| match heard {
+            Heard::Zab(Event::Dialled(link) | Event::Arrived(link)) => Some(link),
+            _ => None,
+        })
+    }
+
+    fn is_closed(&self, link: Link) {
+        self.hear("end of the link", |heard| match heard {
+            Heard::Zab(Event::Closed(ended)) => (ended == link).then_some(()),
+            _ => None,
+        });
+    }
+
+    /// What a learner says next.
+    fn hear_learner(&self, from: Link) -> ToLeader {
+        self.hear("packet of a learner", |heard| match heard {
+            Heard::Zab(Event::FromLearner(link, packet)) => (link == from).then_some(packet),
+            _ => None,
+        })
+    }
+
+    /// What the leader says next.
+    fn hear_leader(&self, from: Link) -> ToLearner {
+        self.hear("packet of the leader", |heard| match heard {
+            Heard::Zab(Event::FromLeader(link, packet)) => (link == from).then_some(packet),
+            _ => None,
+        })
+    }
+
+    fn tell_leader(&self, link: Link, packet: ToLeader) {
+        self.peers.tell(Command::ToLeader(link, packet));
+    }
+
+    fn tell_learner(&self, link: Link, packet: ToLearner) {
+        self.peers.tell(Command::ToLearners(vec![link], packet));
+    }
+
     fn stop(self) {
         self.peers.stop().expect("no panic");
     }
@@ -110,6 +168,75 @@ fn vote(zxid: i64) -> Notification {
     }
 }
 
+fn info(sid: i64) -> ToLeader {
+    ToLeader::Info(LearnerInfo {
+        observer: false,
+        accepted_epoch: 0,
+        sid: ServerId(sid),
+        protocol_version: PROTOCOL_VERSION,
+        config_version: Some(0),
+    })
+}
+
+fn encoded(encode: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encode(&mut bytes);
+    bytes
+}
+
+/// Bounds all waits.
+fn patient(stream: TcpStream) -> TcpStream {
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    stream.set_write_timeout(Some(PATIENCE)).expect("a time-out");
+    stream
+}
+
+fn connect(addresses: &[Address]) -> TcpStream {
+    patient(TcpStream::connect((&*addresses[0].host, addresses[0].port)).expect("somebody listens"))
+}
+
+fn listen(addresses: &[Address]) -> TcpListener {
+    TcpListener::bind((&*addresses[0].host, addresses[0].port)).expect("a free port")
+}
+
+fn listens(addresses: &[Address]) -> bool {
+    TcpStream::connect((&*addresses[0].host, addresses[0].port)).is_ok()
+}
+
+#[track_caller]
+fn wait_until(what: &str, mut look: impl FnMut() -> bool) {
+    for _ in 0..2000 {
+        if look() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("no {what}");
+}
+
+/// Whether the other side has ended the connection, without having said any more.
+fn is_ended(stream: &mut TcpStream) -> bool {
+    match stream.read(&mut [0]) {
+        Ok(read) => read == 0,
+        Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+    }
+}
+
+/// Servers 2 and 1, each with its end of a link.
+fn leader_and_learner() -> (Member, Link, Member, Link) {
+    let members = members(2);
+    let [learner, leader] = [1, 2].map(|id| Member::start(id, &members));
+    learner.reaches(2);
+    // It dials before anybody listens.
+    learner.peers.tell(Command::Dial(ServerId(2)));
+    leader.peers.tell(Command::Listen);
+    let to_leader = learner.link();
+    learner.tell_leader(to_leader, info(1));
+    let to_learner = leader.link();
+    assert_eq!(leader.hear_learner(to_learner), info(1));
+    (leader, to_learner, learner, to_leader)
+}
+
 /// Members 1 to `count` on free ports.
 fn members(count: i64) -> BTreeMap<ServerId, Ports> {
     let free = || TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -124,6 +251,37 @@ fn members(count: i64) -> BTreeMap<ServerId, Ports> {
         observer: false,
     });
     (1..).map(ServerId).zip(ports).collect()
+}
+
+#[test]
+fn options_are_as_configured() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let text = format!(
+        "dataDir={}\ntickTime=1000\ninitLimit=10\nsyncLimit=5\nclientPort=2181\nserver.1=a:1:2\n\
+         server.2=[::1]:3:4\nserver.3=c:5:6:observer\nquorumListenOnAllIPs=true\nelectionPortBindRetry=0\n\
+         leaderConnectDelayDuringRetryMs=0\nfollower.nodelay=false\n",
+        dir.path().display()
+    );
+    for (name, text) in [("zoo.cfg", &*text), ("myid", "2")] {
+        std::fs::write(dir.path().join(name), text).expect("it is ours");
+    }
+    let config = crate::config::Config::load(&dir.path().join("zoo.cfg"), &[]).expect("good settings");
+    let disk = Arc::new(MemoryDisk::new("/snap"));
+    let options = PeerOptions::new(&config.ensemble.expect("three servers"), 0xfffff, disk);
+    assert_eq!(options.me, ServerId(2));
+    let shown = options.members.iter().map(|(id, ports)| {
+        let Ports { quorum, election, observer } = ports;
+        format!("{id}: {} {} {observer}", quorum[0], election[0])
+    });
+    let expected =
+        ["1: a:1 a:2 false", "2: [0:0:0:0:0:0:0:1]:3 [0:0:0:0:0:0:0:1]:4 false", "3: c:5 c:6 true"];
+    assert_eq!(shown.collect::<Vec<_>>(), expected);
+    assert!(options.listen_on_all && !options.multi_address && !options.keep_alive);
+    assert!(!options.no_delay_to_leader && options.no_delay_to_learners);
+    assert_eq!(options.bind_attempts, None);
+    let times = [options.connect_timeout, options.silence_timeout, options.dial_timeout, options.dial_pause];
+    assert_eq!(times, [5000, 5000, 10_000, 1].map(Duration::from_millis));
+    assert_eq!(options.register_timeout, Duration::from_secs(10));
 }
 
 fn options(id: i64, members: &BTreeMap<ServerId, Ports>) -> PeerOptions {
