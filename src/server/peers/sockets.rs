@@ -1,6 +1,7 @@
 //! Connections, and ports that are listened on. Names are looked up anew each time.
 
 use super::options::Address;
+use crate::topics;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{
     io,
@@ -80,7 +81,11 @@ pub(super) async fn listen(addresses: &[Address], on_all: bool) -> io::Result<Ve
     }
     match failed {
         Some(error) if listeners.is_empty() => Err(error),
-        _ => Ok(listeners),
+        Some(error) => {
+            tracing::warn!(target: topics::PEERS, %error, "one of this member's addresses cannot be listened on; the others can");
+            Ok(listeners)
+        }
+        None => Ok(listeners),
     }
 }
 
