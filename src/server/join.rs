@@ -6,7 +6,7 @@ use crate::{
     server::{
         ServerError,
         peers::{Heard, Listener, PeerOptions, Peers},
-        sequence::{Disks, Feeder, Hub, Member, Message, Sequencing},
+        sequence::{Disks, Feeder, Hub, LogQueue, Member, Message, Sequencing, compression},
     },
     storage::Epochs,
     zab::{Ensemble, Options, RecentBounds, Stored, Zab},
@@ -20,6 +20,7 @@ const RECENT_BYTES: usize = 64 << 20;
 /// Hands on what comes from other members, and takes the sequencer's turn for it.
 pub(super) struct Doorbell {
     hub: Arc<Hub>,
+    log: Arc<LogQueue>,
     sequencing: OnceLock<Sequencing>,
 }
 
@@ -41,13 +42,17 @@ impl Listener for Doorbell {
             sequencing.take_turn();
         }
     }
+
+    fn is_full(&self) -> bool {
+        self.log.is_full()
+    }
 }
 
 /// Reads the epochs, opens the election port, and begins to look for the others. `last_zxid`: the end of the history.
 pub(super) fn join_ensemble(
     hub: &Arc<Hub>,
     ensemble: &config::Ensemble,
-    disks: Arc<Disks>,
+    (disks, log): (Arc<Disks>, Arc<LogQueue>),
     last_zxid: Zxid,
 ) -> Result<(Member, Arc<Doorbell>), ServerError> {
     let epochs = Epochs::read(&*disks.snap, last_zxid)?;
@@ -56,9 +61,10 @@ pub(super) fn join_ensemble(
     let options = options(&hub.config, ensemble);
     let now_ms = hub.clock.elapsed_ms();
     let zab = Zab::new(ensemble.my_id, options, Ensemble::from(&ensemble.membership), stored, now_ms);
-    let doorbell = Arc::new(Doorbell { hub: Arc::clone(hub), sequencing: OnceLock::new() });
+    let doorbell = Arc::new(Doorbell { hub: Arc::clone(hub), log, sequencing: OnceLock::new() });
     let max_packet_bytes = usize::try_from(hub.config.limits.max_packet_bytes).unwrap_or(usize::MAX);
-    let peers = PeerOptions::new(ensemble, max_packet_bytes, Arc::clone(&disks.snap));
+    let mut peers = PeerOptions::new(ensemble, max_packet_bytes, Arc::clone(&disks.snap));
+    peers.snap_compression = compression(hub.config.storage.snapshot_compression);
     let listener: Arc<dyn Listener> = doorbell.clone();
     let peers = Peers::start(peers, listener);
     let peers = peers.map_err(|source| ServerError::System { what: "open the election port", source })?;

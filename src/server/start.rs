@@ -258,10 +258,12 @@ fn start_writers(
     recovered: &Recovered,
 ) -> Result<(Sequencing, Threads), ServerError> {
     let disks = Arc::new(disks);
-    let ensemble = hub.config.ensemble.as_ref();
-    let joined = ensemble.map(|told| join_ensemble(hub, told, Arc::clone(&disks), recovered.last_zxid));
-    let (member, doorbell) = joined.transpose()?.unzip();
     let (log_queue, snapshot_queue) = (Arc::new(LogQueue::default()), Arc::new(SnapshotQueue::default()));
+    let joined = hub.config.ensemble.as_ref().map(|ensemble| {
+        let store = (Arc::clone(&disks), Arc::clone(&log_queue));
+        join_ensemble(hub, ensemble, store, recovered.last_zxid)
+    });
+    let (member, doorbell) = joined.transpose()?.unzip();
     let Disks { snap: snap_disk, log: log_disk } = &*disks;
     let snapshots = SnapshotThread::new(
         Arc::clone(hub),

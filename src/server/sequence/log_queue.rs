@@ -11,6 +11,7 @@ use oxkeeper_codec::{SessionId, Zxid};
 use parking_lot::{Condvar, Mutex};
 use std::{
     collections::BTreeMap,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
@@ -44,6 +45,14 @@ pub(super) enum Entries {
 }
 
 impl Entries {
+    /// Bytes of a member's entries.
+    pub(super) fn shared_bytes(&self) -> usize {
+        match self {
+            Self::Batch(_) => 0,
+            Self::Shared(entries) => entries.iter().map(|(_, body)| body.len()).sum(),
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Batch(batch) => batch.len(),
@@ -79,11 +88,18 @@ pub(crate) struct State {
     pub(super) logged: (u64, u64),
 }
 
+/// With so much on its way to the disk, in bytes, a learner takes no more from its leader.
+const FULL_BYTES: usize = 32 << 20;
+
 /// The log writer's queue.
 #[derive(Debug, Default)]
 pub(crate) struct LogQueue {
     work: Mutex<Vec<Work>>,
     arrived: Condvar,
+    /// Entries of a member that wait, in bytes.
+    bytes: AtomicUsize,
+    /// Somebody was told that it is full.
+    refused: AtomicBool,
 }
 
 impl LogQueue {
@@ -92,8 +108,30 @@ impl LogQueue {
         self.arrived.notify_one();
     }
 
+    /// Whether more is on its way to the disk than is good. Whoever is told so waits until [`LogQueue::has_room_again`].
+    pub(crate) fn is_full(&self) -> bool {
+        let full = self.bytes.load(Ordering::Relaxed) > FULL_BYTES;
+        if full {
+            self.refused.store(true, Ordering::Relaxed);
+        }
+        full
+    }
+
+    /// Whether somebody was told that it is full, and it is not any more: true once.
+    pub(super) fn has_room_again(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
+            && self.bytes.load(Ordering::Relaxed) <= FULL_BYTES / 2
+            && self.refused.swap(false, Ordering::Relaxed)
+    }
+
+    /// So many bytes are with the log, which writes them next.
+    pub(super) fn stored(&self, bytes: usize) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
     /// Appends entries and makes them durable.
     pub(super) fn append(&self, entries: Entries) {
+        self.bytes.fetch_add(entries.shared_bytes(), Ordering::Relaxed);
         self.send(Work::Append(entries, clock::now()));
     }
 

@@ -66,10 +66,11 @@ impl LogWriter {
             let work = self.queue.take();
             let work = self.gather(work);
             let taken = clock::now();
-            let mut queued = Vec::new();
+            let (mut queued, mut bytes) = (Vec::new(), 0);
             for item in work {
                 match item {
                     Work::Append(entries, since) => {
+                        bytes += entries.shared_bytes();
                         queued.push((since, u64::try_from(entries.len()).unwrap_or(u64::MAX)));
                         match &entries {
                             Entries::Batch(batch) => {
@@ -87,6 +88,7 @@ impl LogWriter {
                 }
             }
             let appended = clock::now();
+            self.queue.stored(bytes);
             self.commit(stop);
             self.flushed = clock::now();
             self.count(&queued, taken, appended);

@@ -32,5 +32,5 @@ pub(crate) use mailbox::{Mailbox, Message};
 pub(crate) use sequencer::{Member, Sequencer};
 pub(crate) use sequencing::Sequencing;
 pub(crate) use shard::{Item, Shard, TreeGuard, TreeReader, TreeWriter};
-pub(crate) use snapshots::{SnapshotQueue, SnapshotThread};
+pub(crate) use snapshots::{SnapshotQueue, SnapshotThread, compression};
 pub(crate) use token::share;

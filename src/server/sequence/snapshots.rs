@@ -77,7 +77,7 @@ pub(crate) struct SnapshotThread {
 }
 
 /// The compression that the storage layer is told.
-pub(super) const fn compression(configured: SnapshotCompression) -> Compression {
+pub(crate) const fn compression(configured: SnapshotCompression) -> Compression {
     match configured {
         SnapshotCompression::None => Compression::None,
         SnapshotCompression::Gzip => Compression::Gzip,

@@ -93,6 +93,14 @@ impl Sequencer {
         }
     }
 
+    /// The log is durable up to here.
+    pub(super) fn synced(&mut self, zxid: Zxid) {
+        if self.log.has_room_again() {
+            self.tell(Command::Resume);
+        }
+        self.zab(zab::Event::Synced(zxid));
+    }
+
     /// Does what Zab wants done.
     pub(super) fn carry_out(&mut self) {
         while let Some(action) = self.member.as_mut().and_then(|member| member.todo.pop_front()) {

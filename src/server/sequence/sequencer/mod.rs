@@ -198,7 +198,7 @@ impl Sequencer {
                 return;
             }
             Message::Persisted(zxid) if self.member.is_none() => Event::Committed(zxid),
-            Message::Persisted(zxid) => return self.zab(zab::Event::Synced(zxid)),
+            Message::Persisted(zxid) => return self.synced(zxid),
             Message::LogFailed => {
                 self.zab(zab::Event::DiskFailed);
                 Event::LogFailed
