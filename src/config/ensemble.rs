@@ -217,7 +217,44 @@ fn multi_address(settings: &Settings) -> Result<MultiAddress, ConfigError> {
     })
 }
 
-/// What the official server warns of, too.
+/// Settings of members that this version takes without doing what they ask for: when they ask, and what to say.
+pub(super) const NOT_YET: [(&str, fn(&str) -> bool, &str); 13] = [
+    ("fastleader.minNotificationInterval", any, "no effect: elections here wait for no interval"),
+    ("fastleader.maxNotificationInterval", any, "no effect: elections here wait for no interval"),
+    ("leader.maxTimeToWaitForEpoch", any, "not available in this version: initLimit alone counts"),
+    ("leader.ackLoggingFrequency", any, "not available in this version: ack_latency is not measured"),
+    ("syncEnabled", is_false, "not available in this version: observers write log and snapshots"),
+    ("observer.syncEnabled", is_false, "not available in this version: observers write log and snapshots"),
+    ("observerMasterPort", is_port, "not available in this version: observers learn from the leader"),
+    ("observer.reconnectDelayMs", any, "not available in this version: observers connect again at once"),
+    ("observer.election.DelayMs", any, "not available in this version: observers look for a leader at once"),
+    ("localSessionsEnabled", is_true, "not available in this version: all sessions are global"),
+    ("localSessionsUpgradingEnabled", is_true, "not available in this version: all sessions are global"),
+    ("readonlymode.enabled", is_true, "not available in this version: without a quorum nobody is served"),
+    (
+        "multiAddress.reachabilityCheckEnabled",
+        any,
+        "no effect: addresses are tried one shortly after the other",
+    ),
+];
+
+fn any(_: &str) -> bool {
+    true
+}
+
+fn is_true(value: &str) -> bool {
+    Flag.parse(value) == Some(true)
+}
+
+fn is_false(value: &str) -> bool {
+    Flag.parse(value) == Some(false)
+}
+
+fn is_port(value: &str) -> bool {
+    value.trim().parse().is_ok_and(|port: i64| port > 0)
+}
+
+/// What the official server warns of, too; and what is not to be had.
 fn remark(settings: &mut Settings, asked_by: &Given, my_id: ServerId, membership: &Membership) {
     let advice = match membership.participants().count() {
         ..=2 => Some("no failure of a server is tolerated: that needs at least 3 participants"),
@@ -225,6 +262,10 @@ fn remark(settings: &mut Settings, asked_by: &Given, my_id: ServerId, membership
         _ => None,
     };
     settings.warnings.extend(advice.map(|advice| asked_by.warning(advice)));
+    for (name, asks, effect) in NOT_YET {
+        let asked = settings.find(name).filter(|given| asks(&given.value)).map(|given| given.warning(effect));
+        settings.warnings.extend(asked);
+    }
     let role = membership.member(my_id).map_or(Role::Participant, |member| member.role);
     let given = settings.find_or_default(&PEER_TYPE);
     if settings.get(&PEER_TYPE).is_ok_and(|written| written != role) {

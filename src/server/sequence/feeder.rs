@@ -3,13 +3,15 @@
 use super::{hub::Hub, load::Disks, mailbox::Message};
 use crate::{
     server::peers::PieceWriter,
-    storage::{LogRange, LogSearch, SnapshotName, StoreError, search_log},
+    storage::{LogRange, LogSearch, StoreError, search_log},
     topics,
     zab::Link,
 };
 use oxkeeper_codec::{Zxid, learner::ToLearner};
 use std::{io, sync::Arc};
 
+/// So many bytes are worth reading whatever a snapshot has.
+const ALWAYS_BYTES: u64 = 256 << 10;
 /// About so many bytes are sent in one piece.
 const PIECE_BYTES: usize = 128 << 10;
 
@@ -27,12 +29,15 @@ impl Feeder {
         Self { hub, disks, sending: Arc::new(()) }
     }
 
-    /// Looks whether the logs have all behind `from` up to `until`, and not more than is worth sending. Answered with
-    /// [`Message::LogSearched`].
-    pub(super) fn search(&self, link: Link, from: Zxid, until: Zxid) {
+    /// Looks whether the logs have all behind `from` up to `until`, and not more than is worth sending where a snapshot has about
+    /// `snapshot_bytes`. Answered with [`Message::LogSearched`].
+    pub(super) fn search(&self, link: Link, (from, until): (Zxid, Zxid), snapshot_bytes: u64) {
+        let Some(max_bytes) = self.max_bytes(snapshot_bytes) else {
+            return self.hub.mailbox.send(Message::LogSearched(link, false));
+        };
         let feeder = self.clone();
         let searched = run("log-search", move || {
-            let found = match feeder.range(from, until) {
+            let found = match feeder.range(from, until, max_bytes) {
                 Ok(found) => found.is_some(),
                 Err(error) => {
                     tracing::warn!(target: topics::PEERS, %error, "the logs cannot be searched for a learner: it is sent a snapshot");
@@ -56,7 +61,7 @@ impl Feeder {
         }
         let feeder = self.clone();
         let sent = run("log-feed", move || {
-            let sent = match feeder.range(from, until) {
+            let sent = match feeder.range(from, until, u64::MAX) {
                 Ok(Some(range)) => send_all(range, &to),
                 Ok(None) => Ok(false),
                 Err(error) => Err(error),
@@ -79,34 +84,29 @@ impl Feeder {
         }
     }
 
-    fn range(&self, from: Zxid, until: Zxid) -> Result<Option<LogRange>, StoreError> {
-        let Some(max_bytes) = self.max_bytes()? else { return Ok(None) };
+    fn range(&self, from: Zxid, until: Zxid, max_bytes: u64) -> Result<Option<LogRange>, StoreError> {
         Ok(match search_log(&*self.disks.snap, &self.disks.log, (from, until), max_bytes)? {
             LogSearch::Found(range) => Some(range),
             LogSearch::Missing | LogSearch::TooLong => None,
         })
     }
 
-    /// More than so many bytes are not worth reading: a snapshot is sent instead (`snapshotSizeFactor`). `None`: logs are
-    /// never used.
-    fn max_bytes(&self) -> Result<Option<u64>, StoreError> {
-        let Some(factor) = self.hub.config.storage.snapshot_size_factor else { return Ok(None) };
-        let disk = &self.disks.snap;
-        let files = disk.list().map_err(|source| StoreError::Io {
-            action: "list",
-            path: disk.dir().to_path_buf(),
-            source,
-        })?;
-        let newest = files.iter().filter_map(|file| Some((SnapshotName::parse(&file.name)?.zxid, file.len)));
-        let len = newest.max().map_or(0, |(_, len)| len);
+    /// More than so many bytes are not worth reading: a snapshot, of about so many, is sent instead (`snapshotSizeFactor`).
+    /// `None`: logs are never used.
+    fn max_bytes(&self, snapshot_bytes: u64) -> Option<u64> {
+        let factor = self.hub.config.storage.snapshot_size_factor?;
+        if factor <= 0.0 {
+            // No limit, as officially.
+            return Some(u64::MAX);
+        }
         #[expect(
             clippy::cast_precision_loss,
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "an estimate"
         )]
-        let max_bytes = (len as f64 * factor.max(0.0)) as u64;
-        Ok(Some(max_bytes))
+        let share = (snapshot_bytes as f64 * factor) as u64;
+        Some(share.max(ALWAYS_BYTES))
     }
 }
 

@@ -35,6 +35,9 @@ use oxkeeper_codec::{
 };
 use std::{collections::VecDeque, time::Instant};
 
+/// What a znode has in a snapshot beside path and data, in bytes: lengths, ACL and stat.
+const NODE_BYTES: u64 = 76;
+
 /// See the module.
 pub(crate) struct Member {
     zab: Zab,
@@ -261,7 +264,8 @@ impl Sequencer {
             }
             Action::SearchLog(link, from) => {
                 if let Some(member) = &self.member {
-                    member.feeder.search(link, from, member.zab.recent_base());
+                    let range = (from, member.zab.recent_base());
+                    member.feeder.search(link, range, self.snapshot_bytes());
                 }
             }
             Action::SendLog { link, from, until } => {
@@ -464,6 +468,13 @@ impl Sequencer {
             let (text, version) = (ensemble.membership.to_string(), ensemble.membership.version());
             self.tree.write().tree().write_config(&text, version, clock::wall_ms());
         }
+    }
+
+    /// About as many bytes would a snapshot have.
+    fn snapshot_bytes(&self) -> u64 {
+        let tree = self.tree.tree();
+        let nodes = u64::try_from(tree.node_count()).unwrap_or(u64::MAX);
+        u64::try_from(tree.data_size()).unwrap_or(0) + nodes * NODE_BYTES
     }
 
     /// Begins to send all that there is.
