@@ -110,13 +110,19 @@ impl Quorums {
         voters
     }
 
-    /// The greatest of the values that members vouch for, such that a quorum vouches for it or for more.
-    pub fn agreed<T: Ord + Copy>(&self, vouched: &BTreeMap<ServerId, T>) -> Option<T> {
-        let mut values: Vec<T> = vouched.values().copied().collect();
-        values.sort_unstable();
+    /// The greatest of the values that members vouch for, such that a quorum vouches for it or for more. Each member is listed
+    /// once at most.
+    pub fn agreed<T: Ord + Copy>(&self, vouched: &[(ServerId, T)]) -> Option<T> {
+        let of_voters = vouched.iter().filter(|(id, _)| self.is_voter(*id)).map(|&(_, value)| value);
+        let mut values: Vec<T> = of_voters.collect();
+        values.sort_unstable_by(|a, b| b.cmp(a));
+        if let Self { current: Quorum::Majority(voters), next: None } = self {
+            // Asked with each acknowledgement.
+            return values.get(voters.len() / 2).copied();
+        }
         values.dedup();
-        let at_least = |value: T| vouched.iter().filter(move |(_, has)| **has >= value).map(|(id, _)| *id);
-        values.into_iter().rev().find(|&value| self.are_met_by(&at_least(value).collect()))
+        let at_least = |value: T| vouched.iter().filter(move |(_, has)| *has >= value).map(|&(id, _)| id);
+        values.into_iter().find(|&value| self.are_met_by(&at_least(value).collect()))
     }
 }
 
@@ -173,8 +179,9 @@ mod tests {
     #[test]
     fn what_is_agreed_is_vouched_for_by_a_quorum() {
         let quorums = Quorums::one(Quorum::Majority(ids(&[1, 2, 3, 4, 5])));
-        let vouched =
-            |values: &[(i64, i32)]| values.iter().map(|&(id, value)| (ServerId(id), value)).collect();
+        let vouched = |values: &[(i64, i32)]| -> Vec<(ServerId, i32)> {
+            values.iter().map(|&(id, value)| (ServerId(id), value)).collect()
+        };
         assert_eq!(quorums.agreed(&vouched(&[(1, 9), (2, 7), (3, 5), (4, 3), (5, 1)])), Some(5));
         assert_eq!(quorums.agreed(&vouched(&[(1, 9), (2, 7)])), None);
         assert_eq!(quorums.agreed(&vouched(&[(1, 9), (2, 9), (3, 9), (8, 10)])), Some(9));
@@ -202,6 +209,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_agreed_is_the_same_in_both_ways(
+            voters in prop::collection::btree_set((1..=6_i64).prop_map(ServerId), 1..6),
+            vouched in prop::collection::btree_map((1..=6_i64).prop_map(ServerId), 0..5_i32, 0..6),
+        ) {
+            let quorum = Quorum::Majority(voters);
+            let short = Quorums::one(quorum.clone());
+            let long = Quorums { next: Some(quorum.clone()), current: quorum };
+            let vouched: Vec<_> = vouched.into_iter().collect();
+            prop_assert_eq!(short.agreed(&vouched), long.agreed(&vouched));
+        }
+
         #[test]
         fn two_quorums_have_a_member_in_common(quorum in any_quorum(), a in any_set(), b in any_set()) {
             // A member is in one group.

@@ -4,7 +4,7 @@
 use super::{Learners, learner::Learner};
 use crate::zab::{Action, Link, shared::Shared};
 use oxkeeper_codec::{ServerId, Zxid, learner::ToLearner};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// See the module.
 #[derive(Debug)]
@@ -24,10 +24,13 @@ impl Broadcast {
 
     /// Commits what a quorum has.
     pub(super) fn commit(&mut self, shared: &mut Shared, learners: &Learners) {
+        if shared.committed == shared.given {
+            return self.answer_syncs(shared);
+        }
         let counting = learners.values().filter(|learner| learner.counts());
         let vouches = |learner: &Learner| Some((learner.sid()?, learner.vouches_for()?));
-        let mut vouched: BTreeMap<ServerId, Zxid> = counting.filter_map(vouches).collect();
-        vouched.insert(shared.me, shared.synced);
+        let own = [(shared.me, shared.synced)];
+        let vouched: Vec<(ServerId, Zxid)> = counting.filter_map(vouches).chain(own).collect();
         if let Some(agreed) = shared.quorums().agreed(&vouched)
             && agreed > shared.committed
         {
@@ -36,8 +39,9 @@ impl Broadcast {
                 of.map(|(&link, _)| link).collect::<Vec<Link>>()
             };
             let (followers, observers) = (fed(false), fed(true));
-            let newly: Vec<_> = shared.recent.after(shared.committed).cloned().collect();
-            for (zxid, txn) in newly.into_iter().take_while(|(zxid, _)| *zxid <= agreed) {
+            let newly = shared.recent.after(shared.committed).take_while(|(zxid, _)| *zxid <= agreed);
+            let newly: Vec<_> = newly.cloned().collect();
+            for (zxid, txn) in newly {
                 shared.act(Action::ToLearners(followers.clone(), ToLearner::Commit(zxid)));
                 if !observers.is_empty() {
                     shared.act(Action::ToLearners(observers.clone(), ToLearner::Inform(zxid, txn)));
