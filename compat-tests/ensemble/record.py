@@ -1,25 +1,17 @@
 #!/usr/bin/env python3
 """Recording TCP proxies between the members of an ensemble, on loopback, and what was said through them as packets.
 
-usage: record.py [VERSION] (env SUT: the command that runs a member with a zoo.cfg, the official server by default; version in ZKV)
+usage: record.py [IMPLEMENTATION]: oxkeeper or the version of an official server (3.9.5), see members.py
 
 Runs three members and an observer with a proxy in front of each quorum and election port, takes them through an election,
 writes, PINGs, a session that moves, synchronisation by DIFF, SNAP and TRUNC, and a change of the ensemble, and prints each
 conversation, one packet a line: name, zxid, length and bytes. What it gives judges as a module: see README.md."""
-import os
-import shlex
-import signal
-import shutil
 import socket
 import struct
 import sys
-import tempfile
 import threading
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "..", "common"))
-from applib import Proc, free_ports, need, until  # noqa: E402
-from zkmini import ZkMini, four_letter  # noqa: E402
+from members import Ensemble, need, until
 
 TYPES = {1: "REQUEST", 2: "PROPOSAL", 3: "ACK", 4: "COMMIT", 5: "PING", 6: "REVALIDATE", 7: "SYNC", 8: "INFORM",
          9: "COMMITANDACTIVATE", 10: "NEWLEADER", 11: "FOLLOWERINFO", 12: "UPTODATE", 13: "DIFF", 14: "TRUNC", 15: "SNAP",
@@ -169,92 +161,6 @@ class Recorder:
             self._end(s)
 
 
-class Member:
-    def __init__(self, sid, work, command):
-        self.sid, self.command = sid, command
-        self.client_port, self.quorum_port, self.election_port = free_ports(3)
-        self.dir = os.path.join(work, "member%d" % sid)
-        self.data, self.cfg = os.path.join(self.dir, "data"), os.path.join(self.dir, "zoo.cfg")
-        self.proc = None
-        os.makedirs(self.dir)
-
-    def fresh(self):
-        shutil.rmtree(self.data, ignore_errors=True)
-        os.makedirs(self.data)
-        with open(os.path.join(self.data, "myid"), "w") as f:
-            f.write("%d\n" % self.sid)
-
-    def start(self):
-        env = dict(os.environ, ADMIN="false")
-        env.setdefault("ZKJAVA", "-Xmx128m -XX:+UseSerialGC -XX:TieredStopAtLevel=1")
-        self.proc = Proc("member %d" % self.sid, self.command + [self.cfg], os.path.join(self.dir, "log"), env=env)
-
-    def srvr(self):
-        try:
-            return four_letter(self.client_port, "srvr")
-        except OSError:
-            return ""
-
-    def mode(self):
-        line = [x for x in self.srvr().splitlines() if x.startswith("Mode: ")]
-        return line[0][6:] if line else None
-
-    def client(self, **kw):
-        return ZkMini(self.client_port, **kw)
-
-
-class Ensemble:
-    """Members on loopback. The lines of each name its own ports, and for the others the proxies in front of theirs."""
-
-    def __init__(self, work, voters, observers=0, extra="", recorder=None, command=None):
-        default = os.path.join(HERE, "..", "apache", "apache")
-        command = command or shlex.split(os.environ.get("SUT", default))
-        self.members = {sid: Member(sid, work, command) for sid in range(1, voters + observers + 1)}
-        self.recorder, self.voters = recorder, voters
-        ports = {sid: (m.quorum_port, m.election_port) for sid, m in self.members.items()}
-        proxies = ports
-        if recorder:
-            proxies = {sid: (recorder.add("quorum", sid, q), recorder.add("election", sid, e)) for sid, (q, e) in ports.items()}
-            for sid, (_, port) in ports.items():
-                old, new = b"127.0.0.1:%d" % port, b"127.0.0.1:%d" % proxies[sid][1]
-                need(len(old) == len(new), "ports of one length")
-                recorder.rewrite[old] = new
-        for sid, m in self.members.items():
-            lines = ["tickTime=2000", "initLimit=10", "syncLimit=5", "dataDir=" + m.data, "clientPort=%d" % m.client_port,
-                     "clientPortAddress=127.0.0.1", "4lw.commands.whitelist=*", "admin.enableServer=false", extra]
-            if sid > voters:
-                lines.append("peerType=observer")
-            for other in self.members:
-                quorum, election = ports[other] if other == sid else proxies[other]
-                lines.append("server.%d=127.0.0.1:%d:%d%s" % (other, quorum, election, ":observer" if other > voters else ""))
-            with open(m.cfg, "w") as f:
-                f.write("\n".join(lines) + "\n")
-            m.fresh()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        for m in self.members.values():
-            if m.proc and m.proc.alive():
-                m.proc.kill()
-        if self.recorder:
-            self.recorder.stop()
-
-    def wait(self, *sids):
-        """Until these members serve."""
-        for sid in sids:
-            until("member %d serving" % sid, self.members[sid].mode, 60, 0.1)
-
-    def leader(self):
-        leading = [m for m in self.members.values() if m.proc and m.proc.alive() and m.mode() == "leader"]
-        need(len(leading) == 1, "one leader, not %s" % [m.sid for m in leading])
-        return leading[0]
-
-    def followers(self):
-        return [m for m in self.members.values() if m.proc and m.proc.alive() and m.mode() == "follower"]
-
-
 class Listener:
     """A learner of our own, outside of the configuration, that takes part in the handshake and then only listens."""
 
@@ -286,13 +192,11 @@ class Listener:
             self.told += piece
 
 
-def reconfigured(work):
+def reconfigured(implementation):
     """Packets of a change of the ensemble. Members that take it up need one configuration, so no proxies are between them."""
     print("== reconfig -remove 1")
-    with Ensemble(work, 3, extra="reconfigEnabled=true\nskipACL=yes") as ensemble:
-        for m in ensemble.members.values():
-            m.start()
-        ensemble.wait(1, 2, 3)
+    with Ensemble([implementation] * 3, reconfigEnabled="true", skipACL="yes") as ensemble:
+        ensemble.start()
         leader = ensemble.leader()
         follower, observer = (Listener(leader.quorum_port, sid, sid == 9) for sid in (8, 9))
         with leader.client() as client:
@@ -317,19 +221,17 @@ def shown(recorder, title, start):
                 print(mark, packet)
 
 
-def tour(work):
+def tour(implementation):
     recorder = Recorder()
-    with Ensemble(work, 3, 1, recorder=recorder) as ensemble:
-        for m in ensemble.members.values():
-            m.start()
-        ensemble.wait(1, 2, 3, 4)
+    with Ensemble([implementation] * 3, [implementation], recorder) as ensemble:
+        ensemble.start()
         first, second = ensemble.followers()
         client = first.client(session_ms=8000)
         client.create("/a", b"one")
         client.auth("digest", "alice:secret")
         client.set("/a", b"two")
         client.create("/a/e", b"", 1)
-        client._call(9, client._str("/a"))
+        client.sync("/a")
         need(client.get("/a")[0] == b"two", "what was written")
         moved = second.client(session_ms=8000, session_id=client.session_id, password=client.password)
         need(moved.get("/a")[0] == b"two", "what was written, elsewhere")
@@ -340,44 +242,24 @@ def tour(work):
 
         for title, fresh in (("the same follower, two writes behind", False), ("the same, empty", True)):
             start = len(recorder.conversations)
-            first.proc.kill()
+            first.kill()
             with ensemble.leader().client() as other:
                 other.set("/a", b"three")
                 other.set("/a", b"four")
             if fresh:
                 first.fresh()
             first.start()
-            ensemble.wait(first.sid)
+            first.serves()
             shown(recorder, title, start)
 
-        # Proposals that nobody but the leader has: the others sleep, and end without having read them.
-        leader = ensemble.leader()
-        others = [m for m in ensemble.members.values() if m is not leader]
-        with leader.client(timeout=1.0) as lone:
-            for m in others:
-                m.proc.signal(signal.SIGSTOP)
-            try:
-                lone.set("/a", b"five")
-            except OSError:
-                pass
-            for m in [leader, *others]:
-                m.proc.kill()
         start = len(recorder.conversations)
-        for m in (first, second):
-            m.start()
-        ensemble.wait(first.sid, second.sid)
-        leader.start()
-        ensemble.wait(leader.sid)
+        ensemble.strand()
+        ensemble.start()
         shown(recorder, "the old leader, with a proposal that nobody else has", start)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        os.environ["ZKV"] = sys.argv[1]
-    directory = tempfile.mkdtemp(prefix="record")
-    try:
-        tour(os.path.join(directory, "tour"))
-        if not os.environ.get("ZKV", "").startswith("3.4."):
-            reconfigured(os.path.join(directory, "reconfig"))
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+    chosen = sys.argv[1] if len(sys.argv) > 1 else "3.9.5"
+    tour(chosen)
+    if not chosen.startswith("3.4."):
+        reconfigured(chosen)
