@@ -18,7 +18,7 @@ from applib import Proc, need, until  # noqa: E402
 from zkmini import ZkMini, four_letter  # noqa: E402
 
 OXKEEPER = "oxkeeper"
-SETTINGS = {"tickTime": 500, "initLimit": 60, "syncLimit": 20, "minSessionTimeout": 1000, "maxSessionTimeout": 60000,
+SETTINGS = {"tickTime": 500, "initLimit": 20, "syncLimit": 20, "minSessionTimeout": 1000, "maxSessionTimeout": 60000,
             "maxClientCnxns": 0, "clientPortAddress": "127.0.0.1", "4lw.commands.whitelist": "*", "admin.enableServer": "false"}
 SERVES_S = 90
 

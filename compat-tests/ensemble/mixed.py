@@ -11,6 +11,7 @@ import traceback
 from members import Ensemble, need
 from record import Recorder
 from same import same
+from workload import Workload
 
 SCENARIOS = {}
 
@@ -32,6 +33,17 @@ def start(ensemble):
             client.sync()
             for other in ensemble:
                 need(client.get("/from%d" % other.sid)[0] == b"%d" % other.sid, "%r has what %r wrote" % (m, other))
+
+
+@scenario
+def leaders(ensemble):
+    """Each voter leads in turn, while clients work; no session ends."""
+    with Workload(ensemble, "/leaders") as load:
+        for m in ensemble.voters():
+            ensemble.lead(m)
+            load.goes_on()
+    need(load.expired() == 0, "%d sessions ended" % load.expired())
+    return load.verdict()
 
 
 class Run:

@@ -10,12 +10,15 @@ import socket
 import struct
 import sys
 import threading
+import time
 
-from members import Ensemble, need, until
+from members import Ensemble, free_ports, need, until
 
 TYPES = {1: "REQUEST", 2: "PROPOSAL", 3: "ACK", 4: "COMMIT", 5: "PING", 6: "REVALIDATE", 7: "SYNC", 8: "INFORM",
          9: "COMMITANDACTIVATE", 10: "NEWLEADER", 11: "FOLLOWERINFO", 12: "UPTODATE", 13: "DIFF", 14: "TRUNC", 15: "SNAP",
          16: "OBSERVERINFO", 17: "LEADERINFO", 18: "ACKEPOCH", 19: "INFORMANDACTIVATE"}
+NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST_DUMP, TCP_LISTEN = 4, 20, 0x301, 10          # of the Linux headers
+LOOK_S = 0.02
 SIGNATURE = b"\0\0\0\x0aBenWasHere"
 
 
@@ -93,23 +96,46 @@ class Conversation:
         return election_packets(said, True), election_packets(told, False)
 
 
+def listening():
+    """The TCP ports that somebody listens on, as the kernel's socket diagnosis tells them."""
+    found = set()
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as s:
+        for family in (socket.AF_INET, socket.AF_INET6):
+            s.send(struct.pack("=IHHIIBBBBI48x", 72, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST_DUMP, 1, 0, family, socket.IPPROTO_TCP, 0, 0, 1 << TCP_LISTEN))
+            more = True
+            while more:
+                piece, at = s.recv(1 << 16), 0
+                while more and at < len(piece):
+                    length, kind = struct.unpack_from("=IH", piece, at)
+                    more = kind == SOCK_DIAG_BY_FAMILY
+                    if more:
+                        found.add(struct.unpack_from(">H", piece, at + 20)[0])
+                    at += length + 3 & ~3
+    return found
+
+
 class Recorder:
-    """Proxies that write down what passes. `rewrite`: addresses in hellos that have to become those of proxies, so that
-    members who dial back do it through one; old and new have the same length."""
+    """Proxies that write down what passes. Each refuses connections while the port behind it does: members try again what is refused,
+    but take an end for an end. `rewrite`: addresses in hellos that have to become those of proxies, so that members who dial back do it
+    through one; old and new have the same length."""
 
     def __init__(self):
-        self.listeners, self.rewrite, self.open = [], {}, set()
+        self.rewrite, self.open = {}, set()
         self.conversations = []
+        self.ports, self.ended = listening(), False
+        self._thread(self._look)
 
     def add(self, kind, to, port):
         """Listens for the port of a member; the proxy's port."""
-        listener = socket.create_server(("127.0.0.1", 0))
-        self.listeners.append(listener)
-        self._thread(self._accept, listener, kind, to, port)
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", *free_ports(1)))                # one that it names it keeps when it is shut down
+        self._thread(self._serve, listener, kind, to, port)
         return listener.getsockname()[1]
 
     def stop(self):
-        for s in [*self.listeners, *self.open]:
+        self.ended = True
+        for s in list(self.open):
             self._end(s)
 
     @staticmethod
@@ -125,23 +151,42 @@ class Recorder:
             pass
         s.close()
 
+    def _look(self):
+        while not self.ended:
+            self.ports = listening()
+            time.sleep(LOOK_S)
+
+    def _serve(self, listener, kind, to, port):
+        """A socket that is bound, but does not listen, refuses; on Linux a listener that is shut down is such a socket again."""
+        listens = False
+        listener.settimeout(LOOK_S)
+        while not self.ended:
+            if listens != (port in self.ports):
+                listens = not listens
+                listener.listen() if listens else listener.shutdown(socket.SHUT_RDWR)
+            elif listens:
+                self._accept(listener, kind, to, port)
+            else:
+                time.sleep(LOOK_S)
+        listener.close()
+
     def _accept(self, listener, kind, to, port):
-        while True:
-            try:
-                here, _ = listener.accept()
-            except OSError:
-                return
-            try:
-                there = socket.create_connection(("127.0.0.1", port), 5)
-            except OSError:
-                here.close()
-                continue
-            there.settimeout(None)
-            self.open |= {here, there}
-            conversation = Conversation(kind, to)
-            self.conversations.append(conversation)
-            self._thread(self._pass, here, there, conversation.said, self.rewrite if kind == "election" else {})
-            self._thread(self._pass, there, here, conversation.told, {})
+        try:
+            here, _ = listener.accept()
+        except TimeoutError:
+            return
+        here.settimeout(None)
+        try:
+            there = socket.create_connection(("127.0.0.1", port), 5)
+        except OSError:
+            here.close()
+            return
+        there.settimeout(None)
+        self.open |= {here, there}
+        conversation = Conversation(kind, to)
+        self.conversations.append(conversation)
+        self._thread(self._pass, here, there, conversation.said, self.rewrite if kind == "election" else {})
+        self._thread(self._pass, there, here, conversation.told, {})
 
     def _pass(self, source, target, record, rewrite):
         try:

@@ -2,7 +2,7 @@
 of its Stat; the last zxid; the sessions and their ephemerals; the digests of the tree that `hash` tells."""
 import re
 
-from applib import need, until
+from members import need, until
 
 QUIET_S = 30
 CONFIG = "/zookeeper/config"
