@@ -134,9 +134,10 @@ class Ensemble:
         kinds = [*voters, *observers]
         self.members = {sid: Member(sid, self.work, kind, sid > len(voters)) for sid, kind in enumerate(kinds, 1)}
         self.recorder, self.own_work = recorder, work is None
+        self.settings = {**SETTINGS, **settings}
         proxies = self._proxies() if recorder else {}
         for m in self.members.values():
-            m.configure({**SETTINGS, **settings}, [self._line(other, proxies if other is not m else {}) for other in self.members.values()])
+            m.configure(self.settings, [self._line(other, proxies if other is not m else {}) for other in self.members.values()])
             m.fresh()
 
     @staticmethod

@@ -1,53 +1,22 @@
 #!/usr/bin/env python3
-"""Ensembles of any mix of members: elections, sessions, fail-over and synchronisation, judged from outside.
+"""Ensembles of any mix of members, taken through the scenarios of scenarios.py, all members compared after each.
 
-usage: mixed.py [--members 3.9.5,oxkeeper,3.9.5] [--observer oxkeeper] [SCENARIO ...]: see members.py for what a member can be"""
+usage: mixed.py [--members 3.9.5,oxkeeper,3.9.5] [--observer oxkeeper] [--set KEY=VALUE] [SCENARIO ...]
+A member is `oxkeeper` or the version of an official server, see members.py. The last line is `N passed, M failed`."""
 import argparse
 import signal
 import sys
 import time
 import traceback
 
-from members import Ensemble, need
+from members import Ensemble
 from record import Recorder
 from same import same
-from workload import Workload
-
-SCENARIOS = {}
-
-
-def scenario(run):
-    """A function of an ensemble that serves; it leaves it whole or not, the next one mends it."""
-    SCENARIOS[run.__name__] = run
-    return run
-
-
-@scenario
-def start(ensemble):
-    """Elected; what is written on each member is read on all."""
-    for m in ensemble:
-        with m.client(timeout=20) as client:
-            client.create("/from%d" % m.sid, b"%d" % m.sid)
-    for m in ensemble:
-        with m.client(timeout=20) as client:
-            client.sync()
-            for other in ensemble:
-                need(client.get("/from%d" % other.sid)[0] == b"%d" % other.sid, "%r has what %r wrote" % (m, other))
-
-
-@scenario
-def leaders(ensemble):
-    """Each voter leads in turn, while clients work; no session ends."""
-    with Workload(ensemble, "/leaders") as load:
-        for m in ensemble.voters():
-            ensemble.lead(m)
-            load.goes_on()
-    need(load.expired() == 0, "%d sessions ended" % load.expired())
-    return load.verdict()
+from scenarios import SCENARIOS
 
 
 class Run:
-    """Scenarios on one ensemble, one after the other, each followed by the comparison of all members; the closing line."""
+    """Scenarios on one ensemble, one after the other."""
 
     def __init__(self, ensemble):
         self.ensemble, self.passed, self.failed = ensemble, 0, 0
@@ -57,26 +26,28 @@ class Run:
             began = time.monotonic()
             try:
                 self.ensemble.start()
-                note = SCENARIOS[name](self.ensemble)
+                seen = SCENARIOS[name](self.ensemble)
                 self.ensemble.start()
                 znodes = same(self.ensemble)
             except Exception as e:  # noqa: BLE001
                 self.failed += 1
-                print("FAIL  %s (%.1f s): %s" % (name, time.monotonic() - began, e), flush=True)
                 traceback.print_exc()
+                print("FAIL  %s (%.1f s): %s" % (name, time.monotonic() - began, e), flush=True)
             else:
                 self.passed += 1
-                print("ok    %s (%.1f s): %s; %d znodes the same on all" % (name, time.monotonic() - began, note, znodes), flush=True)
+                print("ok    %s (%.1f s): %s; %d znodes the same on all" % (name, time.monotonic() - began, seen, znodes), flush=True)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--members", default="3.9.5,oxkeeper,3.9.5")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--members", default="3.9.5,oxkeeper,3.9.5", type=lambda text: text.split(","))
     parser.add_argument("--observer", default="oxkeeper")
-    parser.add_argument("scenarios", nargs="*", default=[], choices=[*SCENARIOS, []])
+    parser.add_argument("--set", action="append", default=[], type=lambda text: text.split("=", 1), metavar="KEY=VALUE", help="a line of every zoo.cfg")
+    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=", ".join(SCENARIOS))
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))           # so that the members are ended
-    with Ensemble(args.members.split(","), [args.observer], Recorder()) as ensemble:
+    print("members %s, observer %s" % (args.members, args.observer), flush=True)
+    with Ensemble(args.members, [args.observer], Recorder(), **dict(args.set)) as ensemble:
         run = Run(ensemble)
         run.each(args.scenarios or SCENARIOS)
     print("%d passed, %d failed" % (run.passed, run.failed))

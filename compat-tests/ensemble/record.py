@@ -89,6 +89,11 @@ class Conversation:
         self.kind, self.to = kind, to
         self.said, self.told = bytearray(), bytearray()
 
+    def learner(self):
+        """The id of who dialed a quorum port."""
+        said = quorum_packets(bytes(self.said))
+        return struct.unpack_from(">q", said[0].data)[0] if said and said[0].name in ("FOLLOWERINFO", "OBSERVERINFO") else None
+
     def packets(self):
         said, told = bytes(self.said), bytes(self.told)
         if self.kind == "quorum":
@@ -150,6 +155,16 @@ class Recorder:
         except OSError:
             pass
         s.close()
+
+    def synchronised(self, sid, since):
+        """What a learner was told before NEWLEADER when it last joined, of the conversations since that number."""
+        for conversation in reversed(self.conversations[since:]):
+            if conversation.kind == "quorum" and conversation.learner() == sid:
+                told = conversation.packets()[1]
+                names = [p.name for p in told]
+                if "UPTODATE" in names:
+                    return told[1:names.index("NEWLEADER")]
+        return []
 
     def _look(self):
         while not self.ended:
