@@ -20,7 +20,7 @@ from zkmini import ZkMini, four_letter  # noqa: E402
 OXKEEPER = "oxkeeper"
 SETTINGS = {"tickTime": 500, "initLimit": 20, "syncLimit": 20, "minSessionTimeout": 1000, "maxSessionTimeout": 60000,
             "maxClientCnxns": 0, "clientPortAddress": "127.0.0.1", "4lw.commands.whitelist": "*", "admin.enableServer": "false"}
-SERVES_S = 90
+SERVES_S, QUIET_S = 90, 30
 
 
 def command(implementation):
@@ -201,6 +201,17 @@ class Ensemble:
     def followers(self):
         return [m for m in self.alive() if m.mode() == "follower"]
 
+    def quiet(self):
+        """Until all members have the newest transaction."""
+        def one_zxid():
+            return len({m.srvr("Zxid") for m in self.alive()}) == 1
+        until("one zxid on all", one_zxid, QUIET_S, 0.05)
+
+    @staticmethod
+    def transaction(m):
+        """Makes one, through that member."""
+        m.client(timeout=20).close()
+
     def lead(self, wanted):
         """Makes a voter the leader by ending others: the highest id wins among those that have the newest transaction."""
         old = self.leader()
@@ -209,9 +220,8 @@ class Ensemble:
         rivals = [m for m in self.voters() if m.sid > wanted.sid and m is not old]
         for m in rivals:
             m.kill()
-        if rivals:
-            with wanted.client(timeout=20) as client:             # a session is a transaction that the rivals lack
-                need(client.session_id, "a session on %r" % wanted)
+        self.transaction(wanted)                                      # one that the rivals lack, and nobody else
+        self.quiet()
         old.kill()
         for m in rivals:
             m.start()
@@ -226,6 +236,7 @@ class Ensemble:
         leader = self.leader()
         others = [m for m in self.alive() if m is not leader]
         with leader.client(session_ms=60000) as client:
+            self.quiet()
             for m in others:
                 m.pause()
             client.s.settimeout(1)

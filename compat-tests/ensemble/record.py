@@ -293,7 +293,7 @@ def tour(implementation):
         client.create("/a/e", b"", 1)
         client.sync("/a")
         need(client.get("/a")[0] == b"two", "what was written")
-        moved = second.client(session_ms=8000, session_id=client.session_id, password=client.password)
+        moved = client.renewed(second.client_port, session_ms=8000)
         need(moved.get("/a")[0] == b"two", "what was written, elsewhere")
         pings = [c for c in recorder.conversations if c.kind == "quorum"]
         touched = lambda: [p for c in pings for p in c.packets()[0] if p.name == "PING" and p.data]  # noqa: E731

@@ -2,9 +2,8 @@
 of its Stat; the last zxid; the sessions and their ephemerals; the digests of the tree that `hash` tells."""
 import re
 
-from members import need, until
+from members import need
 
-QUIET_S = 30
 CONFIG = "/zookeeper/config"
 
 
@@ -55,7 +54,7 @@ def same(ensemble):
             trees[m] = comparable(tree(client))
     for m in others:
         need(trees[m] == trees[first], "%r and %r differ at %s" % (first, m, difference(trees[first], trees[m])))
-    until("one zxid", lambda: len({m.srvr("Zxid") for m in (first, *others)}) == 1, QUIET_S, 0.05)
+    ensemble.quiet()
     for m in others:
         need(ephemerals(m) == ephemerals(first), "%r and %r list other ephemerals" % (first, m))
         ours, theirs = digests(first), digests(m)

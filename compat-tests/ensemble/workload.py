@@ -36,42 +36,41 @@ class Session:
     """One session that goes from member to member."""
 
     def __init__(self, members):
-        self.members, self.zk = list(members), None
-        self.id, self.password, self.zxid = 0, b"\0" * 16, 0
+        self.members, self.zk, self.connected = list(members), None, False
 
     def call(self, name, *args):
-        if not self.zk:
+        if not self.connected:
             self._connect()
         try:
-            answer = getattr(self.zk, name)(*args)
+            return getattr(self.zk, name)(*args)
         except ZkError as e:
-            self.zxid = self.zk.last_zxid
             if e.code not in UNDECIDED:
                 raise
-            self.drop()
+            self._drop()
             raise Lost from e
         except OSError as e:
-            self.drop()
+            self._drop()
             raise Lost from e
-        self.zxid = self.zk.last_zxid
-        return answer
 
-    def drop(self):
+    def zxid(self):
+        """Of the last answer."""
+        return self.zk.last_zxid
+
+    def _drop(self):
         """Leaves the connection, and goes to the next member."""
         self.zk.s.close()
-        self.zk = None
+        self.connected = False
         self.members.append(self.members.pop(0))
 
     def _connect(self):
         end = time.monotonic() + BACK_S
-        while True:
-            port = self.members[0].client_port
+        while not self.connected:
+            renew = self.zk.renewed if self.zk else ZkMini
             try:
-                self.zk = ZkMini(port, timeout=ANSWER_S, session_ms=SESSION_MS, session_id=self.id, password=self.password, last_zxid=self.zxid)
-                self.id, self.password = self.zk.session_id, self.zk.password
-                return
+                self.zk = renew(self.members[0].client_port, timeout=ANSWER_S, session_ms=SESSION_MS)
+                self.connected = True
             except ZkError as e:
-                self.id, self.password, self.zxid = 0, b"\0" * 16, 0
+                self.zk = None
                 raise Expired from e
             except OSError:
                 need(time.monotonic() < end, "no member that takes a session within %d s" % BACK_S)
@@ -132,7 +131,7 @@ class Client:
             entry.outcome = 0
         except ZkError as e:
             entry.outcome = e.code
-        entry.ended, entry.zxid = time.monotonic(), self.session.zxid
+        entry.ended, entry.zxid = time.monotonic(), self.session.zxid()
         return answer
 
     def _settle(self):
