@@ -18,7 +18,7 @@ from applib import Proc, need, until  # noqa: E402
 from zkmini import ZkMini, four_letter  # noqa: E402
 
 OXKEEPER = "oxkeeper"
-SETTINGS = {"tickTime": 500, "initLimit": 20, "syncLimit": 20, "minSessionTimeout": 1000, "maxSessionTimeout": 60000,
+SETTINGS = {"tickTime": 500, "initLimit": 20, "syncLimit": 12, "minSessionTimeout": 1000, "maxSessionTimeout": 60000,
             "maxClientCnxns": 0, "clientPortAddress": "127.0.0.1", "4lw.commands.whitelist": "*", "admin.enableServer": "false"}
 SERVES_S, QUIET_S = 90, 30
 
@@ -32,18 +32,18 @@ def command(implementation):
     return [os.path.join(HERE, "..", "apache", "apache")], dict(env, ZKV=implementation)
 
 
-def free_ports(n):
-    """Ports below those that the system gives to clients: a member that is down would lose its port to one."""
+def free_ports(n, given=set()):  # noqa: B006
+    """Ports that were not given before, below those that the system gives to clients: a member that is down would lose its port to one."""
     found = []
-    for port in random.sample(range(20000, 32000), 12000):
+    for port in random.sample(sorted(set(range(20000, 32000)) - given), 1000):
         with socket.socket() as s:
-            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 s.bind(("127.0.0.1", port))
             except OSError:
                 continue
         found.append(port)
         if len(found) == n:
+            given |= set(found)
             return found
     raise OSError("no free ports")
 

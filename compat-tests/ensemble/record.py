@@ -157,14 +157,16 @@ class Recorder:
         s.close()
 
     def synchronised(self, sid, since):
-        """What a learner was told before NEWLEADER when it last joined, of the conversations since that number."""
-        for conversation in reversed(self.conversations[since:]):
+        """What a learner was told before NEWLEADER, each time that it was told that in the conversations since that number; nothing
+        before it is up to date."""
+        joined, names = [], []
+        for conversation in self.conversations[since:]:
             if conversation.kind == "quorum" and conversation.learner() == sid:
                 told = conversation.packets()[1]
                 names = [p.name for p in told]
-                if "UPTODATE" in names:
-                    return told[1:names.index("NEWLEADER")]
-        return []
+                if "NEWLEADER" in names:
+                    joined.append(told[1:names.index("NEWLEADER")])
+        return joined if "UPTODATE" in names else []
 
     def _look(self):
         while not self.ended:

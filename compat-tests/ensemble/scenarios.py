@@ -11,6 +11,7 @@ SCENARIOS = {}
 NO_QUORUM_S = 20
 EXPIRY_MS, LATE_S = 2000, 5
 FAR = 600                                        # more than the 500 proposals that every version keeps in memory
+LARGE = 800000
 CREATED, DELETED, CHANGED, CHILD = 1, 2, 3, 4
 
 
@@ -55,8 +56,10 @@ def rejoins(ensemble, learner):
     since = len(ensemble.recorder.conversations)
     learner.start()
     ensemble.serve()
-    told = until("packets of a synchronisation", lambda: ensemble.recorder.synchronised(learner.sid, since), 10, 0.05)
-    return [packet.name for packet in told]
+    joined = until("packets of a synchronisation", lambda: ensemble.recorder.synchronised(learner.sid, since), 10, 0.05)
+    joined = [[packet.name for packet in told] for told in joined]
+    need(len(joined) == 1, "%r joins once, not %s" % (learner, joined))
+    return joined[0]
 
 
 def is_diff(told, writes):
@@ -182,8 +185,9 @@ def far(ensemble):
     from_log = float(ensemble.settings.get("snapshotSizeFactor", 0.33)) >= 0
     for leader, learner in pairs(ensemble):
         ensemble.lead(leader)
-        learner.kill()
         with leader.client(timeout=60) as client:
+            client.create("/far-", b"x" * LARGE, 2)             # the tree is large beside what was missed
+            learner.kill()
             client.set_often("/", FAR)
         told = rejoins(ensemble, learner)
         need(is_diff(told, FAR) if from_log else told == ["SNAP", "STREAM"], "what %r told %r: %s" % (leader, learner, told[:5]))
@@ -294,5 +298,18 @@ def outages(ensemble):
         leader.resume()
         ensemble.serve()
         load.goes_on()
+    need(load.expired() == 0, "%d sessions ended" % load.expired())
+    return load.verdict()
+
+
+@scenario
+def blackouts(ensemble):
+    """While clients work, all members are killed at once, and start again."""
+    with Workload(ensemble, "/blackouts") as load:
+        for _ in range(2):
+            for m in ensemble:
+                m.kill()
+            ensemble.start()
+            load.goes_on()
     need(load.expired() == 0, "%d sessions ended" % load.expired())
     return load.verdict()

@@ -18,6 +18,7 @@ from zkmini import ZkError, ZkMini
 CLIENTS = 5
 SESSION_MS = 30000
 ANSWER_S = 5.0
+PACE_S = 0.005                                  # between two things a client does: members shall have time for elections
 BACK_S = 90                                     # how long a client looks for a member that serves it
 UNDONE = -2                                     # RuntimeInconsistency: a step of a multi that another's failure undid
 EXPIRED = -112
@@ -99,7 +100,7 @@ class Client:
     def _run(self):
         turns = [self._write] * 8 + [self._multi] * 2 + [self._publish, self._peek, self._count] * 3 + [self._lock, self._sequence]
         try:
-            while not self.stopping.is_set():
+            while not self.stopping.wait(PACE_S):
                 self._turn(self.random.choice(turns))
             while self.unsure:
                 self._turn(lambda: None)
