@@ -1,29 +1,24 @@
 #!/usr/bin/env python3
 """Recording TCP proxies between the members of an ensemble, on loopback, and what was said through them as packets.
 
-usage: record.py [VERSION] (env SUT: the command that runs a member with a zoo.cfg, the official server by default; version in ZKV)
+usage: record.py [IMPLEMENTATION]: oxkeeper or the version of an official server (3.9.5), see members.py
 
 Runs three members and an observer with a proxy in front of each quorum and election port, takes them through an election,
 writes, PINGs, a session that moves, synchronisation by DIFF, SNAP and TRUNC, and a change of the ensemble, and prints each
 conversation, one packet a line: name, zxid, length and bytes. What it gives judges as a module: see README.md."""
-import os
-import shlex
-import signal
-import shutil
 import socket
 import struct
 import sys
-import tempfile
 import threading
+import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "..", "common"))
-from applib import Proc, free_ports, need, until  # noqa: E402
-from zkmini import ZkMini, four_letter  # noqa: E402
+from members import Ensemble, free_ports, need, until
 
 TYPES = {1: "REQUEST", 2: "PROPOSAL", 3: "ACK", 4: "COMMIT", 5: "PING", 6: "REVALIDATE", 7: "SYNC", 8: "INFORM",
          9: "COMMITANDACTIVATE", 10: "NEWLEADER", 11: "FOLLOWERINFO", 12: "UPTODATE", 13: "DIFF", 14: "TRUNC", 15: "SNAP",
          16: "OBSERVERINFO", 17: "LEADERINFO", 18: "ACKEPOCH", 19: "INFORMANDACTIVATE"}
+NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST_DUMP, TCP_LISTEN = 4, 20, 0x301, 10          # of the Linux headers
+LOOK_S = 0.02
 SIGNATURE = b"\0\0\0\x0aBenWasHere"
 
 
@@ -94,6 +89,11 @@ class Conversation:
         self.kind, self.to = kind, to
         self.said, self.told = bytearray(), bytearray()
 
+    def learner(self):
+        """The id of who dialed a quorum port."""
+        said = quorum_packets(bytes(self.said))
+        return struct.unpack_from(">q", said[0].data)[0] if said and said[0].name in ("FOLLOWERINFO", "OBSERVERINFO") else None
+
     def packets(self):
         said, told = bytes(self.said), bytes(self.told)
         if self.kind == "quorum":
@@ -101,23 +101,46 @@ class Conversation:
         return election_packets(said, True), election_packets(told, False)
 
 
+def listening():
+    """The TCP ports that somebody listens on, as the kernel's socket diagnosis tells them."""
+    found = set()
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as s:
+        for family in (socket.AF_INET, socket.AF_INET6):
+            s.send(struct.pack("=IHHIIBBBBI48x", 72, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST_DUMP, 1, 0, family, socket.IPPROTO_TCP, 0, 0, 1 << TCP_LISTEN))
+            more = True
+            while more:
+                piece, at = s.recv(1 << 16), 0
+                while more and at < len(piece):
+                    length, kind = struct.unpack_from("=IH", piece, at)
+                    more = kind == SOCK_DIAG_BY_FAMILY
+                    if more:
+                        found.add(struct.unpack_from(">H", piece, at + 20)[0])
+                    at += length + 3 & ~3
+    return found
+
+
 class Recorder:
-    """Proxies that write down what passes. `rewrite`: addresses in hellos that have to become those of proxies, so that
-    members who dial back do it through one; old and new have the same length."""
+    """Proxies that write down what passes. Each refuses connections while the port behind it does: members try again what is refused,
+    but take an end for an end. `rewrite`: addresses in hellos that have to become those of proxies, so that members who dial back do it
+    through one; old and new have the same length."""
 
     def __init__(self):
-        self.listeners, self.rewrite, self.open = [], {}, set()
+        self.rewrite, self.open = {}, set()
         self.conversations = []
+        self.ports, self.ended = listening(), False
+        self._thread(self._look)
 
     def add(self, kind, to, port):
         """Listens for the port of a member; the proxy's port."""
-        listener = socket.create_server(("127.0.0.1", 0))
-        self.listeners.append(listener)
-        self._thread(self._accept, listener, kind, to, port)
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", *free_ports(1)))                # one that it names it keeps when it is shut down
+        self._thread(self._serve, listener, kind, to, port)
         return listener.getsockname()[1]
 
     def stop(self):
-        for s in [*self.listeners, *self.open]:
+        self.ended = True
+        for s in list(self.open):
             self._end(s)
 
     @staticmethod
@@ -133,23 +156,54 @@ class Recorder:
             pass
         s.close()
 
+    def synchronised(self, sid, since):
+        """What a learner was told before NEWLEADER, each time that it was told that in the conversations since that number; nothing
+        before it is up to date."""
+        joined, names = [], []
+        for conversation in self.conversations[since:]:
+            if conversation.kind == "quorum" and conversation.learner() == sid:
+                told = conversation.packets()[1]
+                names = [p.name for p in told]
+                if "NEWLEADER" in names:
+                    joined.append(told[1:names.index("NEWLEADER")])
+        return joined if "UPTODATE" in names else []
+
+    def _look(self):
+        while not self.ended:
+            self.ports = listening()
+            time.sleep(LOOK_S)
+
+    def _serve(self, listener, kind, to, port):
+        """A socket that is bound, but does not listen, refuses; on Linux a listener that is shut down is such a socket again."""
+        listens = False
+        listener.settimeout(LOOK_S)
+        while not self.ended:
+            if listens != (port in self.ports):
+                listens = not listens
+                listener.listen() if listens else listener.shutdown(socket.SHUT_RDWR)
+            elif listens:
+                self._accept(listener, kind, to, port)
+            else:
+                time.sleep(LOOK_S)
+        listener.close()
+
     def _accept(self, listener, kind, to, port):
-        while True:
-            try:
-                here, _ = listener.accept()
-            except OSError:
-                return
-            try:
-                there = socket.create_connection(("127.0.0.1", port), 5)
-            except OSError:
-                here.close()
-                continue
-            there.settimeout(None)
-            self.open |= {here, there}
-            conversation = Conversation(kind, to)
-            self.conversations.append(conversation)
-            self._thread(self._pass, here, there, conversation.said, self.rewrite if kind == "election" else {})
-            self._thread(self._pass, there, here, conversation.told, {})
+        try:
+            here, _ = listener.accept()
+        except TimeoutError:
+            return
+        here.settimeout(None)
+        try:
+            there = socket.create_connection(("127.0.0.1", port), 5)
+        except OSError:
+            here.close()
+            return
+        there.settimeout(None)
+        self.open |= {here, there}
+        conversation = Conversation(kind, to)
+        self.conversations.append(conversation)
+        self._thread(self._pass, here, there, conversation.said, self.rewrite if kind == "election" else {})
+        self._thread(self._pass, there, here, conversation.told, {})
 
     def _pass(self, source, target, record, rewrite):
         try:
@@ -167,92 +221,6 @@ class Recorder:
         for s in (source, target):
             self.open.discard(s)
             self._end(s)
-
-
-class Member:
-    def __init__(self, sid, work, command):
-        self.sid, self.command = sid, command
-        self.client_port, self.quorum_port, self.election_port = free_ports(3)
-        self.dir = os.path.join(work, "member%d" % sid)
-        self.data, self.cfg = os.path.join(self.dir, "data"), os.path.join(self.dir, "zoo.cfg")
-        self.proc = None
-        os.makedirs(self.dir)
-
-    def fresh(self):
-        shutil.rmtree(self.data, ignore_errors=True)
-        os.makedirs(self.data)
-        with open(os.path.join(self.data, "myid"), "w") as f:
-            f.write("%d\n" % self.sid)
-
-    def start(self):
-        env = dict(os.environ, ADMIN="false")
-        env.setdefault("ZKJAVA", "-Xmx128m -XX:+UseSerialGC -XX:TieredStopAtLevel=1")
-        self.proc = Proc("member %d" % self.sid, self.command + [self.cfg], os.path.join(self.dir, "log"), env=env)
-
-    def srvr(self):
-        try:
-            return four_letter(self.client_port, "srvr")
-        except OSError:
-            return ""
-
-    def mode(self):
-        line = [x for x in self.srvr().splitlines() if x.startswith("Mode: ")]
-        return line[0][6:] if line else None
-
-    def client(self, **kw):
-        return ZkMini(self.client_port, **kw)
-
-
-class Ensemble:
-    """Members on loopback. The lines of each name its own ports, and for the others the proxies in front of theirs."""
-
-    def __init__(self, work, voters, observers=0, extra="", recorder=None, command=None):
-        default = os.path.join(HERE, "..", "apache", "apache")
-        command = command or shlex.split(os.environ.get("SUT", default))
-        self.members = {sid: Member(sid, work, command) for sid in range(1, voters + observers + 1)}
-        self.recorder, self.voters = recorder, voters
-        ports = {sid: (m.quorum_port, m.election_port) for sid, m in self.members.items()}
-        proxies = ports
-        if recorder:
-            proxies = {sid: (recorder.add("quorum", sid, q), recorder.add("election", sid, e)) for sid, (q, e) in ports.items()}
-            for sid, (_, port) in ports.items():
-                old, new = b"127.0.0.1:%d" % port, b"127.0.0.1:%d" % proxies[sid][1]
-                need(len(old) == len(new), "ports of one length")
-                recorder.rewrite[old] = new
-        for sid, m in self.members.items():
-            lines = ["tickTime=2000", "initLimit=10", "syncLimit=5", "dataDir=" + m.data, "clientPort=%d" % m.client_port,
-                     "clientPortAddress=127.0.0.1", "4lw.commands.whitelist=*", "admin.enableServer=false", extra]
-            if sid > voters:
-                lines.append("peerType=observer")
-            for other in self.members:
-                quorum, election = ports[other] if other == sid else proxies[other]
-                lines.append("server.%d=127.0.0.1:%d:%d%s" % (other, quorum, election, ":observer" if other > voters else ""))
-            with open(m.cfg, "w") as f:
-                f.write("\n".join(lines) + "\n")
-            m.fresh()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        for m in self.members.values():
-            if m.proc and m.proc.alive():
-                m.proc.kill()
-        if self.recorder:
-            self.recorder.stop()
-
-    def wait(self, *sids):
-        """Until these members serve."""
-        for sid in sids:
-            until("member %d serving" % sid, self.members[sid].mode, 60, 0.1)
-
-    def leader(self):
-        leading = [m for m in self.members.values() if m.proc and m.proc.alive() and m.mode() == "leader"]
-        need(len(leading) == 1, "one leader, not %s" % [m.sid for m in leading])
-        return leading[0]
-
-    def followers(self):
-        return [m for m in self.members.values() if m.proc and m.proc.alive() and m.mode() == "follower"]
 
 
 class Listener:
@@ -286,13 +254,11 @@ class Listener:
             self.told += piece
 
 
-def reconfigured(work):
+def reconfigured(implementation):
     """Packets of a change of the ensemble. Members that take it up need one configuration, so no proxies are between them."""
     print("== reconfig -remove 1")
-    with Ensemble(work, 3, extra="reconfigEnabled=true\nskipACL=yes") as ensemble:
-        for m in ensemble.members.values():
-            m.start()
-        ensemble.wait(1, 2, 3)
+    with Ensemble([implementation] * 3, reconfigEnabled="true", skipACL="yes") as ensemble:
+        ensemble.start()
         leader = ensemble.leader()
         follower, observer = (Listener(leader.quorum_port, sid, sid == 9) for sid in (8, 9))
         with leader.client() as client:
@@ -317,21 +283,19 @@ def shown(recorder, title, start):
                 print(mark, packet)
 
 
-def tour(work):
+def tour(implementation):
     recorder = Recorder()
-    with Ensemble(work, 3, 1, recorder=recorder) as ensemble:
-        for m in ensemble.members.values():
-            m.start()
-        ensemble.wait(1, 2, 3, 4)
+    with Ensemble([implementation] * 3, [implementation], recorder) as ensemble:
+        ensemble.start()
         first, second = ensemble.followers()
         client = first.client(session_ms=8000)
         client.create("/a", b"one")
         client.auth("digest", "alice:secret")
         client.set("/a", b"two")
         client.create("/a/e", b"", 1)
-        client._call(9, client._str("/a"))
+        client.sync("/a")
         need(client.get("/a")[0] == b"two", "what was written")
-        moved = second.client(session_ms=8000, session_id=client.session_id, password=client.password)
+        moved = client.renewed(second.client_port, session_ms=8000)
         need(moved.get("/a")[0] == b"two", "what was written, elsewhere")
         pings = [c for c in recorder.conversations if c.kind == "quorum"]
         touched = lambda: [p for c in pings for p in c.packets()[0] if p.name == "PING" and p.data]  # noqa: E731
@@ -340,44 +304,24 @@ def tour(work):
 
         for title, fresh in (("the same follower, two writes behind", False), ("the same, empty", True)):
             start = len(recorder.conversations)
-            first.proc.kill()
+            first.kill()
             with ensemble.leader().client() as other:
                 other.set("/a", b"three")
                 other.set("/a", b"four")
             if fresh:
                 first.fresh()
             first.start()
-            ensemble.wait(first.sid)
+            first.serves()
             shown(recorder, title, start)
 
-        # Proposals that nobody but the leader has: the others sleep, and end without having read them.
-        leader = ensemble.leader()
-        others = [m for m in ensemble.members.values() if m is not leader]
-        with leader.client(timeout=1.0) as lone:
-            for m in others:
-                m.proc.signal(signal.SIGSTOP)
-            try:
-                lone.set("/a", b"five")
-            except OSError:
-                pass
-            for m in [leader, *others]:
-                m.proc.kill()
         start = len(recorder.conversations)
-        for m in (first, second):
-            m.start()
-        ensemble.wait(first.sid, second.sid)
-        leader.start()
-        ensemble.wait(leader.sid)
+        ensemble.strand()
+        ensemble.start()
         shown(recorder, "the old leader, with a proposal that nobody else has", start)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        os.environ["ZKV"] = sys.argv[1]
-    directory = tempfile.mkdtemp(prefix="record")
-    try:
-        tour(os.path.join(directory, "tour"))
-        if not os.environ.get("ZKV", "").startswith("3.4."):
-            reconfigured(os.path.join(directory, "reconfig"))
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+    chosen = sys.argv[1] if len(sys.argv) > 1 else "3.9.5"
+    tour(chosen)
+    if not chosen.startswith("3.4."):
+        reconfigured(chosen)

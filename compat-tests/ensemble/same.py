@@ -1,0 +1,65 @@
+"""Whether all members of a quiet ensemble show the same, through the client port: of each znode its data, ACL and every field
+of its Stat; the last zxid; the sessions and their ephemerals; the digests of the tree that `hash` tells."""
+import re
+
+from members import need
+
+CONFIG = "/zookeeper/config"
+
+
+def tree(client):
+    """Path -> (data, ACL, Stat) of every znode."""
+    found, todo = {}, ["/"]
+    while todo:
+        path = todo.pop()
+        data, stat = client.get_or_null(path)
+        found[path] = data, client.get_acl(path), stat
+        todo += [path.rstrip("/") + "/" + name for name in client.children(path)]
+    return found
+
+
+def comparable(found):
+    """Each member writes its configuration by itself: at its own time and, behind proxies, with its own ports."""
+    data, acl, stat = found[CONFIG]
+    found[CONFIG] = len(data), acl, {k: v for k, v in stat.items() if k != "mtime"}
+    return found
+
+
+def ephemerals(member):
+    """What `dump` tells of them, as lines: sessions with their paths, in no order."""
+    dump = member.word("dump")
+    listed = re.search(r"Sessions with Ephemerals.*:\n((?:0x.*\n|\t.*\n)*)", dump)
+    need(listed, "%r lists no ephemerals in dump: %s" % (member, dump))
+    return sorted(re.findall(r"0x\w+:\n(?:\t.*\n)*", listed[1]))
+
+
+def digests(member):
+    """zxid -> digest, of a member that keeps them (3.6 and later)."""
+    return dict(line.split(": ") for line in member.word("hash").splitlines() if ": " in line)
+
+
+def difference(one, other):
+    """The first differences of two mappings, as text."""
+    paths = [p for p in sorted(one.keys() | other.keys()) if one.get(p) != other.get(p)]
+    return "; ".join("%s: %s / %s" % (p, one.get(p), other.get(p)) for p in paths[:3])
+
+
+def same(ensemble):
+    """Compares all members with the leader, and tells the number of znodes."""
+    first, *others = sorted(ensemble.alive(), key=lambda m: m.mode() != "leader")
+    trees = {}
+    for m in (first, *others):
+        with m.client(timeout=20) as client:
+            client.sync()
+            trees[m] = comparable(tree(client))
+    for m in others:
+        need(trees[m] == trees[first], "%r and %r differ at %s" % (first, m, difference(trees[first], trees[m])))
+    ensemble.quiet()
+    for m in others:
+        need(ephemerals(m) == ephemerals(first), "%r and %r list other ephemerals" % (first, m))
+        ours, theirs = digests(first), digests(m)
+        shared = ours.keys() & theirs.keys()
+        need(all(ours[z] == theirs[z] for z in shared), "%r and %r have other digests: %s" % (first, m, difference(ours, theirs)))
+    for m in (first, *others):
+        need(not re.search(r"^zk_digest_mismatches_count\t[1-9]", m.word("mntr"), re.M), "%r counts digest mismatches" % m)
+    return len(trees[first])
