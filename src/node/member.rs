@@ -54,6 +54,9 @@ pub(super) struct Forwarding {
     answered: VecDeque<(Zxid, SessionId)>,
     /// Clients that want to go on with a session, until the leader says whether they may.
     renewing: BTreeMap<SessionId, Renewal>,
+    /// Sessions that came from another member, and the last transaction that was proposed by then: whatever of theirs is not
+    /// behind it was asked there, also if it has the number of a request from here (some clients begin anew with 1).
+    asked_elsewhere: BTreeMap<SessionId, Zxid>,
 }
 
 #[derive(Debug)]
@@ -298,6 +301,9 @@ impl Node {
         if let Authority::Leader(forwarding) = &mut self.authority
             && let Some(renewal) = forwarding.renewing.remove(&session)
         {
+            if valid && !forwarding.waiting.contains_key(&session) {
+                forwarding.asked_elsewhere.insert(session, self.proposed);
+            }
             self.renew(now, session, renewal, valid);
         }
     }
@@ -327,6 +333,12 @@ impl Node {
     pub(super) fn waits_for(&mut self, logged: &LoggedTxn) -> Option<Answer> {
         let Authority::Leader(forwarding) = &mut self.authority else { return None };
         let session = logged.header.client_id;
+        if let Some(&last) = forwarding.asked_elsewhere.get(&session) {
+            if logged.header.zxid <= last {
+                return None;
+            }
+            forwarding.asked_elsewhere.remove(&session);
+        }
         let waiting = forwarding.waiting.get_mut(&session)?;
         let Some(&Waiting::Write(answer)) = waiting.front() else { return None };
         if answer.xid != logged.header.cxid {

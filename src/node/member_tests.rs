@@ -403,3 +403,28 @@ fn learners_snapshots_show_the_moment_at_which_they_began() {
     node.end_snapshot_for(LINK);
     assert!(node.snapshot_for(LINK).is_none());
 }
+
+#[test]
+fn what_was_asked_at_another_member_answers_nobody_here() {
+    let mut pair = Pair::new();
+    let session = pair.session;
+    let set = || SetDataRequest { path: "/".into(), data: None, version: -1 }.to_vec();
+    // The client asks elsewhere, as number 1, and comes here before that is committed.
+    pair.leader.step(Event::Member(MemberEvent::Revalidate { link: Link(2), session, timeout_ms: 4000 }));
+    pair.leader.step(handed_on(session, 1, OpCode::SET_DATA, set()));
+    pair.propose();
+    pair.leader.wants.clear();
+    pair.connects(session, Some(Bytes::copy_from_slice(&crate::session::password(session))));
+    pair.hand_on();
+    pair.learner.step(Event::Member(MemberEvent::Revalidated(session, true)));
+    // It begins with number 1 again.
+    pair.sets(1);
+    pair.hand_on();
+    pair.propose();
+    let elsewhere = Zxid(pair.leader.node.last_proposed().0 - 1);
+    pair.learner.step(Event::Committed(elsewhere));
+    assert_eq!(pair.learner.answers(), [], "that was another request");
+    pair.leader.wants.clear();
+    pair.commit();
+    assert_eq!(pair.learner.answers(), [(1, elsewhere.next(), Code::OK)]);
+}

@@ -80,9 +80,11 @@ impl Sync {
             (_, ToLearner::Proposal(zxid, txn)) => self.feed.proposal(shared, zxid, txn)?,
             (_, ToLearner::Commit(zxid)) => self.feed.commit(shared, zxid)?,
             (_, ToLearner::Inform(zxid, txn)) => self.feed.inform(shared, zxid, txn)?,
-            (_, ToLearner::Ping(zxid)) => {
+            (Step::Vouched, ToLearner::Ping(zxid)) => {
                 shared.tell_leader(link, ToLeader::Ping { zxid, touched: Vec::new() });
             }
+            // An official leader takes nothing before the ACK of NEWLEADER.
+            (_, ToLearner::Ping(_)) => {}
             (_, packet) => return Err(Failure::unexpected("synchronisation", &packet)),
         }
         Ok(None)

@@ -237,3 +237,18 @@ fn a_leader_whose_snapshot_is_moving_is_not_silent() {
     script.wait(2000);
     assert!(script.done().contains(&Action::Resign(Failure::LeaderSilent)), "another link does not count");
 }
+
+#[test]
+fn a_ping_is_not_answered_before_newleader_is_acknowledged() {
+    let mut script = discovered(zxid(1, 5));
+    script.says(ToLearner::Snap(zxid(2, 9)));
+    script.says(ToLearner::Ping(zxid(2, 9)));
+    script.tell(Event::HistoryReplaced(zxid(2, 9)));
+    script.says(ToLearner::Ping(zxid(2, 9)));
+    script.says(new_leader());
+    assert_eq!(script.told_leader(), []);
+    script.tell(Event::CurrentEpochStored(2));
+    script.says(ToLearner::Ping(zxid(2, 9)));
+    let ping = ToLeader::Ping { zxid: zxid(2, 9), touched: Vec::new() };
+    assert_eq!(script.told_leader(), [ToLeader::Ack(zxid(2, 0)), ping]);
+}
