@@ -295,7 +295,7 @@ def tour(implementation):
         client.create("/a/e", b"", 1)
         client.sync("/a")
         need(client.get("/a")[0] == b"two", "what was written")
-        moved = client.renewed(second.client_port, session_ms=8000)
+        moved = until("a member that has what the client has seen", lambda: client.renewed(second.client_port, session_ms=8000), 20, 0.02)
         need(moved.get("/a")[0] == b"two", "what was written, elsewhere")
         pings = [c for c in recorder.conversations if c.kind == "quorum"]
         touched = lambda: [p for c in pings for p in c.packets()[0] if p.name == "PING" and p.data]  # noqa: E731

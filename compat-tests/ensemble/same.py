@@ -45,21 +45,26 @@ def difference(one, other):
 
 
 def same(ensemble):
-    """Compares all members with the leader, and tells the number of znodes."""
+    """Compares all members with the leader, while one session has an ephemeral, and tells the number of znodes."""
     first, *others = sorted(ensemble.alive(), key=lambda m: m.mode() != "leader")
-    trees = {}
-    for m in (first, *others):
-        with m.client(timeout=20) as client:
-            client.sync()
-            trees[m] = comparable(tree(client))
+    with first.client(timeout=20, session_ms=60000) as client:
+        client.create("/ephemeral-", b"", 3)
+        trees = {m: synced_tree(m) for m in (first, *others)}
+        ensemble.quiet()
+        lists = {m: ephemerals(m) for m in (first, *others)}
+    need(lists[first], "%r lists the ephemeral" % first)
     for m in others:
         need(trees[m] == trees[first], "%r and %r differ at %s" % (first, m, difference(trees[first], trees[m])))
-    ensemble.quiet()
-    for m in others:
-        need(ephemerals(m) == ephemerals(first), "%r and %r list other ephemerals" % (first, m))
+        need(lists[m] == lists[first], "%r and %r list other ephemerals: %s, %s" % (first, m, lists[first], lists[m]))
         ours, theirs = digests(first), digests(m)
         shared = ours.keys() & theirs.keys()
         need(all(ours[z] == theirs[z] for z in shared), "%r and %r have other digests: %s" % (first, m, difference(ours, theirs)))
     for m in (first, *others):
         need(not re.search(r"^zk_digest_mismatches_count\t[1-9]", m.word("mntr"), re.M), "%r counts digest mismatches" % m)
     return len(trees[first])
+
+
+def synced_tree(member):
+    with member.client(timeout=20) as client:
+        client.sync()
+        return comparable(tree(client))
