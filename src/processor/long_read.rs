@@ -9,8 +9,7 @@
 
 use super::{
     asker::{Asker, ReadWatch, readable},
-    pieces::Pieces,
-    read::BODY_MAX_BYTES,
+    pieces::{BODY_MAX_BYTES, Pieces},
 };
 use crate::tree::{LONG, ListChange, NodeId, NodeRef, Tree};
 use bytes::Bytes;

@@ -5,6 +5,8 @@ use bytes::Bytes;
 /// From this length on, in bytes, a piece is done. One of this length has memory of its own (`server/allocator.rs`), which
 /// goes back when it is freed.
 const PIECE_BYTES: usize = 512 << 10;
+/// The longest body that a reply can have, in bytes: its frame's length counts the header's 16 as well.
+pub const BODY_MAX_BYTES: usize = i32::MAX as usize - 16;
 
 /// Bytes in order. What is short is one piece, and is appended to like any buffer.
 #[derive(Debug, Default)]

@@ -5,6 +5,7 @@
 pub use super::{
     asker::{Asker, ReadWatch},
     long_read::MULTI_READ_MAX_BYTES,
+    pieces::BODY_MAX_BYTES,
 };
 use super::{
     asker::{may, readable},
@@ -110,9 +111,6 @@ pub fn answer<'a>(
 
 /// Length of what stands before the body of a reply, in bytes: prefix and header.
 pub const HEAD_LEN: usize = PREFIX_LEN + 16;
-
-/// The longest body that a reply can have.
-pub const BODY_MAX_BYTES: usize = i32::MAX as usize - (HEAD_LEN - PREFIX_LEN);
 
 /// From this length on, in bytes, the data of a znode is worth sharing among replies.
 pub const LARGE_DATA_BYTES: usize = 16 << 10;

@@ -113,11 +113,21 @@ impl Outbox {
                     self.advance(sent);
                     room -= sent;
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error),
             }
         }
+        self.make_room();
         Ok(())
+    }
+
+    /// What was sent of the first buffer goes, once it is more than the rest: one that is never empty would grow without end.
+    fn make_room(&mut self) {
+        let rest = self.front.len() - self.sent_to;
+        if rest > 0 && self.sent_to > rest {
+            self.front.drain(..self.sent_to);
+            self.sent_to = 0;
+        }
     }
 
     /// Puts into `places` what is next, so many bytes at most. Returns how many of them are taken.
@@ -266,6 +276,23 @@ mod tests {
         }
         assert!(sent == all);
         assert_eq!(calls, turns, "many pieces are one system call");
+    }
+
+    #[test]
+    fn a_buffer_that_is_never_empty_does_not_grow() {
+        let mut outbox = Outbox::default();
+        let (mut all, mut sent) = (Vec::new(), Vec::new());
+        for n in 0..50u8 {
+            while outbox.unsent() <= SENT_AT_ONCE {
+                all.extend_from_slice(&[n; 300_001]);
+                outbox.tail().extend_from_slice(&[n; 300_001]);
+            }
+            assert!(outbox.send(|pieces| Ok(take(pieces, usize::MAX, &mut sent))).is_ok());
+            assert!(outbox.unsent() > 0 && outbox.front.len() <= 2 * outbox.unsent());
+            assert!(outbox.front.capacity() < 8 * SENT_AT_ONCE);
+        }
+        sent.extend(outbox.taken());
+        assert!(sent == all);
     }
 
     #[test]
