@@ -55,6 +55,21 @@ def multi(parts):
 
 
 class Client(ZkMini):
+    def _recvn(self, n):
+        """In one buffer: replies of many megabytes are to cost this process little."""
+        taken = bytearray(n)
+        view = memoryview(taken)
+        while view:
+            got = self.s.recv_into(view)
+            if not got:
+                raise ConnectionError("closed by server")
+            view = view[got:]
+        return taken
+
+    @staticmethod
+    def framed(request):
+        return struct.pack(">i", len(request)) + request
+
     def ask(self, op, body):
         """Sends a request that is ready, and takes its answer, events aside; True: no error."""
         self.xid += 1
@@ -127,6 +142,34 @@ def list_that_changes(client, port):
     yield run
     over.set()
     changer.join()
+
+
+def long_lists(client, _):
+    """A list of 60,000 names, one's own ephemerals, and 20 such lists in one reply: each asked for again and again."""
+    client.create("/l")
+    client.fill("/l", 60_000, 1)
+    lists = part(8, text("/l") + b"\0") * 20 + END
+    for what, op, body, times in [("children", 8, text("/l") + b"\1", 40), ("children2", 12, text("/l") + b"\0", 40),
+                                  ("ephemerals", 103, text("/"), 40), ("multi-read", 22, lists, 20)]:
+        yield what, lambda: again(client, op, body, times)
+
+
+def again(client, op, body, times):
+    """Asks the same thing so often at once, also behind writes, and takes all answers."""
+    asked = b""
+    for n in range(times):
+        client.xid += 1
+        if n % 4 == 3:
+            asked += client.framed(struct.pack(">ii", client.xid, SET) + text("/w") + struct.pack(">ii", 0, -1))
+            client.xid += 1
+        asked += client.framed(struct.pack(">ii", client.xid, op) + body)
+    client.s.sendall(asked)
+    while True:
+        reply = client._recv()
+        xid, _, err = struct.unpack(">iqi", reply[:16])
+        assert err == 0, "error %d" % err
+        if xid == client.xid:
+            return
 
 
 def change(port, over):
@@ -232,7 +275,7 @@ def sessions_that_expire(client, port):
 CASES = {
     case.__name__.replace("_", "-"): case
     for case in [multi_of_creates, multi_of_deletes, multi_of_sets, multi_of_checks, multi_that_fails, list_of_children,
-                 list_that_changes, set_watches, creates_that_are_watched, event_for_many, connections_with_watches_end,
+                 list_that_changes, long_lists, set_watches, creates_that_are_watched, event_for_many, connections_with_watches_end,
                  words, snapshot_with_sessions, sessions_that_expire]
 }
 

@@ -1,33 +1,45 @@
 //! Reads that cost more than a moment, answered in steps: between two of them whoever waits for the lock has it.
 //!
-//! Promise: a step looks at `STEP` znodes or copies `STEP_BYTES`, whichever comes first, and one znode's data at most
-//! beyond that. A list of children is the list at the moment of the last step: what has changed under way is copied again,
-//! so that a step costs the same however long the list is, and however often it changes (in the end what is left is copied in
-//! one step: no more than can change in the time of one). When all is there it is put together. The parts of a multi-read are each as of their own step, and a session's
-//! ephemerals as of theirs, as the official server's are, which holds no lock over them either.
+//! Promise: a step looks at `STEP` znodes or copies `STEP_BYTES`, whichever comes first, and one znode's data (or the names of
+//! `BLOCK` children) at most beyond that. A list of children is the list at the moment of the last step: what has changed under
+//! way is copied again, so that a step costs the same however long the list is, and however often it changes (in the end what
+//! is left is copied in one step: no more than can change in the time of one). When all is there it is the reply, in the pieces
+//! in which it was copied. The parts of a multi-read are each as of their own step, and a session's ephemerals as of theirs, as
+//! the official server's are, which holds no lock over them either.
 
-use super::asker::{Asker, ReadWatch, readable};
+use super::{
+    asker::{Asker, ReadWatch, readable},
+    pieces::{BODY_MAX_BYTES, Pieces},
+};
 use crate::tree::{LONG, ListChange, NodeId, NodeRef, Tree};
+use bytes::Bytes;
 use oxkeeper_codec::{
-    ByteStr, Code, Decode, Encode, OpCode, Reader, Zxid, is_null,
+    Code, Decode, Encode, OpCode, Reader, Zxid, is_null,
     records::{GetChildrenRequest, GetEphemeralsRequest, MultiHeader},
     request::{OpResult, ReadOp, decode_multi, decode_multi_read, encode_result, encode_results},
 };
 
-/// Znodes that one step looks at.
-pub const STEP: usize = 1 << 14;
+/// Znodes that one step looks at: about 1 ms.
+pub const STEP: usize = 1 << 13;
 /// Bytes after which a step ends.
 const STEP_BYTES: usize = 512 << 10;
+/// The same where each znode has its path put together.
+const STEP_OF_PATHS: usize = STEP / 4;
+/// Bytes of paths after which such a step ends: the deeper a znode is, the longer is its path, and what it costs.
+const STEP_PATH_BYTES: usize = STEP_BYTES / 4;
+/// A list of at most so many bytes is copied into a multi-read's reply, which has few large pieces then; a longer one stays
+/// where it is.
+const COPIED_LIST_BYTES: usize = 1 << 20;
 /// The longest reply to a multi-read, in bytes: each of its reads may ask for the largest znode there is. (The official
 /// server runs out of memory, and clients take 1 MiB unless they are told otherwise.)
 pub const MULTI_READ_MAX_BYTES: usize = 64 << 20;
 
 /// Children whose names are encoded together, and again when one of them has changed.
 const BLOCK: usize = 256;
-/// After as many steps as so many lists of that length take, what is left is done in one.
+/// When it was encoded as often as that, if it has changed all the time, what is left is done in one step.
 const PASSES: usize = 8;
 
-// The changes of a list that takes more than one step are known.
+// The changes of a list that takes more than one step are known: a shorter one takes one, whatever its names.
 const _: () = assert!(LONG < STEP);
 
 /// What tells one state of a list of children from another: every change of the list changes one of them.
@@ -56,14 +68,28 @@ impl ListVersion {
 #[derive(Debug)]
 pub struct LongRead {
     what: What,
-    out: Vec<u8>,
+    out: Pieces,
+    /// Znodes that its steps have looked at.
+    looked_at: usize,
 }
 
 #[derive(Debug)]
 enum What {
     Children { path: String, watch: bool, names: Names },
-    Ephemerals { prefix: String, all: bool, last: Option<NodeId>, count: u32 },
+    Ephemerals(Ephemerals),
     Multi(Multi),
+}
+
+/// A session's ephemerals.
+#[derive(Debug)]
+struct Ephemerals {
+    prefix: String,
+    /// Whether they are all asked for.
+    all: bool,
+    /// The one that was looked at last.
+    last: Option<NodeId>,
+    /// So many are in the reply.
+    count: u32,
 }
 
 #[derive(Debug)]
@@ -88,9 +114,7 @@ struct Part {
 #[derive(Debug)]
 struct UnderWay {
     part: Part,
-    /// Where its result begins.
-    start: usize,
-    names: Option<Names>,
+    names: Names,
 }
 
 impl Part {
@@ -131,7 +155,7 @@ pub struct Ended {
     /// The error of the reply.
     pub code: Code,
     /// The body, also with an error where there is one.
-    pub body: Vec<u8>,
+    pub body: Pieces,
     /// The watch that it leaves.
     pub watch: Option<ReadWatch<'static>>,
     /// Of a list of children: what it is.
@@ -149,13 +173,23 @@ pub struct List {
     pub node: NodeId,
     /// Which state of the list.
     pub version: ListVersion,
-    /// Bytes of the names, with which the body begins.
+    /// So many pieces of the body are its names, and how many bytes they have.
+    pub pieces: usize,
+    /// Bytes of the names.
     pub names_len: usize,
 }
 
 impl Ended {
-    const fn new(code: Code, body: Vec<u8>) -> Self {
+    const fn new(code: Code, body: Pieces) -> Self {
         Self { code, body, watch: None, list: None, too_long: false }
+    }
+
+    fn error(code: Code) -> Self {
+        Self::new(code, Pieces::default())
+    }
+
+    fn too_long() -> Self {
+        Self { too_long: true, ..Self::error(Code::MARSHALLING_ERROR) }
     }
 }
 
@@ -165,39 +199,55 @@ struct Names {
     /// Whose, since when it is there, and the moment (of the tree's list changes) at which the blocks were right.
     of: Option<(NodeId, Zxid, u64)>,
     /// The names of `BLOCK` children each; empty: to be encoded.
-    blocks: Vec<Vec<u8>>,
+    blocks: Vec<Bytes>,
     /// The block that the next step begins with.
     next: usize,
-    steps: usize,
+    /// Blocks that were encoded, also if they have changed since.
+    encoded: usize,
+    /// One block, while it is encoded.
+    scratch: Vec<u8>,
 }
 
 impl Names {
-    /// One step. True: the list is whole, as it is now, and stands at the end of the buffer.
-    fn advance(&mut self, node: &NodeRef<'_>, out: &mut Vec<u8>) -> bool {
+    /// One step. True: the list is whole, as it is now.
+    fn advance(&mut self, node: &NodeRef<'_>, looked_at: &mut usize) -> bool {
         self.forget_changed(node);
-        self.steps += 1;
-        let (children, count, from) = (node.num_children(), self.blocks.len(), self.next);
-        let goes_on = self.steps < PASSES * (children / STEP + 1);
-        let mut room = if goes_on { STEP / BLOCK } else { count };
+        let (count, from) = (self.blocks.len(), self.next);
+        let in_steps = self.encoded < PASSES * count && node.num_children() > LONG;
+        let (mut room, mut room_bytes) =
+            if in_steps { (STEP / BLOCK, STEP_BYTES) } else { (count, usize::MAX) };
         for n in 0..count {
             let at = (from + n) % count;
             let block = &mut self.blocks[at];
             if !block.is_empty() {
                 continue;
             }
-            if room == 0 {
+            if room == 0 || room_bytes == 0 {
                 self.next = at;
                 return false;
             }
-            room -= 1;
+            self.scratch.clear();
             for child in node.children_from(at * BLOCK).take(BLOCK) {
-                Some(child.name()).encode(block);
+                Some(child.name()).encode(&mut self.scratch);
             }
+            // As long as it is, and no longer: it may wait until somebody takes it.
+            *block = Bytes::copy_from_slice(&self.scratch);
+            self.encoded += 1;
+            *looked_at += BLOCK;
+            room -= 1;
+            room_bytes = room_bytes.saturating_sub(block.len());
         }
-        out.reserve(4 + self.blocks.iter().map(Vec::len).sum::<usize>());
-        i32::try_from(children).unwrap_or(i32::MAX).encode(out);
-        self.blocks.iter().for_each(|block| out.extend_from_slice(block));
         true
+    }
+
+    /// Appends all of them to what is not theirs alone.
+    fn append_to(self, out: &mut Pieces) {
+        if self.blocks.iter().map(Bytes::len).sum::<usize>() > COPIED_LIST_BYTES {
+            return self.blocks.into_iter().for_each(|block| out.push(block));
+        }
+        for block in &self.blocks {
+            out.tail().extend_from_slice(block);
+        }
     }
 
     /// Blocks that are not what they were at the last step are to be encoded again.
@@ -212,21 +262,21 @@ impl Names {
                         ListChange::Everywhere => self.blocks.clear(),
                         ListChange::At(place) => {
                             if let Some(block) = self.blocks.get_mut(place / BLOCK) {
-                                block.clear();
+                                *block = Bytes::new();
                             }
                         }
                     }
                 }
             }
         }
-        self.blocks.resize_with(node.num_children().div_ceil(BLOCK), Vec::new);
+        self.blocks.resize_with(node.num_children().div_ceil(BLOCK), Bytes::new);
         self.of = Some((id, czxid, node.list_moment()));
     }
 }
 
 impl LongRead {
     /// A read that is to be answered in steps. `None`: it costs a moment only, or it does not decode.
-    pub fn begin(tree: &Tree, asker: Asker<'_>, op: OpCode, body: &[u8]) -> Option<Self> {
+    pub fn begin(tree: &Tree, op: OpCode, body: &[u8]) -> Option<Self> {
         let what = match op {
             OpCode::GET_CHILDREN | OpCode::GET_CHILDREN2 => {
                 let request = GetChildrenRequest::from_slice(body).ok()?;
@@ -237,69 +287,106 @@ impl LongRead {
                 What::Children { path, watch, names: Names::default() }
             }
             OpCode::GET_EPHEMERALS => {
-                if tree.ephemeral_count_of(asker.session) <= STEP {
-                    return None;
-                }
                 let request = GetEphemeralsRequest::from_slice(body).ok()?;
                 let prefix = request.prefix_path.unwrap_or_default().into_owned();
                 let all = is_all(&prefix);
-                What::Ephemerals { prefix, all, last: None, count: 0 }
+                What::Ephemerals(Ephemerals { prefix, all, last: None, count: 0 })
             }
-            // Only its parts tell how long it takes: a short one ends with its first step.
+            // Only its parts tell how long it takes, as those of getEphemerals: a short one ends with its first step.
             OpCode::MULTI_READ => return Self::multi(body),
             _ => return None,
         };
-        // The number of ephemerals goes in front when they are counted.
-        let out = if matches!(what, What::Ephemerals { .. }) { vec![0; 4] } else { Vec::new() };
-        Some(Self { what, out })
+        Some(Self::new(what))
     }
 
     /// A multi-read. `None`: it does not decode.
     pub(super) fn multi(body: &[u8]) -> Option<Self> {
         let (parts, stopped) = parts(body)?;
         let multi = Multi { parts: parts.into_iter(), judged: 0, least: 0, under_way: None, stopped };
-        Some(Self { what: What::Multi(multi), out: Vec::new() })
+        Some(Self::new(What::Multi(multi)))
+    }
+
+    fn new(what: What) -> Self {
+        Self { what, out: Pieces::default(), looked_at: 0 }
+    }
+
+    /// Znodes that its steps have looked at.
+    pub const fn looked_at(&self) -> usize {
+        self.looked_at
     }
 
     /// One step. Who asks and with which op code must be as at the beginning.
     pub fn advance(&mut self, tree: &Tree, asker: Asker<'_>, op: OpCode) -> Option<Ended> {
-        match &mut self.what {
+        let ended = self.step(tree, asker, op)?;
+        let too_long = ended.body.len() > BODY_MAX_BYTES;
+        Some(if too_long { Ended::too_long() } else { ended })
+    }
+
+    fn step(&mut self, tree: &Tree, asker: Asker<'_>, op: OpCode) -> Option<Ended> {
+        let Self { what, out, looked_at } = self;
+        match what {
             What::Children { path, watch, names } => {
                 let node = match readable(tree, asker, path) {
                     Ok(node) => node,
-                    Err(code) => return Some(Ended::new(code, Vec::new())),
+                    Err(code) => return Some(Ended::error(code)),
                 };
-                if !names.advance(&node, &mut self.out) {
+                if !names.advance(&node, looked_at) {
                     return None;
                 }
-                let mut ended = Ended::new(Code::OK, std::mem::take(&mut self.out));
-                let (names_len, version) = (ended.body.len(), ListVersion::of(&node));
+                encode_count(node.num_children(), out);
+                names.blocks.drain(..).for_each(|block| out.push(block));
+                let (pieces, names_len) = (out.done().len(), out.len());
                 if op == OpCode::GET_CHILDREN2 {
-                    node.stat().encode(&mut ended.body);
+                    node.stat().encode(out.tail());
                 }
+                let mut ended = Ended::new(Code::OK, std::mem::take(out));
                 ended.watch = watch.then(|| ReadWatch::Child(path.clone().into()));
-                ended.list = Some(List { path: std::mem::take(path), node: node.id(), version, names_len });
+                let (path, version) = (std::mem::take(path), ListVersion::of(&node));
+                ended.list = Some(List { path, node: node.id(), version, pieces, names_len });
                 Some(ended)
             }
-            What::Ephemerals { prefix, all, last, count } => {
-                let mut seen = 0;
-                for node in tree.ephemerals_after(asker.session, *last).take(STEP) {
-                    seen += 1;
-                    *last = Some(node.id());
-                    let path = node.path();
-                    if *all || path.starts_with(&*prefix) {
-                        *count += 1;
-                        ByteStr::from(path).encode(&mut self.out);
-                    }
-                }
-                if seen == STEP {
-                    return None;
-                }
-                self.out[..4].copy_from_slice(&count.to_be_bytes());
-                Some(Ended::new(Code::OK, std::mem::take(&mut self.out)))
+            What::Ephemerals(ephemerals) => {
+                let whole = ephemerals.advance(tree, asker, out, looked_at);
+                whole.then(|| Ended::new(Code::OK, ephemerals.counted(std::mem::take(out))))
             }
-            What::Multi(multi) => multi.advance(tree, asker, &mut self.out),
+            What::Multi(multi) => multi.advance(tree, asker, out, looked_at),
         }
+    }
+}
+impl Ephemerals {
+    /// One step. True: that was the last.
+    fn advance(&mut self, tree: &Tree, asker: Asker<'_>, out: &mut Pieces, looked_at: &mut usize) -> bool {
+        let out = out.tail();
+        let (mut room, mut room_bytes) = (STEP_OF_PATHS, STEP_PATH_BYTES);
+        for node in tree.ephemerals_after(asker.session, self.last) {
+            if room == 0 || room_bytes == 0 {
+                return false;
+            }
+            self.last = Some(node.id());
+            let start = out.len();
+            out.extend_from_slice(&[0; 4]);
+            node.append_path(out);
+            let path = &out[start + 4..];
+            let len = path.len();
+            room -= 1;
+            room_bytes = room_bytes.saturating_sub(len);
+            *looked_at += STEP / STEP_OF_PATHS;
+            if self.all || path.starts_with(self.prefix.as_bytes()) {
+                self.count += 1;
+                let len = i32::try_from(len).unwrap_or(i32::MAX);
+                out[start..start + 4].copy_from_slice(&len.to_be_bytes());
+            } else {
+                out.truncate(start);
+            }
+        }
+        true
+    }
+
+    /// The reply: how many there are, and their paths.
+    fn counted(&self, paths: Pieces) -> Pieces {
+        let mut counted = Pieces::from(self.count.to_be_bytes().to_vec());
+        paths.into_iter().for_each(|piece| counted.push(piece));
+        counted
     }
 }
 
@@ -314,54 +401,60 @@ impl Multi {
     }
 
     /// One step. Errors stay with their part and do not stop the rest.
-    fn advance(&mut self, tree: &Tree, asker: Asker<'_>, out: &mut Vec<u8>) -> Option<Ended> {
-        let too_long = || Some(Ended { too_long: true, ..Ended::new(Code::MARSHALLING_ERROR, Vec::new()) });
+    fn advance(
+        &mut self,
+        tree: &Tree,
+        asker: Asker<'_>,
+        out: &mut Pieces,
+        looked_at: &mut usize,
+    ) -> Option<Ended> {
+        let (began, began_at) = (out.len(), *looked_at);
         if self.under_way.is_none() && out.is_empty() && !self.judge(tree) {
+            *looked_at += STEP;
             return None;
         }
         if self.least > MULTI_READ_MAX_BYTES {
-            return too_long();
+            return Some(Ended::too_long());
         }
         let Self { parts, under_way, stopped, .. } = self;
-        let began = out.len();
-        let mut looked_at = 0;
-        while looked_at < STEP && out.len().saturating_sub(began) < STEP_BYTES {
-            let next = || parts.next().map(|part| UnderWay { part, start: out.len(), names: None });
+        while *looked_at - began_at < STEP && out.len() - began < STEP_BYTES {
+            let next = || parts.next().map(|part| UnderWay { part, names: Names::default() });
             let Some(mut current) = under_way.take().or_else(next) else {
-                encode_results(&[], out);
+                encode_results(&[], out.tail());
                 let code = if *stopped { Code::MARSHALLING_ERROR } else { Code::OK };
                 return Some(Ended::new(code, std::mem::take(out)));
             };
-            looked_at += 1;
+            *looked_at += 1;
             match readable(tree, asker, &current.part.path) {
-                Err(code) => {
-                    out.truncate(current.start);
-                    encode_result(&OpResult::Error(code), out);
-                }
+                Err(code) => encode_result(&OpResult::Error(code), out.tail()),
                 Ok(node) if current.part.is_list => {
-                    let names = current.names.get_or_insert_with(|| {
-                        MultiHeader { op: OpCode::GET_CHILDREN, done: false, err: 0 }.encode(out);
-                        Names::default()
-                    });
-                    if !names.advance(&node, out) {
+                    if !current.names.advance(&node, looked_at) {
                         // As much as a step is for.
                         *under_way = Some(current);
                         return None;
                     }
-                    looked_at += node.num_children();
+                    MultiHeader { op: OpCode::GET_CHILDREN, done: false, err: 0 }.encode(out.tail());
+                    encode_count(node.num_children(), out);
+                    current.names.append_to(out);
                 }
                 Ok(node) => {
+                    let out = out.tail();
                     MultiHeader { op: OpCode::GET_DATA, done: false, err: 0 }.encode(out);
                     node.data().encode(out);
                     node.stat().encode(out);
                 }
             }
             if out.len() > MULTI_READ_MAX_BYTES {
-                return too_long();
+                return Some(Ended::too_long());
             }
         }
         None
     }
+}
+
+/// How many names follow.
+fn encode_count(count: usize, out: &mut Pieces) {
+    i32::try_from(count).unwrap_or(i32::MAX).encode(out.tail());
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod limits;
 pub mod long_read;
 mod path;
 mod pending;
+pub mod pieces;
 pub mod read;
 pub mod set_watches;
 pub mod watch_requests;

@@ -5,6 +5,7 @@
 pub use super::{
     asker::{Asker, ReadWatch},
     long_read::MULTI_READ_MAX_BYTES,
+    pieces::BODY_MAX_BYTES,
 };
 use super::{
     asker::{may, readable},
@@ -131,7 +132,7 @@ pub fn large_data<'t, 'a>(
         .then(|| (node, request.watch.then_some(ReadWatch::Data(request.path))))
 }
 
-/// Appends the beginning of a reply whose body, of so many bytes, stands elsewhere. It is shorter than 2 GiB.
+/// Appends the beginning of a reply whose body, of so many bytes, stands elsewhere. It has [`BODY_MAX_BYTES`] at most.
 pub fn reply_head(out: &mut Vec<u8>, header: ReplyHeader, body_len: usize) {
     let start = begin_frame(out);
     header.encode(out);
@@ -269,7 +270,7 @@ impl<'t, 'a> Reading<'t, 'a> {
         let mut read = LongRead::multi(body).ok_or(Code::MARSHALLING_ERROR)?;
         let ended = std::iter::repeat_with(|| read.advance(self.tree, self.asker, OpCode::MULTI_READ));
         let ended = ended.flatten().next().expect("each step does something");
-        self.out.extend_from_slice(&ended.body);
+        ended.body.into_iter().for_each(|piece| self.out.extend_from_slice(&piece));
         self.too_long = ended.too_long;
         self.stopped = ended.code != Code::OK && !ended.too_long;
         if self.stopped { Err(ended.code) } else { Ok(()) }

@@ -8,7 +8,7 @@ use super::NodeId;
 use std::collections::VecDeque;
 
 /// Lists of so many children are long.
-pub const LONG: usize = 1 << 13;
+pub const LONG: usize = 1 << 12;
 /// Changes that are kept: 8 bytes each.
 const KEPT: usize = 1 << 16;
 /// In the place of a place: all of them.

@@ -436,21 +436,27 @@ impl<'t> NodeRef<'t> {
 
     /// Its full path; the root's is "/".
     pub fn path(&self) -> String {
-        if self.id == NodeId::ROOT {
-            return "/".to_owned();
-        }
-        let mut names = Vec::new();
-        let mut id = self.id;
-        while id != NodeId::ROOT {
-            names.push(self.tree.nodes.content(id).name());
-            id = self.tree.nodes.get(id).parent;
-        }
         let mut path = Vec::new();
-        for name in names.iter().rev() {
-            path.push(b'/');
-            path.extend_from_slice(name);
+        self.append_path(&mut path);
+        String::from_utf8(path).unwrap_or_else(|bad| String::from_utf8_lossy(bad.as_bytes()).into_owned())
+    }
+
+    /// Appends its full path, and nothing is allocated for it.
+    pub fn append_path(&self, out: &mut Vec<u8>) {
+        if self.id == NodeId::ROOT {
+            return out.push(b'/');
         }
-        String::from_utf8_lossy(&path).into_owned()
+        let nodes = &self.tree.nodes;
+        let parents = std::iter::successors(Some(self.id), |&id| Some(nodes.get(id).parent));
+        let names = parents.take_while(|&id| id != NodeId::ROOT).map(|id| nodes.content(id).name());
+        let len: usize = names.clone().map(|name| name.len() + 1).sum();
+        let (start, mut end) = (out.len(), out.len() + len);
+        out.resize(end, b'/');
+        for name in names {
+            out[end - name.len()..end].copy_from_slice(name);
+            end -= name.len() + 1;
+        }
+        debug_assert_eq!(end, start, "the names and their slashes are the path");
     }
 
     /// Its data; null and empty are told apart.

@@ -19,8 +19,6 @@ use std::time::{Duration, Instant};
 const LATENCY: Duration = Duration::from_secs(2);
 /// How long it may wait while reads that take long are answered, beside what the machine adds.
 const BRIEFLY: Duration = Duration::from_millis(20);
-/// The same while replies of 14 MB are made, each at once, and sent and read on the same cores: 40 to 95 ms were seen on two.
-const LONG_REPLIES: Duration = Duration::from_millis(100);
 /// What the machine may add, in times of the longest that it added to a sleep, or to a request while nothing else was asked.
 const NOISE: u32 = 3;
 /// How long that is measured.
@@ -159,7 +157,8 @@ pub const ATTACKS: &[Attack] = &[
     attack("identities of a megabyte, and ACLs that multiply them", amplified::large_identities),
     attack("1,200 sessions that end together", amplified::ends_together),
     staged("a subtree counted 3,000 times", expensive::counts, BRIEFLY, 32 << 10),
-    staged("long lists, again and again", expensive::lists, LONG_REPLIES, 48 << 10),
+    staged("long lists, again and again", expensive::lists, BRIEFLY, 48 << 10),
+    staged("16,000 ephemerals asked for in vain", expensive::in_vain, BRIEFLY, 16 << 10),
     staged("40,000 watches brought back at once", expensive::watches, BRIEFLY, 0),
     // The last one: what it creates is data, and takes its room.
     Attack {

@@ -21,7 +21,7 @@ mod warnings;
 pub(crate) use catalog::{ABSENT, Basic, Count, Detailed};
 pub(crate) use closing::Closing;
 pub(crate) use digests::DigestHistory;
-pub(crate) use namespaces::{Namespaces, bytes_of_read, path_of, read_bytes};
+pub(crate) use namespaces::{Namespaces, bytes_of_list, path_of, read_bytes};
 pub(crate) use peer_warnings::PeerWarnings;
 pub(crate) use sheet::Sheet;
 pub(crate) use stats::{Replied, ServerStats, WorkerStats};

@@ -95,22 +95,23 @@ pub(crate) fn read_bytes<'p>(op: OpCode, payload: &'p [u8], frame: &[u8]) -> Opt
     if head[16..] != [0; 4] {
         return None;
     }
-    Some((path, bytes_of_read(op, path, body)?))
-}
-
-/// The same of a read that has succeeded, from its path and the body of the reply.
-pub(crate) fn bytes_of_read(op: OpCode, path: &[u8], body: &[u8]) -> Option<u64> {
     let bytes = match op {
         OpCode::EXISTS => STAT_LEN,
         OpCode::GET_DATA => body.len().checked_sub(4)?,
         OpCode::GET_CHILDREN | OpCode::GET_CHILDREN2 => {
             let names = usize::try_from(i32::from_be_bytes(*body.first_chunk()?)).ok()?;
-            let stat = if op == OpCode::GET_CHILDREN { STAT_LEN } else { 0 };
-            body.len().checked_sub(4 + 4 * names)? + stat
+            let stat = if op == OpCode::GET_CHILDREN2 { STAT_LEN } else { 0 };
+            return Some((path, bytes_of_list(path, names, body.len().checked_sub(stat)?)?));
         }
         _ => return None,
     };
-    u64::try_from(path.len() + bytes).ok()
+    Some((path, u64::try_from(path.len() + bytes).ok()?))
+}
+
+/// The same of a list of children that was answered: from its path, how many names it has, and the bytes that they take in
+/// the reply, with their number.
+pub(crate) fn bytes_of_list(path: &[u8], names: usize, len: usize) -> Option<u64> {
+    u64::try_from(path.len() + len.checked_sub(4 + 4 * names)? + STAT_LEN).ok()
 }
 
 /// The path that a request's body begins with.

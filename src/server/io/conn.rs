@@ -6,6 +6,7 @@ use bytes::Bytes;
 use oxkeeper_codec::{OpCode, SessionId, Zxid};
 use std::{
     collections::VecDeque,
+    io::IoSlice,
     net::SocketAddr,
     pin::Pin,
     rc::Rc,
@@ -268,9 +269,14 @@ impl Conn {
         }
     }
 
-    /// Sends as much as the socket takes. False: the connection is broken.
+    /// Sends as much as the socket takes, or as is enough for once. False: the connection is broken.
     pub(super) fn flush(&mut self) -> bool {
-        self.output.send(|bytes| self.stream.try_write(bytes)).is_ok()
+        let write = |pieces: &[IoSlice<'_>]| match pieces {
+            // What is usual is a system call that costs less.
+            [one] => self.stream.try_write(one),
+            many => self.stream.try_write_vectored(many),
+        };
+        self.output.send(write).is_ok()
     }
 
     /// Whether it has been closing for so long that what is still unsent is given up. Its task is woken when it has.

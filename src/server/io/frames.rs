@@ -6,6 +6,7 @@
 
 use super::{
     conn::{Conn, ConnStats, Phase, Waiting},
+    lists::Listed,
     long::{Long, sets_watches},
     state::State,
     throttle::Verdict,
@@ -16,11 +17,11 @@ use crate::{
     auth,
     node::{Request, is_write},
     processor::{
-        long_read::LongRead,
+        long_read::{self, LongRead},
         read::{self, Asker, ReadWatch},
     },
     server::{
-        figures::{Basic, Closing, Count, Replied, read_bytes},
+        figures::{Basic, Closing, Count, Replied, path_of, read_bytes},
         sequence::Hub,
     },
     session::ConnId,
@@ -45,6 +46,9 @@ const IN_WORK_HIGH: usize = 10_000;
 const REPLY_LEN: u32 = 92;
 /// Length of a request header, in bytes.
 const HEADER_LEN: usize = 8;
+/// When the reads of a wake-up that are answered in steps have looked at so many znodes, what their connection asks behind
+/// them is for the next one: also if their replies are short.
+pub(super) const LOOKED_AT_ONCE: usize = long_read::STEP;
 /// Lists of at least this many children are kept encoded.
 const LIST_WORTH_KEEPING: usize = 64;
 
@@ -168,10 +172,12 @@ impl Wakeup<'_> {
         let max_len = max_len(hub);
         let mut at = 0;
         loop {
+            let enough = self.looked_at >= LOOKED_AT_ONCE;
             let Some(conn) = self.conn(id) else { return (at, Pace::Close) };
-            let pace = pace(hub, conn);
-            if pace != Pace::Read {
-                return (at, if pace == Pace::Close { Pace::Close } else { Pace::Wait });
+            match pace(hub, conn) {
+                Pace::Read if !enough => {}
+                Pace::Close => return (at, Pace::Close),
+                Pace::Read | Pace::Wait => return (at, Pace::Wait),
             }
             let opens = conn.phase == Phase::Fresh;
             if opens
@@ -311,32 +317,36 @@ impl Wakeup<'_> {
         let Some(conn) = conns.outgoing(id) else { return };
         let (tree, shard) = self.guard.parts();
         let Conn { key, output, identities, stats, .. } = conn;
-        let output = output.tail();
-        let start = output.len();
+        let unsent = output.unsent();
         let asker = Asker { session, identities, auth: &worker.front.auth };
         let misses = lists.misses;
         let watch = match lists.answer(tree, asker, header, payload, output, LIST_WORTH_KEEPING) {
-            Some(watch) => {
+            Some(Listed { watch, bytes }) => {
                 count_list(worker, lists.misses == misses);
+                if let Some((path, bytes)) = path_of(payload).zip(bytes) {
+                    reads.record(path, bytes);
+                }
                 watch
             }
             None => {
-                if let Some(read) = LongRead::begin(tree, asker, header.op, payload) {
+                if let Some(read) = LongRead::begin(tree, header.op, payload) {
                     conn.long = Some(Box::new(Long::read(header.clone(), read)));
                     return self.step(id, session);
                 }
-                let answered = read::answer(tree, asker, header, payload, output);
+                let tail = output.tail();
+                let start = tail.len();
+                let answered = read::answer(tree, asker, header, payload, tail);
                 if answered.too_long {
                     worker.front.hub.stats.warnings.reply_too_long(now_ms);
+                }
+                if let Some((path, bytes)) = read_bytes(header.op, payload, &tail[start..]) {
+                    reads.record(path, bytes);
                 }
                 answered.watch
             }
         };
         leave_watch(&mut shard.watches, *key, watch);
-        if let Some((path, bytes)) = read_bytes(header.op, payload, &output[start..]) {
-            reads.record(path, bytes);
-        }
-        count_read(worker, stats, header, tree.last_zxid(), output.len() - start, now_ms);
+        count_read(worker, stats, header, tree.last_zxid(), output.unsent() - unsent, now_ms);
     }
 
     /// Hands a request to the sequencer: a write, or what stands behind one.

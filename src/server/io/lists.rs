@@ -4,27 +4,44 @@
 //! Invariant: an entry is used only while the parent's creation, pzxid and counter are those it was made from; every
 //! change of the list changes one of them.
 
+use super::outbox::Outbox;
 use crate::{
     auth,
     processor::{
         long_read::{self, ListVersion},
-        read::{Asker, ReadWatch, encode_names, reply},
+        read::{self, Asker, ReadWatch, encode_names},
     },
+    server::figures::bytes_of_list,
     tree::{NodeId, NodeRef, Tree},
 };
+use bytes::Bytes;
 use hashbrown::HashMap;
 use oxkeeper_codec::{
     Code, Decode, Encode, OpCode, Perms,
-    records::{GetChildrenRequest, RequestHeader},
+    records::{GetChildrenRequest, ReplyHeader, RequestHeader},
 };
 
 /// Bytes of all lists that one worker keeps.
 const MAX_BYTES: usize = 16 << 20;
+/// A list of fewer bytes is copied into the reply: that costs less than to share it.
+const WORTH_SHARING: usize = 16 << 10;
 
+/// An encoded list: how many names, and they.
 #[derive(Debug)]
 struct List {
     version: ListVersion,
-    bytes: Vec<u8>,
+    pieces: Vec<Bytes>,
+    /// Bytes of the pieces.
+    len: usize,
+}
+
+/// What an answer leaves, besides the reply.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Listed<'a> {
+    /// The watch that is to be set together with the reply.
+    pub(super) watch: Option<ReadWatch<'a>>,
+    /// What the read counts for, in bytes.
+    pub(super) bytes: Option<u64>,
 }
 
 /// The lists of one worker.
@@ -56,9 +73,9 @@ impl ListCache {
         asker: Asker<'_>,
         header: &RequestHeader,
         body: &'a [u8],
-        out: &mut Vec<u8>,
+        out: &mut Outbox,
         min_children: usize,
-    ) -> Option<Option<ReadWatch<'a>>> {
+    ) -> Option<Listed<'a>> {
         if !matches!(header.op, OpCode::GET_CHILDREN | OpCode::GET_CHILDREN2) || !self.is_on() {
             return None;
         }
@@ -71,42 +88,56 @@ impl ListCache {
         {
             return None;
         }
-        let list = self.list(&node);
-        reply(out, header.xid, tree.last_zxid(), Code::OK, |out| {
-            out.extend_from_slice(list);
-            if header.op == OpCode::GET_CHILDREN2 {
-                node.stat().encode(out);
+        let list = self.list(&node)?;
+        let mut stat = Vec::new();
+        if header.op == OpCode::GET_CHILDREN2 {
+            node.stat().encode(&mut stat);
+        }
+        if list.len + stat.len() > read::BODY_MAX_BYTES {
+            return None;
+        }
+        let reply = ReplyHeader { xid: header.xid, zxid: tree.last_zxid(), err: Code::OK };
+        read::reply_head(out.tail(), reply, list.len + stat.len());
+        for piece in &list.pieces {
+            if list.len < WORTH_SHARING {
+                out.tail().extend_from_slice(piece);
+            } else {
+                out.share(piece.clone());
             }
-        });
-        Some(request.watch.then_some(ReadWatch::Child(request.path)))
+        }
+        out.tail().extend_from_slice(&stat);
+        let bytes = bytes_of_list(request.path.as_bytes(), node.num_children(), list.len);
+        Some(Listed { watch: request.watch.then_some(ReadWatch::Child(request.path)), bytes })
     }
 
     fn has(&self, node: &NodeRef<'_>) -> bool {
         self.lists.get(&node.id()).is_some_and(|list| list.version == ListVersion::of(node))
     }
 
-    fn list(&mut self, node: &NodeRef<'_>) -> &[u8] {
+    fn list(&mut self, node: &NodeRef<'_>) -> Option<&List> {
         if !self.has(node) {
-            let mut bytes = Vec::new();
-            encode_names(node, &mut bytes);
-            self.keep(node.id(), ListVersion::of(node), bytes);
+            let mut names = Vec::new();
+            encode_names(node, &mut names);
+            // As long as it is, and no longer.
+            self.keep(node.id(), ListVersion::of(node), vec![names.into_boxed_slice().into()]);
         }
-        self.lists.get(&node.id()).map_or(&[], |list| &list.bytes)
+        self.lists.get(&node.id())
     }
 
     /// Keeps a list that had to be encoded, as it is in this version.
-    pub(super) fn keep(&mut self, id: NodeId, version: ListVersion, bytes: Vec<u8>) {
+    pub(super) fn keep(&mut self, id: NodeId, version: ListVersion, pieces: Vec<Bytes>) {
         self.misses += 1;
+        let len = pieces.iter().map(Bytes::len).sum();
         // What it replaces makes room first: a list that changes in a full cache is to cost the others nothing.
         if let Some(old) = self.lists.remove(&id) {
-            self.bytes -= old.bytes.len();
+            self.bytes -= old.len;
         }
-        if self.lists.len() >= self.max_entries || self.bytes + bytes.len() > MAX_BYTES {
+        if self.lists.len() >= self.max_entries || self.bytes + len > MAX_BYTES {
             self.lists.clear();
             self.bytes = 0;
         }
-        self.bytes += bytes.len();
-        self.lists.insert(id, List { version, bytes });
+        self.bytes += len;
+        self.lists.insert(id, List { version, pieces, len });
     }
 }
 
@@ -115,7 +146,7 @@ mod tests {
     use super::*;
     use crate::{
         auth::{AuthConfig, Identities},
-        processor::read,
+        server::figures::read_bytes,
         tree::TreeOptions,
     };
     use oxkeeper_codec::{
@@ -172,12 +203,14 @@ mod tests {
             for op in [OpCode::GET_CHILDREN, OpCode::GET_CHILDREN2] {
                 let header = RequestHeader { xid: 7, op };
                 let body = GetChildrenRequest { path: path.into(), watch: true }.to_vec();
-                let (mut kept, mut fresh) = (Vec::new(), Vec::new());
-                let watch = self.cache.answer(&self.tree, asker, &header, &body, &mut kept, 0)?;
+                let (mut kept, mut fresh) = (Outbox::default(), Vec::new());
+                let listed = self.cache.answer(&self.tree, asker, &header, &body, &mut kept, 0)?;
                 let answered = read::answer(&self.tree, asker, &header, &body, &mut fresh);
-                assert_eq!((kept, watch), (fresh, answered.watch), "{op:?} of {path}");
+                let bytes = read_bytes(op, &body, &fresh).map(|(_, bytes)| bytes);
+                assert_eq!(listed, Listed { watch: answered.watch, bytes }, "{op:?} of {path}");
+                assert!(kept.taken() == fresh, "{op:?} of {path}");
             }
-            let bytes: usize = self.cache.lists.values().map(|list| list.bytes.len()).sum();
+            let bytes: usize = self.cache.lists.values().map(|list| list.len).sum();
             assert_eq!(self.cache.bytes, bytes);
             assert!(self.cache.lists.len() <= self.cache.max_entries);
             Some(self.cache.misses - misses)
@@ -227,11 +260,7 @@ mod tests {
         ];
         for version in was {
             cached.ask("/a");
-            cached
-                .cache
-                .lists
-                .values_mut()
-                .for_each(|list| *list = List { version, bytes: list.bytes.clone() });
+            cached.cache.lists.values_mut().for_each(|list| list.version = version);
             assert_eq!(cached.ask("/a"), Some(1), "{version:?}");
         }
     }

@@ -3,7 +3,7 @@
 
 use super::{
     conn::Conn,
-    frames::{UNSENT_HIGH_BYTES, count_list, count_read, leave_watch},
+    frames::{LOOKED_AT_ONCE, UNSENT_HIGH_BYTES, count_list, count_read, leave_watch},
     local::Answer,
     state::State,
     wakeup::Wakeup,
@@ -15,7 +15,7 @@ use crate::{
         set_watches::SetAgain,
         watch_requests::bring_back,
     },
-    server::figures::bytes_of_read,
+    server::figures::bytes_of_list,
     session::ConnId,
 };
 use oxkeeper_codec::{
@@ -70,9 +70,8 @@ impl Wakeup<'_> {
             What::Read(read) => self.read_step(id, session, &long.header, read),
         };
         if !done && let Some(conn) = self.conn(id) {
-            conn.long = Some(long);
             // The others come first.
-            conn.wake();
+            conn.long = Some(long);
         }
     }
 
@@ -84,6 +83,7 @@ impl Wakeup<'_> {
         header: &RequestHeader,
         again: &mut SetAgain,
     ) -> bool {
+        self.looked_at += LOOKED_AT_ONCE;
         for _ in 0..WATCHES_A_STEP {
             let auth = &self.worker.front.auth;
             let Some(Conn { key, identities, .. }) = self.state.conns.get(id) else { return true };
@@ -115,7 +115,10 @@ impl Wakeup<'_> {
         let Some(conn) = conns.get(id) else { return true };
         let (tree, shard) = self.guard.parts();
         let asker = Asker { session, identities: &conn.identities, auth: &worker.front.auth };
-        let Some(ended) = read.advance(tree, asker, header.op) else { return false };
+        let looked_at = read.looked_at();
+        let ended = read.advance(tree, asker, header.op);
+        self.looked_at += read.looked_at() - looked_at;
+        let Some(ended) = ended else { return false };
         let Some(conn) = conns.outgoing(id) else { return true };
         let Ended { code, body, watch, list, too_long } = ended;
         if too_long {
@@ -123,18 +126,19 @@ impl Wakeup<'_> {
         }
         leave_watch(&mut shard.watches, conn.key, watch);
         if let Some(list) = list {
-            if let Some(bytes) = bytes_of_read(header.op, list.path.as_bytes(), &body) {
-                reads.record(list.path.as_bytes(), bytes);
+            let path = list.path.as_bytes();
+            if let Some(bytes) = bytes_of_list(path, list.version.children, list.names_len) {
+                reads.record(path, bytes);
             }
             if list.names_len <= KEPT_LIST_BYTES && lists.is_on() {
-                lists.keep(list.node, list.version, body[..list.names_len].to_vec());
+                lists.keep(list.node, list.version, body.done()[..list.pieces].to_vec());
                 count_list(worker, false);
             }
         }
         let (zxid, frame_len) = (tree.last_zxid(), read::HEAD_LEN + body.len());
         let reply = ReplyHeader { xid: header.xid, zxid, err: code };
         read::reply_head(conn.output.tail(), reply, body.len());
-        conn.output.share(body.into());
+        body.into_iter().for_each(|piece| conn.output.share(piece));
         count_read(worker, &mut conn.stats, header, zxid, frame_len, now_ms);
         true
     }

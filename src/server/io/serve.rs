@@ -25,13 +25,28 @@ use tokio::{io::Interest, net::TcpStream};
 
 /// Watches that a connection which has ended gives up at once.
 const WATCHES_A_STEP: usize = 1024;
+/// After so many reads others come first, also if the socket has more.
+const READS_AT_ONCE: usize = 8;
 /// Reads after which a connection that ends counts as empty.
 const READS_TO_EMPTY: usize = 4;
+
+/// How a connection's task goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Goes {
+    /// At once, but all others come first.
+    On,
+    /// Not any further.
+    Ends,
+}
 
 impl Worker {
     /// The life of a connection.
     pub(super) async fn serve(worker: Rc<Self>, id: ConnId) {
-        poll_fn(|cx| worker.poll_conn(id, cx)).await;
+        while poll_fn(|cx| worker.poll_conn(id, cx)).await == Goes::On {
+            // A task that wakes itself would come again before the runtime has looked at the sockets: with a long request
+            // under way 61 times, and all other clients would wait for that.
+            tokio::task::yield_now().await;
+        }
         let Some(conn) = worker.state.borrow_mut().conns.remove(id) else { return };
         worker.tell_end(&conn);
         if conn.session.is_none() {
@@ -81,79 +96,72 @@ impl Worker {
     }
 
     /// One wake-up of a connection: sends what is left, reads what has arrived, answers it.
-    fn poll_conn(self: &Rc<Self>, id: ConnId, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
+    fn poll_conn(self: &Rc<Self>, id: ConnId, cx: &mut Context<'_>) -> Poll<Goes> {
+        for _ in 0..READS_AT_ONCE {
             let stream = {
                 let mut state = self.state.borrow_mut();
-                let Some(conn) = state.conns.get(id) else { return Poll::Ready(()) };
+                let Some(conn) = state.conns.get(id) else { return Poll::Ready(Goes::Ends) };
                 if !conn.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
                     conn.waker = Some(cx.waker().clone());
                 }
                 let unsent = conn.unsent();
                 if unsent > 0 && !state.conns.flush(id) {
-                    return Poll::Ready(());
+                    return Poll::Ready(Goes::Ends);
                 }
-                let Some(conn) = state.conns.get(id) else { return Poll::Ready(()) };
+                let Some(conn) = state.conns.get(id) else { return Poll::Ready(Goes::Ends) };
                 if conn.unsent() < unsent {
                     // Whoever takes a long reply bit by bit is alive.
                     conn.heard_ms = self.front.hub.clock.elapsed_ms();
                 }
                 if conn.phase == Phase::Closing && conn.unsent() == 0 {
-                    return Poll::Ready(());
+                    return Poll::Ready(Goes::Ends);
                 }
                 if conn.phase == Phase::Closing && conn.lingers_too_long(cx) {
-                    return Poll::Ready(());
+                    return Poll::Ready(Goes::Ends);
                 }
                 Rc::clone(&conn.stream)
             };
-            let pace = self.go_on(id);
-            match pace {
-                Pace::Close => return Poll::Ready(()),
-                Pace::Wait if self.may_go_on(id) => {
-                    // What held it back is sent already. Nothing will wake it for that; the others come first.
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-                Pace::Wait => {
-                    // Something else wakes it; a client that goes away meanwhile is noticed when it is written to.
-                    return self.poll_writable(id, &stream, cx);
-                }
+            let mut pace = self.go_on(id);
+            if pace == Pace::Read {
                 // What comes now finds no server any more.
-                Pace::Read if self.front.draining.load(Ordering::Relaxed) => {
+                if self.front.draining.load(Ordering::Relaxed) {
                     return self.poll_writable(id, &stream, cx);
                 }
-                Pace::Read => {}
-            }
-            match stream.poll_read_ready(cx) {
-                Poll::Pending => return self.poll_writable(id, &stream, cx),
-                Poll::Ready(Err(_)) => return Poll::Ready(()),
-                Poll::Ready(Ok(())) => {
-                    if !self.read(id, &stream) {
-                        return Poll::Ready(());
-                    }
+                match stream.poll_read_ready(cx) {
+                    Poll::Pending => return self.poll_writable(id, &stream, cx),
+                    Poll::Ready(Err(_)) => return Poll::Ready(Goes::Ends),
+                    Poll::Ready(Ok(())) => pace = self.read(id, &stream),
                 }
+            }
+            match pace {
+                Pace::Read => {}
+                Pace::Close => return Poll::Ready(Goes::Ends),
+                // What held it back is sent already, or it was enough for once: nothing else wakes it.
+                Pace::Wait if self.may_go_on(id) => return Poll::Ready(Goes::On),
+                // Something else wakes it; a client that goes away meanwhile is noticed when it is written to.
+                Pace::Wait => return self.poll_writable(id, &stream, cx),
             }
         }
+        Poll::Ready(Goes::On)
     }
 
-    /// Whether nothing holds the connection back any more.
+    /// Whether nothing holds the connection back, but for the others' sake.
     fn may_go_on(&self, id: ConnId) -> bool {
         let mut state = self.state.borrow_mut();
-        let goes_on = |conn: &mut Conn| !conn.throttled && frames::pace(&self.front.hub, conn) == Pace::Read;
+        let goes_on = |conn: &mut Conn| {
+            conn.has_step() || !conn.throttled && frames::pace(&self.front.hub, conn) == Pace::Read
+        };
         state.conns.get(id).is_some_and(goes_on)
     }
 
     /// Waits until there is room to send, if something is to be sent.
-    fn poll_writable(&self, id: ConnId, stream: &TcpStream, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_writable(&self, id: ConnId, stream: &TcpStream, cx: &mut Context<'_>) -> Poll<Goes> {
         let unsent = self.state.borrow_mut().conns.get(id).map_or(0, |conn| conn.unsent());
-        if unsent > 0 && stream.poll_write_ready(cx).is_ready() {
-            cx.waker().wake_by_ref();
-        }
-        Poll::Pending
+        if unsent > 0 { stream.poll_write_ready(cx).map(|_| Goes::On) } else { Poll::Pending }
     }
 
-    /// Reads once and answers what is whole. False: the connection ends.
-    fn read(self: &Rc<Self>, id: ConnId, stream: &TcpStream) -> bool {
+    /// Reads once and answers what is whole.
+    fn read(self: &Rc<Self>, id: ConnId, stream: &TcpStream) -> Pace {
         let mut buffer = std::mem::take(&mut self.state.borrow_mut().read_buffer);
         let mut got = 0;
         let result = stream.try_io(Interest::READABLE, || {
@@ -172,9 +180,13 @@ impl Worker {
             Ok(()) => got > 0,
             Err(error) => error.kind() == io::ErrorKind::WouldBlock,
         };
-        let goes_on = alive && (got == 0 || self.take_in(id, &buffer[..got]) != Pace::Close);
+        let pace = match (alive, got) {
+            (false, _) => Pace::Close,
+            (true, 0) => Pace::Read,
+            (true, got) => self.take_in(id, &buffer[..got]),
+        };
         self.state.borrow_mut().read_buffer = buffer;
-        goes_on
+        pace
     }
 
     fn take_in(self: &Rc<Self>, id: ConnId, input: &[u8]) -> Pace {

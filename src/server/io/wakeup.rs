@@ -19,6 +19,8 @@ pub(super) struct Wakeup<'a> {
     pub(super) guard: TreeGuard<'a>,
     /// When it began, in ms of the elapsed clock.
     pub(super) now_ms: i64,
+    /// Znodes that reads in steps have looked at.
+    pub(super) looked_at: usize,
 }
 
 impl<'a> Wakeup<'a> {

@@ -214,7 +214,8 @@ impl Worker {
     pub(super) fn wake_up(&self, work: impl FnOnce(&mut Wakeup<'_>)) {
         let mut state = self.state.borrow_mut();
         let now_ms = self.front.hub.clock.elapsed_ms();
-        let mut wakeup = Wakeup { worker: self, state: &mut state, guard: self.reader.lock(), now_ms };
+        let mut wakeup =
+            Wakeup { worker: self, state: &mut state, guard: self.reader.lock(), now_ms, looked_at: 0 };
         wakeup.empty_inbox();
         work(&mut wakeup);
         drop(wakeup);
