@@ -217,8 +217,11 @@ fn multi_address(settings: &Settings) -> Result<MultiAddress, ConfigError> {
     })
 }
 
-/// Settings of members that this version takes without doing what they ask for: when they ask, and what to say.
-pub(super) const NOT_YET: [(&str, fn(&str) -> bool, &str); 13] = [
+/// A setting, whether a value of it asks for something, and what to say then.
+type NotYet = (&'static str, fn(&str) -> bool, &'static str);
+
+/// Settings of members that this version takes without doing what they ask for.
+pub(super) const NOT_YET: [NotYet; 13] = [
     ("fastleader.minNotificationInterval", any, "no effect: elections here wait for no interval"),
     ("fastleader.maxNotificationInterval", any, "no effect: elections here wait for no interval"),
     ("leader.maxTimeToWaitForEpoch", any, "not available in this version: initLimit alone counts"),
