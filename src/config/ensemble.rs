@@ -36,6 +36,7 @@ pub(super) fn build(settings: &mut Settings, list: &List, my_id: Option<i64>) ->
         my_id,
         membership,
         last_seen: None,
+        files: None,
         dynamic_file: dynamic_file?.map(PathBuf::from),
         listen_on_all_addresses: listen_on_all_addresses?,
         links: links?,

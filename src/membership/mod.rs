@@ -92,6 +92,24 @@ impl Membership {
         Self { version, ..self }
     }
 
+    /// Whether it is the same but for the version.
+    pub fn has_same_members(&self, other: &Self) -> bool {
+        self.members == other.members && self.groups == other.groups
+    }
+
+    /// All but the version, for a line of a log.
+    pub fn one_line(&self) -> String {
+        self.lines().join(", ")
+    }
+
+    /// What stands beside the dynamic file while a change is under way: the lines sorted, with the version.
+    pub fn next_file(&self) -> String {
+        let mut lines = self.lines();
+        lines.push(format!("version={:x}", self.version));
+        lines.sort_unstable();
+        lines.join("\n")
+    }
+
     /// What a dynamic file holds: the lines sorted, without the version, which its name ends in.
     pub fn dynamic_file(&self) -> String {
         let mut lines = self.lines();

@@ -3,7 +3,7 @@
 use super::mailbox::Mailbox;
 use crate::{
     config::Config,
-    membership,
+    membership::{Membership, Role as Part},
     server::{
         clock::Clock,
         figures::{DigestHistory, Figures, ServerStats, Sheet, WorkerStats},
@@ -67,6 +67,8 @@ pub(crate) struct Hub {
     pub(crate) digests: DigestHistory,
     /// What it is in its ensemble; `None`: it is alone.
     pub(crate) standing: Mutex<Option<Standing>>,
+    /// The members as they are now; `None`: it is alone.
+    pub(crate) membership: Mutex<Option<Membership>>,
 }
 
 impl Hub {
@@ -108,9 +110,10 @@ impl Hub {
 
     /// Whether it is told to observe.
     pub(crate) fn observes(&self) -> bool {
-        let ensemble = self.config.ensemble.as_ref();
-        let member = ensemble.and_then(|ensemble| ensemble.membership.member(ensemble.my_id));
-        member.is_some_and(|member| member.role == membership::Role::Observer)
+        let (Some(ensemble), Some(membership)) = (&self.config.ensemble, &*self.membership.lock()) else {
+            return false;
+        };
+        membership.member(ensemble.my_id).is_some_and(|member| member.role == Part::Observer)
     }
 
     /// Requests in work on all workers.

@@ -155,7 +155,7 @@ impl Learner {
         waits: bool,
     ) -> Result<(), Failure> {
         if let Some(version) = info.config_version
-            && version > shared.ensemble.version
+            && version > shared.ensemble.version()
         {
             return Err(Failure::Learner(Refusal::LaterConfiguration { sid: info.sid, version }));
         }
@@ -246,7 +246,7 @@ impl Learner {
                 shared.tell_learner(link, ToLearner::Commit(zxid));
             }
         }
-        let config = Some(shared.ensemble.text.clone());
+        let config = Some(shared.ensemble.latest().to_string().into());
         shared.tell_learner(link, ToLearner::NewLeader { epoch, config });
         self.state = State::Fed { acked: shared.committed, vouched: false, serves: false };
     }

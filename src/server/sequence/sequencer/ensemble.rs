@@ -17,6 +17,7 @@ use super::{
     snapshot::{SNAPSHOT_BACKLOG_BYTES, SNAPSHOT_PAUSE, Stage, slice_bytes},
 };
 use crate::{
+    membership::Membership,
     node::{Event, LogBatch, MemberAction, MemberEvent},
     server::{
         chance::random,
@@ -252,6 +253,8 @@ impl Sequencer {
             Action::Commit(zxid) => self.step_node(Event::Committed(zxid)),
             Action::StoreAcceptedEpoch(epoch) => self.store_epoch(EpochFile::Accepted, epoch),
             Action::StoreCurrentEpoch(epoch) => self.store_epoch(EpochFile::Current, epoch),
+            Action::StoreNext(next) => self.store_next(next),
+            Action::Activate(membership) => self.activate(membership),
             Action::Truncate(zxid) => self.replace(Replacement::Truncate(zxid)),
             Action::Install(link, _) => {
                 if let Some(member) = &mut self.member {
@@ -324,6 +327,29 @@ impl Sequencer {
             hand_over(&mut member.appending, &self.log);
         }
         self.log.store_epoch(file, epoch);
+    }
+
+    /// The next configuration is kept beside the log, and those who are new in it are talked to.
+    fn store_next(&mut self, next: Option<Membership>) {
+        if let Some(member) = &mut self.member {
+            hand_over(&mut member.appending, &self.log);
+            let both = [Some(member.zab.ensemble().current().clone()), next.clone()];
+            member.peers.tell(Command::Members(both.into_iter().flatten().collect()));
+        }
+        self.log.store_next(next);
+    }
+
+    /// This configuration is in force: whoever has asked for it is answered first.
+    fn activate(&mut self, membership: Membership) {
+        self.apply_all();
+        tracing::info!(target: topics::PEERS, version = format!("{:x}", membership.version()), members = %membership.one_line(), "the configuration is in force");
+        *self.hub.membership.lock() = Some(membership.clone());
+        self.write_config();
+        if let Some(member) = &mut self.member {
+            hand_over(&mut member.appending, &self.log);
+            member.peers.tell(Command::Members(vec![membership.clone()]));
+        }
+        self.log.activate(membership);
     }
 
     fn role_action(&mut self, action: Action) {
@@ -449,8 +475,8 @@ impl Sequencer {
             let old = std::mem::replace(guard.tree(), *tree);
             drop(guard);
             drop(old);
-            self.write_config();
             self.step_node(Event::Member(MemberEvent::Replaced(sessions.into_iter().collect())));
+            self.write_config();
             self.schedule.reset([random(), random()]);
             self.schedule.logged(txns, bytes);
             tracing::info!(target: topics::PEERS, zxid = %last, znodes = self.tree.tree().node_count(), "the history was replaced by the leader's");
@@ -458,11 +484,11 @@ impl Sequencer {
         self.zab(zab::Event::HistoryReplaced(last));
     }
 
-    /// Writes the members into the tree. No snapshot is under way.
+    /// Writes the members into the tree.
     pub(super) fn write_config(&mut self) {
-        if let Some(ensemble) = &self.hub.config.ensemble {
-            let (text, version) = (ensemble.membership.to_string(), ensemble.membership.version());
-            self.tree.write().tree().write_config(&text, version, clock::wall_ms());
+        let config = self.hub.membership.lock().as_ref().map(|it| (it.to_string(), it.version()));
+        if let Some((text, version)) = config {
+            self.node.write_config(self.tree.write().tree(), &text, version, clock::wall_ms());
         }
     }
 
