@@ -142,16 +142,12 @@ impl From<&Membership> for Ensemble {
     }
 }
 
-/// Whether the leader stays what it is in a new configuration: it votes there, under the same address
+/// Whether the leader stays what it is in a new configuration: it votes there, under the address that it had, if it had one
 /// (`Leader.getDesignatedLeader`).
 pub(super) fn keeps_leader(leader: ServerId, before: &Membership, after: &Membership) -> bool {
-    let voting =
-        |of: &Membership| of.member(leader).filter(|member| member.role == Role::Participant).cloned();
     let ports = |member: &Member| -> Vec<(String, u16)> {
         member.addresses.iter().map(|at| (at.host.clone(), at.quorum_port)).collect()
     };
-    match (voting(before), voting(after)) {
-        (Some(before), Some(after)) => ports(&before) == ports(&after),
-        _ => false,
-    }
+    let votes = after.member(leader).filter(|member| member.role == Role::Participant);
+    votes.is_some_and(|after| before.member(leader).is_none_or(|before| ports(before) == ports(after)))
 }

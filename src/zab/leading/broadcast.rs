@@ -109,7 +109,7 @@ impl Broadcast {
 }
 
 fn vouched(shared: &Shared, learners: &Learners) -> Vouched {
-    let counting = learners.values().filter(|learner| learner.counts());
+    let counting = learners.values().filter(|learner| learner.counts(shared));
     let vouches = |learner: &Learner| Some((learner.sid()?, learner.vouches_for()?));
     let mut vouched: Vouched = counting.filter_map(vouches).collect();
     vouched.insert(shared.me, shared.durable());

@@ -64,7 +64,8 @@ impl Discovery {
         }
     }
 
-    /// A learner has promised. A voter that is ahead has to lead itself; another one that is has no place here.
+    /// A learner has promised. A voter that is ahead has to lead itself; another one that is has no place here, unless quorums come
+    /// about without it: then what it has beyond them is committed nowhere.
     pub(super) fn proved(
         &mut self,
         shared: &Shared,
@@ -75,7 +76,7 @@ impl Discovery {
     ) -> Result<(), Failure> {
         let Some(current_epoch) = current_epoch else { return Ok(()) };
         if (i64::from(current_epoch), last_zxid) > (shared.current_epoch, shared.synced) {
-            return Err(if shared.quorums().is_voter(sid) {
+            return Err(if shared.quorums().current.is_voter(sid) {
                 Failure::Behind { sid, last_zxid }
             } else {
                 Failure::Learner(Refusal::Ahead { sid, last_zxid })

@@ -77,7 +77,7 @@ impl Leading {
 
     /// Followers that have acknowledged NEWLEADER, and this leader.
     pub(super) fn synced_followers(&self, shared: &Shared) -> Members {
-        following(&self.learners, shared.me)
+        following(&self.learners, shared)
     }
 
     pub(super) fn tally(&self, shared: &Shared) -> Tally {
@@ -166,7 +166,7 @@ impl Leading {
                 // They leave by themselves: each of them must have heard who leads.
                 return if self.learners.is_empty() { Err(Failure::HandedOver) } else { Ok(()) };
             }
-            if !shared.quorums().are_met_by(&following(&self.learners, shared.me)) {
+            if !shared.quorums().are_met_by(&following(&self.learners, shared)) {
                 return Err(Failure::NoQuorum);
             }
             broadcast.commit(shared, &self.learners);
@@ -235,19 +235,19 @@ impl Leading {
                 }
                 if let Some(epoch) = self.phase.epoch()
                     && info.accepted_epoch > epoch
-                    && learner.counts()
+                    && learner.counts(shared)
                     && shared.quorums().is_voter(info.sid)
                 {
                     return Err(Failure::LaterPromise { sid: info.sid, accepted: info.accepted_epoch });
                 }
                 if let Phase::Discovery(discovery) = &mut self.phase {
-                    discovery.registered(info.sid, info.accepted_epoch, learner.counts());
+                    discovery.registered(info.sid, info.accepted_epoch, learner.counts(shared));
                 }
             }
             (State::Asked, ToLeader::AckEpoch { last_zxid, current_epoch }) => {
                 learner.proved(last_zxid);
                 if let (Phase::Discovery(discovery), Some(sid)) = (&mut self.phase, learner.sid()) {
-                    discovery.proved(shared, sid, learner.counts(), last_zxid, current_epoch)?;
+                    discovery.proved(shared, sid, learner.counts(shared), last_zxid, current_epoch)?;
                 }
             }
             (State::Fed { .. }, ToLeader::Ack(zxid)) => {
@@ -380,7 +380,8 @@ impl Phase {
 }
 
 /// Those who have the leader's history and vote, the leader among them.
-fn following(learners: &Learners, me: ServerId) -> Members {
-    let vouching = learners.values().filter(|learner| learner.counts() && learner.vouches_for().is_some());
-    vouching.filter_map(Learner::sid).chain([me]).collect()
+fn following(learners: &Learners, shared: &Shared) -> Members {
+    let vouching =
+        learners.values().filter(|learner| learner.counts(shared) && learner.vouches_for().is_some());
+    vouching.filter_map(Learner::sid).chain([shared.me]).collect()
 }

@@ -34,8 +34,6 @@ impl Sync {
     }
 
     pub(super) fn is_done(&self, shared: &Shared, learners: &Learners) -> bool {
-        self.entered
-            && !shared.is_storing_next()
-            && shared.quorums().are_met_by(&following(learners, shared.me))
+        self.entered && !shared.is_storing_next() && shared.quorums().are_met_by(&following(learners, shared))
     }
 }
