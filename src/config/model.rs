@@ -242,6 +242,8 @@ pub struct Ensemble {
     pub last_seen: Option<Membership>,
     /// `dynamicConfigFile`: where the members stand; `None` when they stand in `zoo.cfg`.
     pub dynamic_file: Option<PathBuf>,
+    /// `standaloneEnabled`: a single participant would be a standalone server.
+    pub standalone_enabled: bool,
     /// The files to write when the members change; `None`: the settings come from nowhere.
     pub files: Option<DynamicFiles>,
     /// `quorumListenOnAllIPs`: bind quorum and election port on every address, not on those of the own line.

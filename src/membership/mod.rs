@@ -10,6 +10,7 @@
 //!
 //! Not done here: looking up names, files, and what a standalone server is.
 
+mod change;
 mod hash_order;
 mod lines;
 mod member;

@@ -172,15 +172,17 @@ impl Election {
         self.reconsider(now_ms, quorums, unreachable)
     }
 
+    /// A quorum that has a leader is joined. That of the configuration in force decides: whether the next one has come, the leader
+    /// knows.
     fn settled(&mut self, from: ServerId, ballot: Ballot, quorums: &Quorums) -> Option<Elected> {
         if ballot.round == self.round {
             self.received.put(from, ballot);
-            if self.received.are_for(&ballot, quorums) && self.leads(&self.received, &ballot) {
+            if self.received.are_for(&ballot, &quorums.current) && self.leads(&self.received, &ballot) {
                 return Some(elected(&self.received, &ballot));
             }
         }
         self.settled.put(from, ballot);
-        if self.settled.are_for(&ballot, quorums) && self.leads(&self.settled, &ballot) {
+        if self.settled.are_for(&ballot, &quorums.current) && self.leads(&self.settled, &ballot) {
             return Some(elected(&self.settled, &ballot));
         }
         None

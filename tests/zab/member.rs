@@ -14,6 +14,8 @@ pub(crate) struct Member {
     pub(crate) options: Options,
     /// `reconfigEnabled`.
     pub(crate) may_change: bool,
+    /// The last change of the configuration that it has acknowledged.
+    pub(crate) acked_change: Option<Zxid>,
     pub(crate) disk: Disk,
     pub(crate) running: Option<Running>,
     /// Counts starts: what was meant for an earlier one is lost.
@@ -49,6 +51,7 @@ impl Member {
             id,
             options,
             may_change,
+            acked_change: None,
             disk: Disk::new(config),
             running: None,
             start: 0,
@@ -61,6 +64,12 @@ impl Member {
     pub(crate) fn start(&mut self, now_ms: i64) -> Event {
         self.start += 1;
         (self.syncing, self.disk_failed) = (false, false);
+        if let Some(zxid) = self.acked_change
+            && self.disk.log().iter().any(|(other, _)| *other == zxid)
+        {
+            let known = self.disk.knows_config(zxid);
+            assert!(known, "durability: server {} has acknowledged the change {zxid}, and lost it", self.id);
+        }
         let (config, next) = self.disk.configs();
         let ensemble = Ensemble::new(config, next, self.may_change);
         let zab = Zab::new(self.id, self.options, ensemble, self.disk.stored(), now_ms);

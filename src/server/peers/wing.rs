@@ -78,9 +78,10 @@ impl Wing {
         self.members.borrow().get(&id).cloned()
     }
 
-    /// Where this member is reached itself.
+    /// Where this member is reached itself: also when it is a member no more, for it goes on without a vote.
     pub(super) fn own_ports(&self) -> Ports {
-        self.ports_of(self.options.me).unwrap_or_default()
+        let me = self.options.me;
+        self.ports_of(me).or_else(|| self.options.members.get(&me).cloned()).unwrap_or_default()
     }
 
     pub(super) fn now_ms(&self) -> i64 {

@@ -88,6 +88,11 @@ impl Hub {
         self.config.ensemble.as_ref().is_none_or(|ensemble| ensemble.leading.serves_clients)
     }
 
+    /// So many members have to vote at least, whatever is changed (`standaloneEnabled`).
+    pub(super) fn least_voters(&self) -> usize {
+        if self.config.ensemble.as_ref().is_some_and(|ensemble| !ensemble.standalone_enabled) { 1 } else { 2 }
+    }
+
     /// Snapshots that may be sent to learners at once (`leader.maxConcurrentSnapSyncs`).
     pub(super) fn snap_syncs(&self) -> usize {
         let ensemble = self.config.ensemble.as_ref();

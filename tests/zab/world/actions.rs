@@ -2,7 +2,7 @@
 
 use super::{Due, World};
 use crate::{
-    check::Check,
+    check::{Check, is_change},
     disk::Write,
     network::{Down, Message},
     variant::Variant,
@@ -90,6 +90,12 @@ impl World {
             }
             Action::ToLeader(link, packet) => {
                 Check::tells_leader(id, &packet, &member.disk, member.may_change);
+                if let ToLeader::Ack(zxid) = packet
+                    && member.may_change
+                    && member.disk.log().iter().any(|(other, txn)| *other == zxid && is_change(txn))
+                {
+                    member.acked_change = Some(zxid);
+                }
                 self.send_up(link, packet);
             }
             Action::ToLearners(links, packet) => {

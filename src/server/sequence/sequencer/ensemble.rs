@@ -19,6 +19,7 @@ use super::{
 use crate::{
     membership::Membership,
     node::{Event, LogBatch, MemberAction, MemberEvent},
+    processor::Standing,
     server::{
         chance::random,
         clock,
@@ -53,6 +54,8 @@ pub(crate) struct Member {
     replacement: Option<Replacement>,
     /// Learners that are sent a snapshot.
     feeds: Vec<(Link, PieceWriter)>,
+    /// What the node knows of the ensemble, while this member leads.
+    told: Option<Standing>,
     /// When workers were asked last which sessions they have heard of, in ms of the elapsed clock.
     touches_since_ms: i64,
 }
@@ -78,6 +81,7 @@ impl Member {
             incoming: VecDeque::new(),
             replacement: None,
             feeds: Vec::new(),
+            told: None,
             touches_since_ms: 0,
         }
     }
@@ -110,6 +114,29 @@ impl Sequencer {
         if let Some(member) = &mut self.member {
             hand_over(&mut member.appending, &self.log);
             self.tell_standing();
+            self.tell_node();
+        }
+    }
+
+    /// Where the members may be changed, the leader's node knows who is there.
+    fn tell_node(&mut self) {
+        let Some(member) = self.member.as_mut().filter(|_| self.hub.config.tree.reconfig_enabled) else {
+            return;
+        };
+        if !self.node.decides() {
+            member.told = None;
+            return;
+        }
+        let ensemble = member.zab.ensemble();
+        let standing = Standing {
+            latest: ensemble.latest().clone(),
+            changing: ensemble.next().is_some(),
+            synced: member.zab.synced_followers(),
+            least_voters: self.hub.least_voters(),
+        };
+        if member.told.as_ref() != Some(&standing) {
+            member.told = Some(standing.clone());
+            self.node.know_ensemble(standing);
         }
     }
 
@@ -178,8 +205,10 @@ impl Sequencer {
     /// Whether what a leader proposes is a transaction. It is looked at before Zab takes it: behind that, it has a place in
     /// the history.
     fn can_take(&mut self, event: &zab::Event) -> bool {
-        let zab::Event::FromLeader(link, ToLearner::Proposal(zxid, txn) | ToLearner::Inform(zxid, txn)) =
-            event
+        let zab::Event::FromLeader(link, packet) = event else { return true };
+        let (ToLearner::Proposal(zxid, txn)
+        | ToLearner::Inform(zxid, txn)
+        | ToLearner::InformAndActivate(zxid, _, txn)) = packet
         else {
             return true;
         };
