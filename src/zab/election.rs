@@ -173,16 +173,20 @@ impl Election {
     }
 
     /// A quorum that has a leader is joined. That of the configuration in force decides: whether the next one has come, the leader
-    /// knows.
+    /// knows. To lead itself, this member needs both.
     fn settled(&mut self, from: ServerId, ballot: Ballot, quorums: &Quorums) -> Option<Elected> {
+        let mut needed = quorums.clone();
+        if ballot.vote.leader != self.me {
+            needed.next = None;
+        }
         if ballot.round == self.round {
             self.received.put(from, ballot);
-            if self.received.are_for(&ballot, &quorums.current) && self.leads(&self.received, &ballot) {
+            if self.received.are_for(&ballot, &needed) && self.leads(&self.received, &ballot) {
                 return Some(elected(&self.received, &ballot));
             }
         }
         self.settled.put(from, ballot);
-        if self.settled.are_for(&ballot, &quorums.current) && self.leads(&self.settled, &ballot) {
+        if self.settled.are_for(&ballot, &needed) && self.leads(&self.settled, &ballot) {
             return Some(elected(&self.settled, &ballot));
         }
         None

@@ -1,6 +1,6 @@
 //! Votes and their order.
 
-use super::quorum::{Members, Quorum};
+use super::quorum::{Members, Quorums};
 use oxkeeper_codec::{ServerId, Zxid, election::PeerState};
 use std::collections::BTreeMap;
 
@@ -64,7 +64,7 @@ impl Ballots {
     }
 
     /// Whether a quorum agrees with it.
-    pub(super) fn are_for(&self, ballot: &Ballot, quorum: &Quorum) -> bool {
-        quorum.is_met_by(&self.for_same(ballot))
+    pub(super) fn are_for(&self, ballot: &Ballot, quorums: &Quorums) -> bool {
+        quorums.are_met_by(&self.for_same(ballot))
     }
 }
