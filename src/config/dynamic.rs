@@ -52,7 +52,7 @@ impl DynamicFiles {
         }
     }
 
-    /// Makes this the configuration from which server `me` starts. There is no next one any more.
+    /// Makes this the configuration from which server `me` starts. A next one stays where it is later: it was vouched for.
     ///
     /// # Errors
     /// A file cannot be read or written, or `zoo.cfg` is none.
@@ -65,7 +65,14 @@ impl DynamicFiles {
         let rewritten = rewritten(&text, &dynamic.display().to_string(), named)
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "zoo.cfg cannot be read any more"))?;
         replace(&self.config, &latin1(&rewritten))?;
-        self.remove_next()
+        let next = fs::read(self.next())
+            .ok()
+            .and_then(|next| Membership::parse(&properties::decode_latin1(&next)).ok());
+        if next.is_some_and(|next| next.version() > membership.version()) {
+            Ok(())
+        } else {
+            self.remove_next()
+        }
     }
 
     fn remove_next(&self) -> io::Result<()> {

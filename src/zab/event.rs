@@ -94,8 +94,8 @@ pub enum Action {
     StoreCurrentEpoch(i64),
     /// Make this the configuration that comes next, or none: what stands beside the one in force, in `.dynamic.next`.
     StoreNext(Option<Membership>),
-    /// This configuration is in force: the files, the tree and those who talk with other members follow. It is no more the next
-    /// one. No event follows.
+    /// This configuration is in force: the files, the tree and those who talk with other members follow. The next one
+    /// is forgotten unless it is later than this. No event follows.
     Activate(Membership),
     /// Append this to the log.
     Append(Zxid, Bytes),

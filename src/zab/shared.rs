@@ -195,9 +195,6 @@ impl Shared {
         let before = self.ensemble.activate(membership)?;
         let members = !before.has_same_members(self.ensemble.current());
         self.act(Action::Activate(self.ensemble.current().clone()));
-        if self.ensemble.next().is_some() {
-            self.store_next();
-        }
         Some(Change { before, role: self.observes() != observed, members })
     }
 

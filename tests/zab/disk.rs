@@ -179,7 +179,8 @@ impl Disk {
     }
 
     fn put_in_force(&mut self, config: Membership) {
-        (self.config, self.next) = (config, None);
+        self.next.take_if(|next| next.version() <= config.version());
+        self.config = config;
     }
 
     /// The machine stops: a part of what waits becomes durable.
