@@ -125,7 +125,6 @@ fn designated(shared: &Shared, vouched: &Vouched, change: Zxid) -> ServerId {
         return shared.me;
     }
     let quorum = Quorum::from(next);
-    let able =
-        vouched.iter().filter(|(id, has)| *id != shared.me && *has >= change && quorum.can_lead(*id));
+    let able = vouched.iter().filter(|(id, has)| *id != shared.me && *has >= change && quorum.can_lead(*id));
     able.max_by_key(|(id, has)| (*has, std::cmp::Reverse(*id))).map_or(shared.me, |&(id, _)| id)
 }
