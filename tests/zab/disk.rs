@@ -168,7 +168,7 @@ impl Disk {
             }
             Write::Next(next) => {
                 if variant == Variant::NextNotDurable {
-                    self.lies.next.get_or_insert(self.next.clone());
+                    self.lies.next.get_or_insert_with(|| self.next.clone());
                 }
                 self.next = next;
                 Event::NextStored
