@@ -187,6 +187,7 @@ def far(ensemble):
         ensemble.lead(leader)
         with leader.client(timeout=60) as client:
             client.create("/far-", b"x" * LARGE, 2)             # the tree is large beside what was missed
+            ensemble.quiet()
             learner.kill()
             client.set_often("/", FAR)
         told = rejoins(ensemble, learner)
