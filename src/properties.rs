@@ -123,6 +123,38 @@ fn four_digits(chars: &mut std::str::Chars<'_>) -> Option<u16> {
     Some(unit)
 }
 
+/// An entry as a line of a file, its end included; it is read as the same again.
+pub(crate) fn line(key: &str, value: &str) -> String {
+    let mut line = String::with_capacity(key.len() + value.len() + 2);
+    for (at, c) in key.chars().enumerate() {
+        if matches!(c, ' ' | '=' | ':') || (at == 0 && matches!(c, '#' | '!')) {
+            line.push('\\');
+        }
+        escape(c, &mut line);
+    }
+    line.push('=');
+    for (at, c) in value.chars().enumerate() {
+        if at == 0 && is_blank(c) {
+            line.push('\\');
+        }
+        escape(c, &mut line);
+    }
+    line.push('\n');
+    line
+}
+
+fn escape(c: char, line: &mut String) {
+    match c {
+        '\\' => line.push_str("\\\\"),
+        '\t' => line.push_str("\\t"),
+        '\n' => line.push_str("\\n"),
+        '\r' => line.push_str("\\r"),
+        '\u{c}' => line.push_str("\\f"),
+        '\u{0}'..='\u{ff}' => line.push(c),
+        _ => c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| line.push_str(&format!("\\u{unit:04x}"))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,6 +220,16 @@ mod tests {
     #[test]
     fn repeated_keys_stay_in_order() {
         check("a=1\na=2", "1:a=1;2:a=2");
+    }
+
+    #[test]
+    fn a_line_is_read_as_it_was() {
+        let entries = [("a", "b"), ("#a =", " = b\\c: \t"), ("é\n", "😀"), ("server.1", "h:1:2;3")];
+        for (key, value) in entries {
+            let read = parse(&line(key, value)).expect("a line");
+            assert_eq!((&*read[0].key, &*read[0].value, read.len()), (key, value, 1));
+        }
+        assert_eq!(line("server.1", "h:1:2;3"), "server.1=h:1:2;3\n");
     }
 
     #[test]

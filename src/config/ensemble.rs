@@ -29,6 +29,7 @@ pub(super) fn build(settings: &mut Settings, list: &List, my_id: Option<i64>) ->
     let local_sessions = settings.note(|settings| local_sessions(settings));
     let multi_address = settings.note(|settings| multi_address(settings));
     let listen_on_all_addresses = settings.note(|settings| settings.get(&LISTEN_ON_ALL));
+    let standalone_enabled = settings.note(|settings| settings.get(&STANDALONE_ENABLED));
     let dynamic_file = settings.note(|settings| settings.given(&DYNAMIC_CONFIG_FILE));
     let (_, _, my_id, membership) = (init_timeout_ms?, sync_timeout_ms?, my_id?, membership?);
     remark(settings, asked_by, my_id, &membership);
@@ -36,6 +37,8 @@ pub(super) fn build(settings: &mut Settings, list: &List, my_id: Option<i64>) ->
         my_id,
         membership,
         last_seen: None,
+        standalone_enabled: standalone_enabled?,
+        files: None,
         dynamic_file: dynamic_file?.map(PathBuf::from),
         listen_on_all_addresses: listen_on_all_addresses?,
         links: links?,

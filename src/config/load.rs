@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::error::{ConfigError, Origin, Refusal};
 use super::settings::Settings;
-use super::{Config, build, table};
+use super::{Config, DynamicFiles, build, table};
 use crate::membership::Membership;
 use crate::properties;
 
@@ -28,8 +28,10 @@ pub(super) fn load(path: &Path, overrides: &[(String, String)]) -> Result<Config
     });
     let dynamic = settings.find(table::ensemble::DYNAMIC_CONFIG_FILE.spec.name).is_some();
     let mut config = build::build(settings, my_id)?;
-    if let Some(ensemble) = config.ensemble.as_mut().filter(|_| dynamic) {
-        ensemble.last_seen = next_membership(path)?;
+    if let Some(ensemble) = &mut config.ensemble {
+        let files = DynamicFiles::beside(path);
+        ensemble.last_seen = if dynamic { next_membership(&files.next())? } else { None };
+        ensemble.files = Some(files);
     }
     Ok(config)
 }
@@ -37,9 +39,8 @@ pub(super) fn load(path: &Path, overrides: &[(String, String)]) -> Result<Config
 /// What stands beside `zoo.cfg` while a change is under way. As officially, one that cannot be read does not count, and
 /// one that makes no sense is refused.
 fn next_membership(path: &Path) -> Result<Option<Membership>, ConfigError> {
-    let name = format!("{}.dynamic.next", path.display());
-    let Ok(text) = read(Path::new(&name), "next dynamic configuration file") else { return Ok(None) };
-    let origin = Origin::File { file: name.as_str().into(), line: 1 };
+    let Ok(text) = read(path, "next dynamic configuration file") else { return Ok(None) };
+    let origin = Origin::File { file: path.display().to_string().into(), line: 1 };
     let membership = Membership::parse(&text);
     membership.map(Some).map_err(|error| ConfigError::Syntax { origin, problem: error.to_string() })
 }

@@ -10,9 +10,10 @@
 //! values; `properties` is the file syntax; `settings` resolves what was written; `spelling` guesses what was meant;
 //! `build` makes the `Config`, with `members` (is it an ensemble?) and `ensemble` (what its member is told).
 //!
-//! Invariants: no I/O outside `load`; no log line (the caller logs the warnings); no environment variable.
+//! Invariants: no I/O outside `load` and `dynamic`; no log line (the caller logs the warnings); no environment variable.
 
 mod build;
+mod dynamic;
 mod ensemble;
 #[cfg(test)]
 mod ensemble_tests;
@@ -30,6 +31,7 @@ mod types;
 
 use std::path::Path;
 
+pub use self::dynamic::DynamicFiles;
 pub use self::error::{ConfigError, Origin, Refusal, Warning};
 pub use self::model::{
     Auth, Batching, Client, ConnectionThrottle, ConnectionWeights, Containers, Election, Ensemble, Leading,

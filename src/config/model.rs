@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 
+use super::dynamic::DynamicFiles;
 use super::types::{EnforcedScheme, FourLetterWords, SnapshotCompression};
 use crate::auth::DigestAlgorithm;
 use crate::membership::Membership;
@@ -241,6 +242,10 @@ pub struct Ensemble {
     pub last_seen: Option<Membership>,
     /// `dynamicConfigFile`: where the members stand; `None` when they stand in `zoo.cfg`.
     pub dynamic_file: Option<PathBuf>,
+    /// `standaloneEnabled`: a single participant would be a standalone server.
+    pub standalone_enabled: bool,
+    /// The files to write when the members change; `None`: the settings come from nowhere.
+    pub files: Option<DynamicFiles>,
     /// `quorumListenOnAllIPs`: bind quorum and election port on every address, not on those of the own line.
     pub listen_on_all_addresses: bool,
     /// Between a leader and its learners.

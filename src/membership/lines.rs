@@ -90,6 +90,11 @@ impl Lines {
         Ok(())
     }
 
+    /// Those of these members.
+    pub(super) fn of(members: BTreeMap<ServerId, Member>) -> Self {
+        Self { members, ..Self::default() }
+    }
+
     /// The members so far.
     pub const fn members(&self) -> &BTreeMap<ServerId, Member> {
         &self.members

@@ -10,6 +10,7 @@
 //!
 //! Not done here: looking up names, files, and what a standalone server is.
 
+mod change;
 mod hash_order;
 mod lines;
 mod member;
@@ -90,6 +91,24 @@ impl Membership {
     #[must_use]
     pub fn with_version(self, version: i64) -> Self {
         Self { version, ..self }
+    }
+
+    /// Whether it is the same but for the version.
+    pub fn has_same_members(&self, other: &Self) -> bool {
+        self.members == other.members && self.groups == other.groups
+    }
+
+    /// All but the version, for a line of a log.
+    pub fn one_line(&self) -> String {
+        self.lines().join(", ")
+    }
+
+    /// What stands beside the dynamic file while a change is under way: the lines sorted, with the version.
+    pub fn next_file(&self) -> String {
+        let mut lines = self.lines();
+        lines.push(format!("version={:x}", self.version));
+        lines.sort_unstable();
+        lines.join("\n")
     }
 
     /// What a dynamic file holds: the lines sorted, without the version, which its name ends in.

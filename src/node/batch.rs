@@ -302,7 +302,7 @@ impl Node {
                 // The client asks elsewhere by now (`FinalRequestProcessor`, ZOOKEEPER-710).
                 self.useless(answer.conn, Reason::Moved(logged.header.client_id));
             } else {
-                encode_reply(answer, zxid, &applied, &mut batch.bytes);
+                encode_reply(answer, logged, &applied, &mut batch.bytes);
                 let frame = start..batch.bytes.len();
                 let (conn, op) = (answer.conn, answer.op);
                 batch.entries.push(Entry::Reply { conn, op, frame, shared: None, watch: None });
@@ -332,11 +332,11 @@ fn own_watch(watch: ReadWatch<'_>) -> Box<BatchWatch> {
 }
 
 /// The reply to a write, from what became of its transaction.
-fn encode_reply(answer: Answer, zxid: Zxid, applied: &Applied, out: &mut Vec<u8>) {
+fn encode_reply(answer: Answer, logged: &LoggedTxn, applied: &Applied, out: &mut Vec<u8>) {
     // A multi that failed says so in its results.
     let is_multi = answer.op == OpCode::MULTI && !applied.multi.is_empty();
     let code = if is_multi { Code::OK } else { applied.code };
-    read::reply(out, answer.xid, zxid, code, |out| match answer.op {
+    read::reply(out, answer.xid, logged.header.zxid, code, |out| match answer.op {
         OpCode::MULTI => {
             applied.multi.iter().for_each(|part| encode_result(&result_of(part), out));
             encode_results(&[], out);
@@ -349,6 +349,13 @@ fn encode_reply(answer: Answer, zxid: Zxid, applied: &Applied, out: &mut Vec<u8>
         OpCode::CREATE2 | OpCode::CREATE_CONTAINER | OpCode::CREATE_TTL => {
             if let (Some(path), Some(stat)) = (&applied.path, &applied.stat) {
                 path.encode(out);
+                stat.encode(out);
+            }
+        }
+        OpCode::RECONFIG => {
+            // The new configuration, as a read would show it.
+            if let (Txn::Reconfig(made), Some(stat)) = (&logged.txn, &applied.stat) {
+                made.data.encode(out);
                 stat.encode(out);
             }
         }

@@ -172,6 +172,11 @@ impl Node {
         matches!(self.authority, Authority::Own(_))
     }
 
+    /// What this leader knows of its ensemble, from now on: for those who want it changed.
+    pub fn know_ensemble(&mut self, standing: crate::processor::Standing) {
+        self.processor.know(standing);
+    }
+
     /// Whether there is somebody who decides about transactions.
     pub const fn serves(&self) -> bool {
         !matches!(self.authority, Authority::Nobody)

@@ -46,6 +46,11 @@ impl Node {
         }
     }
 
+    /// Writes the members into the tree; see [`Tree::write_config`].
+    pub fn write_config(&mut self, tree: &mut Tree, text: &str, version: i64, time_ms: i64) {
+        tree.write_config(text, version, time_ms, &mut self.snapshots);
+    }
+
     /// The snapshot under way: [`Snapshotter::advance`] it beside the traffic.
     pub const fn snapshot(&mut self) -> Option<&mut Snapshotter> {
         self.snapshots.own.as_mut()

@@ -12,6 +12,7 @@ mod path;
 mod pending;
 pub mod pieces;
 pub mod read;
+mod reconfig;
 pub mod set_watches;
 pub mod watch_requests;
 mod write;
@@ -31,6 +32,7 @@ use oxkeeper_codec::{
     txn::{LoggedTxn, Txn},
 };
 use pending::{Pending, Record, Savepoint};
+pub use reconfig::Standing;
 
 /// The rules that are settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,6 +140,8 @@ pub struct Processor {
     rules: Rules,
     pending: Pending,
     over_quota: OverQuota,
+    /// Of a leader.
+    standing: Option<Standing>,
 }
 
 /// One request on its way to a transaction.
@@ -152,12 +156,18 @@ struct Preparation<'a> {
     /// The znode whose data was set last.
     set: PreparedSet,
     over_quota: &'a mut OverQuota,
+    standing: &'a mut Option<Standing>,
 }
 
 impl Processor {
     /// Judges by these rules; nothing is pending on `tree`.
     pub fn new(rules: Rules, tree: &Tree) -> Self {
-        Self { rules, pending: Pending::new(tree), over_quota: OverQuota::default() }
+        Self { rules, pending: Pending::new(tree), over_quota: OverQuota::default(), standing: None }
+    }
+
+    /// What this leader knows of its ensemble, from now on.
+    pub fn know(&mut self, standing: Standing) {
+        self.standing = Some(standing);
     }
 
     /// The rules.
@@ -288,7 +298,7 @@ impl Processor {
     ) -> Preparation<'a> {
         let undo = self.pending.savepoint(can_fail_late);
         let acl_room = limits::acl_bytes(&self.rules);
-        let Self { rules, pending, over_quota } = self;
+        let Self { rules, pending, over_quota, standing } = self;
         Preparation {
             rules,
             pending,
@@ -298,6 +308,7 @@ impl Processor {
             acl_room,
             set: PreparedSet::default(),
             over_quota,
+            standing,
         }
     }
 
@@ -322,7 +333,7 @@ impl Processor {
 enum Write {
     Op(WriteOp),
     SetAcl(oxkeeper_codec::records::SetAclRequest),
-    Reconfig,
+    Reconfig(oxkeeper_codec::records::ReconfigRequest),
 }
 
 impl Write {
@@ -332,10 +343,7 @@ impl Write {
             OpCode::DELETE => Self::Op(WriteOp::Delete(Decode::decode(reader)?)),
             OpCode::SET_DATA => Self::Op(WriteOp::SetData(Decode::decode(reader)?)),
             OpCode::SET_ACL => Self::SetAcl(Decode::decode(reader)?),
-            OpCode::RECONFIG => {
-                oxkeeper_codec::records::ReconfigRequest::decode(reader)?;
-                Self::Reconfig
-            }
+            OpCode::RECONFIG => Self::Reconfig(Decode::decode(reader)?),
             _ => Self::Op(WriteOp::Create(op, Decode::decode(reader)?)),
         })
     }
@@ -346,12 +354,7 @@ impl Preparation<'_> {
         match write {
             Write::Op(op) => self.op(op),
             Write::SetAcl(request) => self.set_acl(request),
-            // A standalone server has no members to change.
-            Write::Reconfig if self.rules.reconfig_enabled => {
-                self.check_session()?;
-                Err(Code::UNIMPLEMENTED)
-            }
-            Write::Reconfig => Err(Code::RECONFIG_DISABLED),
+            Write::Reconfig(request) => self.reconfig(request),
         }
     }
 

@@ -2,13 +2,13 @@
 
 use crate::{
     config::{self, Config},
-    membership::Role,
     server::{
         ServerError,
         peers::{Heard, Listener, PeerOptions, Peers},
         sequence::{Disks, Feeder, Hub, LogQueue, Member, Message, Sequencing, compression},
     },
     storage::Epochs,
+    topics,
     zab::{Ensemble, Options, RecentBounds, Stored, Zab},
 };
 use oxkeeper_codec::Zxid;
@@ -60,7 +60,12 @@ pub(super) fn join_ensemble(
     let stored = Stored { accepted_epoch: epochs.accepted, current_epoch: epochs.current, last_zxid };
     let options = options(&hub.config, ensemble);
     let now_ms = hub.clock.elapsed_ms();
-    let zab = Zab::new(ensemble.my_id, options, Ensemble::from(&ensemble.membership), stored, now_ms);
+    let may_change = hub.config.tree.reconfig_enabled;
+    let configuration = Ensemble::new(ensemble.membership.clone(), ensemble.last_seen.clone(), may_change);
+    if may_change && ensemble.dynamic_file.is_none() {
+        back_up(ensemble);
+    }
+    let zab = Zab::new(ensemble.my_id, options, configuration, stored, now_ms);
     let doorbell = Arc::new(Doorbell { hub: Arc::clone(hub), log, sequencing: OnceLock::new() });
     let max_packet_bytes = usize::try_from(hub.config.limits.max_packet_bytes).unwrap_or(usize::MAX);
     let mut peers = PeerOptions::new(ensemble, max_packet_bytes, Arc::clone(&disks.snap));
@@ -71,10 +76,15 @@ pub(super) fn join_ensemble(
     Ok((Member::new(zab, peers, Feeder::new(Arc::clone(hub), disks)), doorbell))
 }
 
+/// `zoo.cfg` will be rewritten when the ensemble is established.
+fn back_up(ensemble: &config::Ensemble) {
+    if let Some(Err(error)) = ensemble.files.as_ref().map(config::DynamicFiles::back_up) {
+        tracing::warn!(target: topics::PEERS, %error, "zoo.cfg cannot be copied to zoo.cfg.bak before it is rewritten");
+    }
+}
+
 fn options(config: &Config, ensemble: &config::Ensemble) -> Options {
-    let member = ensemble.membership.member(ensemble.my_id);
     Options {
-        observer: member.is_some_and(|member| member.role == Role::Observer),
         init_ms: ensemble.links.init_timeout_ms.into(),
         sync_ms: ensemble.links.sync_timeout_ms.into(),
         connect_ms: ensemble.links.connect_timeout_ms.into(),

@@ -185,6 +185,7 @@ impl Server {
             stopping: AtomicBool::new(false),
             digests: DigestHistory::default(),
             standing: Mutex::new(config.ensemble.as_ref().map(|_| Standing::NEW)),
+            membership: Mutex::new(config.ensemble.as_ref().map(|ensemble| ensemble.membership.clone())),
             config,
         });
         let node = Node::new(node_options(&hub.config, &auth), &tree, sessions, clock.now());

@@ -15,6 +15,7 @@ use oxkeeper_codec::{
     ServerId,
     election::{Notification, PeerState},
 };
+use std::collections::BTreeMap;
 
 /// So long (ms) a quorum that agrees waits for a greater vote of those who have not spoken yet.
 pub const FINALIZE_WAIT_MS: i64 = 200;
@@ -22,6 +23,10 @@ pub const FINALIZE_WAIT_MS: i64 = 200;
 const FIRST_RESEND_MS: i64 = 200;
 /// The longest time between them (`fastleader.maxNotificationInterval`), in ms.
 const LONGEST_RESEND_MS: i64 = 60_000;
+
+/// With such a time between them, those who vote in the next configuration only are not voted for any more, in ms: others may
+/// not know them.
+const NARROW_RESEND_MS: i64 = 1600;
 
 /// How an election ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +57,8 @@ pub(super) struct Election {
     resend_ms: i64,
     /// Who is to be told the vote.
     tell: Members,
+    /// What was said by those who were answered because of it, where two could answer each other for ever.
+    answered: BTreeMap<ServerId, Ballot>,
 }
 
 impl Election {
@@ -69,6 +76,7 @@ impl Election {
             resend_at: now_ms + FIRST_RESEND_MS,
             resend_ms: FIRST_RESEND_MS,
             tell: Members::new(),
+            answered: BTreeMap::new(),
         };
         election.count_own(quorums);
         election.tell_all(quorums);
@@ -109,16 +117,20 @@ impl Election {
         quorums: &Quorums,
         unreachable: &Members,
     ) -> Option<Elected> {
+        let vote = Vote { peer_epoch: said.peer_epoch, zxid: said.zxid, leader: said.leader };
+        let ballot = Ballot { vote, round: said.election_epoch, state: said.state };
         if !quorums.is_voter(from) {
             // Those without a vote ask.
-            self.tell.insert(from);
+            self.answer_once(from, ballot);
             return None;
         }
         if !quorums.is_voter(said.leader) {
+            // Of one that has a vote in the next configuration only: it has heard of nobody, and its round counts.
+            if said.state == PeerState::Looking && ballot.round > self.round {
+                self.begin_round(ballot.round, self.own_vote(quorums), quorums);
+            }
             return None;
         }
-        let vote = Vote { peer_epoch: said.peer_epoch, zxid: said.zxid, leader: said.leader };
-        let ballot = Ballot { vote, round: said.election_epoch, state: said.state };
         match said.state {
             PeerState::Looking => self.looking(now_ms, from, ballot, quorums, unreachable),
             PeerState::Following | PeerState::Leading => self.settled(from, ballot, quorums),
@@ -135,23 +147,23 @@ impl Election {
         unreachable: &Members,
     ) -> Option<Elected> {
         if ballot.round < self.round {
-            self.tell.insert(from);
+            if quorums.is_voter(self.me) {
+                self.tell.insert(from);
+            } else {
+                self.answer_once(from, ballot);
+            }
             return None;
         }
         if ballot.vote.leader == self.me && ballot.vote != self.own {
             // What this member has had before its log was cut. Whoever still votes for that has to forget it.
-            self.round = ballot.round + 1;
-            self.received.clear();
-            self.proposed = self.own;
-            self.changed(quorums);
+            self.begin_round(ballot.round + 1, self.own_vote(quorums), quorums);
             return None;
         }
-        let eligible = quorums.can_lead(ballot.vote.leader);
+        let eligible = self.is_eligible(ballot.vote.leader, quorums);
         if ballot.round > self.round {
-            self.round = ballot.round;
-            self.received.clear();
-            self.proposed = if eligible { self.own.max(ballot.vote) } else { self.own };
-            self.changed(quorums);
+            let own = self.own_vote(quorums);
+            let proposed = if eligible { own.max(ballot.vote) } else { own };
+            self.begin_round(ballot.round, proposed, quorums);
         } else if eligible && ballot.vote > self.proposed {
             self.proposed = ballot.vote;
             self.changed(quorums);
@@ -160,15 +172,21 @@ impl Election {
         self.reconsider(now_ms, quorums, unreachable)
     }
 
+    /// A quorum that has a leader is joined. That of the configuration in force decides: whether the next one has come, the leader
+    /// knows. To lead itself, this member needs both.
     fn settled(&mut self, from: ServerId, ballot: Ballot, quorums: &Quorums) -> Option<Elected> {
+        let mut needed = quorums.clone();
+        if ballot.vote.leader != self.me {
+            needed.next = None;
+        }
         if ballot.round == self.round {
             self.received.put(from, ballot);
-            if self.received.are_for(&ballot, quorums) && self.leads(&self.received, &ballot) {
+            if self.received.are_for(&ballot, &needed) && self.leads(&self.received, &ballot) {
                 return Some(elected(&self.received, &ballot));
             }
         }
         self.settled.put(from, ballot);
-        if self.settled.are_for(&ballot, quorums) && self.leads(&self.settled, &ballot) {
+        if self.settled.are_for(&ballot, &needed) && self.leads(&self.settled, &ballot) {
             return Some(elected(&self.settled, &ballot));
         }
         None
@@ -212,9 +230,41 @@ impl Election {
         if now_ms >= self.resend_at {
             self.resend_ms = (self.resend_ms * 2).min(LONGEST_RESEND_MS);
             self.resend_at = now_ms + self.resend_ms;
+            if self.is_narrow() && !self.is_eligible(self.proposed.leader, quorums) {
+                self.proposed = self.own_vote(quorums);
+                self.decide_at = None;
+                self.count_own(quorums);
+            }
             self.tell_all(quorums);
         }
         self.reconsider(now_ms, quorums, unreachable)
+    }
+
+    const fn is_narrow(&self) -> bool {
+        self.resend_ms >= NARROW_RESEND_MS
+    }
+
+    /// Whether this one may be voted for.
+    fn is_eligible(&self, id: ServerId, quorums: &Quorums) -> bool {
+        if self.is_narrow() { quorums.current.can_lead(id) } else { quorums.can_lead(id) }
+    }
+
+    /// A vote for itself, if it may be voted for.
+    fn own_vote(&self, quorums: &Quorums) -> Vote {
+        if self.is_narrow() && !self.is_eligible(self.me, quorums) { Vote::NONE } else { self.own }
+    }
+
+    /// Two without a vote, or one that is behind another without one, would answer each other for ever.
+    fn answer_once(&mut self, from: ServerId, ballot: Ballot) {
+        if self.answered.insert(from, ballot) != Some(ballot) {
+            self.tell.insert(from);
+        }
+    }
+
+    fn begin_round(&mut self, round: i64, proposed: Vote, quorums: &Quorums) {
+        (self.round, self.proposed) = (round, proposed);
+        self.received.clear();
+        self.changed(quorums);
     }
 
     fn changed(&mut self, quorums: &Quorums) {

@@ -1,6 +1,7 @@
 //! What happens to a member, and what it wants done.
 
 use super::{Failure, Link, Members, Refusal};
+use crate::membership::Membership;
 use bytes::Bytes;
 use oxkeeper_codec::{
     ServerId, SessionId, Zxid,
@@ -39,6 +40,8 @@ pub enum Event {
     AcceptedEpochStored(i64),
     /// After [`Action::StoreCurrentEpoch`]: it is durable.
     CurrentEpochStored(i64),
+    /// After [`Action::StoreNext`]: it is durable.
+    NextStored,
     /// After [`Action::Truncate`] or [`Action::Install`], always: it is done and durable, or was given up, and the history
     /// ends here.
     HistoryReplaced(Zxid),
@@ -89,6 +92,11 @@ pub enum Action {
     StoreAcceptedEpoch(i64),
     /// Make this the current epoch.
     StoreCurrentEpoch(i64),
+    /// Make this the configuration that comes next, or none: what stands beside the one in force, in `.dynamic.next`.
+    StoreNext(Option<Membership>),
+    /// This configuration is in force: the files, the tree and those who talk with other members follow. The next one
+    /// is forgotten unless it is later than this. No event follows.
+    Activate(Membership),
     /// Append this to the log.
     Append(Zxid, Bytes),
     /// Apply all up to here.

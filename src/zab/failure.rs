@@ -83,6 +83,20 @@ pub enum Failure {
     /// Of those who elected this leader, too few are left.
     #[error("too few of those who elected this leader can still follow it")]
     NoHope,
+    /// A configuration that makes no sense.
+    #[error("the configuration of {zxid} cannot be read: {problem}")]
+    Configuration {
+        /// Where it stands.
+        zxid: Zxid,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A new configuration gives this member another part, or another leader.
+    #[error("the configuration has changed: this member has another part in it, or another leader")]
+    Reconfigured,
+    /// This leader leads no more in the new configuration.
+    #[error("the configuration has changed: another member leads")]
+    HandedOver,
     /// One learner is at fault: only its link ends.
     #[error("a learner is refused: {0}")]
     Learner(Refusal),

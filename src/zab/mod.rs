@@ -15,14 +15,21 @@
 //! | NEWLEADER | leader, from synchronisation on | learner, synchronisation | nothing |
 //! | ACK of NEWLEADER (ACKLD) | learner, synchronisation | leader, from synchronisation on | all that came before, then the current epoch |
 //! | UPTODATE (COMMITLD) | leader, broadcast | learner, synchronisation | the leader's current epoch, and a quorum's |
-//! | ACK of a proposal | follower, from the ACK of NEWLEADER on | leader, broadcast | the proposal |
+//! | COMMITANDACTIVATE, INFORMANDACTIVATE | leader, broadcast | learner, from synchronisation on | nothing: both quorums have the proposal |
+//! | ACK of a proposal | follower, from the ACK of NEWLEADER on | leader, broadcast | the proposal, and before it the configuration that it makes |
 //!
 //! Phases are named as in the paper (Junqueira, Reed, Serafini: Zab, 2011), steps in brackets as in the TLA+ specification of
 //! the official project (`zookeeper-specifications/protocol-spec/Zab.tla`).
 //!
-//! Not there yet: reconfiguration (a packet of one ends the link), the oracle.
+//! **The configuration** changes with a transaction. From its proposal to its commit the quorums of both, the one in force and
+//! the next one, are needed; a member keeps the next one beside its log, durably, before it acknowledges the proposal, so that
+//! whoever leads then completes it. A configuration that was never changed (version 0) becomes that of the epoch in which the
+//! first leader is established (ZOOKEEPER-1783). All that only where it may change (`reconfigEnabled`).
+//!
+//! Not there yet: the oracle.
 
 mod election;
+mod ensemble;
 mod event;
 mod failure;
 mod leading;
@@ -34,11 +41,12 @@ mod shared;
 mod vote;
 
 pub use election::FINALIZE_WAIT_MS;
+pub use ensemble::Ensemble;
 pub use event::{Action, Event};
 pub use failure::{Failure, Refusal};
 pub use quorum::{Members, Quorum, Quorums};
 pub use recent::RecentBounds;
-pub use shared::{Ensemble, Stored};
+pub use shared::Stored;
 pub use vote::Vote;
 
 use bytes::Bytes;
@@ -59,8 +67,6 @@ pub struct Link(pub u64);
 /// What a member is made with. All times in ms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
-    /// Whether this member is told to observe (`peerType`).
-    pub observer: bool,
     /// Discovery and synchronisation take no longer (`initLimit` × `tickTime`).
     pub init_ms: i64,
     /// Nobody is silent for longer afterwards (`syncLimit` × `tickTime`).
@@ -152,6 +158,19 @@ impl Zab {
         self.shared.quorums().voters().len()
     }
 
+    /// The configuration that it goes by.
+    pub const fn ensemble(&self) -> &Ensemble {
+        &self.shared.ensemble
+    }
+
+    /// Those whose disks have all that this leader has sent when they joined, itself among them; nobody if it does not lead.
+    pub fn synced_followers(&self) -> Members {
+        match &self.state {
+            State::Leading(leading) => leading.synced_followers(&self.shared),
+            State::Settling | State::Looking(_) | State::Learning(_) => Members::new(),
+        }
+    }
+
     /// The last zxid that is known to be committed.
     pub const fn committed(&self) -> Zxid {
         self.shared.committed
@@ -212,7 +231,12 @@ impl Zab {
     pub fn propose(&mut self, now_ms: i64, txn: Bytes) -> Vec<Action> {
         if let State::Leading(leading) = &mut self.state {
             match leading.next_zxid(&self.shared) {
-                Some(zxid) => leading.propose(&mut self.shared, zxid, txn),
+                Some(zxid) => {
+                    if let Err(failure) = leading.propose(&mut self.shared, zxid, txn) {
+                        self.resign(now_ms, failure);
+                    }
+                }
+                None if leading.is_stopped() => {}
                 None => self.resign(now_ms, Failure::EpochExhausted),
             }
         }
@@ -236,6 +260,7 @@ impl Zab {
             Event::Synced(_)
             | Event::AcceptedEpochStored(_)
             | Event::CurrentEpochStored(_)
+            | Event::NextStored
             | Event::HistoryReplaced(_)
             | Event::DiskFailed
             | Event::DiskRecovered => self.disk_event(event),
@@ -294,6 +319,14 @@ impl Zab {
                     State::Settling | State::Looking(_) => {}
                     State::Learning(learning) => learning.entered(shared),
                     State::Leading(leading) => leading.entered(shared),
+                }
+            }
+            (state, Event::NextStored) => {
+                shared.next_is_stored();
+                match state {
+                    State::Settling | State::Looking(_) => {}
+                    State::Learning(learning) => learning.synced(shared),
+                    State::Leading(leading) => leading.synced(shared),
                 }
             }
             (state, Event::HistoryReplaced(last)) => {
@@ -360,7 +393,7 @@ impl Zab {
             State::Settling => Ok(()),
             State::Looking(election) => {
                 let Shared { ensemble, unreachable, .. } = &self.shared;
-                let elected = election.wake(now_ms, &ensemble.quorums, unreachable);
+                let elected = election.wake(now_ms, ensemble.quorums(), unreachable);
                 self.elected(now_ms, elected);
                 Ok(())
             }
@@ -372,15 +405,18 @@ impl Zab {
     fn reconsider(&mut self, now_ms: i64) {
         if let State::Looking(election) = &mut self.state {
             let Shared { ensemble, unreachable, .. } = &self.shared;
-            let elected = election.reconsider(now_ms, &ensemble.quorums, unreachable);
+            let elected = election.reconsider(now_ms, ensemble.quorums(), unreachable);
             self.elected(now_ms, elected);
         }
     }
 
     fn notified(&mut self, now_ms: i64, from: ServerId, said: &Notification) {
+        if matches!(self.state, State::Looking(_)) && self.takes_configuration(said) {
+            return;
+        }
         if let State::Looking(election) = &mut self.state {
             let Shared { ensemble, unreachable, .. } = &self.shared;
-            let elected = election.notified(now_ms, from, said, &ensemble.quorums, unreachable);
+            let elected = election.notified(now_ms, from, said, ensemble.quorums(), unreachable);
             self.elected(now_ms, elected);
         } else if matches!(self.state, State::Learning(_) | State::Leading(_))
             && (said.state == PeerState::Looking || !self.shared.quorums().is_voter(from))
@@ -390,6 +426,20 @@ impl Zab {
         }
     }
 
+    /// A member that elects takes a later configuration from whoever tells it: it is in force there. True: with other members,
+    /// so that the election begins anew.
+    fn takes_configuration(&mut self, said: &Notification) -> bool {
+        let State::Looking(election) = &self.state else { return false };
+        let last_round = election.round();
+        let told = said.config.as_ref().and_then(|text| self.shared.ensemble.later(text));
+        let Some(change) = told.and_then(|told| self.shared.activate(told)) else { return false };
+        if change.members {
+            self.shared.last_round = self.shared.last_round.max(last_round);
+            self.state = State::Settling;
+        }
+        change.members
+    }
+
     fn elected(&mut self, now_ms: i64, elected: Option<Elected>) {
         let Some(Elected { vote, round, supporters }) = elected else { return };
         if let State::Looking(election) = &self.state {
@@ -397,9 +447,21 @@ impl Zab {
         }
         // Whatever is left to be told: the others need it to end their elections.
         self.speak();
-        let leader = vote.leader;
         (self.shared.round, self.shared.vote) = (round, vote);
         self.shared.last_round = self.shared.last_round.max(round);
+        self.begin_under(vote.leader, supporters, now_ms);
+    }
+
+    /// Whom the last leader has named leads, without an election: discovery finds out who is ahead.
+    fn succeed(&mut self, leader: ServerId, now_ms: i64) {
+        let shared = &mut self.shared;
+        let vote = Vote { peer_epoch: shared.current_epoch, zxid: shared.synced, leader };
+        (shared.round, shared.vote) = (shared.last_round, vote);
+        let supporters = shared.quorums().voters();
+        self.begin_under(leader, supporters, now_ms);
+    }
+
+    fn begin_under(&mut self, leader: ServerId, supporters: Members, now_ms: i64) {
         self.shared.act(Action::Chosen { leader, took_ms: now_ms - self.looking_since_ms });
         self.state = if leader == self.shared.me {
             State::Leading(Leading::begin(&mut self.shared, supporters, now_ms))
@@ -414,14 +476,12 @@ impl Zab {
         let (state, vote, election_epoch) = match &self.state {
             State::Settling => (PeerState::Looking, shared.own_vote(), shared.round),
             State::Looking(election) => (PeerState::Looking, election.vote(), election.round()),
-            State::Learning(_) if shared.options.observer => {
-                (PeerState::Observing, shared.vote, shared.round)
-            }
+            State::Learning(_) if shared.observes() => (PeerState::Observing, shared.vote, shared.round),
             State::Learning(_) => (PeerState::Following, shared.vote, shared.round),
             State::Leading(_) => (PeerState::Leading, shared.vote, shared.round),
         };
         let Vote { peer_epoch, zxid, leader } = vote;
-        let config = Some(shared.ensemble.text.clone());
+        let config = Some(shared.ensemble.text());
         Notification { state, leader, zxid, election_epoch, peer_epoch, config }
     }
 
@@ -430,6 +490,9 @@ impl Zab {
             self.shared.last_round = self.shared.last_round.max(election.round());
         }
         if !matches!(self.state, State::Settling) {
+            if !matches!(failure, Failure::Reconfigured | Failure::HandedOver) {
+                self.shared.successor = None;
+            }
             self.shared.act(Action::HangUpAll);
             self.shared.act(Action::Resign(failure));
             self.state = State::Settling;
@@ -439,7 +502,14 @@ impl Zab {
 
     /// Begins to elect, once everything is durable.
     fn settle(&mut self, now_ms: i64) {
-        if matches!(self.state, State::Settling) && self.shared.is_settled() {
+        if !matches!(self.state, State::Settling) || !self.shared.is_settled() {
+            return;
+        }
+        if let Some(leader) =
+            self.shared.successor.take().filter(|&leader| self.shared.quorums().can_lead(leader))
+        {
+            self.succeed(leader, now_ms);
+        } else {
             self.shared.act(Action::Look);
             let shared = &self.shared;
             let election =

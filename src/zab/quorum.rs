@@ -98,9 +98,10 @@ impl Quorums {
         self.current.is_voter(id) || self.next.as_ref().is_some_and(|next| next.is_voter(id))
     }
 
-    /// Whether the member may lead now.
+    /// Whether the member may lead: in either, for one that votes in the next alone may be the only one that has what was
+    /// committed since the change.
     pub fn can_lead(&self, id: ServerId) -> bool {
-        self.current.can_lead(id)
+        self.current.can_lead(id) || self.next.as_ref().is_some_and(|next| next.can_lead(id))
     }
 
     /// All voters of both, in the order of their ids.

@@ -1,37 +1,28 @@
 //! What all roles of a member work on.
 
 use super::{
-    Action, Link, Options,
-    quorum::{Members, Quorum, Quorums},
+    Action, Ensemble, Link, Options,
+    ensemble::keeps_leader,
+    quorum::{Members, Quorums},
     recent::Recent,
     vote::Vote,
 };
 use crate::membership::Membership;
 use bytes::Bytes;
 use oxkeeper_codec::{
-    ByteStr, ServerId, Zxid,
+    ServerId, Zxid,
     learner::{ToLeader, ToLearner},
 };
 
-/// The configuration of the ensemble, as far as the protocol needs it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ensemble {
-    /// Who decides.
-    pub quorums: Quorums,
-    /// Its version: 0 until it is changed at run time.
-    pub version: i64,
-    /// Its text, as members tell each other.
-    pub text: ByteStr,
-}
-
-impl From<&Membership> for Ensemble {
-    fn from(membership: &Membership) -> Self {
-        Self {
-            quorums: Quorums::one(Quorum::from(membership)),
-            version: membership.version(),
-            text: membership.to_string().into(),
-        }
-    }
+/// Another configuration is in force.
+#[derive(Debug)]
+pub(super) struct Change {
+    /// The one before.
+    before: Membership,
+    /// Whether this member learns in another way from now on.
+    role: bool,
+    /// Whether anything but the version has changed.
+    pub(super) members: bool,
 }
 
 /// What a member has on its disk.
@@ -66,6 +57,11 @@ pub(super) struct Shared {
     replacing: bool,
     /// Epochs that are being made durable.
     storing: usize,
+    /// Next configurations that are being made durable, and the last zxid before the first of them was seen: nothing
+    /// behind it is vouched for meanwhile.
+    storing_next: Option<(usize, Zxid)>,
+    /// Who leads next, without an election: the last leader has said so.
+    pub(super) successor: Option<ServerId>,
     /// The disk has failed.
     pub(super) failed: bool,
     /// The round in which the leader was elected, as its ensemble tells it.
@@ -91,6 +87,8 @@ impl Shared {
             recent: Recent::new(options.recent, stored.last_zxid),
             replacing: false,
             storing: 0,
+            storing_next: None,
+            successor: None,
             failed: false,
             round: 0,
             last_round: 0,
@@ -101,7 +99,11 @@ impl Shared {
     }
 
     pub(super) const fn quorums(&self) -> &Quorums {
-        &self.ensemble.quorums
+        self.ensemble.quorums()
+    }
+
+    pub(super) fn observes(&self) -> bool {
+        self.ensemble.observes(self.me)
     }
 
     pub(super) fn votes(&self) -> bool {
@@ -150,7 +152,70 @@ impl Shared {
 
     /// Whether this member can say what it has: all of it is durable, and none of it under way.
     pub(super) fn is_settled(&self) -> bool {
-        self.synced == self.given && !self.replacing && self.storing == 0 && !self.failed
+        self.synced == self.given
+            && !self.replacing
+            && self.storing == 0
+            && self.storing_next.is_none()
+            && !self.failed
+    }
+
+    /// The last zxid that this member may vouch for: it is durable, and so is every configuration that came up to it.
+    pub(super) fn durable(&self) -> Zxid {
+        self.storing_next.map_or(self.synced, |(_, before)| self.synced.min(before))
+    }
+
+    pub(super) const fn is_storing_next(&self) -> bool {
+        self.storing_next.is_some()
+    }
+
+    /// Whoever comes behind this knows the next configuration, or that there is none. It is made durable.
+    pub(super) fn expect(&mut self, next: Option<Membership>) {
+        if self.ensemble.expect(next) {
+            self.store_next();
+        }
+    }
+
+    fn store_next(&mut self) {
+        let (count, before) = self.storing_next.unwrap_or((0, self.given));
+        self.storing_next = Some((count + 1, before));
+        self.act(Action::StoreNext(self.ensemble.next().cloned()));
+    }
+
+    /// One more of them is durable.
+    pub(super) fn next_is_stored(&mut self) {
+        self.storing_next = match self.storing_next {
+            Some((count @ 2.., before)) => Some((count - 1, before)),
+            _ => None,
+        };
+    }
+
+    /// This configuration is in force from now on, unless it is old.
+    pub(super) fn activate(&mut self, membership: Membership) -> Option<Change> {
+        let observed = self.observes();
+        let before = self.ensemble.activate(membership)?;
+        let members = !before.has_same_members(self.ensemble.current());
+        self.act(Action::Activate(self.ensemble.current().clone()));
+        Some(Change { before, role: self.observes() != observed, members })
+    }
+
+    /// The next configuration is committed: it is in force from now on.
+    pub(super) fn activate_next(&mut self) -> Option<Change> {
+        self.ensemble.next().cloned().and_then(|next| self.activate(next))
+    }
+
+    /// Whether a learner of this leader has to begin anew after a change; `designated`: who leads now, if that was said
+    /// (`QuorumPeer.processReconfig`).
+    pub(super) fn begins_anew(
+        &self,
+        change: &Change,
+        leader: ServerId,
+        designated: Option<ServerId>,
+    ) -> bool {
+        let other = match designated {
+            Some(designated) => designated != leader,
+            None => !keeps_leader(leader, &change.before, self.ensemble.current()),
+        };
+        change.members && (change.role || other)
     }
 
     /// Has the accepted epoch made durable.

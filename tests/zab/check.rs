@@ -3,11 +3,15 @@
 
 use crate::disk::{Disk, Entry};
 use bytes::Bytes;
-use oxkeeper::zab::{Failure, Refusal};
+use oxkeeper::{
+    membership::Membership,
+    zab::{Failure, Refusal},
+};
 use oxkeeper_codec::{
     ServerId, Zxid,
     election::{Notification, PeerState},
     learner::{ToLeader, ToLearner},
+    txn::{LoggedTxn, Txn},
 };
 use std::collections::BTreeMap;
 
@@ -19,6 +23,8 @@ pub(crate) struct Check {
     /// Who was established in each epoch.
     leaders: BTreeMap<i64, ServerId>,
     proposed: BTreeMap<Zxid, Bytes>,
+    /// The configuration of each version.
+    configs: BTreeMap<i64, Membership>,
 }
 
 impl Check {
@@ -31,6 +37,12 @@ impl Check {
     pub(crate) fn proposed(&mut self, zxid: Zxid, txn: &Bytes) {
         let before = self.proposed.insert(zxid, txn.clone());
         assert_eq!(before, None, "primary integrity: {zxid} is proposed twice");
+    }
+
+    /// All that take a version take the same configuration.
+    pub(crate) fn activates(&mut self, me: ServerId, config: &Membership) {
+        let same = self.configs.entry(config.version()).or_insert_with(|| config.clone());
+        assert_eq!(same, config, "agreement: server {me} has another configuration of this version");
     }
 
     /// Leadership: an epoch has one leader. Leader completeness: its history begins with all that is committed.
@@ -76,7 +88,7 @@ impl Check {
     }
 
     /// What a learner tells its leader is on its disk.
-    pub(crate) fn tells_leader(me: ServerId, packet: &ToLeader, disk: &Disk) {
+    pub(crate) fn tells_leader(me: ServerId, packet: &ToLeader, disk: &Disk, may_change: bool) {
         let (accepted, current) = disk.epochs();
         match packet {
             ToLeader::Info(info) => assert!(info.accepted_epoch <= accepted),
@@ -92,6 +104,11 @@ impl Check {
             }
             ToLeader::Ack(zxid) => {
                 assert!(*zxid <= disk.last(), "server {me}: ACK of {zxid}, which is not on its disk");
+                let entry = disk.log().iter().find(|(other, _)| other == zxid);
+                assert!(
+                    !may_change || entry.is_none_or(|(_, txn)| !is_change(txn)) || disk.knows_config(*zxid),
+                    "server {me}: ACK of the change {zxid} without what it makes"
+                );
             }
             _ => {}
         }
@@ -111,6 +128,7 @@ impl Check {
                 | Failure::Gap { .. }
                 | Failure::WrongCommit { .. }
                 | Failure::WrongHistory { .. }
+                | Failure::Configuration { .. }
         );
         assert!(!illegal, "server {me}: {failure}");
     }
@@ -118,4 +136,9 @@ impl Check {
     pub(crate) fn refuses(me: ServerId, refusal: &Refusal) {
         assert!(!matches!(refusal, Refusal::Unexpected { .. }), "server {me}: {refusal}");
     }
+}
+
+/// Whether a transaction changes the configuration.
+pub(crate) fn is_change(txn: &Bytes) -> bool {
+    LoggedTxn::from_bytes(txn).is_ok_and(|logged| matches!(logged.txn, Txn::Reconfig(_)))
 }

@@ -5,7 +5,10 @@
 
 use crate::{rng::Rng, variant::Variant};
 use bytes::Bytes;
-use oxkeeper::zab::{Event, Stored};
+use oxkeeper::{
+    membership::Membership,
+    zab::{Event, Stored},
+};
 use oxkeeper_codec::Zxid;
 use std::collections::VecDeque;
 
@@ -18,6 +21,10 @@ pub(crate) enum Write {
     Append(Entry),
     AcceptedEpoch(i64),
     CurrentEpoch(i64),
+    /// The next configuration.
+    Next(Option<Membership>),
+    /// The configuration in force. Nobody waits for it.
+    Config(Membership),
     /// The log is cut behind this zxid.
     Truncate(Zxid),
     /// A snapshot takes the place of all: the whole history up to its zxid.
@@ -27,8 +34,10 @@ pub(crate) enum Write {
 }
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Disk {
+    config: Membership,
+    next: Option<Membership>,
     accepted_epoch: i64,
     current_epoch: i64,
     log: Vec<Entry>,
@@ -45,9 +54,35 @@ struct Lies {
     current_epoch: Option<i64>,
     accepted_epoch: Option<i64>,
     log: Option<(Zxid, Vec<Entry>)>,
+    next: Option<Option<Membership>>,
 }
 
 impl Disk {
+    /// An empty one, with a configuration beside it.
+    pub(crate) fn new(config: Membership) -> Self {
+        Self {
+            config,
+            next: None,
+            accepted_epoch: 0,
+            current_epoch: 0,
+            log: Vec::new(),
+            base: Zxid::ZERO,
+            waiting: VecDeque::new(),
+            lies: Lies::default(),
+        }
+    }
+
+    /// The configurations in force, and next.
+    pub(crate) fn configs(&self) -> (Membership, Option<Membership>) {
+        (self.config.clone(), self.next.clone())
+    }
+
+    /// Whether it knows what a transaction with this zxid makes, if it makes a configuration.
+    pub(crate) fn knows_config(&self, zxid: Zxid) -> bool {
+        let known = |config: &Membership| config.version() >= zxid.0;
+        known(&self.config) || self.next.as_ref().is_some_and(known)
+    }
+
     pub(crate) fn write(&mut self, write: Write) {
         self.waiting.push_back(write);
     }
@@ -79,7 +114,11 @@ impl Disk {
 
     /// Makes the first write that waits durable, and all appends behind it if it is one: one sync for all.
     pub(crate) fn sync(&mut self, variant: Variant) -> Option<Event> {
-        let first = self.waiting.pop_front()?;
+        let mut first = self.waiting.pop_front()?;
+        while let Write::Config(config) = first {
+            self.put_in_force(config);
+            first = self.waiting.pop_front()?;
+        }
         let appends = matches!(first, Write::Append(_));
         let mut event = self.take_in(first, variant);
         while appends && matches!(self.waiting.front(), Some(Write::Append(_))) {
@@ -127,15 +166,31 @@ impl Disk {
                 (self.base, self.log) = (zxid, history);
                 Event::HistoryReplaced(self.last())
             }
+            Write::Next(next) => {
+                if variant == Variant::NextNotDurable {
+                    self.lies.next.get_or_insert_with(|| self.next.clone());
+                }
+                self.next = next;
+                Event::NextStored
+            }
+            Write::Config(_) => unreachable!("no event follows"),
             Write::GiveUp => Event::HistoryReplaced(self.last()),
         }
+    }
+
+    fn put_in_force(&mut self, config: Membership) {
+        self.next.take_if(|next| next.version() <= config.version());
+        self.config = config;
     }
 
     /// The machine stops: a part of what waits becomes durable.
     pub(crate) fn crash(&mut self, rng: &mut Rng) {
         let survives = usize::try_from(rng.below(i64::try_from(self.waiting.len()).unwrap() + 1)).unwrap();
         for write in std::mem::take(&mut self.waiting).into_iter().take(survives) {
-            self.take_in(write, Variant::Sound);
+            match write {
+                Write::Config(config) => self.put_in_force(config),
+                write => drop(self.take_in(write, Variant::Sound)),
+            }
         }
         let lies = std::mem::take(&mut self.lies);
         if let Some(len) = lies.log_len {
@@ -144,6 +199,7 @@ impl Disk {
         if let Some((base, log)) = lies.log {
             (self.base, self.log) = (base, log);
         }
+        self.next = lies.next.unwrap_or_else(|| self.next.take());
         self.current_epoch = lies.current_epoch.unwrap_or(self.current_epoch);
         self.accepted_epoch = lies.accepted_epoch.unwrap_or(self.accepted_epoch);
     }

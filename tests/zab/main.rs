@@ -71,6 +71,7 @@ caught! {
     a_log_that_is_not_durable_is_caught: LogNotDurable,
     an_accepted_epoch_that_is_not_durable_is_caught: AcceptedEpochNotDurable,
     a_current_epoch_that_is_not_durable_is_caught: CurrentEpochNotDurable,
+    a_next_configuration_that_is_not_durable_is_caught: NextNotDurable,
     a_truncation_that_is_forgotten_is_caught: TruncationForgotten,
     a_snapshot_that_is_not_durable_is_caught: SnapshotNotDurable,
     a_commit_that_gets_lost_is_caught: CommitLost,

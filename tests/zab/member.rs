@@ -1,7 +1,10 @@
 //! One member: the state machine, what it has in memory, its disk.
 
 use crate::disk::{Disk, Entry};
-use oxkeeper::zab::{Ensemble, Event, Link, Options, Zab};
+use oxkeeper::{
+    membership::Membership,
+    zab::{Ensemble, Event, Link, Options, Zab},
+};
 use oxkeeper_codec::{ServerId, Zxid};
 
 /// See the module.
@@ -9,6 +12,10 @@ use oxkeeper_codec::{ServerId, Zxid};
 pub(crate) struct Member {
     pub(crate) id: ServerId,
     pub(crate) options: Options,
+    /// `reconfigEnabled`.
+    pub(crate) may_change: bool,
+    /// The last change of the configuration that it has acknowledged.
+    pub(crate) acked_change: Option<Zxid>,
     pub(crate) disk: Disk,
     pub(crate) running: Option<Running>,
     /// Counts starts: what was meant for an earlier one is lost.
@@ -39,11 +46,13 @@ pub(crate) struct Running {
 }
 
 impl Member {
-    pub(crate) fn new(id: ServerId, options: Options) -> Self {
+    pub(crate) fn new(id: ServerId, options: Options, (config, may_change): (Membership, bool)) -> Self {
         Self {
             id,
             options,
-            disk: Disk::default(),
+            may_change,
+            acked_change: None,
+            disk: Disk::new(config),
             running: None,
             start: 0,
             syncing: false,
@@ -52,10 +61,18 @@ impl Member {
     }
 
     /// Starts with what the disk has; returns the first event.
-    pub(crate) fn start(&mut self, ensemble: &Ensemble, now_ms: i64) -> Event {
+    pub(crate) fn start(&mut self, now_ms: i64) -> Event {
         self.start += 1;
         (self.syncing, self.disk_failed) = (false, false);
-        let zab = Zab::new(self.id, self.options, ensemble.clone(), self.disk.stored(), now_ms);
+        if let Some(zxid) = self.acked_change
+            && self.disk.log().iter().any(|(other, _)| *other == zxid)
+        {
+            let known = self.disk.knows_config(zxid);
+            assert!(known, "durability: server {} has acknowledged the change {zxid}, and lost it", self.id);
+        }
+        let (config, next) = self.disk.configs();
+        let ensemble = Ensemble::new(config, next, self.may_change);
+        let zab = Zab::new(self.id, self.options, ensemble, self.disk.stored(), now_ms);
         self.running = Some(Running {
             zab,
             history: self.disk.log().to_vec(),

@@ -26,6 +26,8 @@ pub(crate) enum Variant {
     AcknowledgedEarly,
     /// Of what a learner lacks, the last transaction is not sent, nor its commit.
     DiffCutShort,
+    /// A crash takes the next configuration back to what it was before.
+    NextNotDurable,
     /// A leader takes its own log for a quorum.
     CommitsAlone,
 }

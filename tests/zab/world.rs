@@ -11,10 +11,15 @@ use crate::{
     variant::Variant,
 };
 use bytes::Bytes;
-use oxkeeper::zab::{Action, Ensemble, Event, Link, Options, Quorum, Quorums, RecentBounds, Role};
+use oxkeeper::{
+    membership::Membership,
+    zab::{Action, Event, Link, Options, Quorum, RecentBounds, Role},
+};
 use oxkeeper_codec::{
-    ServerId,
+    OpCode, ServerId, SessionId, Zxid,
     learner::{ToLeader, ToLearner},
+    records::{SetDataTxn, TxnHeader},
+    txn::{LoggedTxn, Txn},
 };
 use std::{collections::BTreeMap, fmt};
 
@@ -38,15 +43,28 @@ pub(crate) struct Figures {
     snaps: usize,
     log_diffs: usize,
     disk_failures: usize,
+    changes: usize,
+    hand_overs: usize,
 }
 
 impl Figures {
-    const NAMES: [&str; 8] =
-        ["committed", "crashes", "leaders", "DIFF", "TRUNC", "SNAP", "DIFF from log files", "disk failures"];
+    const NAMES: [&str; 10] = [
+        "committed",
+        "crashes",
+        "leaders",
+        "DIFF",
+        "TRUNC",
+        "SNAP",
+        "DIFF from log files",
+        "disk failures",
+        "changes of the configuration",
+        "leaders removed",
+    ];
 
-    const fn all(&self) -> [usize; 8] {
-        let Self { committed, crashes, leaders, diffs, truncs, snaps, log_diffs, disk_failures } = *self;
-        [committed, crashes, leaders, diffs, truncs, snaps, log_diffs, disk_failures]
+    const fn all(&self) -> [usize; 10] {
+        let Self { committed, crashes, leaders, diffs, truncs, snaps, log_diffs, disk_failures, .. } = *self;
+        let Self { changes, hand_overs, .. } = *self;
+        [committed, crashes, leaders, diffs, truncs, snaps, log_diffs, disk_failures, changes, hand_overs]
     }
 
     pub(crate) fn add(&mut self, other: &Self) {
@@ -58,6 +76,8 @@ impl Figures {
         self.snaps += other.snaps;
         self.log_diffs += other.log_diffs;
         self.disk_failures += other.disk_failures;
+        self.changes += other.changes;
+        self.hand_overs += other.hand_overs;
     }
 
     pub(crate) fn assert_all_happened(&self) {
@@ -92,6 +112,8 @@ enum Due {
     Heals,
     /// Somebody asks for a write.
     Write,
+    /// Somebody asks for another configuration.
+    Change,
     /// Something goes wrong.
     Fault,
 }
@@ -102,7 +124,6 @@ struct World {
     now_ms: i64,
     due: BTreeMap<(i64, u64), Due>,
     sequence: u64,
-    ensemble: Ensemble,
     members: BTreeMap<ServerId, Member>,
     network: Network,
     check: Check,
@@ -128,11 +149,11 @@ impl World {
         let voters = rng.pick(&[1, 2, 3, 3, 3, 4, 5, 5]);
         let observers = rng.pick(&[0, 0, 1]);
         let ids = |from: i64, count: i64| (from..from + count).map(ServerId);
-        let quorum = Quorum::Majority(ids(1, voters).collect());
-        let ensemble = Ensemble { quorums: Quorums::one(quorum), version: 0, text: "".into() };
+        let spare = rng.pick(&[0, 0, 1, 2]);
+        let may_change = !rng.one_in(3);
+        let config = configuration(0, ids(1, voters).collect(), ids(1 + voters, observers).collect());
         let recent = RecentBounds { count: rng.pick(&[2, 10, 500]), bytes: 1 << 20 };
-        let options = |observer| Options {
-            observer,
+        let options = Options {
             init_ms: 2000,
             sync_ms: 1000,
             connect_ms: 2000,
@@ -140,16 +161,16 @@ impl World {
             force_snapshot: false,
             recent,
         };
-        let voting = ids(1, voters).map(|id| (id, Member::new(id, options(false))));
-        let observing = ids(1 + voters, observers).map(|id| (id, Member::new(id, options(true))));
+        let spare = if may_change { spare } else { 0 };
+        let all = ids(1, voters + observers + spare);
+        let members = all.map(|id| (id, Member::new(id, options, (config.clone(), may_change))));
         let mut world = Self {
             rng,
             variant,
             now_ms: 0,
             due: BTreeMap::new(),
             sequence: 0,
-            ensemble,
-            members: voting.chain(observing).collect(),
+            members: members.collect(),
             network: Network::default(),
             check: Check::default(),
             figures: Figures::default(),
@@ -164,6 +185,9 @@ impl World {
         }
         world.after(100, Due::Write);
         world.after(1000, Due::Fault);
+        if may_change {
+            world.after(1500, Due::Change);
+        }
         world
     }
 
@@ -237,6 +261,13 @@ impl World {
                 let pause_ms = 1 + self.rng.below(60);
                 self.after(pause_ms, Due::Write);
             }
+            Due::Change => {
+                if self.faults {
+                    self.change();
+                    let pause_ms = 1 + self.rng.below(4000);
+                    self.after(pause_ms, Due::Change);
+                }
+            }
             Due::Fault => {
                 if self.faults {
                     self.fault();
@@ -256,7 +287,7 @@ impl World {
         if self.members[&id].lives() {
             return;
         }
-        let event = self.members.get_mut(&id).unwrap().start(&self.ensemble, self.now_ms);
+        let event = self.members.get_mut(&id).unwrap().start(self.now_ms);
         self.step(id, event);
         self.tell_reachability();
     }
@@ -371,6 +402,35 @@ impl World {
         }
     }
 
+    /// Somebody asks each leader for some of the members, in some roles. As officially, the leader must have a quorum of them.
+    fn change(&mut self) {
+        let (mut voters, mut observers) = (Vec::new(), Vec::new());
+        for id in self.ids() {
+            match self.rng.below(6) {
+                0..=3 => voters.push(id),
+                4 => observers.push(id),
+                _ => {}
+            }
+        }
+        if voters.is_empty() {
+            return;
+        }
+        for id in self.ids() {
+            let now_ms = self.now_ms;
+            let Some(running) = &mut self.members.get_mut(&id).unwrap().running else { continue };
+            let Some(zxid) = running.zab.next_zxid() else { continue };
+            let config = configuration(zxid.0, voters.clone(), observers.clone());
+            let quorum = Quorum::from(&config);
+            if running.zab.ensemble().next().is_some() || !quorum.is_met_by(&running.zab.synced_followers()) {
+                continue;
+            }
+            let txn = change_to(zxid, &config);
+            let actions = running.zab.propose(now_ms, txn.clone());
+            self.check.proposed(zxid, &txn);
+            self.act(id, actions);
+        }
+    }
+
     fn step(&mut self, id: ServerId, event: Event) {
         let now_ms = self.now_ms;
         let synced = if let Event::Synced(zxid) = event { Some(zxid) } else { None };
@@ -478,4 +538,22 @@ impl World {
     fn all_have(&self, count: usize) -> bool {
         self.members.values().all(|m| m.running.as_ref().is_some_and(|r| r.delivered().len() >= count))
     }
+}
+
+fn configuration(version: i64, voters: Vec<ServerId>, observers: Vec<ServerId>) -> Membership {
+    let line = |id: ServerId, role: &str| format!("server.{id}=h{id}:1:2:{role}\n");
+    let voting = voters.into_iter().map(|id| line(id, "participant"));
+    let observing = observers.into_iter().map(|id| line(id, "observer"));
+    let lines: String = voting.chain(observing).collect();
+    Membership::parse(&format!("{lines}version={version:x}")).unwrap()
+}
+
+/// The transaction that makes this configuration.
+fn change_to(zxid: Zxid, config: &Membership) -> Bytes {
+    let header = TxnHeader { client_id: SessionId(1), cxid: 1, zxid, time: 0, op: OpCode::RECONFIG };
+    let data = Some(Bytes::from(config.to_string()));
+    let txn = Txn::Reconfig(SetDataTxn { path: "/zookeeper/config".into(), data, version: -1 });
+    let mut bytes = Vec::new();
+    LoggedTxn { header, txn, digest: None }.encode(&mut bytes);
+    bytes.into()
 }

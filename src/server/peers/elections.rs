@@ -1,45 +1,107 @@
 //! The election port (`QuorumCnxManager`): one connection with each other member, kept by one task (`keeper`).
 //!
 //! Of two members the one with the higher id dials, and keeps that connection; when the lower one dials, it is only
-//! asking to be dialled back.
+//! asking to be dialled back. Members come and go; whoever is none and asks is a guest, and is answered while it stays: it may be
+//! about to join, or have been removed.
 
 use super::{
     keeper::{Call, Connection, Keeper, Seat},
+    options::{Address, ports_of},
     sockets::listen,
     strangers::Strangers,
     wing::Wing,
 };
-use crate::{topics, zab::Members};
+use crate::{membership::Membership, topics, zab::Members};
 use bytes::{Bytes, BytesMut};
 use oxkeeper_codec::{
     ServerId,
     election::{Hello, Notification},
 };
-use std::{collections::BTreeMap, io, rc::Rc, sync::mpsc::Sender, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    io,
+    rc::Rc,
+    sync::mpsc::Sender,
+    time::Duration,
+};
 use tokio::{
     io::AsyncReadExt,
     net::{TcpListener, TcpStream},
-    task::spawn_local,
+    task::{AbortHandle, spawn_local},
     time::sleep,
 };
 
+/// So many who are no members are talked to at one time.
+const GUESTS_MAX: usize = 16;
 /// Between two attempts to bind the port.
 const BIND_PAUSE: Duration = Duration::from_secs(1);
 
 /// See the module.
 pub(super) struct Elections {
     wing: Rc<Wing>,
-    /// The other members, but observers among observers: they have nothing to tell each other.
-    seats: BTreeMap<ServerId, Rc<Seat>>,
+    /// The other members, but observers among observers: they have nothing to tell each other. And guests.
+    seats: RefCell<BTreeMap<ServerId, Talk>>,
+    /// The port is bound, and others are looked for.
+    open: Cell<bool>,
+}
+
+/// With whom, where, and by which task.
+struct Talk {
+    seat: Rc<Seat>,
+    addresses: Vec<Address>,
+    /// It is no member.
+    guest: bool,
+    /// `None` until the port is bound.
+    task: Option<AbortHandle>,
+}
+
+impl Drop for Talk {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
 }
 
 impl Elections {
     pub(super) fn new(wing: &Rc<Wing>) -> Rc<Self> {
-        let options = &wing.options;
-        let observes = |id: &ServerId| options.members.get(id).is_none_or(|ports| ports.observer);
-        let is_talked_to = |id: &&ServerId| **id != options.me && !(observes(&options.me) && observes(id));
-        let seats = options.members.keys().filter(is_talked_to).map(|&id| (id, Rc::default())).collect();
-        Rc::new(Self { wing: Rc::clone(wing), seats })
+        let elections = Self { wing: Rc::clone(wing), seats: RefCell::default(), open: Cell::new(false) };
+        elections.seat_members();
+        Rc::new(elections)
+    }
+
+    /// The members are these from now on.
+    pub(super) fn know(&self, known: &[Membership]) {
+        *self.wing.members.borrow_mut() = ports_of(known);
+        self.seat_members();
+    }
+
+    /// Whoever is no member any more, or somewhere else, is left; whoever is new is looked for.
+    fn seat_members(&self) {
+        let (me, members) = (self.wing.options.me, self.wing.members.borrow());
+        let observes = |id: ServerId| members.get(&id).is_some_and(|ports| ports.observer);
+        let is_talked_to = |id: ServerId| id != me && !(observes(me) && observes(id));
+        let mut seats = self.seats.borrow_mut();
+        seats.retain(|id, talk| match members.get(id) {
+            Some(ports) => !talk.guest && is_talked_to(*id) && talk.addresses == ports.election,
+            None => talk.guest,
+        });
+        for (&id, ports) in members.iter().filter(|(id, _)| is_talked_to(**id)) {
+            seats.entry(id).or_insert_with(|| {
+                let talk =
+                    Talk { seat: Rc::default(), addresses: ports.election.clone(), guest: false, task: None };
+                if self.open.get() { self.begin(id, talk) } else { talk }
+            });
+        }
+    }
+
+    fn begin(&self, peer: ServerId, mut talk: Talk) -> Talk {
+        let (wing, seat) = (Rc::clone(&self.wing), Rc::clone(&talk.seat));
+        let keeper = Keeper::new(wing, peer, seat, talk.addresses.clone());
+        let task = if talk.guest { spawn_local(keeper.talk_with_guest()) } else { spawn_local(keeper.run()) };
+        talk.task = Some(task.abort_handle());
+        talk
     }
 
     /// Binds the port and tells how that went; then accepts, and looks for the others.
@@ -56,16 +118,18 @@ impl Elections {
             let greeting = move |stream| Rc::clone(&elections).greet(stream);
             spawn_local(Rc::clone(&strangers).accept(listener, greeting));
         }
-        for (&peer, seat) in &self.seats {
-            spawn_local(Keeper::new(Rc::clone(&self.wing), peer, Rc::clone(seat)).run());
-        }
+        self.open.set(true);
+        let mut seats = self.seats.borrow_mut();
+        // What is to be said waits in the seats.
+        *seats =
+            std::mem::take(&mut *seats).into_iter().map(|(id, talk)| (id, self.begin(id, talk))).collect();
     }
 
     async fn bind(&self, started: &Sender<io::Result<()>>) -> io::Result<Vec<TcpListener>> {
         let options = &self.wing.options;
-        let own = options.members.get(&options.me).map(|ports| &*ports.election).unwrap_or_default();
+        let own = self.wing.own_ports().election;
         for attempt in 1.. {
-            let error = match listen(own, options.listen_on_all).await {
+            let error = match listen(&own, options.listen_on_all).await {
                 Ok(listeners) => return Ok(listeners),
                 Err(error) => error,
             };
@@ -88,8 +152,9 @@ impl Elections {
         let mut framed = Vec::new();
         said.encode_framed(&mut framed).expect("the text of the members was in a file or a packet");
         let framed = Bytes::from(framed);
-        for seat in to.iter().filter_map(|id| self.seats.get(id)) {
-            seat.say.put(framed.clone());
+        let seats = self.seats.borrow();
+        for talk in to.iter().filter_map(|id| seats.get(id)) {
+            talk.seat.say.put(framed.clone());
         }
     }
 
@@ -109,22 +174,47 @@ impl Elections {
             }
         };
         let me = self.wing.options.me;
-        match self.seats.get(&hello.sid) {
-            Some(seat) if hello.sid > me => seat.call.put(Call::Came(Connection { stream, input })),
-            Some(seat) => seat.call.put(Call::Asked),
-            None if hello.sid == me => {
-                return Err(io::Error::other(format!(
-                    "it says that it is server {me}, as this one: see both files myid"
-                )));
-            }
-            None if self.wing.options.members.contains_key(&hello.sid) => {}
-            None => {
-                return Err(io::Error::other(format!(
-                    "it says that it is server {}, which is no member",
-                    hello.sid
-                )));
-            }
+        if hello.sid == me {
+            let text = format!("it says that it is server {me}, as this one: see both files myid");
+            return Err(io::Error::other(text));
+        }
+        if let Some(seat) = self.seat_of(&hello)? {
+            seat.call.put(if hello.sid > me {
+                Call::Came(Connection { stream, input })
+            } else {
+                Call::Asked
+            });
         }
         Ok(())
+    }
+
+    /// Where somebody is talked to; `None`: it has nothing to tell.
+    fn seat_of(&self, hello: &Hello) -> io::Result<Option<Rc<Seat>>> {
+        let mut seats = self.seats.borrow_mut();
+        seats.retain(|_, talk| !talk.guest || talk.task.as_ref().is_some_and(|task| !task.is_finished()));
+        if let Some(talk) = seats.get(&hello.sid) {
+            return Ok(Some(Rc::clone(&talk.seat)));
+        }
+        if self.wing.members.borrow().contains_key(&hello.sid) {
+            return Ok(None);
+        }
+        if seats.values().filter(|talk| talk.guest).count() >= GUESTS_MAX {
+            let text = format!(
+                "it says that it is server {}, which is no member, and there are too many of those",
+                hello.sid
+            );
+            return Err(io::Error::other(text));
+        }
+        let addresses: Vec<Address> =
+            hello.addresses.iter().filter_map(|text| Address::parse(text)).collect();
+        if addresses.is_empty() && hello.sid < self.wing.options.me {
+            let text =
+                format!("it says that it is server {}, which is no member, and not where it is", hello.sid);
+            return Err(io::Error::other(text));
+        }
+        let talk = Talk { seat: Rc::default(), addresses, guest: true, task: None };
+        let seat = Rc::clone(&talk.seat);
+        seats.insert(hello.sid, self.begin(hello.sid, talk));
+        Ok(Some(seat))
     }
 }

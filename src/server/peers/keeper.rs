@@ -89,15 +89,26 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    pub(super) fn new(wing: Rc<Wing>, peer: ServerId, seat: Rc<Seat>) -> Self {
-        let addresses = wing.options.members.get(&peer).map(|ports| ports.election.clone());
-        Self {
-            wing,
-            peer,
-            seat,
-            addresses: addresses.unwrap_or_default(),
-            reachable: Cell::new(None),
-            trouble: RefCell::new(None),
+    pub(super) fn new(wing: Rc<Wing>, peer: ServerId, seat: Rc<Seat>, addresses: Vec<Address>) -> Self {
+        Self { wing, peer, seat, addresses, reachable: Cell::new(None), trouble: RefCell::new(None) }
+    }
+
+    /// Talks with somebody who is no member, as long as it is there: it may be about to join.
+    pub(super) async fn talk_with_guest(self) {
+        let mut found = match self.peer > self.wing.options.me {
+            true => match self.seat.call.take().await {
+                Call::Came(connection) => Ok(connection),
+                Call::Asked => return,
+            },
+            false => self.dial().await,
+        };
+        while let Ok(connection) = found {
+            self.wing.tell_event(Event::Reachable(self.peer));
+            found = match self.converse(connection).await {
+                End::Lost => return,
+                End::Asked => self.find().await,
+                End::Replaced(connection) => Ok(connection),
+            };
         }
     }
 
@@ -214,7 +225,7 @@ impl Keeper {
     /// In one piece: the official reader takes the addresses from a single read.
     fn hello(&self) -> Vec<u8> {
         let options = &self.wing.options;
-        let own = options.members.get(&options.me).map(|ports| &*ports.election).unwrap_or_default();
+        let own = self.wing.own_ports().election;
         let told = if options.multi_address { own.len() } else { 1 };
         let addresses = own.iter().take(told).map(ToString::to_string).collect();
         let mut hello = Vec::new();

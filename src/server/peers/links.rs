@@ -89,10 +89,10 @@ impl Links {
     }
 
     async fn reach(self: &Rc<Self>, leader: ServerId) {
-        let PeerOptions { members, dial_timeout, dial_pause, .. } = &self.wing.options;
+        let PeerOptions { dial_timeout, dial_pause, .. } = &self.wing.options;
         let since_ms = self.wing.now_ms();
         let mut said = String::new();
-        while let Some(ports) = members.get(&leader) {
+        while let Some(ports) = self.wing.ports_of(leader) {
             let error = match connect(&ports.quorum, *dial_timeout).await {
                 Ok(stream) => {
                     let packets = Packets::of_member(self.packet_max_bytes());
@@ -131,10 +131,10 @@ impl Links {
 
     async fn bind(&self) -> Vec<TcpListener> {
         let options = &self.wing.options;
-        let own = options.members.get(&options.me).map(|ports| &*ports.quorum).unwrap_or_default();
+        let own = self.wing.own_ports().quorum;
         let mut pause = FIRST_BIND_PAUSE;
         loop {
-            match listen(own, options.listen_on_all).await {
+            match listen(&own, options.listen_on_all).await {
                 Ok(listeners) => return listeners,
                 Err(error) if pause == BIND_PAUSE => {
                     tracing::error!(target: topics::PEERS, %error, "the quorum port cannot be bound: no learner can come; trying again");

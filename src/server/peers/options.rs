@@ -2,7 +2,7 @@
 
 use crate::{
     config,
-    membership::{Addresses, Role},
+    membership::{Addresses, Membership, Role},
     storage::{Compression, Disk},
 };
 use oxkeeper_codec::ServerId;
@@ -20,6 +20,15 @@ pub(crate) struct Address {
     pub(crate) port: u16,
 }
 
+impl Address {
+    /// Reads what [`fmt::Display`] writes.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (host, port) = text.rsplit_once(':')?;
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        if bare.is_empty() { None } else { Some(Self { host: bare.to_owned(), port: port.parse().ok()? }) }
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { host, port } = self;
@@ -28,7 +37,7 @@ impl fmt::Display for Address {
 }
 
 /// A member's ports.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Ports {
     /// For its learners.
     pub(crate) quorum: Vec<Address>,
@@ -38,12 +47,31 @@ pub(crate) struct Ports {
     pub(crate) observer: bool,
 }
 
+/// Where all members of these can be reached. Who is somewhere else in a later one may be reached there as well; its part
+/// is that of the first.
+pub(super) fn ports_of(memberships: &[Membership]) -> BTreeMap<ServerId, Ports> {
+    let mut all: BTreeMap<ServerId, Ports> = BTreeMap::new();
+    for (id, member) in memberships.iter().flat_map(Membership::members) {
+        let observer = member.role == Role::Observer;
+        let ports = all.entry(id).or_insert(Ports { quorum: Vec::new(), election: Vec::new(), observer });
+        for Addresses { host, quorum_port, election_port } in &member.addresses {
+            for (ports, &port) in [(&mut ports.quorum, quorum_port), (&mut ports.election, election_port)] {
+                let address = Address { host: host.clone(), port };
+                if !ports.contains(&address) {
+                    ports.push(address);
+                }
+            }
+        }
+    }
+    all
+}
+
 /// See the module.
 #[derive(Debug, Clone)]
 pub(crate) struct PeerOptions {
     /// This member.
     pub(crate) me: ServerId,
-    /// All members, this one too.
+    /// All members at the start, this one too.
     pub(crate) members: BTreeMap<ServerId, Ports>,
     /// Listen on all addresses (`quorumListenOnAllIPs`).
     pub(crate) listen_on_all: bool,
@@ -85,18 +113,11 @@ impl PeerOptions {
         snap_disk: Arc<dyn Disk>,
     ) -> Self {
         let ms = |ms: u32| Duration::from_millis(ms.into());
-        let config::Ensemble { my_id, membership, links, election, .. } = ensemble;
-        let members = membership.members().map(|(id, member)| {
-            let at = |port: fn(&Addresses) -> u16| {
-                let address = |at: &Addresses| Address { host: at.host.clone(), port: port(at) };
-                member.addresses.iter().map(address).collect()
-            };
-            let (quorum, election) = (at(|at| at.quorum_port), at(|at| at.election_port));
-            (id, Ports { quorum, election, observer: member.role == Role::Observer })
-        });
+        let config::Ensemble { my_id, membership, last_seen, links, election, .. } = ensemble;
+        let known = [Some(membership.clone()), last_seen.clone()];
         Self {
             me: *my_id,
-            members: members.collect(),
+            members: ports_of(&known.into_iter().flatten().collect::<Vec<_>>()),
             listen_on_all: ensemble.listen_on_all_addresses,
             bind_attempts: election.bind_attempts,
             connect_timeout: ms(election.connect_timeout_ms),

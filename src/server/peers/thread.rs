@@ -86,7 +86,7 @@ fn run(
     runtime.shutdown_timeout(STOP_WITHIN);
 }
 
-async fn obey(mut commands: UnboundedReceiver<Command>, elections: &Elections, links: &Rc<Links>) {
+async fn obey(mut commands: UnboundedReceiver<Command>, elections: &Rc<Elections>, links: &Rc<Links>) {
     let mut batch = Vec::new();
     while commands.recv_many(&mut batch, COMMANDS_AT_ONCE).await > 0 {
         for command in batch.drain(..) {
@@ -99,6 +99,7 @@ async fn obey(mut commands: UnboundedReceiver<Command>, elections: &Elections, l
                 Command::ToLeader(link, packet) => links.to_leader(link, &packet),
                 Command::ToLearners(to, packet) => links.to_learners(&to, &packet),
                 Command::Stream(link, stream) => links.stream(link, stream),
+                Command::Members(known) => elections.know(&known),
                 Command::Resume => links.resume(),
                 Command::Stop => return,
             }

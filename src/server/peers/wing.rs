@@ -1,12 +1,17 @@
 //! What all tasks of the wing share.
 
-use super::{Heard, Listener, PeerOptions};
+use super::{Heard, Listener, PeerOptions, options::Ports};
 use crate::{
     server::{clock::Clock, figures::PeerWarnings},
     zab::Event,
 };
 use oxkeeper_codec::ServerId;
-use std::{cell::RefCell, collections::BTreeSet, convert::Infallible, sync::Arc};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
+    sync::Arc,
+};
 use tokio::sync::{Mutex, Notify};
 
 /// See the module.
@@ -14,6 +19,8 @@ pub(super) struct Wing {
     pub(super) options: PeerOptions,
     pub(super) clock: Clock,
     pub(super) warnings: PeerWarnings,
+    /// All members, this one too.
+    pub(super) members: RefCell<BTreeMap<ServerId, Ports>>,
     /// Members whose election port is known to be out of reach.
     pub(super) unreachable: RefCell<BTreeSet<ServerId>>,
     /// Whoever writes a snapshot to the disk: there is one at a time.
@@ -28,6 +35,7 @@ pub(super) struct Wing {
 impl Wing {
     pub(super) fn new(options: PeerOptions, listener: Arc<dyn Listener>) -> Self {
         Self {
+            members: RefCell::new(options.members.clone()),
             options,
             clock: Clock::start(),
             warnings: PeerWarnings::default(),
@@ -63,6 +71,17 @@ impl Wing {
             self.heard.notified().await;
             self.listener.turn();
         }
+    }
+
+    /// Where a member is reached.
+    pub(super) fn ports_of(&self, id: ServerId) -> Option<Ports> {
+        self.members.borrow().get(&id).cloned()
+    }
+
+    /// Where this member is reached itself: also when it is a member no more, for it goes on without a vote.
+    pub(super) fn own_ports(&self) -> Ports {
+        let me = self.options.me;
+        self.ports_of(me).or_else(|| self.options.members.get(&me).cloned()).unwrap_or_default()
     }
 
     pub(super) fn now_ms(&self) -> i64 {

@@ -2,6 +2,7 @@
 
 use super::pieces::PieceReader;
 use crate::{
+    membership::Membership,
     storage::ReceivedSnapshot,
     zab::{Event, Link, Members},
 };
@@ -61,6 +62,8 @@ pub(crate) enum Command {
     /// All that this stream brings goes over the link before what is said afterwards: a snapshot with its
     /// [end](oxkeeper_codec::learner::SNAPSHOT_END), or packets that were encoded already.
     Stream(Link, PieceReader),
+    /// The members are those of these from now on: of the configuration in force, and of the next one.
+    Members(Vec<Membership>),
     /// The listener is not [full](Listener::is_full) any more.
     Resume,
     /// The server stops.

@@ -3,7 +3,7 @@
 use super::mailbox::Mailbox;
 use crate::{
     config::Config,
-    membership,
+    membership::{Membership, Role as Part},
     server::{
         clock::Clock,
         figures::{DigestHistory, Figures, ServerStats, Sheet, WorkerStats},
@@ -67,6 +67,8 @@ pub(crate) struct Hub {
     pub(crate) digests: DigestHistory,
     /// What it is in its ensemble; `None`: it is alone.
     pub(crate) standing: Mutex<Option<Standing>>,
+    /// The members as they are now; `None`: it is alone.
+    pub(crate) membership: Mutex<Option<Membership>>,
 }
 
 impl Hub {
@@ -84,6 +86,11 @@ impl Hub {
     /// Whether clients are taken while this member leads (`leaderServes`).
     fn leader_serves(&self) -> bool {
         self.config.ensemble.as_ref().is_none_or(|ensemble| ensemble.leading.serves_clients)
+    }
+
+    /// So many members have to vote at least, whatever is changed (`standaloneEnabled`).
+    pub(super) fn least_voters(&self) -> usize {
+        if self.config.ensemble.as_ref().is_some_and(|ensemble| !ensemble.standalone_enabled) { 1 } else { 2 }
     }
 
     /// Snapshots that may be sent to learners at once (`leader.maxConcurrentSnapSyncs`).
@@ -108,9 +115,10 @@ impl Hub {
 
     /// Whether it is told to observe.
     pub(crate) fn observes(&self) -> bool {
-        let ensemble = self.config.ensemble.as_ref();
-        let member = ensemble.and_then(|ensemble| ensemble.membership.member(ensemble.my_id));
-        member.is_some_and(|member| member.role == membership::Role::Observer)
+        let (Some(ensemble), Some(membership)) = (&self.config.ensemble, &*self.membership.lock()) else {
+            return false;
+        };
+        membership.member(ensemble.my_id).is_some_and(|member| member.role == Part::Observer)
     }
 
     /// Requests in work on all workers.

@@ -1,6 +1,7 @@
 //! What the log writer is given to do.
 
 use crate::{
+    membership::Membership,
     node::LogBatch,
     server::clock,
     storage::{EpochFile, ReceivedSnapshot},
@@ -23,6 +24,10 @@ pub(super) enum Work {
     Roll,
     /// Makes this the epoch in that file, once all before is durable.
     StoreEpoch(EpochFile, i64),
+    /// Keeps the next configuration, or removes it.
+    StoreNext(Option<Membership>),
+    /// Has the next start begin with this configuration.
+    Activate(Membership),
     /// Replaces the history; `None`: not at all, since the leader is gone.
     Replace(Option<Replacement>),
     Stop,
@@ -143,6 +148,16 @@ impl LogQueue {
     /// Stores an epoch once everything before is durable.
     pub(super) fn store_epoch(&self, file: EpochFile, epoch: i64) {
         self.send(Work::StoreEpoch(file, epoch));
+    }
+
+    /// Keeps the next configuration durably, or removes it.
+    pub(super) fn store_next(&self, next: Option<Membership>) {
+        self.send(Work::StoreNext(next));
+    }
+
+    /// Has the next start begin with this configuration.
+    pub(super) fn activate(&self, membership: Membership) {
+        self.send(Work::Activate(membership));
     }
 
     /// Replaces the history, or says where it ends. Nobody writes a snapshot meanwhile.

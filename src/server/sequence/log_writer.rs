@@ -11,6 +11,7 @@ use super::{
     sequencing::Sequencing,
 };
 use crate::{
+    config::{self, DynamicFiles},
     server::{
         clock,
         figures::{Basic, Count, Detailed},
@@ -18,9 +19,10 @@ use crate::{
     storage::{Committed, Disk, EpochFile, StoreError, TxnLog},
     topics,
 };
-use oxkeeper_codec::Zxid;
+use oxkeeper_codec::{ServerId, Zxid};
 use std::{
-    sync::Arc,
+    io,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -82,6 +84,13 @@ impl LogWriter {
                         }
                     }
                     Work::StoreEpoch(file, epoch) => self.store_epoch(file, epoch),
+                    Work::StoreNext(next) => {
+                        self.write_files(|files, _| files.store_next(next.as_ref()));
+                        self.tell(Message::NextStored);
+                    }
+                    Work::Activate(membership) => {
+                        self.write_files(|files, me| files.activate(&membership, me));
+                    }
                     Work::Replace(replacement) => self.replace(replacement),
                     Work::Roll => self.log.roll(),
                     Work::Stop => stop = true,
@@ -157,6 +166,23 @@ impl LogWriter {
         }
     }
 
+    /// Writes files of the configuration. Where they may not be written, as on a mounted template, it goes on without, as the
+    /// official server does: what is known then is what the others tell.
+    fn write_files(&mut self, write: impl Fn(&DynamicFiles, ServerId) -> io::Result<()>) {
+        let hub = Arc::clone(&self.hub);
+        let Some(config::Ensemble { files: Some(files), my_id, .. }) = &hub.config.ensemble else { return };
+        while let Err(error) = write(files, *my_id) {
+            tracing::error!(target: topics::PEERS, %error, "the files of the configuration beside zoo.cfg cannot be written: a start would begin with the old ones");
+            let forbidden =
+                [io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem, io::ErrorKind::NotFound];
+            let invalid = error.kind() == io::ErrorKind::InvalidData;
+            if invalid || forbidden.contains(&error.kind()) || hub.stopping.load(Ordering::Relaxed) {
+                return;
+            }
+            std::thread::sleep(RETRY);
+        }
+    }
+
     /// Makes the history that of the leader.
     fn replace(&mut self, replacement: Option<Replacement>) {
         self.commit(false);
@@ -196,7 +222,7 @@ impl LogWriter {
                     tracing::error!(target: topics::DATA, %error, "{what} cannot be stored; trying again");
                 }
             }
-            if self.hub.stopping.load(std::sync::atomic::Ordering::Relaxed) {
+            if self.hub.stopping.load(Ordering::Relaxed) {
                 return None;
             }
             std::thread::sleep(RETRY);
@@ -257,7 +283,7 @@ impl LogWriter {
         self.hub.stats.log_writer.count(Count::Unrecoverable).add(1);
         self.hub.mailbox.send(Message::LogFailed);
         loop {
-            let stop = self.hub.stopping.load(std::sync::atomic::Ordering::Relaxed);
+            let stop = self.hub.stopping.load(Ordering::Relaxed);
             if stopping || stop {
                 tracing::error!(
                     target: topics::DATA,

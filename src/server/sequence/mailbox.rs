@@ -45,6 +45,8 @@ pub(crate) enum Message {
     Heard(Heard),
     /// An epoch is durable.
     EpochStored(EpochFile, i64),
+    /// The next configuration is durable.
+    NextStored,
     /// The history was replaced, or was not.
     Replaced(History),
     /// Whether the logs have what a learner lacks.

@@ -2,7 +2,7 @@
 //! `LeaderProcessRequest`, `LeaderProcessACK` and `LeaderBroadcastCOMMIT`).
 
 use super::{Learners, learner::Learner};
-use crate::zab::{Action, Link, shared::Shared};
+use crate::zab::{Action, Link, ensemble::keeps_leader, quorum::Quorum, shared::Shared};
 use oxkeeper_codec::{ServerId, Zxid, learner::ToLearner};
 use std::collections::VecDeque;
 
@@ -12,44 +12,81 @@ pub(super) struct Broadcast {
     pub(super) epoch: i64,
     /// Sync requests of learners, and what has to be committed before each is answered.
     syncs: VecDeque<(Zxid, Link)>,
+    /// It commits nothing any more: in the configuration that is in force now another member leads.
+    pub(super) stopped: bool,
 }
+
+/// What is on the disks of those who have acknowledged NEWLEADER.
+type Vouched = Vec<(ServerId, Zxid)>;
 
 impl Broadcast {
     pub(super) fn begin(shared: &mut Shared, epoch: i64) -> Self {
         // All members tell those who elect the same (ZOOKEEPER-1732).
         shared.vote.peer_epoch = epoch;
+        // A quorum of each has NEWLEADER, and in it what was left to be completed.
+        let change =
+            shared.ensemble.next().map(|next| keeps_leader(shared.me, shared.ensemble.current(), next));
+        shared.activate_next();
         shared.act(Action::Lead(epoch));
-        Self { epoch, syncs: VecDeque::new() }
+        Self { epoch, syncs: VecDeque::new(), stopped: change == Some(false) }
     }
 
-    /// Commits what a quorum has.
+    /// Commits what a quorum has: of both configurations, up to the transaction that puts the next one in force.
     pub(super) fn commit(&mut self, shared: &mut Shared, learners: &Learners) {
         if shared.committed == shared.given {
             return self.answer_syncs(shared);
         }
-        let counting = learners.values().filter(|learner| learner.counts());
-        let vouches = |learner: &Learner| Some((learner.sid()?, learner.vouches_for()?));
-        let own = [(shared.me, shared.synced)];
-        let vouched: Vec<(ServerId, Zxid)> = counting.filter_map(vouches).chain(own).collect();
-        if let Some(agreed) = shared.quorums().agreed(&vouched)
-            && agreed > shared.committed
-        {
-            let fed = |observers| {
-                let of = learners.iter().filter(move |(_, l)| l.is_fed() && l.is_observer() == observers);
-                of.map(|(&link, _)| link).collect::<Vec<Link>>()
-            };
-            let (followers, observers) = (fed(false), fed(true));
-            let newly = shared.recent.after(shared.committed).take_while(|(zxid, _)| *zxid <= agreed);
-            let newly: Vec<_> = newly.cloned().collect();
-            for (zxid, txn) in newly {
-                shared.act(Action::ToLearners(followers.clone(), ToLearner::Commit(zxid)));
-                if !observers.is_empty() {
-                    shared.act(Action::ToLearners(observers.clone(), ToLearner::Inform(zxid, txn)));
-                }
+        while !self.stopped {
+            let vouched = vouched(shared, learners);
+            let agreed = shared.quorums().agreed(&vouched).filter(|agreed| *agreed > shared.committed);
+            let Some(agreed) = agreed else { break };
+            let change =
+                shared.ensemble.next().map(|next| Zxid(next.version())).filter(|change| *change <= agreed);
+            self.commit_until(shared, learners, change.unwrap_or(agreed), change.map(|_| &vouched));
+            if change.is_none() {
+                break;
             }
-            shared.commit(agreed);
         }
         self.answer_syncs(shared);
+    }
+
+    /// `changing`: the last of them is the change of the configuration, which these have.
+    fn commit_until(
+        &mut self,
+        shared: &mut Shared,
+        learners: &Learners,
+        last: Zxid,
+        changing: Option<&Vouched>,
+    ) {
+        let fed = |observers| {
+            let of = learners.iter().filter(move |(_, l)| l.is_fed() && l.is_observer() == observers);
+            of.map(|(&link, _)| link).collect::<Vec<Link>>()
+        };
+        let (followers, observers) = (fed(false), fed(true));
+        let leader = changing.map(|vouched| designated(shared, vouched, last));
+        let newly = shared.recent.after(shared.committed).take_while(|(zxid, _)| *zxid <= last);
+        let newly: Vec<_> = newly.cloned().collect();
+        for (zxid, txn) in newly {
+            let (commit, inform) = match leader {
+                Some(leader) if zxid == last => (
+                    ToLearner::CommitAndActivate(zxid, leader),
+                    ToLearner::InformAndActivate(zxid, leader, txn),
+                ),
+                _ => (ToLearner::Commit(zxid), ToLearner::Inform(zxid, txn)),
+            };
+            shared.act(Action::ToLearners(followers.clone(), commit));
+            if !observers.is_empty() {
+                shared.act(Action::ToLearners(observers.clone(), inform));
+            }
+        }
+        shared.commit(last);
+        if let Some(leader) = leader {
+            shared.activate_next();
+            if leader != shared.me {
+                self.stopped = true;
+                shared.successor = Some(leader);
+            }
+        }
     }
 
     pub(super) fn sync_requested(&mut self, shared: &mut Shared, link: Link) {
@@ -73,4 +110,21 @@ impl Broadcast {
     pub(super) fn lost(&mut self, link: Link) {
         self.syncs.retain(|(_, asked)| *asked != link);
     }
+}
+
+fn vouched(shared: &Shared, learners: &Learners) -> Vouched {
+    let counting = learners.values().filter(|learner| learner.counts(shared));
+    let vouches = |learner: &Learner| Some((learner.sid()?, learner.vouches_for()?));
+    counting.filter_map(vouches).chain([(shared.me, shared.durable())]).collect()
+}
+
+/// Who leads in the next configuration: this leader if it can, else who has most of those who vote there and have the change.
+fn designated(shared: &Shared, vouched: &Vouched, change: Zxid) -> ServerId {
+    let Some(next) = shared.ensemble.next() else { return shared.me };
+    if keeps_leader(shared.me, shared.ensemble.current(), next) {
+        return shared.me;
+    }
+    let quorum = Quorum::from(next);
+    let able = vouched.iter().filter(|(id, has)| *id != shared.me && *has >= change && quorum.can_lead(*id));
+    able.max_by_key(|(id, has)| (*has, std::cmp::Reverse(*id))).map_or(shared.me, |&(id, _)| id)
 }

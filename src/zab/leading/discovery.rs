@@ -17,6 +17,8 @@ pub(super) struct Discovery {
     registered: Members,
     /// Voters that have promised, and are not ahead.
     proved: Members,
+    /// Those who are ahead, and were sent away.
+    ahead: Members,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +38,7 @@ impl Discovery {
             epoch: shared.accepted_epoch + 1,
             registered: Members::from([shared.me]),
             proved: Members::new(),
+            ahead: Members::new(),
         }
     }
 
@@ -64,7 +67,8 @@ impl Discovery {
         }
     }
 
-    /// A learner has promised. A voter that is ahead has to lead itself; another one that is has no place here.
+    /// A learner has promised. A voter that is ahead has to lead itself; another one that is has no place here, unless quorums come
+    /// about without it: then what it has beyond them is committed nowhere.
     pub(super) fn proved(
         &mut self,
         shared: &Shared,
@@ -75,7 +79,10 @@ impl Discovery {
     ) -> Result<(), Failure> {
         let Some(current_epoch) = current_epoch else { return Ok(()) };
         if (i64::from(current_epoch), last_zxid) > (shared.current_epoch, shared.synced) {
-            return Err(if shared.quorums().is_voter(sid) {
+            self.ahead.insert(sid);
+            let others = shared.quorums().voters().difference(&self.ahead).copied().collect();
+            let is_needed = shared.quorums().current.is_voter(sid) || !shared.quorums().are_met_by(&others);
+            return Err(if is_needed && shared.quorums().is_voter(sid) {
                 Failure::Behind { sid, last_zxid }
             } else {
                 Failure::Learner(Refusal::Ahead { sid, last_zxid })

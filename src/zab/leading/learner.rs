@@ -54,8 +54,6 @@ pub(super) struct Learner {
     sid: Option<ServerId>,
     observer: bool,
     state: State,
-    /// Whether its acknowledgements are a vote, if its id has one.
-    counts: bool,
     /// Whether an older link has its id: two are not brought up at the same time.
     waits: bool,
     /// When it said something, in ms of the elapsed clock.
@@ -71,7 +69,6 @@ impl Learner {
             sid: None,
             observer: false,
             state: State::Arrived,
-            counts: false,
             waits: false,
             heard_ms: now_ms,
             deadline_ms,
@@ -96,9 +93,11 @@ impl Learner {
         self.observer
     }
 
-    /// Whether its acknowledgements are a vote, if its id has one.
-    pub(super) const fn counts(&self) -> bool {
-        self.counts
+    /// Whether its acknowledgements are a vote, if its id has one. One that observes and gets its vote with the next configuration
+    /// has a say in whether that comes into force (`Leader.waitForNewLeaderAck`).
+    pub(super) fn counts(&self, shared: &Shared) -> bool {
+        let gets_vote = |sid| !shared.quorums().current.is_voter(sid) && shared.quorums().is_voter(sid);
+        self.sid.is_some_and(|sid| !self.waits && (!self.observer || gets_vote(sid)))
     }
 
     /// Whether it waits for an older link with its id to end.
@@ -109,7 +108,6 @@ impl Learner {
     /// No older link has its id any more.
     pub(super) const fn goes_on(&mut self) {
         self.waits = false;
-        self.counts = !self.observer;
     }
 
     /// Whether it has left so many pings unanswered that another link with its id may take its place.
@@ -155,14 +153,13 @@ impl Learner {
         waits: bool,
     ) -> Result<(), Failure> {
         if let Some(version) = info.config_version
-            && version > shared.ensemble.version
+            && version > shared.ensemble.version()
         {
             return Err(Failure::Learner(Refusal::LaterConfiguration { sid: info.sid, version }));
         }
         self.sid = Some(info.sid);
         self.observer = info.observer;
         self.waits = waits;
-        self.counts = !info.observer && !waits;
         self.state = State::Registered;
         Ok(())
     }
@@ -246,7 +243,7 @@ impl Learner {
                 shared.tell_learner(link, ToLearner::Commit(zxid));
             }
         }
-        let config = Some(shared.ensemble.text.clone());
+        let config = Some(shared.ensemble.latest().to_string().into());
         shared.tell_learner(link, ToLearner::NewLeader { epoch, config });
         self.state = State::Fed { acked: shared.committed, vouched: false, serves: false };
     }

@@ -39,6 +39,8 @@ pub(super) struct Leading {
     /// When discovery and synchronisation must be over (`initLimit`), in ms of the elapsed clock.
     deadline_ms: i64,
     ping_at_ms: i64,
+    /// Another one leads, and those who are still here are waited for until then, in ms of the elapsed clock.
+    waits_until_ms: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -57,6 +59,7 @@ impl Leading {
             supporters,
             deadline_ms: now_ms + shared.options.init_ms,
             ping_at_ms: now_ms + shared.options.ping_ms,
+            waits_until_ms: None,
         };
         leading.advance(shared);
         leading
@@ -65,6 +68,16 @@ impl Leading {
     /// Whether it proposes, and serves.
     pub(super) const fn serves(&self) -> bool {
         matches!(self.phase, Phase::Broadcast(_))
+    }
+
+    /// Whether it commits nothing any more: another one leads.
+    pub(super) const fn is_stopped(&self) -> bool {
+        matches!(self.phase, Phase::Broadcast(Broadcast { stopped: true, .. }))
+    }
+
+    /// Followers that have acknowledged NEWLEADER, and this leader.
+    pub(super) fn synced_followers(&self, shared: &Shared) -> Members {
+        following(&self.learners, shared)
     }
 
     pub(super) fn tally(&self, shared: &Shared) -> Tally {
@@ -92,6 +105,10 @@ impl Leading {
     pub(super) fn wake(&mut self, shared: &mut Shared, now_ms: i64) -> Result<(), Failure> {
         if !self.serves() && now_ms >= self.deadline_ms {
             return Err(Failure::NoQuorumInTime);
+        }
+        if self.is_stopped() && now_ms >= *self.waits_until_ms.get_or_insert(now_ms + shared.options.sync_ms)
+        {
+            return Err(Failure::HandedOver);
         }
         let pings = now_ms >= self.ping_at_ms;
         let waited_for: Members =
@@ -145,7 +162,11 @@ impl Leading {
         }
         if let Phase::Broadcast(broadcast) = &mut self.phase {
             broadcast.lost(link);
-            if !shared.quorums().are_met_by(&following(&self.learners, shared.me)) {
+            if broadcast.stopped {
+                // They leave by themselves: each of them must have heard who leads.
+                return if self.learners.is_empty() { Err(Failure::HandedOver) } else { Ok(()) };
+            }
+            if !shared.quorums().are_met_by(&following(&self.learners, shared)) {
                 return Err(Failure::NoQuorum);
             }
             broadcast.commit(shared, &self.learners);
@@ -214,19 +235,19 @@ impl Leading {
                 }
                 if let Some(epoch) = self.phase.epoch()
                     && info.accepted_epoch > epoch
-                    && learner.counts()
+                    && learner.counts(shared)
                     && shared.quorums().is_voter(info.sid)
                 {
                     return Err(Failure::LaterPromise { sid: info.sid, accepted: info.accepted_epoch });
                 }
                 if let Phase::Discovery(discovery) = &mut self.phase {
-                    discovery.registered(info.sid, info.accepted_epoch, learner.counts());
+                    discovery.registered(info.sid, info.accepted_epoch, learner.counts(shared));
                 }
             }
             (State::Asked, ToLeader::AckEpoch { last_zxid, current_epoch }) => {
                 learner.proved(last_zxid);
                 if let (Phase::Discovery(discovery), Some(sid)) = (&mut self.phase, learner.sid()) {
-                    discovery.proved(shared, sid, learner.counts(), last_zxid, current_epoch)?;
+                    discovery.proved(shared, sid, learner.counts(shared), last_zxid, current_epoch)?;
                 }
             }
             (State::Fed { .. }, ToLeader::Ack(zxid)) => {
@@ -255,10 +276,14 @@ impl Leading {
         Ok(())
     }
 
-    /// The leader's own log is durable up to `shared.synced`.
+    /// The leader's own log is durable up to `shared.synced`, or the next configuration is.
     pub(super) fn synced(&mut self, shared: &mut Shared) {
+        let changing = shared.ensemble.next().is_some();
         if let Phase::Broadcast(broadcast) = &mut self.phase {
             broadcast.commit(shared, &self.learners);
+        }
+        if changing {
+            self.advance(shared);
         }
     }
 
@@ -287,19 +312,23 @@ impl Leading {
 
     /// The zxid of the next proposal, if it serves and the epoch has one left.
     pub(super) fn next_zxid(&self, shared: &Shared) -> Option<Zxid> {
-        let Phase::Broadcast(Broadcast { epoch, .. }) = self.phase else { return None };
+        let Phase::Broadcast(Broadcast { epoch, stopped: false, .. }) = self.phase else { return None };
         let last = shared.given.max(Zxid::begin_of(epoch));
         (last.counter() < LAST_COUNTER).then(|| last.next())
     }
 
     /// Has everybody take one more transaction. Only while it serves.
-    pub(super) fn propose(&self, shared: &mut Shared, zxid: Zxid, txn: Bytes) {
+    pub(super) fn propose(&self, shared: &mut Shared, zxid: Zxid, txn: Bytes) -> Result<(), Failure> {
         debug_assert!(self.serves(), "a leader that a quorum has acknowledged");
+        if let Some(next) = shared.ensemble.made_by(zxid, &txn)? {
+            shared.expect(Some(next));
+        }
         shared.append(zxid, txn.clone());
         let followers =
             self.learners.iter().filter(|(_, learner)| learner.is_fed() && !learner.is_observer());
         let followers = followers.map(|(&link, _)| link).collect();
         shared.act(Action::ToLearners(followers, ToLearner::Proposal(zxid, txn)));
+        Ok(())
     }
 
     /// A learner's sync request: answered when all that is proposed now is committed.
@@ -321,7 +350,12 @@ impl Leading {
         {
             self.phase = Phase::Broadcast(Broadcast::begin(shared, sync.epoch));
         }
-        let serves = self.serves();
+        if self.is_stopped() {
+            self.learners.iter_mut().for_each(|(&link, learner)| learner.serve(shared, link));
+            return;
+        }
+        // Whoever serves activates what NEWLEADER has told: a change that is under way comes first.
+        let serves = self.serves() && shared.ensemble.next().is_none();
         let (Phase::Sync(Sync { epoch, .. }) | Phase::Broadcast(Broadcast { epoch, .. })) = self.phase else {
             return;
         };
@@ -346,7 +380,8 @@ impl Phase {
 }
 
 /// Those who have the leader's history and vote, the leader among them.
-fn following(learners: &Learners, me: ServerId) -> Members {
-    let vouching = learners.values().filter(|learner| learner.counts() && learner.vouches_for().is_some());
-    vouching.filter_map(Learner::sid).chain([me]).collect()
+fn following(learners: &Learners, shared: &Shared) -> Members {
+    let vouching =
+        learners.values().filter(|learner| learner.counts(shared) && learner.vouches_for().is_some());
+    vouching.filter_map(Learner::sid).chain([shared.me]).collect()
 }

@@ -6,6 +6,7 @@
 
 use super::{Learners, following};
 use crate::zab::shared::Shared;
+use oxkeeper_codec::Zxid;
 
 /// See the module.
 #[derive(Debug)]
@@ -19,6 +20,11 @@ impl Sync {
     pub(super) fn begin(shared: &mut Shared, epoch: i64) -> Self {
         // What is sent as committed is so once this phase is over; before, no learner serves.
         shared.commit(shared.given);
+        if shared.ensemble.version() == 0 && shared.ensemble.next().is_none() {
+            // ZOOKEEPER-1783: from now on it comes before any that nobody was established with.
+            let established = shared.ensemble.current().clone().with_version(Zxid::begin_of(epoch).0);
+            shared.expect(Some(established));
+        }
         shared.store_current_epoch(epoch);
         Self { epoch, entered: false }
     }
@@ -28,6 +34,6 @@ impl Sync {
     }
 
     pub(super) fn is_done(&self, shared: &Shared, learners: &Learners) -> bool {
-        self.entered && shared.quorums().are_met_by(&following(learners, shared.me))
+        self.entered && !shared.is_storing_next() && shared.quorums().are_met_by(&following(learners, shared))
     }
 }

@@ -43,8 +43,9 @@ impl Broadcast {
                 shared.act(Action::SyncedWithLeader);
                 Ok(())
             }
-            packet @ (ToLearner::CommitAndActivate(..) | ToLearner::InformAndActivate(..)) => {
-                Err(Failure::unexpected("broadcast", &packet))
+            ToLearner::CommitAndActivate(zxid, leader) => self.feed.commit_and_activate(shared, zxid, leader),
+            ToLearner::InformAndActivate(zxid, leader, txn) => {
+                self.feed.inform_and_activate(shared, (zxid, leader), txn)
             }
             packet => Err(Failure::unexpected("broadcast", &packet)),
         }

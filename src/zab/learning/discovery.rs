@@ -19,11 +19,11 @@ pub(super) enum Discovery {
 impl Discovery {
     pub(super) fn register(&mut self, shared: &mut Shared, link: Link) {
         let info = LearnerInfo {
-            observer: shared.options.observer,
+            observer: shared.observes(),
             accepted_epoch: shared.accepted_epoch,
             sid: shared.me,
             protocol_version: PROTOCOL_VERSION,
-            config_version: Some(shared.ensemble.version),
+            config_version: Some(shared.ensemble.version()),
         };
         shared.tell_leader(link, ToLeader::Info(info));
         *self = Self::Registered;

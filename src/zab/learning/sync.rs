@@ -6,7 +6,10 @@
 //! wait.
 
 use super::{Broadcast, Feed};
-use crate::zab::{Action, Failure, Link, shared::Shared};
+use crate::{
+    membership::Membership,
+    zab::{Action, Failure, Link, shared::Shared},
+};
 use oxkeeper_codec::{
     Zxid,
     learner::{ToLeader, ToLearner},
@@ -21,6 +24,8 @@ pub(super) struct Sync {
     feed: Feed,
     /// What came while the history was being replaced.
     held: VecDeque<ToLearner>,
+    /// The configuration that NEWLEADER has told.
+    told: Option<Membership>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +46,7 @@ enum Step {
 
 impl Sync {
     pub(super) fn expected(epoch: i64) -> Self {
-        Self { epoch, step: Step::Expected, feed: Feed::default(), held: VecDeque::new() }
+        Self { epoch, step: Step::Expected, feed: Feed::default(), held: VecDeque::new(), told: None }
     }
 
     pub(super) fn heard(
@@ -68,11 +73,16 @@ impl Sync {
                 self.step = Step::Replacing(zxid);
                 shared.replace(Action::Install(link, zxid));
             }
-            (Step::CatchingUp, ToLearner::NewLeader { epoch, .. }) if epoch == self.epoch => {
+            (Step::CatchingUp, ToLearner::NewLeader { epoch, config }) if epoch == self.epoch => {
+                self.told = shared.ensemble.told_by_leader(epoch, config.as_ref())?;
+                if self.told.is_some() {
+                    shared.expect(self.told.clone());
+                }
                 self.step = Step::Syncing(shared.given);
                 self.synced(shared, link);
             }
             (Step::Vouched, ToLearner::UpToDate) => {
+                self.activate(shared)?;
                 shared.tell_leader(link, ToLeader::Ack(Zxid::begin_of(self.epoch)));
                 return Ok(Some(Broadcast::begin(shared, self.epoch, std::mem::take(&mut self.feed))));
             }
@@ -80,6 +90,12 @@ impl Sync {
             (_, ToLearner::Proposal(zxid, txn)) => self.feed.proposal(shared, zxid, txn)?,
             (_, ToLearner::Commit(zxid)) => self.feed.commit(shared, zxid)?,
             (_, ToLearner::Inform(zxid, txn)) => self.feed.inform(shared, zxid, txn)?,
+            (_, ToLearner::CommitAndActivate(zxid, leader)) => {
+                self.feed.commit_and_activate(shared, zxid, leader)?;
+            }
+            (_, ToLearner::InformAndActivate(zxid, leader, txn)) => {
+                self.feed.inform_and_activate(shared, (zxid, leader), txn)?;
+            }
             (Step::Vouched, ToLearner::Ping(zxid)) => {
                 shared.tell_leader(link, ToLeader::Ping { zxid, touched: Vec::new() });
             }
@@ -90,9 +106,21 @@ impl Sync {
         Ok(None)
     }
 
+    /// What NEWLEADER has told is in force, unless it is a change that is still under way: then its commit says so.
+    fn activate(&mut self, shared: &mut Shared) -> Result<(), Failure> {
+        let told = self.told.take().filter(|told| !self.feed.waits_for(Zxid(told.version())));
+        let change = told.and_then(|told| shared.activate(told));
+        match change {
+            Some(change) if shared.begins_anew(&change, shared.vote.leader, None) => {
+                Err(Failure::Reconfigured)
+            }
+            _ => Ok(()),
+        }
+    }
+
     pub(super) fn synced(&mut self, shared: &mut Shared, link: Link) {
         match self.step {
-            Step::Syncing(zxid) if shared.synced >= zxid => {
+            Step::Syncing(zxid) if shared.synced >= zxid && !shared.is_storing_next() => {
                 self.step = Step::Entering;
                 shared.store_current_epoch(self.epoch);
             }

@@ -39,7 +39,7 @@ fn established(last: Zxid) -> Script {
     let info = ToLearner::LeaderInfo { epoch: EPOCH, protocol_version: PROTOCOL_VERSION };
     assert_eq!(script.told_learner(1), [info]);
     proves(&mut script, 1, last);
-    let new_leader = ToLearner::NewLeader { epoch: EPOCH, config: Some("".into()) };
+    let new_leader = ToLearner::NewLeader { epoch: EPOCH, config: Some(MEMBERS.into()) };
     let to = |packet| Action::ToLearners(vec![Link(1)], packet);
     assert_eq!(
         script.done(),
@@ -109,7 +109,7 @@ fn a_learner_that_comes_later_is_brought_up_and_fed() {
             ToLearner::Proposal(first, txn("one")),
             ToLearner::Commit(first),
             ToLearner::Proposal(second, txn("two")),
-            ToLearner::NewLeader { epoch: EPOCH, config: Some("".into()) },
+            ToLearner::NewLeader { epoch: EPOCH, config: Some(MEMBERS.into()) },
         ]
     );
     // ZOOKEEPER-4685: an ACK of a proposal may come before that of NEWLEADER. It does not count before.

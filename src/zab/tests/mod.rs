@@ -3,8 +3,10 @@
 mod electing;
 mod leader;
 mod learner;
+mod reconfiguring;
 
-use super::{Action, Ensemble, Event, Link, Options, Quorum, Quorums, RecentBounds, Stored, Zab};
+use super::{Action, Ensemble, Event, Link, Options, RecentBounds, Stored, Zab};
+use crate::membership::Membership;
 use bytes::Bytes;
 use oxkeeper_codec::{
     PacketType, ServerId, Zxid,
@@ -26,7 +28,15 @@ fn stored(accepted_epoch: i64, current_epoch: i64, last_zxid: Zxid) -> Stored {
     Stored { accepted_epoch, current_epoch, last_zxid }
 }
 
-/// A member of three, server 1 to 3.
+/// Servers 1 to 3 vote; server 4 observes.
+const MEMBERS: &str = "server.1=a:1:2:participant\nserver.2=b:1:2:participant\nserver.3=c:1:2:participant\n\
+                       server.4=d:1:2:observer\nversion=0";
+
+fn membership(text: &str) -> Membership {
+    Membership::parse(text).expect("members")
+}
+
+/// A member of three that vote, server 1 to 3, and one that observes.
 struct Script {
     zab: Zab,
     now_ms: i64,
@@ -36,12 +46,12 @@ struct Script {
 
 impl Script {
     fn new(me: i64, stored: Stored) -> Self {
-        let voters = [1, 2, 3].map(ServerId).into();
-        let ensemble =
-            Ensemble { quorums: Quorums::one(Quorum::Majority(voters)), version: 0, text: "".into() };
+        Self::of(me, stored, Ensemble::from(&membership(MEMBERS)))
+    }
+
+    fn of(me: i64, stored: Stored, ensemble: Ensemble) -> Self {
         let recent = RecentBounds { count: 500, bytes: 1 << 20 };
         let options = Options {
-            observer: me > 3,
             init_ms: 2000,
             sync_ms: 1000,
             connect_ms: 2000,

@@ -2,7 +2,7 @@
 
 use super::{Due, World};
 use crate::{
-    check::Check,
+    check::{Check, is_change},
     disk::Write,
     network::{Down, Message},
     variant::Variant,
@@ -31,6 +31,8 @@ impl World {
             }
             Action::StoreAcceptedEpoch(_)
             | Action::StoreCurrentEpoch(_)
+            | Action::StoreNext(_)
+            | Action::Activate(_)
             | Action::Append(..)
             | Action::Truncate(_)
             | Action::Install(..) => self.store(id, action),
@@ -87,7 +89,13 @@ impl World {
                 links.into_iter().for_each(|link| self.hang_up(id, link));
             }
             Action::ToLeader(link, packet) => {
-                Check::tells_leader(id, &packet, &member.disk);
+                Check::tells_leader(id, &packet, &member.disk, member.may_change);
+                if let ToLeader::Ack(zxid) = packet
+                    && member.may_change
+                    && member.disk.log().iter().any(|(other, txn)| *other == zxid && is_change(txn))
+                {
+                    member.acked_change = Some(zxid);
+                }
                 self.send_up(link, packet);
             }
             Action::ToLearners(links, packet) => {
@@ -95,6 +103,10 @@ impl World {
                 match packet {
                     ToLearner::Diff(_) => self.figures.diffs += 1,
                     ToLearner::Trunc(_) => self.figures.truncs += 1,
+                    ToLearner::CommitAndActivate(_, leader) => {
+                        self.figures.changes += 1;
+                        self.figures.hand_overs += usize::from(leader != id);
+                    }
                     _ => {}
                 }
                 links.into_iter().for_each(|link| self.send_down(link, Down::Packet(packet.clone())));
@@ -142,6 +154,11 @@ impl World {
         match action {
             Action::StoreAcceptedEpoch(epoch) => self.write_to_disk(id, Write::AcceptedEpoch(epoch)),
             Action::StoreCurrentEpoch(epoch) => self.write_to_disk(id, Write::CurrentEpoch(epoch)),
+            Action::StoreNext(next) => self.write_to_disk(id, Write::Next(next)),
+            Action::Activate(config) => {
+                self.check.activates(id, &config);
+                self.write_to_disk(id, Write::Config(config));
+            }
             Action::Append(zxid, txn) => {
                 running.history.push((zxid, txn.clone()));
                 self.write_to_disk(id, Write::Append((zxid, txn)));
@@ -213,8 +230,9 @@ impl World {
         if member.disk_failed {
             return;
         }
-        if let Some(event) = member.disk.sync(self.variant) {
-            self.schedule_sync(id);
+        let event = member.disk.sync(self.variant);
+        self.schedule_sync(id);
+        if let Some(event) = event {
             self.step(id, event);
         }
     }

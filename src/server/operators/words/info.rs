@@ -2,7 +2,7 @@
 
 use crate::{
     config::{Config, Ensemble},
-    membership::{Addresses, Role},
+    membership::{Addresses, Membership, Role},
     server::{
         owner::user_name,
         sequence::{Hub, VERSION_DIR},
@@ -27,17 +27,17 @@ pub(super) fn conf(hub: &Hub, port: u16) -> String {
     _ = writeln!(text, "minSessionTimeout={}", config.session.min_timeout_ms);
     _ = writeln!(text, "maxSessionTimeout={}", config.session.max_timeout_ms);
     _ = writeln!(text, "clientPortListenBacklog={backlog}");
-    match &config.ensemble {
-        None => text.push_str("serverId=0\n"),
-        Some(ensemble) => conf_of_member(config, ensemble, &mut text),
+    match (&config.ensemble, &*hub.membership.lock()) {
+        (Some(ensemble), Some(membership)) => conf_of_member(config, ensemble, membership, &mut text),
+        _ => text.push_str("serverId=0\n"),
     }
     text
 }
 
 /// What a member adds (`QuorumZooKeeperServer.dumpConf`); the last line has no end. Several addresses are joined by `|`.
-fn conf_of_member(config: &Config, ensemble: &Ensemble, text: &mut String) {
+fn conf_of_member(config: &Config, ensemble: &Ensemble, membership: &Membership, text: &mut String) {
     let ticks = |ms: u32| ms / config.session.tick_time_ms.max(1);
-    let member = ensemble.membership.member(ensemble.my_id);
+    let member = membership.member(ensemble.my_id);
     let ports = |port: fn(&Addresses) -> u16| {
         let ports = member.iter().flat_map(|member| &member.addresses).map(|at| port(at).to_string());
         ports.collect::<Vec<_>>().join("|")
@@ -48,7 +48,7 @@ fn conf_of_member(config: &Config, ensemble: &Ensemble, text: &mut String) {
     _ = writeln!(text, "syncLimit={}", ticks(ensemble.links.sync_timeout_ms));
     _ = writeln!(text, "electionAlg=3\nelectionPort={}", ports(|at| at.election_port));
     _ = writeln!(text, "quorumPort={}\npeerType={}", ports(|at| at.quorum_port), i32::from(observer));
-    _ = write!(text, "membership: \n{}", ensemble.membership);
+    _ = write!(text, "membership: \n{membership}");
 }
 
 /// Sizes of the two directories.

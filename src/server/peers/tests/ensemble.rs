@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::{
+    membership::Membership,
     server::clock::Clock,
-    zab::{Action, Ensemble, Options, Quorum, Quorums, RecentBounds, Role, Stored, Zab},
+    zab::{Action, Ensemble, Options, RecentBounds, Role, Stored, Zab},
 };
 use parking_lot::Mutex;
 use std::{collections::VecDeque, sync::mpsc::RecvTimeoutError};
@@ -142,11 +143,10 @@ struct Running {
 
 impl Running {
     fn start(id: i64, members: &BTreeMap<ServerId, Ports>, disk: Disk) -> Self {
-        let voters = members.keys().copied().collect();
-        let ensemble =
-            Ensemble { quorums: Quorums::one(Quorum::Majority(voters)), version: 0, text: "".into() };
+        let lines: Vec<String> = members.keys().map(|id| format!("server.{id}=h:1:2")).collect();
+        let membership = Membership::parse(&lines.join("\n")).expect("members");
+        let ensemble = Ensemble::from(&membership);
         let options = Options {
-            observer: false,
             init_ms: 10_000,
             sync_ms: 5000,
             connect_ms: 10_000,

@@ -17,7 +17,9 @@ use super::{
     snapshot::{SNAPSHOT_BACKLOG_BYTES, SNAPSHOT_PAUSE, Stage, slice_bytes},
 };
 use crate::{
+    membership::Membership,
     node::{Event, LogBatch, MemberAction, MemberEvent},
+    processor::Standing,
     server::{
         chance::random,
         clock,
@@ -55,6 +57,8 @@ pub(crate) struct Member {
     replacement: Option<Replacement>,
     /// Learners that are sent a snapshot.
     feeds: Vec<(Link, PieceWriter)>,
+    /// What the node knows of the ensemble, while this member leads.
+    told: Option<Standing>,
     /// When workers were asked last which sessions they have heard of, in ms of the elapsed clock.
     touches_since_ms: i64,
 }
@@ -80,6 +84,7 @@ impl Member {
             incoming: VecDeque::new(),
             replacement: None,
             feeds: Vec::new(),
+            told: None,
             touches_since_ms: 0,
         }
     }
@@ -112,6 +117,29 @@ impl Sequencer {
         if let Some(member) = &mut self.member {
             hand_over(&mut member.appending, &self.log);
             self.tell_standing();
+            self.tell_node();
+        }
+    }
+
+    /// Where the members may be changed, the leader's node knows who is there.
+    fn tell_node(&mut self) {
+        let Some(member) = self.member.as_mut().filter(|_| self.hub.config.tree.reconfig_enabled) else {
+            return;
+        };
+        if !self.node.decides() {
+            member.told = None;
+            return;
+        }
+        let ensemble = member.zab.ensemble();
+        let standing = Standing {
+            latest: ensemble.latest().clone(),
+            changing: ensemble.next().is_some(),
+            synced: member.zab.synced_followers(),
+            least_voters: self.hub.least_voters(),
+        };
+        if member.told.as_ref() != Some(&standing) {
+            member.told = Some(standing.clone());
+            self.node.know_ensemble(standing);
         }
     }
 
@@ -180,8 +208,10 @@ impl Sequencer {
     /// Whether what a leader proposes is a transaction. It is looked at before Zab takes it: behind that, it has a place in
     /// the history.
     fn can_take(&mut self, event: &zab::Event) -> bool {
-        let zab::Event::FromLeader(link, ToLearner::Proposal(zxid, txn) | ToLearner::Inform(zxid, txn)) =
-            event
+        let zab::Event::FromLeader(link, packet) = event else { return true };
+        let (ToLearner::Proposal(zxid, txn)
+        | ToLearner::Inform(zxid, txn)
+        | ToLearner::InformAndActivate(zxid, _, txn)) = packet
         else {
             return true;
         };
@@ -255,6 +285,8 @@ impl Sequencer {
             Action::Commit(zxid) => self.step_node(Event::Committed(zxid)),
             Action::StoreAcceptedEpoch(epoch) => self.store_epoch(EpochFile::Accepted, epoch),
             Action::StoreCurrentEpoch(epoch) => self.store_epoch(EpochFile::Current, epoch),
+            Action::StoreNext(next) => self.store_next(next),
+            Action::Activate(membership) => self.activate(membership),
             Action::Truncate(zxid) => self.replace(Replacement::Truncate(zxid)),
             Action::Install(link, _) => {
                 if let Some(member) = &mut self.member {
@@ -328,6 +360,29 @@ impl Sequencer {
             hand_over(&mut member.appending, &self.log);
         }
         self.log.store_epoch(file, epoch);
+    }
+
+    /// The next configuration is kept beside the log, and those who are new in it are talked to.
+    fn store_next(&mut self, next: Option<Membership>) {
+        if let Some(member) = &mut self.member {
+            hand_over(&mut member.appending, &self.log);
+            let both = [Some(member.zab.ensemble().current().clone()), next.clone()];
+            member.peers.tell(Command::Members(both.into_iter().flatten().collect()));
+        }
+        self.log.store_next(next);
+    }
+
+    /// This configuration is in force: whoever has asked for it is answered first.
+    fn activate(&mut self, membership: Membership) {
+        self.apply_all();
+        tracing::info!(target: topics::PEERS, version = format!("{:x}", membership.version()), members = %membership.one_line(), "the configuration is in force");
+        *self.hub.membership.lock() = Some(membership.clone());
+        self.write_config();
+        if let Some(member) = &mut self.member {
+            hand_over(&mut member.appending, &self.log);
+            member.peers.tell(Command::Members(vec![membership.clone()]));
+        }
+        self.log.activate(membership);
     }
 
     fn role_action(&mut self, action: Action) {
@@ -453,8 +508,8 @@ impl Sequencer {
             let old = std::mem::replace(guard.tree(), *tree);
             drop(guard);
             drop(old);
-            self.write_config();
             self.step_node(Event::Member(MemberEvent::Replaced(sessions.into_iter().collect())));
+            self.write_config();
             self.schedule.reset([random(), random()]);
             self.schedule.logged(txns, bytes);
             tracing::info!(target: topics::PEERS, zxid = %last, znodes = self.tree.tree().node_count(), "the history was replaced by the leader's");
@@ -462,11 +517,11 @@ impl Sequencer {
         self.zab(zab::Event::HistoryReplaced(last));
     }
 
-    /// Writes the members into the tree. No snapshot is under way.
+    /// Writes the members into the tree.
     pub(super) fn write_config(&mut self) {
-        if let Some(ensemble) = &self.hub.config.ensemble {
-            let (text, version) = (ensemble.membership.to_string(), ensemble.membership.version());
-            self.tree.write().tree().write_config(&text, version, clock::wall_ms());
+        let config = self.hub.membership.lock().as_ref().map(|it| (it.to_string(), it.version()));
+        if let Some((text, version)) = config {
+            self.node.write_config(self.tree.write().tree(), &text, version, clock::wall_ms());
         }
     }
 

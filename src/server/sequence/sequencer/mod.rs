@@ -209,6 +209,7 @@ impl Sequencer {
             }
             Message::Heard(heard) => return self.heard(heard),
             Message::EpochStored(file, epoch) => return self.epoch_stored(file, epoch),
+            Message::NextStored => return self.zab(zab::Event::NextStored),
             Message::Replaced(history) => return self.replaced(history),
             Message::LogSearched(link, found) => return self.zab(zab::Event::LogSearched { link, found }),
             Message::FeedBroken(link) => return self.feed_broken(link),
