@@ -145,7 +145,7 @@ fn parts(body: &[u8]) -> Option<(Vec<Part>, bool)> {
 }
 
 /// Whether a prefix of getEphemerals stands for all (what Java's `trim` leaves of it).
-pub(super) fn is_all(prefix: &str) -> bool {
+fn is_all(prefix: &str) -> bool {
     matches!(prefix.trim_matches(|c| c <= ' '), "" | "/")
 }
 
@@ -300,7 +300,7 @@ impl LongRead {
     }
 
     /// A multi-read. `None`: it does not decode.
-    pub(super) fn multi(body: &[u8]) -> Option<Self> {
+    fn multi(body: &[u8]) -> Option<Self> {
         let (parts, stopped) = parts(body)?;
         let multi = Multi { parts: parts.into_iter(), judged: 0, least: 0, under_way: None, stopped };
         Some(Self::new(What::Multi(multi)))

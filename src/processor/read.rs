@@ -9,18 +9,18 @@ pub use super::{
 };
 use super::{
     asker::{may, readable},
-    long_read::{LongRead, is_all},
+    long_read::LongRead,
 };
 use crate::{
     auth,
     tree::{NodeRef, Tree},
 };
 use oxkeeper_codec::{
-    ByteStr, Code, Decode, Encode, OpCode, Perms, Reader, Zxid,
+    Code, Decode, Encode, OpCode, Perms, Reader, Zxid,
     frame::{PREFIX_LEN, TooLong, begin_frame, end_frame},
     records::{
         Acl, ExistsRequest, GetAclRequest, GetAllChildrenNumberRequest, GetChildrenRequest, GetDataRequest,
-        GetEphemeralsRequest, ReplyHeader, RequestHeader, SyncRequest,
+        ReplyHeader, RequestHeader, SyncRequest,
     },
 };
 
@@ -174,8 +174,7 @@ impl<'t, 'a> Reading<'t, 'a> {
                 Ok(())
             }
             OpCode::PING => Ok(()),
-            OpCode::MULTI_READ => self.multi_read(body),
-            OpCode::GET_EPHEMERALS => self.get_ephemerals(&decode(reader)?),
+            OpCode::MULTI_READ | OpCode::GET_EPHEMERALS => self.in_steps(op, body),
             OpCode::GET_ALL_CHILDREN_NUMBER => self.count_descendants(&decode(reader)?),
             OpCode::WHO_AM_I => {
                 let infos = auth::who_am_i(self.asker.identities);
@@ -254,21 +253,10 @@ impl<'t, 'a> Reading<'t, 'a> {
         Ok(())
     }
 
-    /// The prefix is plain text, not cut at slashes.
-    fn get_ephemerals(&mut self, request: &GetEphemeralsRequest<'_>) -> Result<(), Code> {
-        let prefix = request.prefix_path.as_deref().unwrap_or_default();
-        let all = is_all(prefix);
-        let paths =
-            self.tree.ephemerals_of(self.asker.session).filter(|path| all || path.starts_with(prefix));
-        let paths: Vec<ByteStr> = paths.map(ByteStr::from).collect();
-        paths.encode(self.out);
-        Ok(())
-    }
-
-    /// A null path stops it, and so does a write.
-    fn multi_read(&mut self, body: &[u8]) -> Result<(), Code> {
-        let mut read = LongRead::multi(body).ok_or(Code::MARSHALLING_ERROR)?;
-        let ended = std::iter::repeat_with(|| read.advance(self.tree, self.asker, OpCode::MULTI_READ));
+    /// What is always answered in steps: all of them, one after the other.
+    fn in_steps(&mut self, op: OpCode, body: &[u8]) -> Result<(), Code> {
+        let mut read = LongRead::begin(self.tree, op, body).ok_or(Code::MARSHALLING_ERROR)?;
+        let ended = std::iter::repeat_with(|| read.advance(self.tree, self.asker, op));
         let ended = ended.flatten().next().expect("each step does something");
         ended.body.into_iter().for_each(|piece| self.out.extend_from_slice(&piece));
         self.too_long = ended.too_long;

@@ -7,7 +7,7 @@ use crate::{
     tree::TreeOptions,
 };
 use oxkeeper_codec::{
-    SessionId,
+    ByteStr, SessionId,
     records::{CreateTxn, DeleteTxn, RequestHeader, TxnHeader},
     txn::{LoggedTxn, Txn},
 };
@@ -66,6 +66,13 @@ fn at_once(tree: &Tree, op: OpCode, body: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let _ = read::answer(tree, asker, &RequestHeader { xid: 7, op }, body, &mut out);
     out.split_off(read::HEAD_LEN)
+}
+
+/// The result of a getEphemerals of session 1, by itself.
+fn ephemerals_at_once(tree: &Tree, prefix: &str) -> Vec<u8> {
+    let all = prefix.is_empty() || prefix == "/";
+    let paths = tree.ephemerals_of(SessionId(1)).filter(|path| all || path.starts_with(prefix));
+    paths.map(ByteStr::from).collect::<Vec<ByteStr>>().to_vec()
 }
 
 fn delete(tree: &mut Tree, path: String) {
@@ -249,6 +256,7 @@ fn ephemerals(paths: &[String], least_steps: usize) {
         let (steps, code, result) = walk(&mut tree, OpCode::GET_EPHEMERALS, &body, |_, _| {});
         assert_eq!(code, Code::OK);
         assert!(steps >= least_steps, "{steps} steps");
+        assert!(result == ephemerals_at_once(&tree, prefix), "{prefix}");
         assert!(result == at_once(&tree, OpCode::GET_EPHEMERALS, &body), "{prefix}");
     }
 }
@@ -269,5 +277,6 @@ fn ephemerals_that_nobody_has_asked_for_cost_a_step_too() {
     let body = GetEphemeralsRequest { prefix_path: Some("/none".into()) }.to_vec();
     let (steps, code, result) = walk(&mut tree, OpCode::GET_EPHEMERALS, &body, |_, _| {});
     assert_eq!((steps, code, &result[..]), (1, Code::OK, &[0; 4][..]));
+    assert_eq!(result, ephemerals_at_once(&tree, "/none"));
     assert_eq!(result, at_once(&tree, OpCode::GET_EPHEMERALS, &body));
 }

@@ -7,7 +7,7 @@ use crate::{
     tree::TreeOptions,
 };
 use oxkeeper_codec::{
-    SessionId,
+    ByteStr, SessionId,
     frame::next_frame,
     records::MultiHeader,
     request::{OpResult, encode_results},
