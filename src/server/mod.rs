@@ -16,6 +16,7 @@ mod join;
 mod operators;
 mod owner;
 mod peers;
+mod ports;
 mod process;
 mod sequence;
 mod start;

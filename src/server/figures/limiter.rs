@@ -119,8 +119,15 @@ impl Default for Limiter {
 }
 
 impl Limiter {
+    /// Logs a line, if it may be logged now.
+    pub(super) fn say(&self, now_ms: i64, kind: Kind, line: impl FnOnce()) {
+        if self.admit(kind, now_ms) {
+            line();
+        }
+    }
+
     /// Whether a line may be logged now; if not, it counts as left out.
-    pub(super) fn admit(&self, kind: Kind, now_ms: i64) -> bool {
+    fn admit(&self, kind: Kind, now_ms: i64) -> bool {
         let bucket = &mut self.0.lock().kinds[kind as usize];
         let more = (now_ms - bucket.filled_ms).div_euclid(A_LINE_EVERY_MS).max(0);
         bucket.filled_ms += more * A_LINE_EVERY_MS;

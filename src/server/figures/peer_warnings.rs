@@ -13,12 +13,6 @@ use std::{fmt, io, net::SocketAddr};
 pub(crate) struct PeerWarnings(Limiter);
 
 impl PeerWarnings {
-    fn say(&self, now_ms: i64, kind: Kind, line: impl FnOnce()) {
-        if self.0.admit(kind, now_ms) {
-            line();
-        }
-    }
-
     /// A connection is ended before it was one of a member.
     pub(crate) fn stranger(&self, now_ms: i64, port: &'static str, from: SocketAddr, why: &io::Error) {
         // As those do who only look whether a port is open.
@@ -27,35 +21,35 @@ impl PeerWarnings {
             return;
         }
         let why = why.to_string();
-        self.say(now_ms, Kind::Stranger, || {
+        self.0.say(now_ms, Kind::Stranger, || {
             tracing::warn!(target: topics::PEERS, port, %from, "a connection is no member's: {}", Short(&why));
         });
     }
 
     /// A connection could not be taken in.
     pub(crate) fn not_taken(&self, now_ms: i64, port: &'static str, error: &io::Error) {
-        self.say(now_ms, Kind::NotTaken, || {
+        self.0.say(now_ms, Kind::NotTaken, || {
             tracing::warn!(target: topics::PEERS, port, %error, "a connection of a member cannot be taken in");
         });
     }
 
     /// A notification is passed over.
     pub(crate) fn notification(&self, now_ms: i64, sid: ServerId, error: &dyn fmt::Display) {
-        self.say(now_ms, Kind::BadPacket, || {
+        self.0.say(now_ms, Kind::BadPacket, || {
             tracing::warn!(target: topics::PEERS, %sid, %error, "what a member says on the election port is no notification");
         });
     }
 
     /// A packet is passed over.
     pub(crate) fn packet(&self, now_ms: i64, link: u64, error: &dyn fmt::Display) {
-        self.say(now_ms, Kind::BadPacket, || {
+        self.0.say(now_ms, Kind::BadPacket, || {
             tracing::warn!(target: topics::PEERS, link, %error, "a packet of a member is passed over");
         });
     }
 
     /// A member connects again and again.
     pub(crate) fn twice(&self, now_ms: i64, sid: ServerId) {
-        self.say(now_ms, Kind::Twice, || {
+        self.0.say(now_ms, Kind::Twice, || {
             tracing::warn!(
                 target: topics::PEERS, %sid,
                 "a member connects again and again: if two processes say that they are this one, see their files myid"

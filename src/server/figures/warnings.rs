@@ -24,17 +24,11 @@ pub(crate) struct Client {
 pub(crate) struct Warnings(Limiter);
 
 impl Warnings {
-    fn say(&self, now_ms: i64, kind: Kind, line: impl FnOnce()) {
-        if self.0.admit(kind, now_ms) {
-            line();
-        }
-    }
-
     /// A connection is closed.
     pub(crate) fn closing(&self, now_ms: i64, client: Client, why: &Closing<'_>) {
         let Client { peer, session } = client;
         let session = session.map(tracing::field::display);
-        self.say(now_ms, why.kind(), || {
+        self.0.say(now_ms, why.kind(), || {
             if why.is_news() {
                 tracing::info!(target: topics::CLIENTS, %peer, session, "closing a connection: {why}");
             } else {
@@ -46,14 +40,14 @@ impl Warnings {
     /// A connection could not be taken in, or none; `peer`: whose, if it is known.
     pub(crate) fn not_taken(&self, now_ms: i64, peer: Option<SocketAddr>, error: &io::Error) {
         let peer = peer.map(tracing::field::display);
-        self.say(now_ms, Kind::NotTaken, || {
+        self.0.say(now_ms, Kind::NotTaken, || {
             tracing::warn!(target: topics::CLIENTS, peer, %error, "a connection cannot be taken in");
         });
     }
 
     /// A session has expired (`ZooKeeperServer.expire`).
     pub(crate) fn expired(&self, now_ms: i64, session: SessionId, timeout_ms: i32) {
-        self.say(now_ms, Kind::Expired, || {
+        self.0.say(now_ms, Kind::Expired, || {
             tracing::info!(
                 target: topics::SESSIONS,
                 %session,
@@ -65,7 +59,7 @@ impl Warnings {
 
     /// A reply could not be sent.
     pub(crate) fn reply_too_long(&self, now_ms: i64) {
-        self.say(now_ms, Kind::ReplyTooLong, || {
+        self.0.say(now_ms, Kind::ReplyTooLong, || {
             tracing::warn!(
                 target: topics::REQUESTS,
                 multi_read_limit = crate::processor::read::MULTI_READ_MAX_BYTES,
@@ -77,7 +71,7 @@ impl Warnings {
     /// A write went beyond a quota, or would have.
     pub(crate) fn over_quota(&self, now_ms: i64, over: &OverQuota) {
         for exceeded in &over.exceeded {
-            self.say(now_ms, Kind::OverQuota, || {
+            self.0.say(now_ms, Kind::OverQuota, || {
                 let exceeded = exceeded.to_string();
                 tracing::warn!(target: topics::REQUESTS, "Quota exceeded: {}", Short(&exceeded));
             });
@@ -87,7 +81,7 @@ impl Warnings {
 
     /// A four-letter word has no answer in time.
     pub(crate) fn word_too_late(&self, now_ms: i64, word: &'static str) {
-        self.say(now_ms, Kind::WordTooLate, || {
+        self.0.say(now_ms, Kind::WordTooLate, || {
             tracing::warn!(target: topics::WORDS, word, "a four-letter word could not be answered in time");
         });
     }

@@ -2,10 +2,13 @@
 
 use super::{front::Mail, limits::Refused, worker::Worker};
 use crate::{
-    server::figures::{Client, Closing, Count},
+    server::{
+        figures::{Client, Closing, Count},
+        ports::set_up,
+    },
     topics,
 };
-use std::{io, net::SocketAddr, rc::Rc, time::Duration};
+use std::{net::SocketAddr, rc::Rc, time::Duration};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Where connections come in.
@@ -59,7 +62,7 @@ fn place(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
     tracing::debug!(target: topics::CLIENTS, %peer, "a connection is taken in");
     let fewest = front.hub.workers.iter().enumerate().min_by_key(|(_, port)| port.stats.connections.get());
     let target = fewest.map_or(0, |(index, _)| index);
-    let placed = prepare(&stream, front.hub.config.client.tcp_keep_alive).and_then(|()| {
+    let placed = set_up(&stream, front.hub.config.client.tcp_keep_alive).and_then(|()| {
         if target == worker.index {
             worker.adopt(stream, peer);
         } else {
@@ -71,11 +74,6 @@ fn place(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
         tracing::debug!(target: topics::CLIENTS, %peer, %error, "cannot set up the connection");
         front.limits.close(peer.ip());
     }
-}
-
-fn prepare(stream: &TcpStream, keep_alive: bool) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    if keep_alive { socket2::SockRef::from(stream).set_keepalive(true) } else { Ok(()) }
 }
 
 #[cfg(test)]

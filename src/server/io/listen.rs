@@ -1,7 +1,10 @@
 //! The client port: whose address it is, and that it is ours.
 
 use crate::config;
-use crate::server::ServerError;
+use crate::server::{
+    ServerError,
+    ports::{listen_at, listen_everywhere, preferred},
+};
 use std::{
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs},
@@ -25,12 +28,9 @@ pub(crate) fn listen(client: &config::Client) -> Result<TcpListener, ServerError
         Some(host) => {
             let address = resolve(host, client.port)
                 .map_err(|source| ServerError::Resolve { host: host.to_owned(), source })?;
-            bind(address, backlog).map_err(refused)
+            listen_at(address, backlog).map_err(refused)
         }
-        // All interfaces, of both families where there are both.
-        None => bind(SocketAddr::from(([0u16; 8], client.port)), backlog)
-            .or_else(|_| bind(SocketAddr::from(([0u8; 4], client.port)), backlog))
-            .map_err(refused),
+        None => listen_everywhere(client.port, backlog).map_err(refused),
     }
 }
 
@@ -53,9 +53,7 @@ fn resolve(host: &str, port: u16) -> io::Result<SocketAddr> {
         return Err(io::ErrorKind::InvalidInput.into());
     }
     let addresses: Vec<SocketAddr> = (bare, port).to_socket_addrs()?.collect();
-    // Java prefers IPv4, whatever the system lists first.
-    let first = addresses.iter().find(|address| address.is_ipv4()).or_else(|| addresses.first());
-    let mut address = *first.ok_or(io::ErrorKind::NotFound)?;
+    let mut address = preferred(&addresses).ok_or(io::ErrorKind::NotFound)?;
     address.set_ip(address.ip().to_canonical());
     if let SocketAddr::V6(address) = &mut address
         && !zone.is_empty()
@@ -102,19 +100,6 @@ fn may_be_a_name(host: &str) -> bool {
         None => part.bytes().all(|byte| byte.is_ascii_digit()),
     };
     !host.split('.').all(number)
-}
-
-fn bind(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
-    use socket2::{Domain, Protocol, Socket, Type};
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    if address.is_ipv6() && address.ip().is_unspecified() {
-        socket.set_only_v6(false)?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(backlog)?;
-    Ok(socket.into())
 }
 
 #[cfg(test)]

@@ -1,13 +1,12 @@
 //! Keeps the connection with the election port of one other member.
 
 use super::{options::Address, slot::Slot, sockets::connect, wing::Wing};
-use crate::{topics, zab::Event};
+use crate::{server::ports::set_up, topics, zab::Event};
 use bytes::{Bytes, BytesMut};
 use oxkeeper_codec::{
     ServerId,
     election::{Hello, Notification, next_notification},
 };
-use socket2::SockRef;
 use std::{
     cell::{Cell, RefCell},
     io,
@@ -207,7 +206,7 @@ impl Keeper {
     async fn dial(&self) -> io::Result<Connection> {
         let options = &self.wing.options;
         let mut stream = connect(&self.addresses, options.connect_timeout).await?;
-        self.prepare(&stream)?;
+        set_up(&stream, options.keep_alive)?;
         stream.write_all(&self.hello()).await?;
         if options.me > self.peer {
             return Ok(Connection { stream, input: BytesMut::new() });
@@ -215,11 +214,6 @@ impl Keeper {
         drop(stream);
         sleep(DIAL_BACK_WITHIN).await;
         Err(io::Error::new(io::ErrorKind::TimedOut, "it was reached, and does not dial back"))
-    }
-
-    fn prepare(&self, stream: &TcpStream) -> io::Result<()> {
-        stream.set_nodelay(true)?;
-        SockRef::from(stream).set_keepalive(self.wing.options.keep_alive)
     }
 
     /// In one piece: the official reader takes the addresses from a single read.
@@ -235,7 +229,7 @@ impl Keeper {
 
     /// Talks until the connection is of no use any more.
     async fn converse(&self, Connection { mut stream, input }: Connection) -> End {
-        if self.prepare(&stream).is_err() {
+        if set_up(&stream, self.wing.options.keep_alive).is_err() {
             return End::Lost;
         }
         let since_ms = self.wing.now_ms();

@@ -2,6 +2,7 @@
 
 use super::{
     Heard,
+    moving::Moving,
     outbox::{Next, Outbox},
     packets::{Packets, READ_BYTES},
     snapshot,
@@ -22,9 +23,6 @@ use tokio::{
     },
     task::yield_now,
 };
-
-/// How often it is told that a link lives over which a stream goes, in ms.
-const TELL_EVERY_MS: i64 = 1000;
 
 /// Which end of a link this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,16 +103,13 @@ impl Conversation<'_> {
             match self.outbox.next().await {
                 Next::Bytes => self.outbox.write(&mut write).await?,
                 Next::Stream(mut stream) => {
-                    let mut told_ms = self.wing.now_ms();
+                    let mut moving = Moving::new(self.wing, self.link);
                     while let Some((piece, room)) = stream.next().await {
                         if room {
                             self.wing.tell(Heard::Room);
                         }
                         write.write_all(&piece).await?;
-                        if self.wing.now_ms() - told_ms >= TELL_EVERY_MS {
-                            told_ms = self.wing.now_ms();
-                            self.wing.tell(Heard::Moving(self.link));
-                        }
+                        moving.on();
                     }
                 }
             }

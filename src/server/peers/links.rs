@@ -96,7 +96,7 @@ impl Links {
             let error = match connect(&ports.quorum, *dial_timeout).await {
                 Ok(stream) => {
                     let packets = Packets::of_member(self.packet_max_bytes());
-                    return self.open(stream, End::Learner, packets, None);
+                    return self.open(stream, packets, None);
                 }
                 Err(error) => error,
             };
@@ -161,7 +161,7 @@ impl Links {
         match ToLeader::decode(&packet).map_err(io::Error::other)? {
             info @ ToLeader::Info(_) => {
                 packets.is_member(self.packet_max_bytes());
-                self.open(stream, End::Leader, packets, Some(info));
+                self.open(stream, packets, Some(info));
                 Ok(())
             }
             other => Err(io::Error::other(format!("it begins with {:?}", other.kind()))),
@@ -172,8 +172,9 @@ impl Links {
         self.wing.options.max_packet_bytes.saturating_mul(2).saturating_add(PACKET_EXTRA_BYTES)
     }
 
-    /// Makes a link of a connection; `info`: what it has said already.
-    fn open(self: &Rc<Self>, stream: TcpStream, end: End, packets: Packets, info: Option<ToLeader>) {
+    /// Makes a link of a connection: of a learner, who has said who it is in `info`, or of the leader.
+    fn open(self: &Rc<Self>, stream: TcpStream, packets: Packets, info: Option<ToLeader>) {
+        let end = if info.is_some() { End::Leader } else { End::Learner };
         let PeerOptions { no_delay_to_leader, no_delay_to_learners, .. } = self.wing.options;
         let no_delay = if end == End::Leader { no_delay_to_learners } else { no_delay_to_leader };
         // A connection that is broken already shows it soon enough.
@@ -184,9 +185,12 @@ impl Links {
         }
         let link = Link(self.next.get());
         self.next.set(link.0 + 1);
-        self.wing.tell_event(if end == End::Leader { Event::Arrived(link) } else { Event::Dialled(link) });
-        if let Some(info) = info {
-            self.wing.tell_event(Event::FromLearner(link, info));
+        match info {
+            Some(info) => {
+                self.wing.tell_event(Event::Arrived(link));
+                self.wing.tell_event(Event::FromLearner(link, info));
+            }
+            None => self.wing.tell_event(Event::Dialled(link)),
         }
         let (links, outbox) = (Rc::clone(self), Rc::new(Outbox::default()));
         let sent = Rc::clone(&outbox);
@@ -210,12 +214,12 @@ impl Links {
                 tracing::warn!(target: topics::PEERS, link = link_number, %error, "a link between leader and learner is broken");
             }
         }
-        self.end(link);
+        self.hang_up(link);
         self.wing.tell_event(Event::Closed(link));
     }
 
     /// Forgets a link: nothing of it is heard any more.
-    fn end(&self, link: Link) {
+    pub(super) fn hang_up(&self, link: Link) {
         let Some(Open { task, streams, .. }) = self.open.borrow_mut().remove(&link) else { return };
         task.abort();
         if streams {
@@ -223,16 +227,12 @@ impl Links {
         }
     }
 
-    pub(super) fn hang_up(&self, link: Link) {
-        self.end(link);
-    }
-
     pub(super) fn hang_up_all(&self) {
         replace(&self.dialling, None);
         replace(&self.listening, None);
         self.strangers.end_all();
         let open: Vec<Link> = self.open.borrow().keys().copied().collect();
-        open.into_iter().for_each(|link| self.end(link));
+        open.into_iter().for_each(|link| self.hang_up(link));
     }
 
     pub(super) fn to_leader(&self, link: Link, packet: &ToLeader) {

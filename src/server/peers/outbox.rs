@@ -5,9 +5,11 @@ use bytes::Bytes;
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
+    future::poll_fn,
     io::{self, IoSlice},
+    pin::Pin,
 };
-use tokio::{io::AsyncWriteExt, net::tcp::WriteHalf, sync::Notify};
+use tokio::{io::AsyncWrite, net::tcp::WriteHalf, sync::Notify};
 
 /// What may wait, in bytes.
 const WAITING_MAX_BYTES: usize = 256 << 20;
@@ -78,10 +80,17 @@ impl Outbox {
 
     /// Writes pieces of packets from the front, in one system call.
     pub(super) async fn write(&self, to: &mut WriteHalf<'_>) -> io::Result<()> {
-        let mut pieces = Vec::with_capacity(PIECES_AT_ONCE);
-        pieces.extend(self.queue.borrow().iter().map_while(Item::bytes).take(PIECES_AT_ONCE).cloned());
-        let slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
-        let written = to.write_vectored(&slices).await?;
+        let written = poll_fn(|context| {
+            let queue = self.queue.borrow();
+            let mut slices = [IoSlice::new(&[]); PIECES_AT_ONCE];
+            let mut count = 0;
+            for (slice, piece) in slices.iter_mut().zip(queue.iter().map_while(Item::bytes)) {
+                *slice = IoSlice::new(piece);
+                count += 1;
+            }
+            Pin::new(&mut *to).poll_write_vectored(context, &slices[..count])
+        });
+        let written = written.await?;
         if written == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }

@@ -1,6 +1,6 @@
 //! A snapshot from a leader, as it comes behind SNAP: to the disk, while everything else goes on.
 
-use super::{Heard, packets::Packets, wing::Wing};
+use super::{moving::Moving, packets::Packets, wing::Wing};
 use crate::{
     storage::{ReceivedSnapshot, SnapshotReceiver, StoreError},
     zab::Link,
@@ -12,9 +12,6 @@ use oxkeeper_codec::{
 };
 use std::{io, sync::Arc};
 use tokio::{io::AsyncRead, sync::OwnedMutexGuard, task::spawn_blocking};
-
-/// How often it is told that the link lives, in ms.
-const TELL_EVERY_MS: i64 = 1000;
 
 /// A snapshot under way. It is let go before another one begins: both could have one name.
 struct Receiving {
@@ -37,7 +34,7 @@ pub(super) async fn receive(
     let (disk, compression) = (Arc::clone(&wing.options.snap_disk), wing.options.snap_compression);
     let create = move || SnapshotReceiver::create(disk, zxid, compression);
     let mut receiving = work(move || create().map(|receiver| Receiving { receiver, turn })).await?;
-    let mut told_ms = wing.now_ms();
+    let mut moving = Moving::new(wing, link);
     while !receiving.receiver.is_complete() {
         if packets.raw().is_empty() && packets.read(from).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -46,10 +43,7 @@ pub(super) async fn receive(
         let (next, rest) = work(move || receiving.write(input)).await?;
         receiving = next;
         packets.give_back(rest);
-        if wing.now_ms() - told_ms >= TELL_EVERY_MS {
-            told_ms = wing.now_ms();
-            wing.tell(Heard::Moving(link));
-        }
+        moving.on();
     }
     while !check_snapshot_end(packets.raw()).map_err(io::Error::other)? {
         if packets.read(from).await? == 0 {

@@ -1,13 +1,11 @@
 //! Connections, and ports that are listened on. Names are looked up anew each time.
 
 use super::options::Address;
-use crate::topics;
-use socket2::{Domain, Protocol, Socket, Type};
-use std::{
-    io,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    time::Duration,
+use crate::{
+    server::ports::{listen_at, listen_everywhere, preferred},
+    topics,
 };
+use std::{io, net::SocketAddr, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream, lookup_host},
     task::JoinSet,
@@ -90,25 +88,11 @@ pub(super) async fn listen(addresses: &[Address], on_all: bool) -> io::Result<Ve
 }
 
 async fn listen_on(address: &Address, on_all: bool) -> io::Result<TcpListener> {
-    if on_all {
-        // Of both families where there are both.
-        let all = |ip| bind(SocketAddr::new(ip, address.port));
-        return all(Ipv6Addr::UNSPECIFIED.into()).or_else(|_| all(Ipv4Addr::UNSPECIFIED.into()));
-    }
-    let found = resolve(address).await?;
-    // Java prefers IPv4, whatever the system lists first.
-    let first = found.iter().find(|at| at.is_ipv4()).or_else(|| found.first());
-    bind(*first.ok_or(io::ErrorKind::AddrNotAvailable)?)
-}
-
-fn bind(at: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(at), Type::STREAM, Some(Protocol::TCP))?;
-    if at.is_ipv6() && at.ip().is_unspecified() {
-        socket.set_only_v6(false)?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&at.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
+    let listener = if on_all {
+        listen_everywhere(address.port, BACKLOG)?
+    } else {
+        let at = preferred(&resolve(address).await?).ok_or(io::ErrorKind::AddrNotAvailable)?;
+        listen_at(at, BACKLOG)?
+    };
+    TcpListener::from_std(listener)
 }

@@ -59,8 +59,10 @@ impl Peers {
     /// # Errors
     /// The thread has panicked.
     pub(crate) fn stop(self) -> std::thread::Result<()> {
-        self.tell(Command::Stop);
-        self.thread.join()
+        let Self { commands, thread } = self;
+        // What was said before is carried out.
+        drop(commands);
+        thread.join()
     }
 }
 
@@ -86,6 +88,7 @@ fn run(
     runtime.shutdown_timeout(STOP_WITHIN);
 }
 
+/// Until nobody can say anything any more: the server stops.
 async fn obey(mut commands: UnboundedReceiver<Command>, elections: &Rc<Elections>, links: &Rc<Links>) {
     let mut batch = Vec::new();
     while commands.recv_many(&mut batch, COMMANDS_AT_ONCE).await > 0 {
@@ -101,7 +104,6 @@ async fn obey(mut commands: UnboundedReceiver<Command>, elections: &Rc<Elections
                 Command::Stream(link, stream) => links.stream(link, stream),
                 Command::Members(known) => elections.know(&known),
                 Command::Resume => links.resume(),
-                Command::Stop => return,
             }
         }
     }

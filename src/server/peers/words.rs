@@ -66,6 +66,4 @@ pub(crate) enum Command {
     Members(Vec<Membership>),
     /// The listener is not [full](Listener::is_full) any more.
     Resume,
-    /// The server stops.
-    Stop,
 }

@@ -1,0 +1,38 @@
+//! Ports that are listened on, for clients and for other members alike.
+
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use std::{
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
+};
+use tokio::net::TcpStream;
+
+/// Listens on all interfaces, of both families where there are both. `backlog`: connections that may wait to be accepted.
+pub(super) fn listen_everywhere(port: u16, backlog: i32) -> io::Result<TcpListener> {
+    let all = |ip| listen_at(SocketAddr::new(ip, port), backlog);
+    all(Ipv6Addr::UNSPECIFIED.into()).or_else(|_| all(Ipv4Addr::UNSPECIFIED.into()))
+}
+
+/// Listens at one address.
+pub(super) fn listen_at(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() && address.ip().is_unspecified() {
+        socket.set_only_v6(false)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(backlog)?;
+    Ok(socket.into())
+}
+
+/// The one of a host's addresses that counts: Java prefers IPv4, whatever the system lists first.
+pub(super) fn preferred(addresses: &[SocketAddr]) -> Option<SocketAddr> {
+    addresses.iter().find(|address| address.is_ipv4()).or_else(|| addresses.first()).copied()
+}
+
+/// Has a connection send at once what it is given; `keep_alive`: the system looks whether the other side is still there.
+pub(super) fn set_up(stream: &TcpStream, keep_alive: bool) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    if keep_alive { SockRef::from(stream).set_keepalive(true) } else { Ok(()) }
+}
