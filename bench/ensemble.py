@@ -79,7 +79,6 @@ def gone(ensemble, how):
 def measure(kind, leaders, seconds):
     with Ensemble([kind] * 3, **SETTINGS) as ensemble:
         ensemble.start()
-        ensemble.serve()
         for mix in ("set=1", "get=10,set=1"):
             us, rate, others = cpu(ensemble, mix, seconds)
             print("%-9s %-12s %7.1f us of CPU an operation, %6.0f a second; other load %.1f cores" % (kind, mix, us, rate, others), flush=True)

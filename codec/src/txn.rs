@@ -188,6 +188,13 @@ impl LoggedTxn {
         Ok(Self { header, txn, digest })
     }
 
+    /// What the body of a log entry says that it is, without a look at the rest; `None` where that is missing.
+    pub fn peek_op(body: &[u8]) -> Option<OpCode> {
+        // Behind session, number of the request, zxid and time.
+        let op = body.get(28..32)?.try_into().ok()?;
+        Some(OpCode(i32::from_be_bytes(op)))
+    }
+
     /// Appends the body of a log entry.
     pub fn encode(&self, out: &mut Vec<u8>) {
         self.header.encode(out);

@@ -115,6 +115,7 @@ proptest! {
         let body = Bytes::from(encoded(&logged));
         let is_create = matches!(logged.txn, Txn::Create(_) | Txn::Create2(_));
         prop_assert_eq!(LoggedCreate::from_body(&body).is_some(), is_create);
+        prop_assert_eq!(LoggedTxn::peek_op(&body), Some(logged.header.op));
         prop_assert_eq!(LoggedTxn::from_bytes(&body).unwrap(), logged);
         agree(&body);
     }

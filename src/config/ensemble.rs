@@ -5,7 +5,7 @@ use super::members::List;
 use super::model::{Election, Ensemble, Leading, Links, LocalSessions, MultiAddress, Observers};
 use super::rules::{self, Flag, Int, Rule};
 use super::settings::{Given, Settings};
-use super::table::{Key, client::TICK_TIME, ensemble::*, storage::DATA_DIR};
+use super::table::{Key, When, client::TICK_TIME, ensemble::*, storage::DATA_DIR};
 use crate::membership::{Membership, MembershipError, Role};
 use oxkeeper_codec::ServerId;
 use std::path::PathBuf;
@@ -220,45 +220,49 @@ fn multi_address(settings: &Settings) -> Result<MultiAddress, ConfigError> {
     })
 }
 
-/// A setting, whether a value of it asks for something, and what to say then.
-type NotYet = (&'static str, fn(&str) -> bool, &'static str);
+/// A setting, when it asks for something, and what to say then.
+type NotYet = (&'static str, When, &'static str);
 
 /// Settings of members that this version takes without doing what they ask for.
 pub(super) const NOT_YET: [NotYet; 13] = [
-    ("fastleader.minNotificationInterval", any, "no effect: elections here wait for no interval"),
-    ("fastleader.maxNotificationInterval", any, "no effect: elections here wait for no interval"),
-    ("leader.maxTimeToWaitForEpoch", any, "not available in this version: initLimit alone counts"),
-    ("leader.ackLoggingFrequency", any, "not available in this version: ack_latency is not measured"),
-    ("syncEnabled", is_false, "not available in this version: observers write log and snapshots"),
-    ("observer.syncEnabled", is_false, "not available in this version: observers write log and snapshots"),
-    ("observerMasterPort", is_port, "not available in this version: observers learn from the leader"),
-    ("observer.reconnectDelayMs", any, "not available in this version: observers connect again at once"),
-    ("observer.election.DelayMs", any, "not available in this version: observers look for a leader at once"),
-    ("localSessionsEnabled", is_true, "not available in this version: all sessions are global"),
-    ("localSessionsUpgradingEnabled", is_true, "not available in this version: all sessions are global"),
-    ("readonlymode.enabled", is_true, "not available in this version: without a quorum nobody is served"),
+    ("fastleader.minNotificationInterval", When::Given, "no effect: elections here wait for no interval"),
+    ("fastleader.maxNotificationInterval", When::Given, "no effect: elections here wait for no interval"),
+    ("leader.maxTimeToWaitForEpoch", When::Given, "not available in this version: initLimit alone counts"),
+    ("leader.ackLoggingFrequency", When::Given, "not available in this version: ack_latency is not measured"),
+    ("syncEnabled", When::Is("false"), "not available in this version: observers write log and snapshots"),
+    (
+        "observer.syncEnabled",
+        When::Is("false"),
+        "not available in this version: observers write log and snapshots",
+    ),
+    ("observerMasterPort", When::Positive, "not available in this version: observers learn from the leader"),
+    (
+        "observer.reconnectDelayMs",
+        When::Given,
+        "not available in this version: observers connect again at once",
+    ),
+    (
+        "observer.election.DelayMs",
+        When::Given,
+        "not available in this version: observers look for a leader at once",
+    ),
+    ("localSessionsEnabled", When::Is("true"), "not available in this version: all sessions are global"),
+    (
+        "localSessionsUpgradingEnabled",
+        When::Is("true"),
+        "not available in this version: all sessions are global",
+    ),
+    (
+        "readonlymode.enabled",
+        When::Is("true"),
+        "not available in this version: without a quorum nobody is served",
+    ),
     (
         "multiAddress.reachabilityCheckEnabled",
-        any,
+        When::Given,
         "no effect: addresses are tried one shortly after the other",
     ),
 ];
-
-fn any(_: &str) -> bool {
-    true
-}
-
-fn is_true(value: &str) -> bool {
-    Flag.parse(value) == Some(true)
-}
-
-fn is_false(value: &str) -> bool {
-    Flag.parse(value) == Some(false)
-}
-
-fn is_port(value: &str) -> bool {
-    value.trim().parse().is_ok_and(|port: i64| port > 0)
-}
 
 /// What the official server warns of, too; and what is not to be had.
 fn remark(settings: &mut Settings, asked_by: &Given, my_id: ServerId, membership: &Membership) {
@@ -268,8 +272,9 @@ fn remark(settings: &mut Settings, asked_by: &Given, my_id: ServerId, membership
         _ => None,
     };
     settings.warnings.extend(advice.map(|advice| asked_by.warning(advice)));
-    for (name, asks, effect) in NOT_YET {
-        let asked = settings.find(name).filter(|given| asks(&given.value)).map(|given| given.warning(effect));
+    for (name, when, effect) in NOT_YET {
+        let asked = settings.find(name).filter(|given| when.applies(&given.value));
+        let asked = asked.map(|given| given.warning(effect));
         settings.warnings.extend(asked);
     }
     let role = membership.member(my_id).map_or(Role::Participant, |member| member.role);

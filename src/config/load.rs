@@ -26,11 +26,12 @@ pub(super) fn load(path: &Path, overrides: &[(String, String)]) -> Result<Config
         settings.errors.push(error);
         None
     });
-    let dynamic = settings.find(table::ensemble::DYNAMIC_CONFIG_FILE.spec.name).is_some();
     let mut config = build::build(settings, my_id)?;
     if let Some(ensemble) = &mut config.ensemble {
         let files = DynamicFiles::beside(path);
-        ensemble.last_seen = if dynamic { next_membership(&files.next())? } else { None };
+        if ensemble.dynamic_file.is_some() {
+            ensemble.last_seen = next_membership(&files.next())?;
+        }
         ensemble.files = Some(files);
     }
     Ok(config)

@@ -110,6 +110,11 @@ impl Config {
         Self::finish(settings, overrides)
     }
 
+    /// Whether clients are taken while this server leads (`leaderServes`); one that is alone takes them.
+    pub fn leader_serves(&self) -> bool {
+        self.ensemble.as_ref().is_none_or(|ensemble| ensemble.leading.serves_clients)
+    }
+
     /// Settings with their values, defaults and meanings, for people: those of these names, or all when there is none.
     ///
     /// # Errors

@@ -98,6 +98,11 @@ impl Membership {
         self.members == other.members && self.groups == other.groups
     }
 
+    /// Whether this member observes; one that is not listed does not.
+    pub fn observes(&self, id: ServerId) -> bool {
+        self.member(id).is_some_and(|member| member.role == Role::Observer)
+    }
+
     /// All but the version, for a line of a log.
     pub fn one_line(&self) -> String {
         self.lines().join(", ")
@@ -105,17 +110,12 @@ impl Membership {
 
     /// What stands beside the dynamic file while a change is under way: the lines sorted, with the version.
     pub fn next_file(&self) -> String {
-        let mut lines = self.lines();
-        lines.push(format!("version={:x}", self.version));
-        lines.sort_unstable();
-        lines.join("\n")
+        sorted(self.lines().into_iter().chain([format!("version={:x}", self.version)]))
     }
 
     /// What a dynamic file holds: the lines sorted, without the version, which its name ends in.
     pub fn dynamic_file(&self) -> String {
-        let mut lines = self.lines();
-        lines.sort_unstable();
-        lines.join("\n")
+        sorted(self.lines())
     }
 
     /// All lines but the version's, in the order of the official server's tables.
@@ -135,6 +135,12 @@ impl Membership {
         lines.extend(weighed.map(|id| format!("weight.{id}={}", groups.weights[&ServerId(id)])));
         lines
     }
+}
+
+fn sorted(lines: impl IntoIterator<Item = String>) -> String {
+    let mut lines: Vec<String> = lines.into_iter().collect();
+    lines.sort_unstable();
+    lines.join("\n")
 }
 
 /// As the official server writes it: no line end after the last line, which is the version in hexadecimal.

@@ -309,12 +309,9 @@ impl Node {
             }
         }
         if matches!(logged.txn, Txn::CloseSession(_)) {
-            self.owned_by(logged.header.client_id, None);
-        }
-        if matches!(logged.txn, Txn::CloseSession(_))
-            && let Some(conn) = self.sessions.remove(logged.header.client_id)
-        {
-            batch.entries.push(Entry::Close { conn });
+            let session = logged.header.client_id;
+            self.owned_by(session, None);
+            batch.entries.extend(self.sessions.remove(session).map(|conn| Entry::Close { conn }));
         }
         // Reads that their sessions have asked behind it see the tree as it is now.
         for read in self.released(logged.header.client_id) {

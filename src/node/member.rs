@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     auth::Identities,
-    processor::{Processor, Proposal, Refusal},
+    processor::{KnownEnsemble, Processor, Proposal, Refusal},
     session::{ConnId, SessionTracker},
     tree::Tree,
     zab::Link,
@@ -173,8 +173,8 @@ impl Node {
     }
 
     /// What this leader knows of its ensemble, from now on: for those who want it changed.
-    pub fn know_ensemble(&mut self, standing: crate::processor::Standing) {
-        self.processor.know(standing);
+    pub fn know_ensemble(&mut self, known: KnownEnsemble) {
+        self.processor.know(known);
     }
 
     /// Whether there is somebody who decides about transactions.

@@ -32,7 +32,7 @@ use oxkeeper_codec::{
     txn::{LoggedTxn, Txn},
 };
 use pending::{Pending, Record, Savepoint};
-pub use reconfig::Standing;
+pub use reconfig::KnownEnsemble;
 
 /// The rules that are settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +45,9 @@ pub struct Rules {
     pub enforce_quota: bool,
     /// `reconfigEnabled`: whether reconfig is refused for that reason.
     pub reconfig_enabled: bool,
+    /// So many members have to vote at least, whatever is changed: two while a single server would be standalone
+    /// (`standaloneEnabled`).
+    pub least_voters: usize,
     /// `closeSessionTxn.enabled`: whether closing lists the ephemerals that go.
     pub list_closed_ephemerals: bool,
     /// `jute.maxbuffer`: what a packet can be, and so what official servers read.
@@ -58,6 +61,7 @@ impl Default for Rules {
             extended_types: false,
             enforce_quota: false,
             reconfig_enabled: false,
+            least_voters: 2,
             list_closed_ephemerals: false,
             max_packet_bytes: 0xfffff,
         }
@@ -141,7 +145,7 @@ pub struct Processor {
     pending: Pending,
     over_quota: OverQuota,
     /// Of a leader.
-    standing: Option<Standing>,
+    known: Option<KnownEnsemble>,
 }
 
 /// One request on its way to a transaction.
@@ -156,18 +160,18 @@ struct Preparation<'a> {
     /// The znode whose data was set last.
     set: PreparedSet,
     over_quota: &'a mut OverQuota,
-    standing: &'a mut Option<Standing>,
+    known: &'a mut Option<KnownEnsemble>,
 }
 
 impl Processor {
     /// Judges by these rules; nothing is pending on `tree`.
     pub fn new(rules: Rules, tree: &Tree) -> Self {
-        Self { rules, pending: Pending::new(tree), over_quota: OverQuota::default(), standing: None }
+        Self { rules, pending: Pending::new(tree), over_quota: OverQuota::default(), known: None }
     }
 
     /// What this leader knows of its ensemble, from now on.
-    pub fn know(&mut self, standing: Standing) {
-        self.standing = Some(standing);
+    pub fn know(&mut self, known: KnownEnsemble) {
+        self.known = Some(known);
     }
 
     /// The rules.
@@ -298,7 +302,7 @@ impl Processor {
     ) -> Preparation<'a> {
         let undo = self.pending.savepoint(can_fail_late);
         let acl_room = limits::acl_bytes(&self.rules);
-        let Self { rules, pending, over_quota, standing } = self;
+        let Self { rules, pending, over_quota, known } = self;
         Preparation {
             rules,
             pending,
@@ -308,7 +312,7 @@ impl Processor {
             acl_room,
             set: PreparedSet::default(),
             over_quota,
-            standing,
+            known,
         }
     }
 

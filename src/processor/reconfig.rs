@@ -15,15 +15,13 @@ use oxkeeper_codec::{
 
 /// What a leader knows of its ensemble.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct KnownEnsemble {
     /// The last configuration that was proposed.
     pub latest: Membership,
     /// Whether it is not in force yet.
     pub changing: bool,
     /// Followers that are up to date, and the leader.
     pub synced: Members,
-    /// So many have to vote at least: two while a single server would be standalone (`standaloneEnabled`).
-    pub least_voters: usize,
 }
 
 impl Preparation<'_> {
@@ -34,24 +32,24 @@ impl Preparation<'_> {
         }
         self.check_session()?;
         // A standalone server has no members to change.
-        let standing = self.standing.clone().ok_or(Code::UNIMPLEMENTED)?;
-        if standing.changing {
+        let known = self.known.clone().ok_or(Code::UNIMPLEMENTED)?;
+        if known.changing {
             return Err(Code::RECONFIG_IN_PROGRESS);
         }
-        if request.cur_config_id != -1 && request.cur_config_id != standing.latest.version() {
+        if request.cur_config_id != -1 && request.cur_config_id != known.latest.version() {
             return Err(Code::BAD_VERSION);
         }
         let next = match &request.new_members {
             Some(members) => Membership::parse(&members.replace(',', "\n")),
-            None => standing
-                .latest
-                .changed(request.joining_servers.as_deref(), request.leaving_servers.as_deref()),
+            None => {
+                known.latest.changed(request.joining_servers.as_deref(), request.leaving_servers.as_deref())
+            }
         };
         let next = next.map_err(|_| Code::BAD_ARGUMENTS)?.with_version(self.proposal.zxid.0);
-        if next.participants().count() < standing.least_voters {
+        if next.participants().count() < self.rules.least_voters {
             return Err(Code::BAD_ARGUMENTS);
         }
-        if !Quorum::from(&next).is_met_by(&standing.synced) {
+        if !Quorum::from(&next).is_met_by(&known.synced) {
             return Err(Code::NEW_CONFIG_NO_QUORUM);
         }
         let mut record = self.existing(CONFIG_PATH)?;
@@ -63,7 +61,7 @@ impl Preparation<'_> {
         record.stat.mzxid = self.proposal.zxid;
         (record.data_len, record.crc) = (data.len(), self.crc(CONFIG_PATH, Some(&data)));
         self.put(&path, Some(record), old_digest);
-        *self.standing = Some(Standing { latest: next, changing: true, ..standing });
+        *self.known = Some(KnownEnsemble { latest: next, changing: true, synced: known.synced });
         Ok(Txn::Reconfig(SetDataTxn { path, data: Some(data), version: -1 }))
     }
 }
@@ -85,8 +83,8 @@ mod tests {
         request: &ReconfigRequest,
         live: bool,
         (enabled, skip_acl): (bool, bool),
-        change: impl FnOnce(&mut Standing) -> bool,
-    ) -> (Txn, Option<Standing>) {
+        change: impl FnOnce(&mut KnownEnsemble) -> bool,
+    ) -> (Txn, Option<KnownEnsemble>) {
         let mut tree = Tree::new(TreeOptions::default());
         tree.write_config(THREE, 7, 0, &mut ());
         let auth = AuthConfig { skip_acl, ..AuthConfig::default() };
@@ -94,9 +92,9 @@ mod tests {
         let mut processor = Processor::new(rules, &tree);
         let latest = Membership::parse(THREE).expect("members");
         let synced = [1, 2].map(ServerId).into();
-        let mut standing = Standing { latest, changing: false, synced, least_voters: 2 };
-        if change(&mut standing) {
-            processor.know(standing);
+        let mut known = KnownEnsemble { latest, changing: false, synced };
+        if change(&mut known) {
+            processor.know(known);
         }
         let proposal = Proposal {
             zxid: Zxid(9),
@@ -109,7 +107,7 @@ mod tests {
         let mut body = Vec::new();
         request.encode(&mut body);
         let judged = processor.prepare(&tree, OpCode::RECONFIG, &body.into(), &proposal).expect("it decodes");
-        (judged.logged.txn, processor.standing)
+        (judged.logged.txn, processor.known)
     }
 
     fn leaving(id: &str) -> ReconfigRequest {
@@ -122,15 +120,15 @@ mod tests {
     fn checks_come_in_the_official_order() {
         let wrong = ReconfigRequest { cur_config_id: 5, ..leaving("x") };
         let right_version = ReconfigRequest { cur_config_id: 7, ..leaving("x") };
-        let alone = |standing: &mut Standing| {
-            standing.synced.remove(&ServerId(2));
+        let alone = |known: &mut KnownEnsemble| {
+            known.synced.remove(&ServerId(2));
             true
         };
-        let changing = |standing: &mut Standing| {
-            standing.changing = true;
+        let changing = |known: &mut KnownEnsemble| {
+            known.changing = true;
             true
         };
-        let code = |(txn, _): (Txn, Option<Standing>)| match txn {
+        let code = |(txn, _): (Txn, Option<KnownEnsemble>)| match txn {
             Txn::Error(error) => error.err,
             other => panic!("{other:?}"),
         };
@@ -155,12 +153,12 @@ mod tests {
             ..leaving("")
         };
         for request in [leaving("3"), whole] {
-            let (txn, standing) = judged(&request, true, (true, true), |_| true);
+            let (txn, known) = judged(&request, true, (true, true), |_| true);
             let Txn::Reconfig(made) = txn else { panic!("{txn:?}") };
             assert_eq!((made.path.as_str(), made.version), (CONFIG_PATH, -1));
             assert_eq!(made.data.as_deref(), Some(two.as_bytes()));
-            let standing = standing.expect("it is known");
-            assert_eq!((standing.changing, standing.latest.to_string().as_str()), (true, two));
+            let known = known.expect("it is known");
+            assert_eq!((known.changing, known.latest.to_string().as_str()), (true, two));
         }
     }
 }

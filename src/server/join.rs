@@ -67,13 +67,19 @@ pub(super) fn join_ensemble(
     }
     let zab = Zab::new(ensemble.my_id, options, configuration, stored, now_ms);
     let doorbell = Arc::new(Doorbell { hub: Arc::clone(hub), log, sequencing: OnceLock::new() });
-    let max_packet_bytes = usize::try_from(hub.config.limits.max_packet_bytes).unwrap_or(usize::MAX);
+    let max_packet_bytes = whole(hub.config.limits.max_packet_bytes);
     let mut peers = PeerOptions::new(ensemble, max_packet_bytes, Arc::clone(&disks.snap));
     peers.snap_compression = compression(hub.config.storage.snapshot_compression);
     let listener: Arc<dyn Listener> = doorbell.clone();
     let peers = Peers::start(peers, listener);
     let peers = peers.map_err(|source| ServerError::System { what: "open the election port", source })?;
-    Ok((Member::new(zab, peers, Feeder::new(Arc::clone(hub), disks)), doorbell))
+    let leading = &ensemble.leading;
+    let feeder = Feeder::new(Arc::clone(hub), disks, whole(leading.max_diff_syncs));
+    Ok((Member::new(zab, peers, feeder, whole(leading.max_snap_syncs)), doorbell))
+}
+
+fn whole(n: u32) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
 }
 
 /// `zoo.cfg` will be rewritten when the ensemble is established.
@@ -90,9 +96,6 @@ fn options(config: &Config, ensemble: &config::Ensemble) -> Options {
         connect_ms: ensemble.links.connect_timeout_ms.into(),
         ping_ms: i64::from(config.session.tick_time_ms / 2).max(1),
         force_snapshot: ensemble.leading.force_snapshot_sync,
-        recent: RecentBounds {
-            count: usize::try_from(config.storage.commit_log_count).unwrap_or(usize::MAX),
-            bytes: RECENT_BYTES,
-        },
+        recent: RecentBounds { count: whole(config.storage.commit_log_count), bytes: RECENT_BYTES },
     }
 }

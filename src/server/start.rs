@@ -381,6 +381,7 @@ fn schedule(storage: &config::Storage, recovered: &Recovered) -> SnapshotSchedul
 }
 
 fn node_options(config: &Config, auth: &AuthConfig) -> NodeOptions {
+    let ensemble = config.ensemble.as_ref();
     let ms = |ms: u32| i32::try_from(ms).unwrap_or(i32::MAX);
     NodeOptions {
         rules: Rules {
@@ -388,6 +389,7 @@ fn node_options(config: &Config, auth: &AuthConfig) -> NodeOptions {
             extended_types: config.tree.extended_types_enabled,
             enforce_quota: config.tree.enforce_quota,
             reconfig_enabled: config.tree.reconfig_enabled,
+            least_voters: if ensemble.is_some_and(|ensemble| !ensemble.standalone_enabled) { 1 } else { 2 },
             list_closed_ephemerals: config.tree.close_session_txn_enabled,
             max_packet_bytes: usize::try_from(config.limits.max_packet_bytes).unwrap_or(usize::MAX),
         },
@@ -404,11 +406,8 @@ fn node_options(config: &Config, auth: &AuthConfig) -> NodeOptions {
                 .max_never_used_ms
                 .map_or(0, |ms| i64::try_from(ms).unwrap_or(i64::MAX)),
         },
-        server_id: config
-            .ensemble
-            .as_ref()
-            .map_or(STANDALONE_SERVER_ID, |ensemble| ensemble.my_id.0.to_le_bytes()[0]),
-        leader_serves: config.ensemble.as_ref().is_none_or(|ensemble| ensemble.leading.serves_clients),
+        server_id: ensemble.map_or(STANDALONE_SERVER_ID, |ensemble| ensemble.my_id.0.to_le_bytes()[0]),
+        leader_serves: config.leader_serves(),
     }
 }
 

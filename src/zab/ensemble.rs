@@ -15,9 +15,6 @@ use oxkeeper_codec::{
     txn::{LoggedTxn, Txn},
 };
 
-/// Where the header of a transaction has its op code.
-const OP_AT: std::ops::Range<usize> = 28..32;
-
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ensemble {
@@ -71,7 +68,7 @@ impl Ensemble {
 
     /// Whether this member observes. Who is not in the configuration follows without a vote.
     pub fn observes(&self, id: ServerId) -> bool {
-        self.current.member(id).is_some_and(|member| member.role == Role::Observer)
+        self.current.observes(id)
     }
 
     /// What another member says of the configuration, if that is later than what is in force.
@@ -108,7 +105,7 @@ impl Ensemble {
 
     /// The configuration that a transaction makes, if it makes one that may be taken.
     pub(super) fn made_by(&self, zxid: Zxid, txn: &Bytes) -> Result<Option<Membership>, Failure> {
-        if !self.may_change || txn.get(OP_AT) != Some(&OpCode::RECONFIG.0.to_be_bytes()) {
+        if !self.may_change || LoggedTxn::peek_op(txn) != Some(OpCode::RECONFIG) {
             return Ok(None);
         }
         let unreadable = |problem: String| Failure::Configuration { zxid, problem };

@@ -1,7 +1,7 @@
 //! What all roles of a member work on.
 
 use super::{
-    Action, Ensemble, Link, Options,
+    Action, Ensemble, Failure, Link, Options,
     ensemble::keeps_leader,
     quorum::{Members, Quorums},
     recent::Recent,
@@ -166,6 +166,15 @@ impl Shared {
 
     pub(super) const fn is_storing_next(&self) -> bool {
         self.storing_next.is_some()
+    }
+
+    /// A transaction is on its way: if it makes a configuration later than the one in force, that one is expected.
+    pub(super) fn expect_made_by(&mut self, zxid: Zxid, txn: &Bytes) -> Result<(), Failure> {
+        let made = self.ensemble.made_by(zxid, txn)?.filter(|it| it.version() > self.ensemble.version());
+        if made.is_some() {
+            self.expect(made);
+        }
+        Ok(())
     }
 
     /// Whoever comes behind this knows the next configuration, or that there is none. It is made durable.

@@ -20,13 +20,15 @@ const PIECE_BYTES: usize = 128 << 10;
 pub(crate) struct Feeder {
     hub: Arc<Hub>,
     disks: Arc<Disks>,
+    /// So many learners may be sent logs at once (`leader.maxConcurrentDiffSyncs`).
+    at_once: usize,
     /// Held by each thread that sends.
     sending: Arc<()>,
 }
 
 impl Feeder {
-    pub(crate) fn new(hub: Arc<Hub>, disks: Arc<Disks>) -> Self {
-        Self { hub, disks, sending: Arc::new(()) }
+    pub(crate) fn new(hub: Arc<Hub>, disks: Arc<Disks>, at_once: usize) -> Self {
+        Self { hub, disks, at_once, sending: Arc::new(()) }
     }
 
     /// Looks whether the logs have all behind `from` up to `until`, and not more than is worth sending where a snapshot has about
@@ -54,7 +56,7 @@ impl Feeder {
     /// Sends what the logs have behind `from` up to `until`, each with its COMMIT.
     pub(super) fn send(&self, link: Link, from: Zxid, until: Zxid, to: PieceWriter) {
         // This one has it as well.
-        if Arc::strong_count(&self.sending) > self.hub.diff_syncs() {
+        if Arc::strong_count(&self.sending) > self.at_once {
             tracing::warn!(target: topics::PEERS, link = link.0, "as many learners as may be are sent logs already (leader.maxConcurrentDiffSyncs): another one has to come again");
             self.hub.mailbox.send(Message::FeedBroken(link));
             return;

@@ -3,7 +3,7 @@
 use super::mailbox::Mailbox;
 use crate::{
     config::Config,
-    membership::{Membership, Role as Part},
+    membership::Membership,
     server::{
         clock::Clock,
         figures::{DigestHistory, Figures, ServerStats, Sheet, WorkerStats},
@@ -77,32 +77,10 @@ impl Hub {
         let role = self.standing.lock().map(|standing| standing.role);
         match role {
             None => Some("standalone"),
-            Some(Role::Leading(true)) => self.leader_serves().then_some("leader"),
+            Some(Role::Leading(true)) => self.config.leader_serves().then_some("leader"),
             Some(Role::Learning(_, true)) => Some(if self.observes() { "observer" } else { "follower" }),
             Some(Role::Looking | Role::Learning(..) | Role::Leading(_)) => None,
         }
-    }
-
-    /// Whether clients are taken while this member leads (`leaderServes`).
-    fn leader_serves(&self) -> bool {
-        self.config.ensemble.as_ref().is_none_or(|ensemble| ensemble.leading.serves_clients)
-    }
-
-    /// So many members have to vote at least, whatever is changed (`standaloneEnabled`).
-    pub(super) fn least_voters(&self) -> usize {
-        if self.config.ensemble.as_ref().is_some_and(|ensemble| !ensemble.standalone_enabled) { 1 } else { 2 }
-    }
-
-    /// Snapshots that may be sent to learners at once (`leader.maxConcurrentSnapSyncs`).
-    pub(super) fn snap_syncs(&self) -> usize {
-        let ensemble = self.config.ensemble.as_ref();
-        ensemble.map_or(0, |told| usize::try_from(told.leading.max_snap_syncs).unwrap_or(usize::MAX))
-    }
-
-    /// The same of what the log files have (`leader.maxConcurrentDiffSyncs`).
-    pub(super) fn diff_syncs(&self) -> usize {
-        let ensemble = self.config.ensemble.as_ref();
-        ensemble.map_or(0, |told| usize::try_from(told.leading.max_diff_syncs).unwrap_or(usize::MAX))
     }
 
     /// The zxid to show, if this is the tree's: a leader's is in its epoch from the beginning.
@@ -118,7 +96,7 @@ impl Hub {
         let (Some(ensemble), Some(membership)) = (&self.config.ensemble, &*self.membership.lock()) else {
             return false;
         };
-        membership.member(ensemble.my_id).is_some_and(|member| member.role == Part::Observer)
+        membership.observes(ensemble.my_id)
     }
 
     /// Requests in work on all workers.

@@ -186,27 +186,28 @@ impl LogWriter {
     /// Makes the history that of the leader.
     fn replace(&mut self, replacement: Option<Replacement>) {
         self.commit(false);
-        let Some(mut replacement) = replacement else {
-            return self.tell(Message::Replaced(History { last: self.last, state: None }));
-        };
-        let done = self.until_it_works("the history", |writer| {
-            let Self { hub, snap_disk, log, .. } = writer;
-            match history::replace(&hub.config, &**snap_disk, log, &mut replacement) {
-                Err(error @ StoreError::CutTooFar { .. }) => Ok(Err(error)),
-                result => result.map(Ok),
+        let mut state = None;
+        if let Some(mut replacement) = replacement {
+            let done = self.until_it_works("the history", |writer| {
+                let Self { hub, snap_disk, log, .. } = writer;
+                match history::replace(&hub.config, &**snap_disk, log, &mut replacement) {
+                    Err(error @ StoreError::CutTooFar { .. }) => Ok(Err(error)),
+                    result => result.map(Ok),
+                }
+            });
+            match done {
+                Some(Ok(replaced)) => {
+                    self.last = replaced.tree.last_zxid();
+                    state = Some(replaced);
+                }
+                Some(Err(error)) => {
+                    tracing::error!(target: topics::DATA, %error, "the leader wants the history cut where it cannot be");
+                }
+                // The server stops.
+                None => return,
             }
-        });
-        match done {
-            Some(Ok(state)) => {
-                self.last = state.tree.last_zxid();
-                self.tell(Message::Replaced(History { last: self.last, state: Some(state) }));
-            }
-            Some(Err(error)) => {
-                tracing::error!(target: topics::DATA, %error, "the leader wants the history cut where it cannot be");
-                self.tell(Message::Replaced(History { last: self.last, state: None }));
-            }
-            None => {}
         }
+        self.tell(Message::Replaced(History { last: self.last, state }));
     }
 
     /// Does it again and again, unless the server stops.

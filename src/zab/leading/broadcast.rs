@@ -2,7 +2,7 @@
 //! `LeaderProcessRequest`, `LeaderProcessACK` and `LeaderBroadcastCOMMIT`).
 
 use super::{Learners, learner::Learner};
-use crate::zab::{Action, Link, ensemble::keeps_leader, quorum::Quorum, shared::Shared};
+use crate::zab::{Action, Link, ensemble::keeps_leader, shared::Shared};
 use oxkeeper_codec::{ServerId, Zxid, learner::ToLearner};
 use std::collections::VecDeque;
 
@@ -120,11 +120,12 @@ fn vouched(shared: &Shared, learners: &Learners) -> Vouched {
 
 /// Who leads in the next configuration: this leader if it can, else who has most of those who vote there and have the change.
 fn designated(shared: &Shared, vouched: &Vouched, change: Zxid) -> ServerId {
-    let Some(next) = shared.ensemble.next() else { return shared.me };
+    let (Some(next), Some(quorum)) = (shared.ensemble.next(), &shared.quorums().next) else {
+        return shared.me;
+    };
     if keeps_leader(shared.me, shared.ensemble.current(), next) {
         return shared.me;
     }
-    let quorum = Quorum::from(next);
     let able = vouched.iter().filter(|(id, has)| *id != shared.me && *has >= change && quorum.can_lead(*id));
     able.max_by_key(|(id, has)| (*has, std::cmp::Reverse(*id))).map_or(shared.me, |&(id, _)| id)
 }

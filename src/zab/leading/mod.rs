@@ -320,9 +320,7 @@ impl Leading {
     /// Has everybody take one more transaction. Only while it serves.
     pub(super) fn propose(&self, shared: &mut Shared, zxid: Zxid, txn: Bytes) -> Result<(), Failure> {
         debug_assert!(self.serves(), "a leader that a quorum has acknowledged");
-        if let Some(next) = shared.ensemble.made_by(zxid, &txn)? {
-            shared.expect(Some(next));
-        }
+        shared.expect_made_by(zxid, &txn)?;
         shared.append(zxid, txn.clone());
         let followers =
             self.learners.iter().filter(|(_, learner)| learner.is_fed() && !learner.is_observer());

@@ -17,11 +17,7 @@ pub(super) struct Feed {
 impl Feed {
     /// A proposal. Its zxid is the next one, or begins a later epoch: a gap would be a hole in this member's history.
     pub(super) fn proposal(&mut self, shared: &mut Shared, zxid: Zxid, txn: Bytes) -> Result<(), Failure> {
-        if let Some(next) =
-            shared.ensemble.made_by(zxid, &txn)?.filter(|it| it.version() > shared.ensemble.version())
-        {
-            shared.expect(Some(next));
-        }
+        shared.expect_made_by(zxid, &txn)?;
         append(shared, zxid, txn)?;
         self.uncommitted.push_back(zxid);
         self.unacknowledged.push_back(zxid);
@@ -68,10 +64,7 @@ impl Feed {
         (zxid, designated): (Zxid, ServerId),
         txn: Bytes,
     ) -> Result<(), Failure> {
-        let made = shared.ensemble.made_by(zxid, &txn)?;
-        if let Some(next) = made.filter(|next| next.version() > shared.ensemble.version()) {
-            shared.expect(Some(next));
-        }
+        shared.expect_made_by(zxid, &txn)?;
         self.inform(shared, zxid, txn)?;
         activate(shared, zxid, designated)
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     config::{Config, Ensemble},
-    membership::{Addresses, Membership, Role},
+    membership::{Addresses, Membership},
     server::{
         owner::user_name,
         sequence::{Hub, VERSION_DIR},
@@ -42,7 +42,7 @@ fn conf_of_member(config: &Config, ensemble: &Ensemble, membership: &Membership,
         let ports = member.iter().flat_map(|member| &member.addresses).map(|at| port(at).to_string());
         ports.collect::<Vec<_>>().join("|")
     };
-    let observer = member.is_some_and(|member| member.role == Role::Observer);
+    let observer = membership.observes(ensemble.my_id);
     _ = writeln!(text, "serverId={}", ensemble.my_id);
     _ = writeln!(text, "initLimit={}", ticks(ensemble.links.init_timeout_ms));
     _ = writeln!(text, "syncLimit={}", ticks(ensemble.links.sync_timeout_ms));

@@ -14,12 +14,12 @@ use super::{
         shard::Item,
     },
     Sequencer,
-    snapshot::{SNAPSHOT_BACKLOG_BYTES, SNAPSHOT_PAUSE, Stage, slice_bytes},
+    snapshot::Stage,
 };
 use crate::{
     membership::Membership,
     node::{Event, LogBatch, MemberAction, MemberEvent},
-    processor::Standing,
+    processor::KnownEnsemble,
     server::{
         chance::random,
         clock,
@@ -32,19 +32,18 @@ use crate::{
 use bytes::Bytes;
 use oxkeeper_codec::{
     SessionId, Zxid,
-    learner::{SNAPSHOT_END, ToLeader, ToLearner},
+    learner::{ToLeader, ToLearner},
     txn::LoggedTxn,
 };
 use std::{collections::VecDeque, time::Instant};
 
-/// What a znode has in a snapshot beside path and data, in bytes: lengths, ACL and stat.
-const NODE_BYTES: u64 = 76;
-
 /// See the module.
 pub(crate) struct Member {
     zab: Zab,
-    peers: Peers,
+    pub(super) peers: Peers,
     feeder: Feeder,
+    /// So many learners may be sent a snapshot at once (`leader.maxConcurrentSnapSyncs`).
+    pub(super) feeds_at_once: usize,
     /// What Zab wants done and is not done yet.
     todo: VecDeque<Action>,
     /// On the way into the log.
@@ -56,9 +55,9 @@ pub(crate) struct Member {
     /// Waits until nobody writes a snapshot any more.
     replacement: Option<Replacement>,
     /// Learners that are sent a snapshot.
-    feeds: Vec<(Link, PieceWriter)>,
+    pub(super) feeds: Vec<(Link, PieceWriter)>,
     /// What the node knows of the ensemble, while this member leads.
-    told: Option<Standing>,
+    told: Option<KnownEnsemble>,
     /// When workers were asked last which sessions they have heard of, in ms of the elapsed clock.
     touches_since_ms: i64,
 }
@@ -73,11 +72,12 @@ struct Fetching {
 }
 
 impl Member {
-    pub(crate) fn new(zab: Zab, peers: Peers, feeder: Feeder) -> Self {
+    pub(crate) fn new(zab: Zab, peers: Peers, feeder: Feeder, feeds_at_once: usize) -> Self {
         Self {
             zab,
             peers,
             feeder,
+            feeds_at_once,
             todo: VecDeque::new(),
             appending: Vec::new(),
             fetching: Fetching::default(),
@@ -111,14 +111,15 @@ impl Sequencer {
 
     /// Does what Zab wants done.
     pub(super) fn carry_out(&mut self) {
+        if self.member.is_none() {
+            return;
+        }
         while let Some(action) = self.member.as_mut().and_then(|member| member.todo.pop_front()) {
             self.action(action);
         }
-        if let Some(member) = &mut self.member {
-            hand_over(&mut member.appending, &self.log);
-            self.tell_standing();
-            self.tell_node();
-        }
+        self.hand_over();
+        self.tell_standing();
+        self.tell_node();
     }
 
     /// Where the members may be changed, the leader's node knows who is there.
@@ -130,16 +131,16 @@ impl Sequencer {
             member.told = None;
             return;
         }
-        let ensemble = member.zab.ensemble();
-        let standing = Standing {
-            latest: ensemble.latest().clone(),
-            changing: ensemble.next().is_some(),
-            synced: member.zab.synced_followers(),
-            least_voters: self.hub.least_voters(),
-        };
-        if member.told.as_ref() != Some(&standing) {
-            member.told = Some(standing.clone());
-            self.node.know_ensemble(standing);
+        let (ensemble, synced) = (member.zab.ensemble(), member.zab.synced_followers());
+        let (latest, changing) = (ensemble.latest(), ensemble.next().is_some());
+        let is_known = member
+            .told
+            .as_ref()
+            .is_some_and(|told| told.changing == changing && told.synced == synced && told.latest == *latest);
+        if !is_known {
+            let known = KnownEnsemble { latest: latest.clone(), changing, synced };
+            member.told = Some(known.clone());
+            self.node.know_ensemble(known);
         }
     }
 
@@ -167,10 +168,7 @@ impl Sequencer {
     /// When it has to be looked at again.
     pub(super) fn member_deadline(&self) -> Option<Instant> {
         let member = self.member.as_ref()?;
-        let zab = member.zab.deadline_ms().map(|at_ms| self.hub.clock.instant_at(at_ms));
-        let feeds = member.feeds.iter().any(|(_, pieces)| pieces.has_room());
-        let feeds = feeds.then(|| clock::now() + SNAPSHOT_PAUSE);
-        [zab, feeds].into_iter().flatten().min()
+        member.zab.deadline_ms().map(|at_ms| self.hub.clock.instant_at(at_ms))
     }
 
     /// The server stops.
@@ -242,8 +240,9 @@ impl Sequencer {
     pub(super) fn propose(&mut self, batch: LogBatch) {
         let now_ms = self.hub.clock.elapsed_ms();
         let Some(member) = &mut self.member else { return };
+        let mut standing = self.hub.standing.lock();
         for (zxid, txn) in batch.into_shared() {
-            if let Some(standing) = &mut *self.hub.standing.lock() {
+            if let Some(standing) = &mut *standing {
                 standing.proposed(txn.len());
             }
             // Zab may have lost its lead by now, or the epoch its last number: the node hears of it soon, and forgets these.
@@ -336,7 +335,7 @@ impl Sequencer {
         }
     }
 
-    fn tell(&self, command: Command) {
+    pub(super) fn tell(&self, command: Command) {
         if let Some(member) = &self.member {
             member.peers.tell(command);
         }
@@ -356,16 +355,14 @@ impl Sequencer {
     }
 
     fn store_epoch(&mut self, file: EpochFile, epoch: i64) {
-        if let Some(member) = &mut self.member {
-            hand_over(&mut member.appending, &self.log);
-        }
+        self.hand_over();
         self.log.store_epoch(file, epoch);
     }
 
     /// The next configuration is kept beside the log, and those who are new in it are talked to.
     fn store_next(&mut self, next: Option<Membership>) {
-        if let Some(member) = &mut self.member {
-            hand_over(&mut member.appending, &self.log);
+        self.hand_over();
+        if let Some(member) = &self.member {
             let both = [Some(member.zab.ensemble().current().clone()), next.clone()];
             member.peers.tell(Command::Members(both.into_iter().flatten().collect()));
         }
@@ -378,10 +375,8 @@ impl Sequencer {
         tracing::info!(target: topics::PEERS, version = format!("{:x}", membership.version()), members = %membership.one_line(), "the configuration is in force");
         *self.hub.membership.lock() = Some(membership.clone());
         self.write_config();
-        if let Some(member) = &mut self.member {
-            hand_over(&mut member.appending, &self.log);
-            member.peers.tell(Command::Members(vec![membership.clone()]));
-        }
+        self.hand_over();
+        self.tell(Command::Members(vec![membership.clone()]));
         self.log.activate(membership);
     }
 
@@ -429,7 +424,7 @@ impl Sequencer {
     }
 
     /// Applies all that is committed.
-    fn apply_all(&mut self) {
+    pub(super) fn apply_all(&mut self) {
         while self.node.can_apply() {
             self.apply();
         }
@@ -458,13 +453,11 @@ impl Sequencer {
 
     fn hang_up_all(&mut self) {
         self.tell(Command::HangUpAll);
+        self.end_feeds();
         let Some(member) = &mut self.member else { return };
-        let links: Vec<Link> = member.feeds.drain(..).map(|(link, _)| link).collect();
-        links.into_iter().for_each(|link| self.node.end_snapshot_for(link));
-        member.fetching.come = None;
         member.incoming.clear();
-        if member.fetching.wanted.take().is_some() {
-            hand_over(&mut member.appending, &self.log);
+        if std::mem::take(&mut member.fetching).wanted.is_some() {
+            self.hand_over();
             self.log.replace(None);
         }
     }
@@ -483,8 +476,8 @@ impl Sequencer {
 
     /// The history is to be replaced: nobody may write a snapshot of the old one meanwhile.
     fn replace(&mut self, replacement: Replacement) {
+        self.hand_over();
         if let Some(member) = &mut self.member {
-            hand_over(&mut member.appending, &self.log);
             member.replacement = Some(replacement);
             self.abandon_snapshot();
             self.replace_history();
@@ -525,78 +518,12 @@ impl Sequencer {
         }
     }
 
-    /// About as many bytes would a snapshot have.
-    fn snapshot_bytes(&self) -> u64 {
-        let tree = self.tree.tree();
-        let nodes = u64::try_from(tree.node_count()).unwrap_or(u64::MAX);
-        u64::try_from(tree.data_size()).unwrap_or(0) + nodes * NODE_BYTES
-    }
-
-    /// Begins to send all that there is.
-    fn send_snapshot(&mut self, link: Link, zxid: Zxid) {
-        self.apply_all();
-        assert_eq!(self.tree.tree().last_zxid(), zxid, "a snapshot shows what is committed, and no more");
-        let Some(member) = &mut self.member else { return };
-        if member.feeds.len() >= self.hub.snap_syncs() {
-            tracing::warn!(target: topics::PEERS, link = link.0, "as many learners as may be are sent a snapshot already (leader.maxConcurrentSnapSyncs): another one has to come again");
-            return self.feed_broken(link);
+    /// Gives the log writer the entries that wait for it: whatever it is told next comes behind them.
+    fn hand_over(&mut self) {
+        if let Some(member) = &mut self.member
+            && !member.appending.is_empty()
+        {
+            self.log.append(Entries::Shared(std::mem::take(&mut member.appending)));
         }
-        let (writer, reader) = piece_stream();
-        member.peers.tell(Command::ToLearners(vec![link], ToLearner::Snap(zxid)));
-        member.peers.tell(Command::Stream(link, reader));
-        member.feeds.push((link, writer));
-        self.node.begin_snapshot_for(link, self.tree.tree());
-        tracing::info!(target: topics::PEERS, link = link.0, %zxid, "sending a snapshot to a learner");
-    }
-
-    /// Writes a slice for each learner that is sent a snapshot.
-    pub(super) fn advance_feeds(&mut self) {
-        let Some(member) = &mut self.member else { return };
-        let budget = slice_bytes(&mut self.applied);
-        let (mut ended, mut broken) = (Vec::new(), Vec::new());
-        for (link, pieces) in &member.feeds {
-            let Some(snapshotter) = self.node.snapshot_for(*link) else { continue };
-            if !pieces.has_room() {
-                if snapshotter.waiting() > SNAPSHOT_BACKLOG_BYTES {
-                    broken.push(*link);
-                }
-                continue;
-            }
-            let done = snapshotter.advance(self.tree.tree(), budget);
-            let mut piece = snapshotter.take();
-            if done {
-                piece.extend_from_slice(SNAPSHOT_END);
-            }
-            // Whoever is gone is said to be so by its link.
-            if !pieces.send(piece.into()) || done {
-                ended.push(*link);
-            }
-        }
-        ended.into_iter().for_each(|link| self.end_feed(link));
-        for link in broken {
-            tracing::warn!(target: topics::PEERS, link = link.0, "a learner does not take its snapshot as fast as the state changes: it has to come again");
-            self.feed_broken(link);
-        }
-    }
-
-    fn end_feed(&mut self, link: Link) {
-        if let Some(member) = &mut self.member {
-            member.feeds.retain(|(to, _)| *to != link);
-            self.node.end_snapshot_for(link);
-        }
-    }
-
-    /// What a learner was to be sent cannot be sent to the end.
-    pub(super) fn feed_broken(&mut self, link: Link) {
-        self.end_feed(link);
-        self.tell(Command::HangUp(link));
-        self.zab(zab::Event::Closed(link));
-    }
-}
-
-/// Gives the log writer what waits for it.
-fn hand_over(appending: &mut Vec<(Zxid, Bytes)>, log: &super::LogQueue) {
-    if !appending.is_empty() {
-        log.append(Entries::Shared(std::mem::take(appending)));
     }
 }

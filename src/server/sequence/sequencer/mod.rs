@@ -4,11 +4,12 @@
 //! One thread at a time is the sequencer. A worker that has requests, and the log writer that has made some durable,
 //! take a turn themselves if nobody else has it; time and snapshots are the business of the sequencer's own thread.
 //!
-//! [`snapshot`] writes the state out in slices; [`ensemble`] does what a member of an ensemble does besides.
+//! [`snapshot`] writes the state out in slices, [`feeds`] does so for learners; [`ensemble`] does what a member of an ensemble does besides.
 //!
 //! Invariant: a batch enters the inboxes while all locks are held, in the same hold in which it was applied.
 
 mod ensemble;
+mod feeds;
 mod snapshot;
 
 pub(crate) use ensemble::Member;
@@ -131,8 +132,7 @@ impl Sequencer {
         if self.is_snapshot_due() {
             self.begin_snapshot();
         }
-        self.advance_snapshot();
-        self.advance_feeds();
+        self.advance_snapshots();
         self.hub.mailbox.look_at(self.deadline());
         if self.stopping {
             self.leave_ensemble();
@@ -155,7 +155,7 @@ impl Sequencer {
             Some(_) if !self.node.can_continue_ending() => clock::now() + LOOK_PATIENCE,
             _ => self.hub.clock.instant_at(self.node.next_tick_ms()),
         };
-        let instants = [self.snapshot_deadline(), self.member_deadline()];
+        let instants = [self.snapshot_deadline(), self.feeds_deadline(), self.member_deadline()];
         instants.into_iter().flatten().fold(tick, std::time::Instant::min)
     }
 

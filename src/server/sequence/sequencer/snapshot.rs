@@ -54,20 +54,30 @@ impl Sequencer {
         self.snapshots.send(Step::Begin(self.tree.tree().last_zxid()));
     }
 
-    /// Writes a slice of the snapshot under way.
-    pub(super) fn advance_snapshot(&mut self) {
-        if self.snapshot != Stage::Body {
-            return;
+    /// Writes a slice of each snapshot under way, for this server and for learners.
+    pub(super) fn advance_snapshots(&mut self) {
+        let pieces = 1 + self.applied / SNAPSHOT_TXNS_A_PIECE;
+        let slice_bytes = pieces.min(SNAPSHOT_PIECES_MAX) * SNAPSHOT_PIECE_BYTES;
+        let own = self.advance_snapshot(slice_bytes);
+        if self.advance_feeds(slice_bytes) || own {
+            self.applied = 0;
         }
-        let Some(snapshotter) = self.node.snapshot() else { return };
+    }
+
+    /// The same of this server's own. Whether there was any.
+    fn advance_snapshot(&mut self, slice_bytes: usize) -> bool {
+        if self.snapshot != Stage::Body {
+            return false;
+        }
+        let Some(snapshotter) = self.node.snapshot() else { return false };
         if !self.snapshots.has_room() {
             if snapshotter.waiting() > SNAPSHOT_BACKLOG_BYTES {
                 tracing::error!(target: topics::DATA, "the snapshot is given up: the disk does not keep up with the changes");
                 self.abandon_snapshot();
             }
-            return;
+            return false;
         }
-        let done = snapshotter.advance(self.tree.tree(), slice_bytes(&mut self.applied));
+        let done = snapshotter.advance(self.tree.tree(), slice_bytes);
         let piece = snapshotter.take();
         let tail = tail(&self.hub.config, snapshotter);
         self.snapshots.send(Step::Piece(piece));
@@ -76,6 +86,7 @@ impl Sequencer {
             self.snapshot = Stage::Ending;
             self.snapshots.send(Step::End(tail));
         }
+        true
     }
 
     /// Gives the snapshot under way up.
@@ -92,10 +103,4 @@ impl Sequencer {
         self.snapshot = Stage::None;
         self.replace_history();
     }
-}
-
-/// How much a slice writes, with so many transactions since the last one.
-pub(super) fn slice_bytes(applied: &mut usize) -> usize {
-    let pieces = 1 + std::mem::take(applied) / SNAPSHOT_TXNS_A_PIECE;
-    pieces.min(SNAPSHOT_PIECES_MAX) * SNAPSHOT_PIECE_BYTES
 }

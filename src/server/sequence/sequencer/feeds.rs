@@ -1,0 +1,107 @@
+//! Snapshots for learners: each of the moment at which its own began, written in slices beside the traffic.
+
+use super::{
+    Sequencer,
+    snapshot::{SNAPSHOT_BACKLOG_BYTES, SNAPSHOT_PAUSE},
+};
+use crate::{
+    server::{
+        clock,
+        peers::{Command, piece_stream},
+    },
+    topics,
+    zab::{self, Link},
+};
+use oxkeeper_codec::{
+    Zxid,
+    learner::{SNAPSHOT_END, ToLearner},
+};
+use std::time::Instant;
+
+/// What a znode has in a snapshot beside path and data, in bytes: lengths, ACL and stat.
+const NODE_BYTES: u64 = 76;
+
+impl Sequencer {
+    /// About as many bytes would a snapshot have.
+    pub(super) fn snapshot_bytes(&self) -> u64 {
+        let tree = self.tree.tree();
+        let nodes = u64::try_from(tree.node_count()).unwrap_or(u64::MAX);
+        u64::try_from(tree.data_size()).unwrap_or(0) + nodes * NODE_BYTES
+    }
+
+    /// Begins to send all that there is.
+    pub(super) fn send_snapshot(&mut self, link: Link, zxid: Zxid) {
+        self.apply_all();
+        assert_eq!(self.tree.tree().last_zxid(), zxid, "a snapshot shows what is committed, and no more");
+        let Some(member) = &mut self.member else { return };
+        if member.feeds.len() >= member.feeds_at_once {
+            tracing::warn!(target: topics::PEERS, link = link.0, "as many learners as may be are sent a snapshot already (leader.maxConcurrentSnapSyncs): another one has to come again");
+            return self.feed_broken(link);
+        }
+        let (writer, reader) = piece_stream();
+        member.peers.tell(Command::ToLearners(vec![link], ToLearner::Snap(zxid)));
+        member.peers.tell(Command::Stream(link, reader));
+        member.feeds.push((link, writer));
+        self.node.begin_snapshot_for(link, self.tree.tree());
+        tracing::info!(target: topics::PEERS, link = link.0, %zxid, "sending a snapshot to a learner");
+    }
+
+    /// Writes a slice of so many bytes for each learner that is sent a snapshot and takes it. Whether there was any.
+    pub(super) fn advance_feeds(&mut self, slice_bytes: usize) -> bool {
+        let Some(member) = &mut self.member else { return false };
+        let mut advanced = false;
+        let (mut ended, mut broken) = (Vec::new(), Vec::new());
+        for (link, pieces) in &member.feeds {
+            let Some(snapshotter) = self.node.snapshot_for(*link) else { continue };
+            if !pieces.has_room() {
+                if snapshotter.waiting() > SNAPSHOT_BACKLOG_BYTES {
+                    broken.push(*link);
+                }
+                continue;
+            }
+            advanced = true;
+            let done = snapshotter.advance(self.tree.tree(), slice_bytes);
+            let mut piece = snapshotter.take();
+            if done {
+                piece.extend_from_slice(SNAPSHOT_END);
+            }
+            // Whoever is gone is said to be so by its link.
+            if !pieces.send(piece.into()) || done {
+                ended.push(*link);
+            }
+        }
+        ended.into_iter().for_each(|link| self.end_feed(link));
+        for link in broken {
+            tracing::warn!(target: topics::PEERS, link = link.0, "a learner does not take its snapshot as fast as the state changes: it has to come again");
+            self.feed_broken(link);
+        }
+        advanced
+    }
+
+    /// When the next slice is due.
+    pub(super) fn feeds_deadline(&self) -> Option<Instant> {
+        let feeds = &self.member.as_ref()?.feeds;
+        let goes_on = feeds.iter().any(|(_, pieces)| pieces.has_room());
+        goes_on.then(|| clock::now() + SNAPSHOT_PAUSE)
+    }
+
+    /// Nobody is sent a snapshot any more.
+    pub(super) fn end_feeds(&mut self) {
+        let feeds = self.member.as_mut().map(|member| std::mem::take(&mut member.feeds));
+        feeds.into_iter().flatten().for_each(|(link, _)| self.node.end_snapshot_for(link));
+    }
+
+    pub(super) fn end_feed(&mut self, link: Link) {
+        if let Some(member) = &mut self.member {
+            member.feeds.retain(|(to, _)| *to != link);
+            self.node.end_snapshot_for(link);
+        }
+    }
+
+    /// What a learner was to be sent cannot be sent to the end.
+    pub(super) fn feed_broken(&mut self, link: Link) {
+        self.end_feed(link);
+        self.tell(Command::HangUp(link));
+        self.zab(zab::Event::Closed(link));
+    }
+}
