@@ -287,6 +287,8 @@ def outages(ensemble):
                 follower.fresh()
             follower.start()
             follower.serves()
+            if fresh:
+                follower.joined_from(ensemble.leader())
         leader = ensemble.leader()
         leader.stop()
         load.goes_on()
