@@ -15,7 +15,7 @@ UNKNOWN = None                                    # the outcome of a write whose
 
 @dataclasses.dataclass
 class Entry:
-    """One thing a client did. `write`, `read`: to its own keys; `peek`: sync and read of a key of another; `count`, `sequence`,
+    """One thing a client did. `write`, `read`: to its own keys; `peek`: sync and read of a key of another, `glance`: the same where a sync does not vouch; `count`, `sequence`,
     `hold`: at the counter, the sequential znodes, the lock; `expired`: its session, and its ephemerals with it."""
     op: str
     began: float
@@ -113,7 +113,7 @@ def order(h):
                 if entry.zxid < newest:
                     yield "client %s: told %#x, then %s" % (client, newest, entry)
                 newest = entry.zxid
-            if entry.op == "peek" and entry.seen:
+            if entry.op in ("peek", "glance") and entry.seen:
                 if entry.seen.mzxid < peeked.get(entry.key, 0):
                     yield "client %s: saw %#x of %s, then %s" % (client, peeked[entry.key], entry.key, entry)
                 peeked[entry.key] = entry.seen.mzxid

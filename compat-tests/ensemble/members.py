@@ -112,6 +112,13 @@ class Member:
     def mode(self):
         return self.srvr("Mode")
 
+    def vouches_by_sync(self):
+        """Whether who reads here after a sync sees all that was acknowledged anywhere.
+
+        An official leader lets followers apply and acknowledge a write before it has applied it itself, and a client of its own
+        has its sync answered meanwhile (seen on 3.9.5 with its thread held between the two). Where it is about to end, nobody knows."""
+        return self.implementation == OXKEEPER or self.mode() in ("follower", "observer")
+
     def digest_mismatches(self):
         """How many it has counted since its start."""
         found = re.search(r"^zk_digest_mismatches_count\t(\d+)", self.word("mntr"), re.M)

@@ -38,6 +38,7 @@ class Session:
 
     def __init__(self, members):
         self.members, self.zk, self.connected = list(members), None, False
+        self.vouches = False                    # Member.vouches_by_sync: as long as a connection of an official server lives, so does its role
 
     def call(self, name, *args):
         if not self.connected:
@@ -69,6 +70,7 @@ class Session:
             renew = self.zk.renewed if self.zk else ZkMini
             try:
                 self.zk = renew(self.members[0].client_port, timeout=ANSWER_S, session_ms=SESSION_MS)
+                self.vouches = self.members[0].vouches_by_sync()
                 self.connected = True
             except ZkError as e:
                 self.zk = None
@@ -151,6 +153,8 @@ class Client:
         if op == "peek":
             self.session.call("sync", path)
         answer = self._ask(entry, "get", path)
+        if op == "peek" and not self.session.vouches:
+            entry.op = "glance"
         need(entry.outcome in (0, NO_NODE), "error %s for a read of %s" % (entry.outcome, path))
         entry.seen = answer and Seen.of(*answer)
         self.log.append(entry)
