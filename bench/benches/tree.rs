@@ -2,7 +2,7 @@
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use oxkeeper::{
-    node::{ContainerRules, Node, NodeOptions, Now},
+    node::{ContainerRules, Node, NodeOptions, Now, Recipient},
     processor::Rules,
     session::TimeoutBounds,
     tree::Snapshotter,
@@ -55,18 +55,11 @@ fn by_size(c: &mut Criterion) {
 fn snapshot(c: &mut Criterion) {
     let tree = tree(100 * CHILDREN);
     c.bench_function("snapshot of 100,000 znodes", |b| {
-        b.iter(|| {
-            let mut snapshotter = Snapshotter::begin(&tree, std::iter::empty::<(SessionId, i32)>());
-            let mut bytes = 0;
-            while !snapshotter.advance(&tree, 64 << 10) {
-                bytes += snapshotter.take().len();
-            }
-            bytes
-        });
+        b.iter(|| Snapshotter::begin(&tree).pieces(&tree, 64 << 10).map(|piece| piece.len()).sum::<usize>());
     });
 }
 
-/// What the sequencer takes down at once when a snapshot begins.
+/// What the sequencer does at once when a snapshot begins.
 fn snapshot_begins(c: &mut Criterion) {
     let tree = tree(0);
     for sessions in [100_000, 1_000_000] {
@@ -80,10 +73,12 @@ fn snapshot_begins(c: &mut Criterion) {
         };
         let all = (0..sessions).map(|id| (SessionId(id), 40_000));
         let mut node = Node::new(options, &tree, all, Now { elapsed_ms: 0, wall_ms: 1_700_000_000_000 });
-        c.bench_function(&format!("begin a snapshot of {sessions} sessions"), |b| {
+        c.bench_function(&format!("begin a snapshot of {sessions} sessions, first piece"), |b| {
             b.iter(|| {
-                node.begin_snapshot(&tree);
-                node.end_snapshot();
+                node.begin_snapshot(Recipient::Disk, &tree);
+                let piece = node.snapshot_piece(Recipient::Disk, &tree, 32 << 10);
+                node.end_snapshot(Recipient::Disk);
+                piece
             });
         });
     }

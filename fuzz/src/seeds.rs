@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use oxkeeper::{
+    session::encode_sessions,
     storage::{Compression, LogOptions, MemoryDisk, SnapshotTail, SnapshotWriter, TxnLog, ZxidDigest},
     tree::{Snapshotter, Tree, TreeOptions},
 };
@@ -323,12 +324,14 @@ fn snapshot(packing: Compression, byte: u8) -> Vec<u8> {
     txns().iter().take(5).for_each(|logged| {
         tree.apply(logged, &mut (), &mut Vec::new());
     });
-    let mut snapshotter = Snapshotter::begin(&tree, [(SessionId(5), 4000)].into_iter());
-    while !snapshotter.advance(&tree, usize::MAX) {}
     let zxid = tree.last_zxid();
-    let digest = ZxidDigest { zxid, version: 2, digest: snapshotter.digest().cast_signed() };
+    let digest = ZxidDigest { zxid, version: 2, digest: tree.digest().cast_signed() };
     let mut writer = SnapshotWriter::create(Arc::new(disk.clone()), zxid, packing).expect("memory takes it");
-    writer.write(&snapshotter.take()).expect("memory takes it");
+    let mut sessions = Vec::new();
+    encode_sessions([(SessionId(5), 4000)].into_iter(), &mut sessions);
+    writer.write(&sessions).expect("memory takes it");
+    let pieces = Snapshotter::begin(&tree).pieces(&tree, usize::MAX);
+    pieces.for_each(|piece| writer.write(&piece).expect("memory takes it"));
     let tail = SnapshotTail { digest: Some(digest), last_zxid: Some(zxid) };
     let written = writer.finish(&tail).expect("memory takes it");
     let mut bytes = vec![byte];

@@ -6,7 +6,7 @@ use oxkeeper::{
     auth::{AuthConfig, Identities, Offer, authenticate},
     config::Config,
     membership::Membership,
-    node::{Action, ContainerRules, Delivery, Entry, Event, Node, NodeOptions, Now, Request},
+    node::{Action, ContainerRules, Delivery, Entry, Event, Node, NodeOptions, Now, Recipient, Request},
     processor::{
         Judged, Processor, Proposal, Rules,
         read::{self, Asker},
@@ -456,14 +456,12 @@ impl Driven {
     }
 
     fn snapshot(&mut self, budget: usize) {
-        if self.node.snapshot().is_none() {
-            self.node.begin_snapshot(&self.tree);
+        if self.node.snapshot(Recipient::Disk).is_none() {
+            self.node.begin_snapshot(Recipient::Disk, &self.tree);
         }
-        if let Some(snapshotter) = self.node.snapshot()
-            && snapshotter.advance(&self.tree, budget)
-        {
-            snapshotter.take();
-            self.node.end_snapshot();
+        let piece = self.node.snapshot_piece(Recipient::Disk, &self.tree, budget);
+        if piece.is_some_and(|piece| piece.is_last) {
+            self.node.end_snapshot(Recipient::Disk);
         }
     }
 

@@ -311,6 +311,7 @@ impl Node {
         if matches!(logged.txn, Txn::CloseSession(_)) {
             let session = logged.header.client_id;
             self.owned_by(session, None);
+            self.snapshots.before_end(&self.sessions, session);
             batch.entries.extend(self.sessions.remove(session).map(|conn| Entry::Close { conn }));
         }
         // Reads that their sessions have asked behind it see the tree as it is now.

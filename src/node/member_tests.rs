@@ -381,7 +381,7 @@ fn what_a_leader_could_not_log_any_more_is_forgotten() {
 #[test]
 fn learners_snapshots_show_the_moment_at_which_they_began() {
     let mut pair = Pair::new();
-    pair.leader.node.begin_snapshot_for(LINK, &pair.leader.tree);
+    pair.leader.node.begin_snapshot(Recipient::Learner(LINK), &pair.leader.tree);
     let began = pair.leader.tree.digest();
     let acl = Some(pair.learner.tree.get("/").unwrap().acl().to_vec());
     let create = CreateRequest { path: "/a".into(), data: None, acl, flags: 0 };
@@ -389,19 +389,21 @@ fn learners_snapshots_show_the_moment_at_which_they_began() {
     pair.hand_on();
     pair.propose();
     pair.commit();
-    pair.leader.node.begin_snapshot_for(Link(2), &pair.leader.tree);
-    pair.leader.node.begin_snapshot(&pair.leader.tree);
+    pair.leader.node.begin_snapshot(Recipient::Learner(Link(2)), &pair.leader.tree);
+    pair.leader.node.begin_snapshot(Recipient::Disk, &pair.leader.tree);
     assert_ne!(pair.leader.tree.digest(), began);
     let (node, tree) = (&mut pair.leader.node, &pair.leader.tree);
     let mut sent = |link: Link| {
-        let snapshotter = node.snapshot_for(link).unwrap();
-        assert!(snapshotter.advance(tree, usize::MAX));
-        (snapshotter.digest(), String::from_utf8_lossy(&snapshotter.take()).contains("/a"))
+        let recipient = Recipient::Learner(link);
+        let pieces = std::iter::from_fn(|| node.snapshot_piece(recipient, tree, usize::MAX));
+        let znodes = pieces.take(3).last().unwrap();
+        assert!(znodes.is_last, "behind sessions and lists");
+        (node.snapshot(recipient).unwrap().digest(), String::from_utf8_lossy(&znodes.bytes).contains("/a"))
     };
     assert_eq!(sent(LINK), (began, false));
     assert_eq!(sent(Link(2)), (tree.digest(), true));
-    node.end_snapshot_for(LINK);
-    assert!(node.snapshot_for(LINK).is_none());
+    node.end_snapshot(Recipient::Learner(LINK));
+    assert!(node.snapshot(Recipient::Learner(LINK)).is_none());
 }
 
 #[test]

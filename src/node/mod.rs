@@ -24,6 +24,7 @@ pub use batch::{BatchWatch, CommittedBatch, Delivery, Entry, Reason};
 pub use containers::ContainerRules;
 pub use member::{MemberAction, MemberEvent};
 pub use requests::{Request, is_write};
+pub use snapshots::Recipient;
 
 use crate::{
     processor::{Judged, OverQuota, Processor, Rules},

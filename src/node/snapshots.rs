@@ -1,81 +1,89 @@
 //! Snapshots under way: one for this server's own disk, and one for each learner that is sent all there is.
 //!
-//! Each shows the tree at the moment at which it began, whatever is applied meanwhile.
+//! Each shows sessions and tree at the moment at which it began, whatever is applied meanwhile.
 
 use super::Node;
 use crate::{
-    tree::{NodeId, Observer, Snapshotter, Tree},
+    session::{SessionList, SessionTracker},
+    tree::{NodeId, Observer, Piece, Snapshotter, Tree},
     zab::Link,
 };
+use oxkeeper_codec::SessionId;
 
-/// See the module.
+/// Whom a snapshot is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recipient {
+    /// This server's own disk.
+    Disk,
+    /// A learner.
+    Learner(Link),
+}
+
+/// Those under way.
 #[derive(Debug, Default)]
-pub(super) struct Snapshots {
-    own: Option<Snapshotter>,
-    learners: Vec<(Link, Snapshotter)>,
+pub(super) struct Snapshots(Vec<Snapshot>);
+
+#[derive(Debug)]
+struct Snapshot {
+    recipient: Recipient,
+    sessions: SessionList,
+    tree: Snapshotter,
+}
+
+impl Snapshots {
+    fn of(&self, recipient: Recipient) -> Option<&Snapshot> {
+        self.0.iter().find(|snapshot| snapshot.recipient == recipient)
+    }
+
+    /// The session is about to be forgotten.
+    pub(super) fn before_end(&mut self, sessions: &SessionTracker, session: SessionId) {
+        self.0.iter_mut().for_each(|snapshot| snapshot.sessions.before_end(sessions, session));
+    }
 }
 
 impl Observer for Snapshots {
     fn before_change(&mut self, tree: &Tree, id: NodeId) {
-        self.own.before_change(tree, id);
-        self.learners.iter_mut().for_each(|(_, snapshotter)| snapshotter.before_change(tree, id));
+        self.0.iter_mut().for_each(|snapshot| snapshot.tree.before_change(tree, id));
     }
 
     fn created(&mut self, id: NodeId) {
-        self.own.created(id);
-        self.learners.iter_mut().for_each(|(_, snapshotter)| snapshotter.created(id));
+        self.0.iter_mut().for_each(|snapshot| snapshot.tree.created(id));
     }
 }
 
 impl Node {
-    /// Begins a snapshot of the tree as it is now. There must be none under way.
-    pub fn begin_snapshot(&mut self, tree: &Tree) {
-        assert!(self.snapshots.own.is_none(), "one snapshot at a time");
-        self.snapshots.own = Some(self.snapshotter(tree));
-    }
-
-    fn snapshotter(&self, tree: &Tree) -> Snapshotter {
+    /// Begins a snapshot of the sessions and the tree as they are now.
+    ///
+    /// # Panics
+    /// One is under way for this recipient.
+    pub fn begin_snapshot(&mut self, recipient: Recipient, tree: &Tree) {
+        assert!(self.snapshot(recipient).is_none(), "one snapshot at a time for {recipient:?}");
         debug_assert!(tree.last_zxid() <= self.proposed);
         // Those whose opening is applied and whose end is not.
-        let unborn = self.queue.sessions_opening();
-        if unborn.is_empty() {
-            Snapshotter::begin(tree, self.sessions.iter())
-        } else {
-            let born: Vec<_> = self.sessions.iter().filter(|(id, _)| !unborn.contains(id)).collect();
-            Snapshotter::begin(tree, born.into_iter())
-        }
+        let sessions = SessionList::begin(&self.sessions, self.queue.sessions_opening());
+        self.snapshots.0.push(Snapshot { recipient, sessions, tree: Snapshotter::begin(tree) });
+    }
+
+    /// What the snapshot for this recipient shows of the tree, if one is under way.
+    pub fn snapshot(&self, recipient: Recipient) -> Option<&Snapshotter> {
+        self.snapshots.of(recipient).map(|snapshot| &snapshot.tree)
+    }
+
+    /// The next piece of the snapshot for this recipient, of about so many bytes; `None` if there is none under way.
+    pub fn snapshot_piece(&mut self, recipient: Recipient, tree: &Tree, budget: usize) -> Option<Piece> {
+        let snapshot = self.snapshots.0.iter_mut().find(|snapshot| snapshot.recipient == recipient)?;
+        let sessions = snapshot.sessions.piece(&self.sessions, budget);
+        let sessions = sessions.map(|bytes| Piece { bytes, is_last: false });
+        Some(sessions.unwrap_or_else(|| snapshot.tree.piece(tree, budget)))
+    }
+
+    /// Ends the snapshot for this recipient, finished or given up.
+    pub fn end_snapshot(&mut self, recipient: Recipient) {
+        self.snapshots.0.retain(|snapshot| snapshot.recipient != recipient);
     }
 
     /// Writes the members into the tree; see [`Tree::write_config`].
     pub fn write_config(&mut self, tree: &mut Tree, text: &str, version: i64, time_ms: i64) {
         tree.write_config(text, version, time_ms, &mut self.snapshots);
-    }
-
-    /// The snapshot under way: [`Snapshotter::advance`] it beside the traffic.
-    pub const fn snapshot(&mut self) -> Option<&mut Snapshotter> {
-        self.snapshots.own.as_mut()
-    }
-
-    /// Ends the snapshot under way, finished or given up.
-    pub fn end_snapshot(&mut self) {
-        self.snapshots.own = None;
-    }
-
-    /// Begins a snapshot for a learner, of the tree as it is now. There must be none under way for this link.
-    pub fn begin_snapshot_for(&mut self, link: Link, tree: &Tree) {
-        assert!(self.snapshot_for(link).is_none(), "one snapshot a link");
-        let snapshotter = self.snapshotter(tree);
-        self.snapshots.learners.push((link, snapshotter));
-    }
-
-    /// The snapshot for a learner.
-    pub fn snapshot_for(&mut self, link: Link) -> Option<&mut Snapshotter> {
-        let mut learners = self.snapshots.learners.iter_mut();
-        learners.find(|(to, _)| *to == link).map(|(_, snapshotter)| snapshotter)
-    }
-
-    /// Ends the snapshot for a learner, finished or given up.
-    pub fn end_snapshot_for(&mut self, link: Link) {
-        self.snapshots.learners.retain(|(to, _)| *to != link);
     }
 }

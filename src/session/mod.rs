@@ -7,8 +7,10 @@
 //! Invariants: each session is in exactly one bucket unless it is closing; a closing session never comes back.
 //! Time comes in as an argument, in ms of a clock that does not jump.
 
+mod list;
 mod password;
 
+pub use list::{SessionList, encode_sessions};
 pub use password::{password, password_matches};
 
 use oxkeeper_codec::SessionId;
@@ -40,6 +42,8 @@ struct Session {
     deadline_ms: i64,
     closing: bool,
     conn: Option<ConnId>,
+    /// How many were tracked before it.
+    serial: u64,
 }
 
 /// Where a session stands, as one connection sees it.
@@ -61,13 +65,15 @@ pub struct SessionTracker {
     tick_ms: i64,
     sessions: BTreeMap<SessionId, Session>,
     buckets: BTreeMap<i64, BTreeSet<SessionId>>,
+    /// How many were tracked, ever.
+    tracked: u64,
 }
 
 impl SessionTracker {
     /// No sessions yet; `tick_ms` is the width of a bucket.
     pub fn new(tick_ms: i32) -> Self {
         assert!(tick_ms > 0, "the configuration checks tickTime");
-        Self { tick_ms: i64::from(tick_ms), sessions: BTreeMap::new(), buckets: BTreeMap::new() }
+        Self { tick_ms: i64::from(tick_ms), sessions: BTreeMap::new(), buckets: BTreeMap::new(), tracked: 0 }
     }
 
     fn deadline(&self, heard_ms: i64, timeout_ms: i32) -> i64 {
@@ -77,10 +83,16 @@ impl SessionTracker {
     /// A session that was opened, or found in the data; it has its full time-out from now. One that is known
     /// already keeps its connection.
     pub fn track(&mut self, id: SessionId, timeout_ms: i32, now_ms: i64) {
-        let conn = self.sessions.get(&id).and_then(|session| session.conn);
         self.unlist(id);
         let deadline_ms = self.deadline(now_ms, timeout_ms);
-        self.sessions.insert(id, Session { timeout_ms, deadline_ms, closing: false, conn });
+        let (conn, serial) = match self.sessions.get(&id) {
+            Some(known) => (known.conn, known.serial),
+            None => {
+                self.tracked += 1;
+                (None, self.tracked - 1)
+            }
+        };
+        self.sessions.insert(id, Session { timeout_ms, deadline_ms, closing: false, conn, serial });
         self.buckets.entry(deadline_ms).or_default().insert(id);
     }
 

@@ -45,6 +45,8 @@ impl AclId {
 struct Entry {
     acl: AclRef,
     uses: u64,
+    /// How many lists were new before it.
+    serial: u64,
 }
 
 /// The table.
@@ -57,6 +59,8 @@ pub(super) struct AclTable {
     ids: BTreeMap<Vec<u8>, AclId>,
     /// The number that was given last.
     last: AclId,
+    /// How many lists were new, ever: unlike a number, that of one is not used again.
+    inserted: u64,
     /// The list that was asked for last, and its id: most trees use one or two.
     recent: Option<(AclRef, AclId)>,
 }
@@ -67,7 +71,7 @@ impl AclTable {
         let open = AclRef::from([Acl { perms: Perms::ALL, id: anyone.clone() }]);
         let nobody = AclRef::from([Acl { perms: Perms::NONE, id: anyone }]);
         let (entries, ids) = (BTreeMap::new(), BTreeMap::new());
-        Self { open, nobody, entries, ids, last: AclId::OPEN, recent: None }
+        Self { open, nobody, entries, ids, last: AclId::OPEN, inserted: 0, recent: None }
     }
 
     /// The list of this number. One that is not known lets nobody in.
@@ -142,7 +146,8 @@ impl AclTable {
         self.ids.insert(key, id);
         let own = |text: &Id| Id { scheme: text.scheme.detached(), id: text.id.detached() };
         let acl = acl.iter().map(|acl| Acl { perms: acl.perms, id: own(&acl.id) }).collect();
-        self.entries.insert(id, Entry { acl, uses: 0 });
+        self.entries.insert(id, Entry { acl, uses: 0, serial: self.inserted });
+        self.inserted += 1;
         id
     }
 
@@ -160,9 +165,14 @@ impl AclTable {
         }
     }
 
-    /// The lists by number.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (AclId, &AclRef)> {
-        self.entries.iter().map(|(&id, entry)| (id, &entry.acl))
+    /// How many lists were new, ever.
+    pub(super) const fn inserted(&self) -> u64 {
+        self.inserted
+    }
+
+    /// From this number on, each list with its number, and how many lists were new before it.
+    pub(super) fn from(&self, first: AclId) -> impl Iterator<Item = (AclId, u64, &AclRef)> {
+        self.entries.range(first..).map(|(&id, entry)| (id, entry.serial, &entry.acl))
     }
 }
 

@@ -36,7 +36,7 @@ pub use node::NodeId;
 pub use owner::{CONTAINER_OWNER, MAX_TTL_MS, Owner, OwnerRules};
 pub use prepare::{PreparedNode, PreparedSet, PreparedTxn, Preparer};
 pub use replay::Replay;
-pub use snapshot::Snapshotter;
+pub use snapshot::{Piece, Snapshotter};
 
 use acl::AclTable;
 use index::Index;

@@ -9,59 +9,109 @@
 //!
 //! Invariant: each znode of the beginning is written once.
 
-use super::{NodeId, Observer, Tree};
-use oxkeeper_codec::{Encode, SessionId, Zxid};
+use super::{
+    NodeId, Observer, Tree,
+    acl::{AclId, AclTable},
+};
+use oxkeeper_codec::{Encode, Zxid, records::Acl};
+use std::collections::BTreeSet;
 
 /// The path that ends the list of znodes in a snapshot.
 const END_PATH: &str = "/";
 
-/// Bytes of a session in the file.
-const SESSION_BYTES: usize = 12;
-/// About as many bytes has a list of the ACL table.
-const ACL_BYTES: usize = 64;
+/// A list of the ACL table has so many bytes at least.
+const ACL_BYTES: usize = 12;
+
+/// A piece of a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    /// It stands behind those before it.
+    pub bytes: Vec<u8>,
+    /// Whether it ends the list of znodes.
+    pub is_last: bool,
+}
 
 /// A snapshot under way.
 #[derive(Debug)]
 pub struct Snapshotter {
     zxid: Zxid,
     digest: u64,
+    lists: Lists,
     /// One bit a slot: written, or taken by a znode that was not there at the beginning.
     done: Vec<u64>,
     bound: u32,
     next: u32,
     ended: bool,
-    /// What was written and not taken yet.
+    /// Znodes that were written and not taken yet.
     out: Vec<u8>,
     /// Empty between two znodes: those that have to be written before one.
     lineage: Vec<NodeId>,
 }
 
+/// The ACL table of a snapshot. It stands before the znodes, and may be as long as they are many.
+///
+/// Each list that was there at the beginning is used by a znode of the beginning. So none is gone before a znode that uses it is
+/// written, and with it the list.
+#[derive(Debug)]
+struct Lists {
+    /// So many were new before the beginning.
+    inserted: u64,
+    /// Where the walk goes on; `None` at its end.
+    next: Option<AclId>,
+    /// Those that were written before the walk came to them.
+    early: BTreeSet<AclId>,
+    /// What was written and not taken yet.
+    out: Vec<u8>,
+}
+
+impl Lists {
+    fn begin(table: &AclTable) -> Self {
+        let mut out = Vec::new();
+        encode_count(table.len(), &mut out);
+        Self { inserted: table.inserted(), next: Some(AclId::OPEN), early: BTreeSet::new(), out }
+    }
+
+    /// The next piece, of about so many bytes; `None` behind the last one.
+    fn piece(&mut self, table: &AclTable, budget: usize) -> Option<Vec<u8>> {
+        let next = self.next.take()?;
+        // Lists that are passed over cost time, too.
+        let mut room = (budget / ACL_BYTES).max(1);
+        for (id, serial, acl) in table.from(next) {
+            if room == 0 || self.out.len() >= budget {
+                self.next = Some(id);
+                break;
+            }
+            room -= 1;
+            if serial < self.inserted && !self.early.contains(&id) {
+                encode_list(id, acl, &mut self.out);
+            }
+        }
+        Some(std::mem::take(&mut self.out))
+    }
+
+    /// A znode of the beginning that uses this list is about to change or to go.
+    fn before_change(&mut self, table: &AclTable, id: AclId) {
+        let waits = self.next.is_some_and(|next| id >= next);
+        if waits && id != AclId::OPEN && self.early.insert(id) {
+            encode_list(id, table.get(id), &mut self.out);
+        }
+    }
+}
+
 impl Snapshotter {
-    /// Begins: sessions (with time-outs in ms) and the ACL table are written as they are now.
-    pub fn begin(tree: &Tree, sessions: impl ExactSizeIterator<Item = (SessionId, i32)>) -> Self {
+    /// Begins.
+    pub fn begin(tree: &Tree) -> Self {
         let bound = tree.nodes.bound();
-        // Nobody grows a buffer of millions step by step while others wait.
-        let mut out = Vec::with_capacity(sessions.len() * SESSION_BYTES + tree.acls.len() * ACL_BYTES);
-        encode_count(sessions.len(), &mut out);
-        for (session, timeout_ms) in sessions {
-            session.encode(&mut out);
-            timeout_ms.encode(&mut out);
-        }
-        encode_count(tree.acls.len(), &mut out);
-        for (id, acl) in tree.acls.iter() {
-            id.to_file().encode(&mut out);
-            acl.encode(&mut out);
-        }
         let words = usize::try_from(bound.div_ceil(64)).unwrap_or(usize::MAX);
-        let done = vec![0; words];
         Self {
             zxid: tree.last_zxid(),
             digest: tree.digest(),
-            done,
+            lists: Lists::begin(&tree.acls),
+            done: vec![0; words],
             bound,
             next: 0,
             ended: false,
-            out,
+            out: Vec::new(),
             lineage: Vec::new(),
         }
     }
@@ -76,9 +126,11 @@ impl Snapshotter {
         self.digest
     }
 
-    /// Writes znodes until about `budget` bytes are waiting to be taken, or all are written.
-    /// Returns whether all are.
-    pub fn advance(&mut self, tree: &Tree, budget: usize) -> bool {
+    /// The next piece, of about so many bytes or, where znodes have changed since, more. There is none behind the last one.
+    pub fn piece(&mut self, tree: &Tree, budget: usize) -> Piece {
+        if let Some(bytes) = self.lists.piece(&tree.acls, budget) {
+            return Piece { bytes, is_last: false };
+        }
         while self.next < self.bound && self.out.len() < budget {
             self.write(tree, NodeId(self.next));
             self.next += 1;
@@ -87,19 +139,24 @@ impl Snapshotter {
             self.ended = true;
             END_PATH.encode(&mut self.out);
         }
-        self.ended
-    }
-
-    /// What was written since the last call.
-    pub fn take(&mut self) -> Vec<u8> {
         // The next piece is likely to be as long: growing to that costs more than what it is filled with.
         let next = Vec::with_capacity(self.out.len());
-        std::mem::replace(&mut self.out, next)
+        Piece { bytes: std::mem::replace(&mut self.out, next), is_last: self.ended }
+    }
+
+    /// All pieces from here on, of a tree that does not change meanwhile.
+    pub fn pieces(mut self, tree: &Tree, budget: usize) -> impl Iterator<Item = Vec<u8>> {
+        let mut ended = false;
+        std::iter::from_fn(move || {
+            let piece = (!ended).then(|| self.piece(tree, budget))?;
+            ended = piece.is_last;
+            Some(piece.bytes)
+        })
     }
 
     /// Bytes that wait to be taken.
     pub const fn waiting(&self) -> usize {
-        self.out.len()
+        self.lists.out.len() + self.out.len()
     }
 
     /// Marks a slot; whether it was not marked before.
@@ -123,9 +180,11 @@ impl Snapshotter {
     }
 
     fn write_one(&mut self, tree: &Tree, id: NodeId) {
+        let acl = tree.nodes.acl(id);
+        self.lists.before_change(&tree.acls, acl);
         encode_path(tree, id, &mut self.out);
         tree.nodes.content(id).data().encode(&mut self.out);
-        tree.nodes.acl(id).to_file().encode(&mut self.out);
+        acl.to_file().encode(&mut self.out);
         tree.nodes.stat(id).encode(&mut self.out);
     }
 }
@@ -140,20 +199,6 @@ impl Observer for Snapshotter {
     fn created(&mut self, id: NodeId) {
         if id.0 < self.bound {
             self.mark(id);
-        }
-    }
-}
-
-impl Observer for Option<Snapshotter> {
-    fn before_change(&mut self, tree: &Tree, id: NodeId) {
-        if let Some(snapshotter) = self {
-            snapshotter.before_change(tree, id);
-        }
-    }
-
-    fn created(&mut self, id: NodeId) {
-        if let Some(snapshotter) = self {
-            snapshotter.created(id);
         }
     }
 }
@@ -175,6 +220,11 @@ fn encode_path(tree: &Tree, id: NodeId, out: &mut Vec<u8>) {
     }
 }
 
+fn encode_list(id: AclId, acl: &[Acl], out: &mut Vec<u8>) {
+    id.to_file().encode(out);
+    acl.encode(out);
+}
+
 fn encode_count(count: usize, out: &mut Vec<u8>) {
-    i32::try_from(count).expect("fewer than 2^31 sessions or lists").encode(out);
+    i32::try_from(count).expect("fewer than 2^31 lists, and bytes of a path").encode(out);
 }

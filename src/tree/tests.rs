@@ -146,11 +146,13 @@ fn written(tree: &mut Tree, meanwhile: impl FnOnce(&mut Tree, &mut Snapshotter))
     let disk = std::sync::Arc::new(crate::storage::MemoryDisk::new("/d"));
     let none = crate::storage::Compression::None;
     let mut writer = crate::storage::SnapshotWriter::create(disk.clone(), Zxid(1), none).unwrap();
-    let mut snapshotter = Snapshotter::begin(tree, std::iter::empty());
-    snapshotter.advance(tree, 1);
+    let mut sessions = Vec::new();
+    crate::session::encode_sessions(std::iter::empty(), &mut sessions);
+    writer.write(&sessions).unwrap();
+    let mut snapshotter = Snapshotter::begin(tree);
+    writer.write(&snapshotter.piece(tree, 1).bytes).unwrap();
     meanwhile(tree, &mut snapshotter);
-    while !snapshotter.advance(tree, 1 << 20) {}
-    writer.write(&snapshotter.take()).unwrap();
+    snapshotter.pieces(tree, 1 << 20).for_each(|piece| writer.write(&piece).unwrap());
     writer.finish(&crate::storage::SnapshotTail::default()).unwrap();
     let mut paths = Paths(BTreeSet::new());
     crate::storage::read_snapshot(&disk.content("snapshot.1").unwrap(), none, &mut paths).unwrap();

@@ -15,6 +15,7 @@ use super::{
 use oxkeeper::{
     node::{
         Action, CommittedBatch, ContainerRules, Delivery, Entry, Event, LogBatch, Node, NodeOptions, Now,
+        Recipient,
     },
     processor::Rules,
     session::{ConnId, TimeoutBounds},
@@ -331,7 +332,7 @@ impl SimNode {
         let count = |n| u64::try_from(n).unwrap();
         if running.schedule.logged(count(entries), count(bytes)) && running.snapshots.is_idle() {
             running.schedule.reset([core.rng.next(), core.rng.next()]);
-            running.node.begin_snapshot(&running.tree);
+            running.node.begin_snapshot(Recipient::Disk, &running.tree);
             running.work.push(Work::Roll);
             running.snapshots.begin(running.tree.last_zxid());
         }

@@ -3,6 +3,7 @@
 use super::{check::TREE_OPTIONS, disk::NodeDisk, variant::Variant};
 use oxkeeper::{
     recovery::Rebuild,
+    session::encode_sessions,
     storage::{
         Compression, Recovered, RecoveryOptions, RecoverySink, SnapshotTail, SnapshotVisitor, SnapshotWriter,
         StoreError, ZxidDigest, recover, repair, vouch,
@@ -82,11 +83,12 @@ pub(crate) fn load(snap: &NodeDisk, log: &NodeDisk, variant: Variant) -> Option<
 }
 
 fn write_first_snapshot(disk: &NodeDisk, tree: &Tree) -> Result<(), StoreError> {
-    let mut snapshotter = Snapshotter::begin(tree, std::iter::empty());
-    while !snapshotter.advance(tree, usize::MAX) {}
     let zxid = tree.last_zxid();
     let digest = ZxidDigest { zxid, version: DIGEST_VERSION, digest: tree.digest().cast_signed() };
     let mut writer = SnapshotWriter::create(Arc::new(disk.clone()), zxid, Compression::None)?;
-    writer.write(&snapshotter.take())?;
+    let mut sessions = Vec::new();
+    encode_sessions(std::iter::empty(), &mut sessions);
+    writer.write(&sessions)?;
+    Snapshotter::begin(tree).pieces(tree, usize::MAX).try_for_each(|piece| writer.write(&piece))?;
     writer.finish(&SnapshotTail { digest: Some(digest), last_zxid: Some(zxid) }).map(drop)
 }

@@ -2,7 +2,7 @@
 
 use super::{core::Core, disk::NodeDisk, variant::Variant};
 use oxkeeper::{
-    node::Node,
+    node::{Node, Recipient},
     storage::{
         Compression, Disk, SnapshotTail, SnapshotWriter, StoreError, ZxidDigest, parse_log_name, purge,
     },
@@ -74,13 +74,13 @@ impl Snapshots {
         if self.phase != Phase::Body || self.steps.len() >= ROOM {
             return false;
         }
-        let Some(snapshotter) = node.snapshot() else { return false };
         let budget = usize::try_from(core.rng.below(1500)).unwrap();
-        let done = snapshotter.advance(tree, budget);
-        self.steps.push_back(Step::Piece(snapshotter.take()));
-        if done {
+        let Some(piece) = node.snapshot_piece(Recipient::Disk, tree, budget) else { return false };
+        self.steps.push_back(Step::Piece(piece.bytes));
+        if piece.is_last {
+            let snapshotter = node.snapshot(Recipient::Disk).expect("it has just ended");
             let (zxid, digest) = (snapshotter.zxid(), snapshotter.digest().cast_signed());
-            node.end_snapshot();
+            node.end_snapshot(Recipient::Disk);
             self.phase = Phase::Ending;
             let digest = ZxidDigest { zxid, version: DIGEST_VERSION, digest };
             self.steps.push_back(Step::End(SnapshotTail { digest: Some(digest), last_zxid: Some(zxid) }));

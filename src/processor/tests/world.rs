@@ -5,8 +5,9 @@ use crate::{
     auth::Identities,
     processor::{Judged, Processor, Proposal, Rules},
     recovery::Rebuild,
+    session::encode_sessions,
     storage::{self, Compression, MemoryDisk, SnapshotTail, SnapshotWriter, ZxidDigest},
-    tree::{NodeRef, Owner, OwnerRules, PreparedTxn, Snapshotter, Tree, TreeOptions},
+    tree::{NodeId, NodeRef, Observer, Owner, OwnerRules, PreparedTxn, Snapshotter, Tree, TreeOptions},
 };
 use bytes::Bytes;
 use oxkeeper_codec::{
@@ -252,8 +253,11 @@ impl World {
         }
         let disk = MemoryDisk::new("/d");
         let zxid = self.tree.last_zxid();
-        let writer = SnapshotWriter::create(Arc::new(disk.clone()), zxid, Compression::None).unwrap();
-        self.snapshotter = Some(Snapshotter::begin(&self.tree, [(SessionId(1), 4000)].into_iter()));
+        let mut writer = SnapshotWriter::create(Arc::new(disk.clone()), zxid, Compression::None).unwrap();
+        let mut sessions = Vec::new();
+        encode_sessions([(SessionId(1), 4000)].into_iter(), &mut sessions);
+        writer.write(&sessions).unwrap();
+        self.snapshotter = Some(Snapshotter::begin(&self.tree));
         let (expected, digest) = (self.applied.clone(), self.tree.digest());
         self.under = Some(Under { expected, digest, disk, writer });
     }
@@ -261,9 +265,9 @@ impl World {
     /// Writes a slice; at the end of the snapshot, loads it and compares.
     pub(super) fn slice(&mut self, budget: usize) {
         let (Some(snapshotter), Some(under)) = (&mut self.snapshotter, &mut self.under) else { return };
-        let done = snapshotter.advance(&self.tree, budget);
-        under.writer.write(&snapshotter.take()).unwrap();
-        if !done {
+        let piece = snapshotter.piece(&self.tree, budget);
+        under.writer.write(&piece.bytes).unwrap();
+        if !piece.is_last {
             return;
         }
         let (zxid, digest) = (snapshotter.zxid(), snapshotter.digest());
@@ -339,4 +343,14 @@ fn compare(tree: &Tree, model: &Model) {
         todo.extend(node.children());
     }
     assert_eq!(found, model.nodes);
+}
+
+impl Observer for Option<Snapshotter> {
+    fn before_change(&mut self, tree: &Tree, id: NodeId) {
+        self.iter_mut().for_each(|snapshotter| snapshotter.before_change(tree, id));
+    }
+
+    fn created(&mut self, id: NodeId) {
+        self.iter_mut().for_each(|snapshotter| snapshotter.created(id));
+    }
 }

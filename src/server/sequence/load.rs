@@ -12,6 +12,7 @@ use crate::{
         chance::random,
         owner::{permission_hint, writable},
     },
+    session::encode_sessions,
     storage::{
         Disk, RealDisk, Recovered, RecoveryOptions, SnapshotName, SnapshotWriter, StoreError, recover,
         repair, vouch,
@@ -232,16 +233,14 @@ fn write_snapshot(
     tree: &Tree,
     sessions: &BTreeMap<SessionId, i32>,
 ) -> Result<(), StoreError> {
-    let mut snapshotter =
-        Snapshotter::begin(tree, sessions.iter().map(|(&id, &timeout_ms)| (id, timeout_ms)));
+    let snapshotter = Snapshotter::begin(tree);
     let tail = tail(config, &snapshotter);
     let compression = compression(config.storage.snapshot_compression);
     let mut writer = SnapshotWriter::create(Arc::clone(&disks.snap), snapshotter.zxid(), compression)?;
-    let mut ended = false;
-    while !ended {
-        ended = snapshotter.advance(tree, SNAPSHOT_PIECE);
-        writer.write(&snapshotter.take())?;
-    }
+    let mut list = Vec::new();
+    encode_sessions(sessions.iter().map(|(&id, &timeout_ms)| (id, timeout_ms)), &mut list);
+    writer.write(&list)?;
+    snapshotter.pieces(tree, SNAPSHOT_PIECE).try_for_each(|piece| writer.write(&piece))?;
     writer.finish(&tail).map(drop)
 }
 

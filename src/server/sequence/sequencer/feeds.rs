@@ -5,11 +5,13 @@ use super::{
     snapshot::{SNAPSHOT_BACKLOG_BYTES, SNAPSHOT_PAUSE},
 };
 use crate::{
+    node::Recipient,
     server::{
         clock,
         peers::{Command, piece_stream},
     },
     topics,
+    tree::Snapshotter,
     zab::{self, Link},
 };
 use oxkeeper_codec::{
@@ -42,7 +44,7 @@ impl Sequencer {
         member.peers.tell(Command::ToLearners(vec![link], ToLearner::Snap(zxid)));
         member.peers.tell(Command::Stream(link, reader));
         member.feeds.push((link, writer));
-        self.node.begin_snapshot_for(link, self.tree.tree());
+        self.node.begin_snapshot(Recipient::Learner(link), self.tree.tree());
         tracing::info!(target: topics::PEERS, link = link.0, %zxid, "sending a snapshot to a learner");
     }
 
@@ -52,21 +54,23 @@ impl Sequencer {
         let mut advanced = false;
         let (mut ended, mut broken) = (Vec::new(), Vec::new());
         for (link, pieces) in &member.feeds {
-            let Some(snapshotter) = self.node.snapshot_for(*link) else { continue };
+            let recipient = Recipient::Learner(*link);
             if !pieces.has_room() {
-                if snapshotter.waiting() > SNAPSHOT_BACKLOG_BYTES {
+                let waiting = self.node.snapshot(recipient).map_or(0, Snapshotter::waiting);
+                if waiting > SNAPSHOT_BACKLOG_BYTES {
                     broken.push(*link);
                 }
                 continue;
             }
+            let Some(mut piece) = self.node.snapshot_piece(recipient, self.tree.tree(), slice_bytes) else {
+                continue;
+            };
             advanced = true;
-            let done = snapshotter.advance(self.tree.tree(), slice_bytes);
-            let mut piece = snapshotter.take();
-            if done {
-                piece.extend_from_slice(SNAPSHOT_END);
+            if piece.is_last {
+                piece.bytes.extend_from_slice(SNAPSHOT_END);
             }
             // Whoever is gone is said to be so by its link.
-            if !pieces.send(piece.into()) || done {
+            if !pieces.send(piece.bytes.into()) || piece.is_last {
                 ended.push(*link);
             }
         }
@@ -88,13 +92,13 @@ impl Sequencer {
     /// Nobody is sent a snapshot any more.
     pub(super) fn end_feeds(&mut self) {
         let feeds = self.member.as_mut().map(|member| std::mem::take(&mut member.feeds));
-        feeds.into_iter().flatten().for_each(|(link, _)| self.node.end_snapshot_for(link));
+        feeds.into_iter().flatten().for_each(|(link, _)| self.node.end_snapshot(Recipient::Learner(link)));
     }
 
     pub(super) fn end_feed(&mut self, link: Link) {
         if let Some(member) = &mut self.member {
             member.feeds.retain(|(to, _)| *to != link);
-            self.node.end_snapshot_for(link);
+            self.node.end_snapshot(Recipient::Learner(link));
         }
     }
 

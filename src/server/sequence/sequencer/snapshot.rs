@@ -5,6 +5,7 @@ use super::{
     Sequencer,
 };
 use crate::{
+    node::Recipient,
     server::{chance::random, clock},
     topics,
 };
@@ -48,7 +49,7 @@ impl Sequencer {
     /// Begins a snapshot; there must be none under way.
     pub(crate) fn begin_snapshot(&mut self) {
         self.schedule.reset([random(), random()]);
-        self.node.begin_snapshot(self.tree.tree());
+        self.node.begin_snapshot(Recipient::Disk, self.tree.tree());
         self.log.roll();
         self.snapshot = Stage::Body;
         self.snapshots.send(Step::Begin(self.tree.tree().last_zxid()));
@@ -69,7 +70,7 @@ impl Sequencer {
         if self.snapshot != Stage::Body {
             return false;
         }
-        let Some(snapshotter) = self.node.snapshot() else { return false };
+        let Some(snapshotter) = self.node.snapshot(Recipient::Disk) else { return false };
         if !self.snapshots.has_room() {
             if snapshotter.waiting() > SNAPSHOT_BACKLOG_BYTES {
                 tracing::error!(target: topics::DATA, "the snapshot is given up: the disk does not keep up with the changes");
@@ -77,12 +78,13 @@ impl Sequencer {
             }
             return false;
         }
-        let done = snapshotter.advance(self.tree.tree(), slice_bytes);
-        let piece = snapshotter.take();
         let tail = tail(&self.hub.config, snapshotter);
-        self.snapshots.send(Step::Piece(piece));
-        if done {
-            self.node.end_snapshot();
+        let Some(piece) = self.node.snapshot_piece(Recipient::Disk, self.tree.tree(), slice_bytes) else {
+            return false;
+        };
+        self.snapshots.send(Step::Piece(piece.bytes));
+        if piece.is_last {
+            self.node.end_snapshot(Recipient::Disk);
             self.snapshot = Stage::Ending;
             self.snapshots.send(Step::End(tail));
         }
@@ -91,7 +93,7 @@ impl Sequencer {
 
     /// Gives the snapshot under way up.
     pub(super) fn abandon_snapshot(&mut self) {
-        self.node.end_snapshot();
+        self.node.end_snapshot(Recipient::Disk);
         if self.snapshot == Stage::Body {
             self.snapshot = Stage::Ending;
             self.snapshots.send(Step::Abandon);
