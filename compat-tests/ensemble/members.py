@@ -88,7 +88,7 @@ class Member:
 
     def pause(self):
         self.paused = True
-        self.proc.signal(signal.SIGSTOP)
+        self.proc.stop()
 
     def resume(self):
         self.paused = False
