@@ -284,6 +284,7 @@ impl Zab {
                 }
             }
             Event::Notified(from, said) => {
+                self.shared.unreachable.remove(&from);
                 self.notified(now_ms, from, &said);
                 if let State::Leading(leading) = &mut self.state {
                     leading.notified(&self.shared, from, &said)?;
@@ -488,6 +489,9 @@ impl Zab {
     fn resign(&mut self, now_ms: i64, failure: Failure) {
         if let State::Looking(election) = &self.state {
             self.shared.last_round = self.shared.last_round.max(election.round());
+        }
+        if let (State::Learning(learning), Failure::LeaderSilent) = (&self.state, &failure) {
+            self.shared.unreachable.insert(learning.leader());
         }
         if !matches!(self.state, State::Settling) {
             if !matches!(failure, Failure::Reconfigured | Failure::HandedOver) {

@@ -42,7 +42,8 @@ pub(super) struct Shared {
     pub(super) me: ServerId,
     pub(super) options: Options,
     pub(super) ensemble: Ensemble,
-    /// Members whose election port is known to be out of reach.
+    /// Members whose election port is known to be out of reach, and a leader that was left because it is silent: asleep, its
+    /// connections stand.
     pub(super) unreachable: Members,
     pub(super) accepted_epoch: i64,
     pub(super) current_epoch: i64,

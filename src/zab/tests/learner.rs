@@ -2,7 +2,7 @@
 //! are an order of these steps.
 
 use super::*;
-use crate::zab::Failure;
+use crate::zab::{FINALIZE_WAIT_MS, Failure};
 
 /// A follower of server 3, at the end of discovery.
 fn discovered(last: Zxid) -> Script {
@@ -200,6 +200,21 @@ fn a_leader_that_is_silent_is_left() {
     assert_eq!(script.done(), []);
     script.wait(1);
     assert!(script.done().contains(&Action::Resign(Failure::LeaderSilent)));
+    // Its connections stand, and nobody waits for its vote.
+    script.hears_vote_of_round(7, 2, PeerState::Looking, 2, zxid(1, 5), 1);
+    assert!(script.done().iter().any(|action| matches!(action, Action::Chosen { leader: ServerId(2), .. })));
+}
+
+#[test]
+fn a_leader_that_was_silent_is_waited_for_once_it_speaks() {
+    let mut script = discovered(zxid(1, 5));
+    script.wait(2000);
+    script.hears_vote_of_round(6, 3, PeerState::Looking, 3, zxid(1, 4), 1);
+    script.done();
+    script.hears_vote_of_round(7, 2, PeerState::Looking, 2, zxid(1, 5), 1);
+    assert!(!script.done().iter().any(|action| matches!(action, Action::Chosen { .. })), "server 3 may be ahead");
+    script.wait(FINALIZE_WAIT_MS);
+    assert!(script.done().iter().any(|action| matches!(action, Action::Chosen { leader: ServerId(2), .. })));
 }
 
 #[test]
