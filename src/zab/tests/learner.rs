@@ -212,7 +212,10 @@ fn a_leader_that_was_silent_is_waited_for_once_it_speaks() {
     script.hears_vote_of_round(6, 3, PeerState::Looking, 3, zxid(1, 4), 1);
     script.done();
     script.hears_vote_of_round(7, 2, PeerState::Looking, 2, zxid(1, 5), 1);
-    assert!(!script.done().iter().any(|action| matches!(action, Action::Chosen { .. })), "server 3 may be ahead");
+    assert!(
+        !script.done().iter().any(|action| matches!(action, Action::Chosen { .. })),
+        "server 3 may be ahead"
+    );
     script.wait(FINALIZE_WAIT_MS);
     assert!(script.done().iter().any(|action| matches!(action, Action::Chosen { leader: ServerId(2), .. })));
 }
