@@ -71,6 +71,7 @@ def gone(ensemble, how):
     until("writes again", lambda: [t for t in writers.written if t > before + 3], 60, 0.05)
     writers.end()
     times = sorted(t for t in writers.written if t > before - 0.5)
+    leader.kill()                                    # one that sleeps
     leader.start()
     ensemble.serve()
     return 1000 * max(b - a for a, b in zip(times, times[1:]))
@@ -82,7 +83,7 @@ def measure(kind, leaders, seconds):
         for mix in ("set=1", "get=10,set=1"):
             us, rate, others = cpu(ensemble, mix, seconds)
             print("%-9s %-12s %7.1f us of CPU an operation, %6.0f a second; other load %.1f cores" % (kind, mix, us, rate, others), flush=True)
-        for name, how in (("SIGKILL", lambda m: m.kill()), ("SIGTERM", lambda m: m.stop())):
+        for name, how in (("SIGKILL", lambda m: m.kill()), ("SIGTERM", lambda m: m.stop()), ("SIGSTOP", lambda m: m.pause())):
             gaps = [gone(ensemble, how) for _ in range(leaders)]
             print("%-9s leader, %s: no write for %.0f ms by the median (%s)" % (
                 kind, name, statistics.median(gaps), ", ".join("%.0f" % gap for gap in gaps)), flush=True)
