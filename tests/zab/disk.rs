@@ -9,11 +9,21 @@ use oxkeeper::{
     membership::Membership,
     zab::{Event, Stored},
 };
-use oxkeeper_codec::Zxid;
+use oxkeeper_codec::{OpCode, Zxid, txn::LoggedTxn};
 use std::collections::VecDeque;
 
 /// A transaction in a log.
 pub(crate) type Entry = (Zxid, Bytes);
+
+/// The transaction of this zxid in a log.
+pub(crate) fn entry_at(log: &[Entry], zxid: Zxid) -> Option<&Entry> {
+    log.binary_search_by_key(&zxid, |(other, _)| *other).ok().map(|at| &log[at])
+}
+
+/// Whether the transaction of this zxid in a log changes the configuration.
+pub(crate) fn changes_at(log: &[Entry], zxid: Zxid) -> bool {
+    entry_at(log, zxid).is_some_and(|(_, txn)| LoggedTxn::peek_op(txn) == Some(OpCode::RECONFIG))
+}
 
 /// What can be written.
 #[derive(Debug, Clone)]
@@ -44,6 +54,8 @@ pub(crate) struct Disk {
     /// Where the log begins: of a snapshot without transactions.
     base: Zxid,
     waiting: VecDeque<Write>,
+    /// Durable entries that are no more, until somebody asks.
+    lost: Vec<Entry>,
     /// What a lying disk takes back in a crash.
     lies: Lies,
 }
@@ -68,6 +80,7 @@ impl Disk {
             log: Vec::new(),
             base: Zxid::ZERO,
             waiting: VecDeque::new(),
+            lost: Vec::new(),
             lies: Lies::default(),
         }
     }
@@ -93,6 +106,11 @@ impl Disk {
 
     pub(crate) fn log(&self) -> &[Entry] {
         &self.log
+    }
+
+    /// The durable entries that are no more since this was asked last.
+    pub(crate) fn take_lost(&mut self) -> Vec<Entry> {
+        std::mem::take(&mut self.lost)
     }
 
     /// The end of the durable history.
@@ -154,7 +172,8 @@ impl Disk {
             }
             Write::Truncate(zxid) => {
                 if variant != Variant::TruncationForgotten {
-                    self.log.retain(|(other, _)| *other <= zxid);
+                    let kept = self.log.partition_point(|(other, _)| *other <= zxid);
+                    self.lost.extend(self.log.drain(kept..));
                     return Event::HistoryReplaced(self.last());
                 }
                 Event::HistoryReplaced(zxid)
@@ -163,7 +182,7 @@ impl Disk {
                 if variant == Variant::SnapshotNotDurable {
                     self.lies.log = Some((self.base, self.log.clone()));
                 }
-                (self.base, self.log) = (zxid, history);
+                self.replace_log(zxid, history);
                 Event::HistoryReplaced(self.last())
             }
             Write::Next(next) => {
@@ -176,6 +195,12 @@ impl Disk {
             Write::Config(_) => unreachable!("no event follows"),
             Write::GiveUp => Event::HistoryReplaced(self.last()),
         }
+    }
+
+    fn replace_log(&mut self, base: Zxid, log: Vec<Entry>) {
+        self.base = base;
+        let old = std::mem::replace(&mut self.log, log);
+        self.lost.extend(old.into_iter().filter(|entry| entry_at(&self.log, entry.0) != Some(entry)));
     }
 
     fn put_in_force(&mut self, config: Membership) {
@@ -194,10 +219,10 @@ impl Disk {
         }
         let lies = std::mem::take(&mut self.lies);
         if let Some(len) = lies.log_len {
-            self.log.truncate(len);
+            self.lost.extend(self.log.drain(len.min(self.log.len())..));
         }
         if let Some((base, log)) = lies.log {
-            (self.base, self.log) = (base, log);
+            self.replace_log(base, log);
         }
         self.next = lies.next.unwrap_or_else(|| self.next.take());
         self.current_epoch = lies.current_epoch.unwrap_or(self.current_epoch);

@@ -14,8 +14,6 @@ pub(crate) struct Member {
     pub(crate) options: Options,
     /// `reconfigEnabled`.
     pub(crate) may_change: bool,
-    /// The last change of the configuration that it has acknowledged.
-    pub(crate) acked_change: Option<Zxid>,
     pub(crate) disk: Disk,
     pub(crate) running: Option<Running>,
     /// Counts starts: what was meant for an earlier one is lost.
@@ -23,6 +21,8 @@ pub(crate) struct Member {
     /// Whether something is being synced.
     pub(crate) syncing: bool,
     pub(crate) disk_failed: bool,
+    /// So many from the beginning of its history it has delivered before, in this life or an earlier one.
+    pub(crate) delivered: usize,
 }
 
 /// What a crash takes.
@@ -33,8 +33,6 @@ pub(crate) struct Running {
     pub(crate) history: Vec<Entry>,
     pub(crate) committed: Zxid,
     pub(crate) serves: bool,
-    /// So much of what it has delivered was looked at since it serves.
-    pub(crate) looked_at: usize,
     pub(crate) listens: bool,
     /// Counts dials: only the last one goes on.
     pub(crate) dial: Option<(u32, ServerId)>,
@@ -51,12 +49,12 @@ impl Member {
             id,
             options,
             may_change,
-            acked_change: None,
             disk: Disk::new(config),
             running: None,
             start: 0,
             syncing: false,
             disk_failed: false,
+            delivered: 0,
         }
     }
 
@@ -64,12 +62,7 @@ impl Member {
     pub(crate) fn start(&mut self, now_ms: i64) -> Event {
         self.start += 1;
         (self.syncing, self.disk_failed) = (false, false);
-        if let Some(zxid) = self.acked_change
-            && self.disk.log().iter().any(|(other, _)| *other == zxid)
-        {
-            let known = self.disk.knows_config(zxid);
-            assert!(known, "durability: server {} has acknowledged the change {zxid}, and lost it", self.id);
-        }
+        self.delivered = self.delivered.min(self.disk.log().len());
         let (config, next) = self.disk.configs();
         let ensemble = Ensemble::new(config, next, self.may_change);
         let zab = Zab::new(self.id, self.options, ensemble, self.disk.stored(), now_ms);
@@ -78,7 +71,6 @@ impl Member {
             history: self.disk.log().to_vec(),
             committed: Zxid::ZERO,
             serves: false,
-            looked_at: 0,
             listens: false,
             dial: None,
             dials: 0,

@@ -3,10 +3,10 @@
 mod actions;
 
 use crate::{
-    check::Check,
-    disk::Write,
+    disk::{Entry, Write},
     member::Member,
     network::{Message, Network},
+    properties::{Fact, Properties},
     rng::Rng,
     variant::Variant,
 };
@@ -31,6 +31,9 @@ const REST_WITHIN_MS: i64 = 60_000;
 const REACHABILITY_AFTER_MS: i64 = 3;
 /// One action in so many is the last one of its member.
 const CRASH_AT_ACTION: i64 = 500;
+
+/// So many clients read.
+const CLIENTS: i64 = 3;
 
 /// What a run came to.
 #[derive(Debug, Default)]
@@ -126,10 +129,14 @@ struct World {
     sequence: u64,
     members: BTreeMap<ServerId, Member>,
     network: Network,
-    check: Check,
+    properties: Properties,
+    /// What the member that has delivered most has delivered.
+    committed: usize,
     figures: Figures,
     faults: bool,
     writes: u32,
+    /// The last zxid that each client has read.
+    seen: BTreeMap<usize, Zxid>,
     /// Whether everything is printed (`ZAB_TRACE`).
     trace: bool,
 }
@@ -139,7 +146,7 @@ pub(crate) fn run(seed: u64, variant: Variant) -> Figures {
     let mut world = World::new(seed, variant);
     world.run_until(FAULTS_UNTIL_MS);
     world.come_to_rest();
-    world.figures.committed = world.check.committed();
+    world.figures.committed = world.committed;
     world.figures
 }
 
@@ -172,10 +179,12 @@ impl World {
             sequence: 0,
             members: members.collect(),
             network: Network::default(),
-            check: Check::default(),
+            properties: Properties::default(),
+            committed: 0,
             figures: Figures::default(),
             faults: true,
             writes: 0,
+            seen: BTreeMap::new(),
             trace: std::env::var_os("ZAB_TRACE").is_some(),
         };
         world.network.slow = world.rng.one_in(3);
@@ -258,6 +267,7 @@ impl World {
             }
             Due::Write => {
                 self.write();
+                self.read();
                 let pause_ms = 1 + self.rng.below(60);
                 self.after(pause_ms, Due::Write);
             }
@@ -287,7 +297,9 @@ impl World {
         if self.members[&id].lives() {
             return;
         }
-        let event = self.members.get_mut(&id).unwrap().start(self.now_ms);
+        let member = self.members.get_mut(&id).unwrap();
+        let event = member.start(self.now_ms);
+        self.properties.see(Fact::Starts { member: id, disk: &member.disk });
         self.step(id, event);
         self.tell_reachability();
     }
@@ -326,6 +338,8 @@ impl World {
         }
         self.figures.crashes += 1;
         member.disk.crash(&mut self.rng);
+        self.properties.see(Fact::Crashes { member: id });
+        self.loses(id);
         let links: Vec<Link> = self.links_of(id);
         links.into_iter().for_each(|link| self.hang_up(id, link));
         self.tell_reachability();
@@ -397,8 +411,21 @@ impl World {
             self.writes += 1;
             let txn = Bytes::from(format!("{} by {id}", self.writes));
             let actions = running.zab.propose(now_ms, txn.clone());
-            self.check.proposed(zxid, &txn);
+            self.proposes(id, (zxid, txn));
             self.act(id, actions);
+        }
+    }
+
+    /// A client reads at some member. As officially, one that has less than the client has seen is not asked.
+    fn read(&mut self) {
+        let client = usize::try_from(self.rng.below(CLIENTS)).unwrap();
+        let member = self.rng.pick(&self.ids());
+        let seen = self.seen.entry(client).or_insert(Zxid::ZERO);
+        let Some(running) = &self.members[&member].running else { return };
+        let delivered = running.delivered();
+        if let Some((last, _)) = delivered.last().filter(|(last, _)| running.serves && last >= seen) {
+            *seen = *last;
+            self.properties.see(Fact::Reads { client, delivered });
         }
     }
 
@@ -426,9 +453,13 @@ impl World {
             }
             let txn = change_to(zxid, &config);
             let actions = running.zab.propose(now_ms, txn.clone());
-            self.check.proposed(zxid, &txn);
+            self.proposes(id, (zxid, txn));
             self.act(id, actions);
         }
+    }
+
+    fn proposes(&mut self, primary: ServerId, entry: Entry) {
+        self.properties.see(Fact::Proposes { primary, epoch: entry.0.epoch(), entry: &entry });
     }
 
     fn step(&mut self, id: ServerId, event: Event) {
@@ -440,6 +471,7 @@ impl World {
             running.history = member.disk.log().to_vec();
             // A snapshot holds what is committed, and a log that was cut has what it had before the cut.
             let installed = std::mem::take(&mut running.installing);
+            member.delivered = if installed { 0 } else { member.delivered.min(running.history.len()) };
             running.committed = if installed { last } else { running.committed.min(last) };
         }
         if let Event::Closed(link) = event
@@ -520,8 +552,8 @@ impl World {
             self.run_until(self.now_ms + 200);
             if self.all_serve() {
                 // A few more writes, then all have the same.
-                let goal = *written.get_or_insert_with(|| self.check.committed() + 5);
-                if self.check.committed() >= goal && self.all_have(goal) {
+                let goal = *written.get_or_insert_with(|| self.committed + 5);
+                if self.committed >= goal && self.all_have(goal) {
                     return;
                 }
             }

@@ -2,12 +2,13 @@
 
 use super::{Due, World};
 use crate::{
-    check::{Check, is_change},
-    disk::Write,
+    disk::{Write, entry_at},
+    member::Member,
     network::{Down, Message},
+    properties::Fact,
     variant::Variant,
 };
-use oxkeeper::zab::{Action, Event, Link};
+use oxkeeper::zab::{Action, Event, Link, Role};
 use oxkeeper_codec::{
     ServerId, Zxid,
     learner::{ToLeader, ToLearner},
@@ -59,7 +60,7 @@ impl World {
         let Some(running) = &mut member.running else { return };
         match action {
             Action::Notify(to, said) => {
-                Check::notifies(id, &said, &member.disk);
+                self.properties.see(Fact::Notifies { member: id, said: &said, disk: &member.disk });
                 for to in to {
                     if self.members.contains_key(&to) && self.network.connects(id, to) {
                         let delay_ms = self.network.delay_ms(&mut self.rng);
@@ -89,17 +90,12 @@ impl World {
                 links.into_iter().for_each(|link| self.hang_up(id, link));
             }
             Action::ToLeader(link, packet) => {
-                Check::tells_leader(id, &packet, &member.disk, member.may_change);
-                if let ToLeader::Ack(zxid) = packet
-                    && member.may_change
-                    && member.disk.log().iter().any(|(other, txn)| *other == zxid && is_change(txn))
-                {
-                    member.acked_change = Some(zxid);
-                }
+                let disk = &member.disk;
+                self.properties.see(Fact::TellsLeader { member: id, link, packet: &packet, disk });
                 self.send_up(link, packet);
             }
             Action::ToLearners(links, packet) => {
-                Check::tells_learners(id, &packet, &member.disk);
+                self.properties.see(Fact::TellsLearners { member: id, packet: &packet, disk: &member.disk });
                 match packet {
                     ToLearner::Diff(_) => self.figures.diffs += 1,
                     ToLearner::Trunc(_) => self.figures.truncs += 1,
@@ -121,15 +117,16 @@ impl World {
         let Some(running) = &mut member.running else { return };
         match action {
             Action::SearchLog(link, zxid) => {
-                let known = zxid == Zxid::ZERO || running.history.iter().any(|(other, _)| *other == zxid);
+                let known = zxid == Zxid::ZERO || entry_at(&running.history, zxid).is_some();
                 let found = known && !self.rng.one_in(3);
                 let (start, delay_ms) = (member.start, 1 + self.rng.below(20));
                 self.after(delay_ms, Due::Event(id, start, Event::LogSearched { link, found }));
             }
             Action::SendLog { link, from, until } => {
                 self.figures.log_diffs += 1;
-                let range = running.history.iter().filter(|(zxid, _)| *zxid > from && *zxid <= until);
-                let packets: Vec<Down> = range
+                let behind = |zxid: Zxid| running.history.partition_point(|(other, _)| *other <= zxid);
+                let packets: Vec<Down> = running.history[behind(from)..behind(until)]
+                    .iter()
                     .flat_map(|(zxid, txn)| {
                         [ToLearner::Proposal(*zxid, txn.clone()), ToLearner::Commit(*zxid)]
                     })
@@ -153,10 +150,15 @@ impl World {
         let Some(running) = &mut member.running else { return };
         match action {
             Action::StoreAcceptedEpoch(epoch) => self.write_to_disk(id, Write::AcceptedEpoch(epoch)),
-            Action::StoreCurrentEpoch(epoch) => self.write_to_disk(id, Write::CurrentEpoch(epoch)),
+            Action::StoreCurrentEpoch(epoch) => {
+                if matches!(running.zab.role(), Role::Leading(_)) {
+                    self.properties.see(Fact::Synchronises { leader: id, epoch });
+                }
+                self.write_to_disk(id, Write::CurrentEpoch(epoch));
+            }
             Action::StoreNext(next) => self.write_to_disk(id, Write::Next(next)),
             Action::Activate(config) => {
-                self.check.activates(id, &config);
+                self.properties.see(Fact::Activates { member: id, config: &config });
                 self.write_to_disk(id, Write::Config(config));
             }
             Action::Append(zxid, txn) => {
@@ -185,27 +187,64 @@ impl World {
                 );
                 running.committed = zxid;
                 if running.serves {
-                    let delivered = running.delivered().len();
-                    let looked_at = std::mem::replace(&mut running.looked_at, delivered);
-                    self.check.delivers(id, running.delivered(), looked_at);
+                    self.deliver(id);
+                    self.commits(id);
                 }
             }
             Action::Lead(epoch) => {
-                (running.serves, running.looked_at) = (true, running.delivered().len());
+                running.serves = true;
                 self.figures.leaders += 1;
-                self.check.leads(id, epoch, running.delivered());
+                let delivered = running.delivered();
+                self.properties.see(Fact::Leads { leader: id, epoch, delivered });
+                self.deliver(id);
+                self.commits(id);
             }
             Action::Serve => {
-                (running.serves, running.looked_at) = (true, running.delivered().len());
-                self.check.delivers(id, running.delivered(), 0);
+                running.serves = true;
+                self.deliver(id);
             }
             Action::Resign(failure) => {
                 running.serves = false;
-                Check::resigns(id, &failure);
+                self.properties.see(Fact::Resigns { member: id, failure: &failure });
             }
-            Action::Refused(_, refusal) => Check::refuses(id, &refusal),
+            Action::Refused(_, refusal) => {
+                self.properties.see(Fact::Refuses { member: id, refusal: &refusal });
+            }
             Action::Pinged(link, zxid) => self.send_up(link, ToLeader::Ping { zxid, touched: Vec::new() }),
             _ => unreachable!("not of this kind"),
+        }
+    }
+
+    /// What is committed is delivered, while the member serves.
+    fn deliver(&mut self, id: ServerId) {
+        let member = self.members.get_mut(&id).unwrap();
+        let Some(running) = &member.running else { return };
+        let delivered = running.delivered();
+        let from = member.delivered;
+        member.delivered = delivered.len().max(from);
+        if from < delivered.len() {
+            self.committed = self.committed.max(delivered.len());
+            self.properties.see(Fact::Delivers { member: id, delivered, from });
+        }
+    }
+
+    /// A leader that serves counts as committed what a quorum has.
+    fn commits(&mut self, id: ServerId) {
+        let Some(running) = &self.members[&id].running else { return };
+        let (Role::Leading(true), Some(entry)) = (running.zab.role(), running.delivered().last()) else {
+            return;
+        };
+        let quorums = running.zab.ensemble().quorums();
+        let disks: Vec<_> = self.members.values().map(|member| (member.id, &member.disk)).collect();
+        self.properties.see(Fact::Commits { leader: id, entry, quorums, disks: &disks });
+    }
+
+    /// Some of what was durable at a member may be no more.
+    pub(super) fn loses(&mut self, id: ServerId) {
+        let lost = self.members.get_mut(&id).unwrap().disk.take_lost();
+        if !lost.is_empty() {
+            let disks: Vec<_> = self.members.values().map(|member| (member.id, &member.disk)).collect();
+            self.properties.see(Fact::Loses { member: id, lost: &lost, disks: &disks });
         }
     }
 
@@ -231,9 +270,20 @@ impl World {
             return;
         }
         let event = member.disk.sync(self.variant);
+        self.loses(id);
         self.schedule_sync(id);
         if let Some(event) = event {
             self.step(id, event);
+        }
+        self.rests(id);
+    }
+
+    fn rests(&mut self, id: ServerId) {
+        let Member { disk, running, .. } = &self.members[&id];
+        if let Some(running) = running
+            && disk.is_idle()
+        {
+            self.properties.see(Fact::Rests { member: id, memory: &running.history, log: disk.log() });
         }
     }
 
