@@ -23,6 +23,7 @@ judge mixed.py --members 3.9.5,oxkeeper,3.9.5 --observer oxkeeper --but trunc_th
 judge mixed.py --members oxkeeper,oxkeeper,oxkeeper --observer 3.9.5
 judge migrate.py 3.9.5 oxkeeper
 judge reconfig.py 3.9.5,oxkeeper,oxkeeper
+judge hostile.py
 if [ "${1:-}" = --full ]; then
   judge mixed.py --members oxkeeper,3.9.5,oxkeeper --observer 3.9.5
   judge mixed.py --members 3.9.5,oxkeeper,3.9.5 trunc_then_more
