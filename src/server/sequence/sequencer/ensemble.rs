@@ -28,6 +28,7 @@ use crate::{
     },
     storage::{EpochFile, ReceivedSnapshot},
     topics,
+    tree::CONFIG_PATH,
     zab::{self, Action, Link, Role, Zab},
 };
 use bytes::Bytes;
@@ -568,6 +569,8 @@ impl Sequencer {
         let config = self.hub.membership.lock().as_ref().map(|it| (it.to_string(), it.version()));
         if let Some((text, version)) = config {
             self.node.write_config(self.tree.write().tree(), &text, version, clock::wall_ms());
+            let bytes = u64::try_from(CONFIG_PATH.len() + text.len()).unwrap_or(u64::MAX);
+            self.hub.stats.writes.lock().record(CONFIG_PATH.as_bytes(), bytes);
         }
     }
 
