@@ -3,7 +3,7 @@
 //! What is written waits in a queue, in order; it becomes durable from the front. A crash keeps a part of the queue from
 //! the front, which nobody was told about: of a real disk no more can be said.
 
-use crate::{rng::Rng, variant::Variant};
+use crate::variant::Variant;
 use bytes::Bytes;
 use oxkeeper::{
     membership::Membership,
@@ -29,8 +29,12 @@ pub(crate) fn changes_at(log: &[Entry], zxid: Zxid) -> bool {
 #[derive(Debug, Clone)]
 pub(crate) enum Write {
     Append(Entry),
+    /// Broken variant: written and not synced, whatever is said.
+    AppendUnsynced(Entry),
     AcceptedEpoch(i64),
     CurrentEpoch(i64),
+    /// Broken variant: the same, and nobody hears of it.
+    CurrentEpochUnheard(i64),
     /// The next configuration.
     Next(Option<Membership>),
     /// The configuration in force. Nobody waits for it.
@@ -100,8 +104,29 @@ impl Disk {
         self.waiting.push_back(write);
     }
 
+    /// Broken variant: before all that waits.
+    pub(crate) fn write_first(&mut self, write: Write) {
+        self.waiting.push_front(write);
+    }
+
+    /// Broken variant: the entries that wait are not written now.
+    pub(crate) fn set_aside(&mut self) -> Vec<Entry> {
+        let (appends, others) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition(|write| matches!(write, Write::Append(_)));
+        self.waiting = others;
+        let appends: VecDeque<Write> = appends;
+        let entry = |write| if let Write::Append(entry) = write { Some(entry) } else { None };
+        appends.into_iter().filter_map(entry).collect()
+    }
+
     pub(crate) fn is_idle(&self) -> bool {
         self.waiting.is_empty()
+    }
+
+    /// Whether the history is cut or replaced next: that takes longer.
+    pub(crate) fn replaces_next(&self) -> bool {
+        matches!(self.waiting.front(), Some(Write::Truncate(_) | Write::Install(..)))
     }
 
     pub(crate) fn log(&self) -> &[Entry] {
@@ -137,6 +162,10 @@ impl Disk {
             self.put_in_force(config);
             first = self.waiting.pop_front()?;
         }
+        if let Write::CurrentEpochUnheard(epoch) = first {
+            self.current_epoch = epoch;
+            return None;
+        }
         let appends = matches!(first, Write::Append(_));
         let mut event = self.take_in(first, variant);
         while appends && matches!(self.waiting.front(), Some(Write::Append(_))) {
@@ -152,6 +181,12 @@ impl Disk {
                 if variant == Variant::LogNotDurable && self.lies.log_len.is_none() {
                     self.lies.log_len = Some(self.log.len());
                 }
+                let zxid = entry.0;
+                self.log.push(entry);
+                Event::Synced(zxid)
+            }
+            Write::AppendUnsynced(entry) => {
+                self.lies.log_len.get_or_insert(self.log.len());
                 let zxid = entry.0;
                 self.log.push(entry);
                 Event::Synced(zxid)
@@ -192,7 +227,7 @@ impl Disk {
                 self.next = next;
                 Event::NextStored
             }
-            Write::Config(_) => unreachable!("no event follows"),
+            Write::Config(_) | Write::CurrentEpochUnheard(_) => unreachable!("no event follows"),
             Write::GiveUp => Event::HistoryReplaced(self.last()),
         }
     }
@@ -208,12 +243,17 @@ impl Disk {
         self.config = config;
     }
 
-    /// The machine stops: a part of what waits becomes durable.
-    pub(crate) fn crash(&mut self, rng: &mut Rng) {
-        let survives = usize::try_from(rng.below(i64::try_from(self.waiting.len()).unwrap() + 1)).unwrap();
+    /// So many writes are not known to be durable.
+    pub(crate) fn unsynced(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// The machine stops: so many of the writes that wait become durable.
+    pub(crate) fn crash(&mut self, survives: usize) {
         for write in std::mem::take(&mut self.waiting).into_iter().take(survives) {
             match write {
                 Write::Config(config) => self.put_in_force(config),
+                Write::CurrentEpochUnheard(epoch) => self.current_epoch = epoch,
                 write => drop(self.take_in(write, Variant::Sound)),
             }
         }

@@ -12,6 +12,7 @@ mod network;
 mod properties;
 #[path = "../sim/rng.rs"]
 mod rng;
+mod scenarios;
 #[path = "../sim/seeds.rs"]
 mod seeds;
 mod variant;
@@ -109,4 +110,15 @@ caught! {
     an_acknowledgement_before_the_sync_is_caught: AcknowledgedEarly,
     a_history_without_its_end_is_caught: DiffCutShort,
     a_leader_that_commits_alone_is_caught: CommitsAlone,
+    forgetting_what_is_uncommitted_is_caught: ForgetsUncommitted,
+    an_epoch_before_its_history_is_caught: EpochBeforeHistory,
+    an_early_ack_of_newleader_is_caught: NewLeaderAckedEarly,
+    an_ack_before_that_of_newleader_is_caught: ProposalAckedFirst,
+    writes_that_outlive_their_role_are_caught: WritesOutliveRole,
+    a_diff_that_is_not_synced_is_caught: DiffNotSynced,
+    a_hole_in_what_a_leader_remembers_is_caught: HoleInRecent,
+    an_interrupted_truncation_is_caught: TruncInterrupted,
+    a_memory_behind_its_log_is_caught: MemoryBehindLog,
+    a_diff_that_is_logged_late_is_caught: DiffLoggedLate,
+    a_snapshot_behind_the_cut_is_caught: SnapshotBehindCut,
 }

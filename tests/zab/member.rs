@@ -6,6 +6,7 @@ use oxkeeper::{
     zab::{Ensemble, Event, Link, Options, Zab},
 };
 use oxkeeper_codec::{ServerId, Zxid};
+use std::collections::BTreeSet;
 
 /// See the module.
 #[derive(Debug)]
@@ -41,6 +42,17 @@ pub(crate) struct Running {
     pub(crate) installing: bool,
     /// A snapshot that is on its way over this link.
     pub(crate) receiving: Option<Link>,
+    /// What a broken variant keeps for later.
+    pub(crate) kept: Kept,
+}
+
+/// What a broken variant keeps for later.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    /// What came while the member was brought to its leader's history.
+    pub(crate) synchronised: BTreeSet<Zxid>,
+    /// What is not given to the log yet.
+    pub(crate) unlogged: Vec<Entry>,
 }
 
 impl Member {
@@ -76,6 +88,7 @@ impl Member {
             dials: 0,
             installing: false,
             receiving: None,
+            kept: Kept::default(),
         });
         Event::Wake
     }

@@ -43,6 +43,8 @@ pub(crate) struct Ends {
 pub(crate) struct Network {
     /// From whom to whom nothing comes through.
     cut: BTreeSet<(ServerId, ServerId)>,
+    /// From whom to whom everything waits, and nobody is told.
+    stalled: BTreeSet<(ServerId, ServerId)>,
     pub(crate) links: BTreeMap<Link, Ends>,
     next_link: u64,
     pub(crate) slow: bool,
@@ -62,8 +64,18 @@ impl Network {
         self.cut.insert((from, to));
     }
 
+    /// What goes from one to the other waits; nobody is told.
+    pub(crate) fn stall(&mut self, from: ServerId, to: ServerId) {
+        self.stalled.insert((from, to));
+    }
+
+    pub(crate) fn is_stalled(&self, from: ServerId, to: ServerId) -> bool {
+        self.stalled.contains(&(from, to))
+    }
+
     pub(crate) fn heal(&mut self) {
         self.cut.clear();
+        self.stalled.clear();
     }
 
     pub(crate) fn connect(&mut self, learner: ServerId, leader: ServerId, now_ms: i64) -> Link {

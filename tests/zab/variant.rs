@@ -30,4 +30,26 @@ pub(crate) enum Variant {
     NextNotDurable,
     /// A leader takes its own log for a quorum.
     CommitsAlone,
+    /// ZOOKEEPER-4394: with NEWLEADER a learner forgets what was proposed and is not committed.
+    ForgetsUncommitted,
+    /// ZOOKEEPER-4643: the current epoch reaches the disk before the history that belongs to it.
+    EpochBeforeHistory,
+    /// ZOOKEEPER-4646: NEWLEADER is acknowledged while the history still waits for the disk.
+    NewLeaderAckedEarly,
+    /// ZOOKEEPER-4685: a learner acknowledges proposals before NEWLEADER.
+    ProposalAckedFirst,
+    /// ZOOKEEPER-4712: what a role has not written when it ends is written by the next one, some time.
+    WritesOutliveRole,
+    /// ZOOKEEPER-4785: what came with DIFF is written, and not synced.
+    DiffNotSynced,
+    /// ZOOKEEPER-4925: a leader does not remember what it was brought to its own leader's history with.
+    HoleInRecent,
+    /// ZOOKEEPER-5094: a TRUNC that is interrupted cuts the log, and not the memory.
+    TruncInterrupted,
+    /// ZOOKEEPER-2845: a member that looks for a leader goes on with what it had applied, whatever its log holds.
+    MemoryBehindLog,
+    /// ZOOKEEPER-3911: what came with DIFF is given to the log when the member serves.
+    DiffLoggedLate,
+    /// ZOOKEEPER-4837: after TRUNC the memory comes from a snapshot that is later than the cut.
+    SnapshotBehindCut,
 }

@@ -1,6 +1,8 @@
 //! Several members, their network and disks, and what goes wrong.
 
 mod actions;
+mod broken;
+pub(crate) mod script;
 
 use crate::{
     disk::{Entry, Write},
@@ -17,10 +19,10 @@ use oxkeeper::{
 };
 use oxkeeper_codec::{
     OpCode, ServerId, SessionId, Zxid,
-    learner::{ToLeader, ToLearner},
     records::{SetDataTxn, TxnHeader},
     txn::{LoggedTxn, Txn},
 };
+use script::StopAt;
 use std::{collections::BTreeMap, fmt};
 
 /// Faults end here; then the ensemble has to come to rest, in ms.
@@ -115,6 +117,8 @@ enum Due {
     Heals,
     /// Somebody asks for a write.
     Write,
+    /// Broken variant: entries are written that belong to an earlier role.
+    Stale(ServerId, u32, Vec<Entry>),
     /// Somebody asks for another configuration.
     Change,
     /// Something goes wrong.
@@ -129,14 +133,20 @@ struct World {
     sequence: u64,
     members: BTreeMap<ServerId, Member>,
     network: Network,
+    /// What waits on its way, from whom to whom.
+    held: Vec<((ServerId, ServerId), Due)>,
     properties: Properties,
     /// What the member that has delivered most has delivered.
     committed: usize,
     figures: Figures,
     faults: bool,
+    /// Whether a disk may have more after a crash than it has said.
+    keeps_unsynced: bool,
     writes: u32,
     /// The last zxid that each client has read.
     seen: BTreeMap<usize, Zxid>,
+    /// Where a script stops somebody.
+    stop_at: Option<StopAt>,
     /// Whether everything is printed (`ZAB_TRACE`).
     trace: bool,
 }
@@ -171,22 +181,8 @@ impl World {
         let spare = if may_change { spare } else { 0 };
         let all = ids(1, voters + observers + spare);
         let members = all.map(|id| (id, Member::new(id, options, (config.clone(), may_change))));
-        let mut world = Self {
-            rng,
-            variant,
-            now_ms: 0,
-            due: BTreeMap::new(),
-            sequence: 0,
-            members: members.collect(),
-            network: Network::default(),
-            properties: Properties::default(),
-            committed: 0,
-            figures: Figures::default(),
-            faults: true,
-            writes: 0,
-            seen: BTreeMap::new(),
-            trace: std::env::var_os("ZAB_TRACE").is_some(),
-        };
+        let mut world = Self::of(rng, variant, members.collect());
+        world.faults = true;
         world.network.slow = world.rng.one_in(3);
         for id in world.ids() {
             let after_ms = world.rng.below(500);
@@ -198,6 +194,29 @@ impl World {
             world.after(1500, Due::Change);
         }
         world
+    }
+
+    /// Members of which none was started, and nothing that goes wrong.
+    fn of(rng: Rng, variant: Variant, members: BTreeMap<ServerId, Member>) -> Self {
+        Self {
+            rng,
+            variant,
+            now_ms: 0,
+            due: BTreeMap::new(),
+            sequence: 0,
+            members,
+            network: Network::default(),
+            held: Vec::new(),
+            properties: Properties::default(),
+            committed: 0,
+            figures: Figures::default(),
+            faults: false,
+            keeps_unsynced: true,
+            writes: 0,
+            seen: BTreeMap::new(),
+            stop_at: None,
+            trace: std::env::var_os("ZAB_TRACE").is_some(),
+        }
     }
 
     fn ids(&self) -> Vec<ServerId> {
@@ -261,15 +280,17 @@ impl World {
                     self.step(id, Event::DiskRecovered);
                 }
             }
-            Due::Heals => {
-                self.network.heal();
-                self.tell_reachability();
-            }
+            Due::Heals => self.heal(),
             Due::Write => {
                 self.write();
                 self.read();
                 let pause_ms = 1 + self.rng.below(60);
                 self.after(pause_ms, Due::Write);
+            }
+            Due::Stale(id, start, entries) => {
+                if self.is(id, start) {
+                    entries.into_iter().for_each(|entry| self.write_to_disk(id, Write::Append(entry)));
+                }
             }
             Due::Change => {
                 if self.faults {
@@ -294,13 +315,26 @@ impl World {
     }
 
     fn start(&mut self, id: ServerId) {
-        if self.members[&id].lives() {
-            return;
+        if !self.members[&id].lives() {
+            self.launch(id);
+            self.tell_reachability();
         }
+    }
+
+    /// A member starts, and nobody else hears of it yet.
+    fn launch(&mut self, id: ServerId) {
         let member = self.members.get_mut(&id).unwrap();
         let event = member.start(self.now_ms);
         self.properties.see(Fact::Starts { member: id, disk: &member.disk });
         self.step(id, event);
+    }
+
+    /// Everything comes through again.
+    fn heal(&mut self) {
+        self.network.heal();
+        for (_, due) in std::mem::take(&mut self.held) {
+            self.after(1, due);
+        }
         self.tell_reachability();
     }
 
@@ -331,20 +365,27 @@ impl World {
         }
     }
 
+    /// A member stops, and starts again some time.
     fn crash(&mut self, id: ServerId) {
-        let member = self.members.get_mut(&id).unwrap();
-        if member.running.take().is_none() {
-            return;
+        if self.members[&id].lives() {
+            self.stop(id);
+            let pause_ms = self.rng.below(2500);
+            self.after(pause_ms, Due::Starts(id));
         }
+    }
+
+    /// A member's process ends.
+    fn stop(&mut self, id: ServerId) {
+        let member = self.members.get_mut(&id).unwrap();
+        member.running = None;
         self.figures.crashes += 1;
-        member.disk.crash(&mut self.rng);
+        let most = if self.keeps_unsynced { member.disk.unsynced() } else { 0 };
+        member.disk.crash(usize::try_from(self.rng.below(i64::try_from(most).unwrap() + 1)).unwrap());
         self.properties.see(Fact::Crashes { member: id });
         self.loses(id);
         let links: Vec<Link> = self.links_of(id);
         links.into_iter().for_each(|link| self.hang_up(id, link));
         self.tell_reachability();
-        let pause_ms = self.rng.below(2500);
-        self.after(pause_ms, Due::Starts(id));
     }
 
     fn links_of(&self, id: ServerId) -> Vec<Link> {
@@ -352,12 +393,20 @@ impl World {
         of.map(|(&link, _)| link).collect()
     }
 
+    /// Both ends hear of it.
+    fn break_link(&mut self, link: Link) {
+        let learner = self.network.links[&link].learner;
+        let start = self.members[&learner].start;
+        self.after(1, Due::Arrives(learner, start, Message::Closed(link)));
+        self.hang_up(learner, link);
+    }
+
     /// The other end hears of it.
     fn hang_up(&mut self, id: ServerId, link: Link) {
         let Some(ends) = self.network.links.remove(&link) else { return };
         let other = if ends.learner == id { ends.leader } else { ends.learner };
-        let (start, delay_ms) = (self.members[&other].start, self.network.delay_ms(&mut self.rng));
-        self.after(delay_ms, Due::Arrives(other, start, Message::Closed(link)));
+        let delay_ms = self.network.delay_ms(&mut self.rng);
+        self.transmit(id, other, self.now_ms + delay_ms, Message::Closed(link));
     }
 
     fn fault(&mut self) {
@@ -384,10 +433,7 @@ impl World {
                 let links: Vec<Link> = self.network.links.keys().copied().collect();
                 if !links.is_empty() {
                     let link = self.rng.pick(&links);
-                    let learner = self.network.links[&link].learner;
-                    let start = self.members[&learner].start;
-                    self.after(1, Due::Arrives(learner, start, Message::Closed(link)));
-                    self.hang_up(learner, link);
+                    self.break_link(link);
                 }
             }
             _ => {
@@ -465,10 +511,14 @@ impl World {
     fn step(&mut self, id: ServerId, event: Event) {
         let now_ms = self.now_ms;
         let synced = if let Event::Synced(zxid) = event { Some(zxid) } else { None };
+        let event = self.spoil_event(id, event);
+        let keeps_memory = self.keeps_memory(id);
         let member = self.members.get_mut(&id).unwrap();
         let Some(running) = &mut member.running else { return };
         if let Event::HistoryReplaced(last) = event {
-            running.history = member.disk.log().to_vec();
+            if !keeps_memory {
+                running.history = member.disk.log().to_vec();
+            }
             // A snapshot holds what is committed, and a log that was cut has what it had before the cut.
             let installed = std::mem::take(&mut running.installing);
             member.delivered = if installed { 0 } else { member.delivered.min(running.history.len()) };
@@ -487,65 +537,33 @@ impl World {
         }
         let actions = running.zab.step(now_ms, event);
         self.act(id, actions);
-        if let (Some(zxid), Variant::CommitsAlone) = (synced, self.variant) {
-            let vouched = |link: &Link| self.network.links[link].vouched;
-            let links: Vec<Link> = self.links_of(id).into_iter().filter(vouched).collect();
-            for link in links {
-                self.step(id, Event::FromLearner(link, ToLeader::Ack(zxid)));
-            }
+        if let Some(zxid) = synced {
+            self.spoil_after_sync(id, zxid);
         }
     }
 
     fn act(&mut self, id: ServerId, actions: Vec<Action>) {
-        for action in self.spoil(actions) {
+        for action in self.spoil(id, actions) {
             if self.faults && self.rng.one_in(CRASH_AT_ACTION) {
                 self.crash(id);
                 return;
             }
+            let stops = self.stop_at.as_ref().is_some_and(|stop| stop.is_here(id, &action));
             self.do_one(id, action);
+            if stops {
+                self.stop_here();
+            }
             if !self.members[&id].lives() {
                 return;
             }
         }
     }
 
-    /// What a broken variant makes of it.
-    fn spoil(&mut self, mut actions: Vec<Action>) -> Vec<Action> {
-        let is_proposal = |action: &Action| matches!(action, Action::ToLearners(_, ToLearner::Proposal(..)));
-        match self.variant {
-            Variant::CommitLost => {
-                actions.retain(|action| {
-                    !matches!(action, Action::ToLearners(_, ToLearner::Commit(_))) || !self.rng.one_in(20)
-                });
-            }
-            Variant::ProposalLost => actions.retain(|action| !is_proposal(action) || !self.rng.one_in(20)),
-            Variant::ProposalsSwapped => {
-                let first =
-                    actions.windows(3).position(|three| is_proposal(&three[0]) && is_proposal(&three[2]));
-                if let Some(first) = first {
-                    actions.swap(first, first + 2);
-                }
-            }
-            Variant::DiffCutShort => {
-                let last = actions.windows(3).position(|three| {
-                    is_proposal(&three[0])
-                        && matches!(three[2], Action::ToLearners(_, ToLearner::NewLeader { .. }))
-                });
-                if let Some(last) = last {
-                    actions.drain(last..last + 2);
-                }
-            }
-            _ => {}
-        }
-        actions
-    }
-
     /// No more faults: everybody has to find together, within a bound.
     fn come_to_rest(&mut self) {
         self.faults = false;
         self.network.slow = false;
-        self.network.heal();
-        self.tell_reachability();
+        self.heal();
         let until_ms = self.now_ms + REST_WITHIN_MS;
         let mut written = None;
         while self.now_ms < until_ms {

@@ -6,7 +6,6 @@ use crate::{
     member::Member,
     network::{Down, Message},
     properties::Fact,
-    variant::Variant,
 };
 use oxkeeper::zab::{Action, Event, Link, Role};
 use oxkeeper_codec::{
@@ -63,12 +62,8 @@ impl World {
                 self.properties.see(Fact::Notifies { member: id, said: &said, disk: &member.disk });
                 for to in to {
                     if self.members.contains_key(&to) && self.network.connects(id, to) {
-                        let delay_ms = self.network.delay_ms(&mut self.rng);
-                        let start = self.members[&to].start;
-                        self.after(
-                            delay_ms,
-                            Due::Arrives(to, start, Message::Notification(id, said.clone())),
-                        );
+                        let at_ms = self.now_ms + self.network.delay_ms(&mut self.rng);
+                        self.transmit(id, to, at_ms, Message::Notification(id, said.clone()));
                     }
                 }
             }
@@ -154,7 +149,7 @@ impl World {
                 if matches!(running.zab.role(), Role::Leading(_)) {
                     self.properties.see(Fact::Synchronises { leader: id, epoch });
                 }
-                self.write_to_disk(id, Write::CurrentEpoch(epoch));
+                self.enter(id, epoch);
             }
             Action::StoreNext(next) => self.write_to_disk(id, Write::Next(next)),
             Action::Activate(config) => {
@@ -163,10 +158,7 @@ impl World {
             }
             Action::Append(zxid, txn) => {
                 running.history.push((zxid, txn.clone()));
-                self.write_to_disk(id, Write::Append((zxid, txn)));
-                if self.variant == Variant::AcknowledgedEarly {
-                    self.after(0, Due::Event(id, self.members[&id].start, Event::Synced(zxid)));
-                }
+                self.append(id, (zxid, txn));
             }
             Action::Truncate(zxid) => self.write_to_disk(id, Write::Truncate(zxid)),
             Action::Install(link, _) => running.receiving = Some(link),
@@ -201,11 +193,14 @@ impl World {
             }
             Action::Serve => {
                 running.serves = true;
+                let unlogged = std::mem::take(&mut running.kept.unlogged);
+                unlogged.into_iter().for_each(|entry| self.write_to_disk(id, Write::Append(entry)));
                 self.deliver(id);
             }
             Action::Resign(failure) => {
                 running.serves = false;
                 self.properties.see(Fact::Resigns { member: id, failure: &failure });
+                self.spoil_resignation(id);
             }
             Action::Refused(_, refusal) => {
                 self.properties.see(Fact::Refuses { member: id, refusal: &refusal });
@@ -248,7 +243,7 @@ impl World {
         }
     }
 
-    fn write_to_disk(&mut self, id: ServerId, write: Write) {
+    pub(super) fn write_to_disk(&mut self, id: ServerId, write: Write) {
         self.members.get_mut(&id).unwrap().disk.write(write);
         self.schedule_sync(id);
     }
@@ -257,7 +252,8 @@ impl World {
         let member = self.members.get_mut(&id).unwrap();
         if !member.syncing && !member.disk_failed && !member.disk.is_idle() {
             member.syncing = true;
-            let delay_ms = if self.rng.one_in(30) { self.rng.below(300) } else { self.rng.below(8) };
+            let is_slow = self.rng.one_in(if member.disk.replaces_next() { 3 } else { 30 });
+            let delay_ms = self.rng.below(if is_slow { 300 } else { 8 });
             let start = member.start;
             self.after(delay_ms, Due::Synced(id, start));
         }
@@ -291,16 +287,26 @@ impl World {
         let delay_ms = self.network.delay_ms(&mut self.rng);
         let Some(ends) = self.network.links.get_mut(&link) else { return };
         ends.down_ms = ends.down_ms.max(self.now_ms + delay_ms);
-        let (at, learner) = (ends.down_ms, ends.learner);
-        self.at(at, Due::Arrives(learner, self.members[&learner].start, Message::Down(link, down)));
+        let (at, leader, learner) = (ends.down_ms, ends.leader, ends.learner);
+        self.transmit(leader, learner, at, Message::Down(link, down));
     }
 
     fn send_up(&mut self, link: Link, packet: ToLeader) {
         let delay_ms = self.network.delay_ms(&mut self.rng);
         let Some(ends) = self.network.links.get_mut(&link) else { return };
         ends.up_ms = ends.up_ms.max(self.now_ms + delay_ms);
-        let (at, leader) = (ends.up_ms, ends.leader);
-        self.at(at, Due::Arrives(leader, self.members[&leader].start, Message::Up(link, packet)));
+        let (at, leader, learner) = (ends.up_ms, ends.leader, ends.learner);
+        self.transmit(learner, leader, at, Message::Up(link, packet));
+    }
+
+    /// Something arrives then, or when it comes through again.
+    pub(super) fn transmit(&mut self, from: ServerId, to: ServerId, at_ms: i64, message: Message) {
+        let due = Due::Arrives(to, self.members[&to].start, message);
+        if self.network.is_stalled(from, to) {
+            self.held.push(((from, to), due));
+        } else {
+            self.at(at_ms, due);
+        }
     }
 
     pub(super) fn arrive(&mut self, id: ServerId, message: Message) {
@@ -343,6 +349,8 @@ impl World {
         let (start, leader_start) = (self.members[&id].start, target.start);
         if !target.lives() || !self.network.connects(id, leader) {
             self.after(1, Due::Event(id, start, Event::NotDialled(leader)));
+        } else if self.network.is_stalled(id, leader) || self.network.is_stalled(leader, id) {
+            self.after(10, Due::Dials(id, dial));
         } else if target.running.as_ref().is_some_and(|running| running.listens) {
             let link = self.network.connect(id, leader, self.now_ms + 1);
             self.after(1, Due::Event(leader, leader_start, Event::Arrived(link)));
