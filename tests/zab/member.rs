@@ -1,6 +1,9 @@
 //! One member: the state machine, what it has in memory, its disk.
 
-use crate::disk::{Disk, Entry};
+use crate::{
+    clock::Clock,
+    disk::{Disk, Entry},
+};
 use oxkeeper::{
     membership::Membership,
     zab::{Ensemble, Event, Link, Options, Zab},
@@ -16,6 +19,7 @@ pub(crate) struct Member {
     /// `reconfigEnabled`.
     pub(crate) may_change: bool,
     pub(crate) disk: Disk,
+    pub(crate) clock: Clock,
     pub(crate) running: Option<Running>,
     /// Counts starts: what was meant for an earlier one is lost.
     pub(crate) start: u32,
@@ -62,6 +66,7 @@ impl Member {
             options,
             may_change,
             disk: Disk::new(config),
+            clock: Clock::RIGHT,
             running: None,
             start: 0,
             syncing: false,
@@ -77,6 +82,7 @@ impl Member {
         self.delivered = self.delivered.min(self.disk.log().len());
         let (config, next) = self.disk.configs();
         let ensemble = Ensemble::new(config, next, self.may_change);
+        let now_ms = self.clock.shows(now_ms);
         let zab = Zab::new(self.id, self.options, ensemble, self.disk.stored(), now_ms);
         self.running = Some(Running {
             zab,

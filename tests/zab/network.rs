@@ -20,7 +20,8 @@ pub(crate) enum Down {
 /// What arrives somewhere.
 #[derive(Debug, Clone)]
 pub(crate) enum Message {
-    Notification(ServerId, Notification),
+    /// Over which of the connections that the two have had.
+    Notification(ServerId, Notification, u32),
     Down(Link, Down),
     Up(Link, ToLeader),
     Closed(Link),
@@ -36,6 +37,8 @@ pub(crate) struct Ends {
     pub(crate) up_ms: i64,
     /// Whether the learner has acknowledged NEWLEADER.
     pub(crate) vouched: bool,
+    /// Another connection, which only the leader knows of.
+    twin: Option<Link>,
 }
 
 /// See the module.
@@ -45,6 +48,8 @@ pub(crate) struct Network {
     cut: BTreeSet<(ServerId, ServerId)>,
     /// From whom to whom everything waits, and nobody is told.
     stalled: BTreeSet<(ServerId, ServerId)>,
+    /// How many connections over which they vote two members have had.
+    connections: BTreeMap<(ServerId, ServerId), u32>,
     pub(crate) links: BTreeMap<Link, Ends>,
     next_link: u64,
     pub(crate) slow: bool,
@@ -78,10 +83,31 @@ impl Network {
         self.stalled.clear();
     }
 
+    /// The connection over which these two vote.
+    pub(crate) fn connection(&self, a: ServerId, b: ServerId) -> u32 {
+        self.connections.get(&(a.min(b), a.max(b))).copied().unwrap_or(0)
+    }
+
+    /// What is on its way there is lost.
+    pub(crate) fn lose_votes(&mut self, a: ServerId, b: ServerId) {
+        *self.connections.entry((a.min(b), a.max(b))).or_insert(0) += 1;
+    }
+
+    pub(crate) fn twin(&self, link: Link) -> Option<Link> {
+        self.links.get(&link)?.twin
+    }
+
+    pub(crate) fn be_twins(&mut self, link: Link, twin: Link) {
+        self.links.get_mut(&link).unwrap().twin = Some(twin);
+    }
+
     pub(crate) fn connect(&mut self, learner: ServerId, leader: ServerId, now_ms: i64) -> Link {
         self.next_link += 1;
         let link = Link(self.next_link);
-        self.links.insert(link, Ends { learner, leader, down_ms: now_ms, up_ms: now_ms, vouched: false });
+        self.links.insert(
+            link,
+            Ends { learner, leader, down_ms: now_ms, up_ms: now_ms, vouched: false, twin: None },
+        );
         link
     }
 

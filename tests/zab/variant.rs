@@ -30,6 +30,8 @@ pub(crate) enum Variant {
     NextNotDurable,
     /// A leader takes its own log for a quorum.
     CommitsAlone,
+    /// A learner waits for its leader for ever.
+    NeverGivesUp,
     /// ZOOKEEPER-4394: with NEWLEADER a learner forgets what was proposed and is not committed.
     ForgetsUncommitted,
     /// ZOOKEEPER-4643: the current epoch reaches the disk before the history that belongs to it.

@@ -2,6 +2,10 @@
 
 mod actions;
 mod broken;
+mod clients;
+mod faults;
+mod figures;
+mod rest;
 pub(crate) mod script;
 
 use crate::{
@@ -12,93 +16,18 @@ use crate::{
     rng::Rng,
     variant::Variant,
 };
-use bytes::Bytes;
-use oxkeeper::{
-    membership::Membership,
-    zab::{Action, Event, Link, Options, Quorum, RecentBounds, Role},
-};
-use oxkeeper_codec::{
-    OpCode, ServerId, SessionId, Zxid,
-    records::{SetDataTxn, TxnHeader},
-    txn::{LoggedTxn, Txn},
-};
+use clients::configuration;
+use figures::Figure;
+pub(crate) use figures::Figures;
+use oxkeeper::zab::{Action, Event, Link, Options, RecentBounds};
+use oxkeeper_codec::{ServerId, Zxid};
 use script::StopAt;
-use std::{collections::BTreeMap, fmt};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Faults end here; then the ensemble has to come to rest, in ms.
 const FAULTS_UNTIL_MS: i64 = 30_000;
-/// It has so long for that, in ms.
-const REST_WITHIN_MS: i64 = 60_000;
-/// So long it takes until a member knows whom it can reach, in ms: always the same, so that the last word is the last.
-const REACHABILITY_AFTER_MS: i64 = 3;
 /// One action in so many is the last one of its member.
 const CRASH_AT_ACTION: i64 = 500;
-
-/// So many clients read.
-const CLIENTS: i64 = 3;
-
-/// What a run came to.
-#[derive(Debug, Default)]
-pub(crate) struct Figures {
-    committed: usize,
-    crashes: usize,
-    leaders: usize,
-    diffs: usize,
-    truncs: usize,
-    snaps: usize,
-    log_diffs: usize,
-    disk_failures: usize,
-    changes: usize,
-    hand_overs: usize,
-}
-
-impl Figures {
-    const NAMES: [&str; 10] = [
-        "committed",
-        "crashes",
-        "leaders",
-        "DIFF",
-        "TRUNC",
-        "SNAP",
-        "DIFF from log files",
-        "disk failures",
-        "changes of the configuration",
-        "leaders removed",
-    ];
-
-    const fn all(&self) -> [usize; 10] {
-        let Self { committed, crashes, leaders, diffs, truncs, snaps, log_diffs, disk_failures, .. } = *self;
-        let Self { changes, hand_overs, .. } = *self;
-        [committed, crashes, leaders, diffs, truncs, snaps, log_diffs, disk_failures, changes, hand_overs]
-    }
-
-    pub(crate) fn add(&mut self, other: &Self) {
-        self.committed += other.committed;
-        self.crashes += other.crashes;
-        self.leaders += other.leaders;
-        self.diffs += other.diffs;
-        self.truncs += other.truncs;
-        self.snaps += other.snaps;
-        self.log_diffs += other.log_diffs;
-        self.disk_failures += other.disk_failures;
-        self.changes += other.changes;
-        self.hand_overs += other.hand_overs;
-    }
-
-    pub(crate) fn assert_all_happened(&self) {
-        for (name, figure) in Self::NAMES.iter().zip(self.all()) {
-            assert!(figure > 0, "{name} never happened");
-        }
-    }
-}
-
-impl fmt::Display for Figures {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts: Vec<String> =
-            Self::NAMES.iter().zip(self.all()).map(|(name, figure)| format!("{figure} {name}")).collect();
-        f.write_str(&parts.join(", "))
-    }
-}
 
 /// What is due at some time.
 #[derive(Debug)]
@@ -115,6 +44,12 @@ enum Due {
     Starts(ServerId),
     DiskRecovers(ServerId, u32),
     Heals,
+    /// Somebody who is outside of the core stops, or starts.
+    Restarts(ServerId),
+    /// A link ends.
+    Breaks(Link),
+    /// Members know again whom they can reach.
+    Reconnects,
     /// Somebody asks for a write.
     Write,
     /// Broken variant: entries are written that belong to an earlier role.
@@ -133,8 +68,10 @@ struct World {
     sequence: u64,
     members: BTreeMap<ServerId, Member>,
     network: Network,
-    /// What waits on its way, from whom to whom.
-    held: Vec<((ServerId, ServerId), Due)>,
+    /// What waits on its way, and when it would have arrived, in ms.
+    held: Vec<(i64, Due)>,
+    /// Who does not start again.
+    outside: BTreeSet<ServerId>,
     properties: Properties,
     /// What the member that has delivered most has delivered.
     committed: usize,
@@ -155,8 +92,9 @@ struct World {
 pub(crate) fn run(seed: u64, variant: Variant) -> Figures {
     let mut world = World::new(seed, variant);
     world.run_until(FAULTS_UNTIL_MS);
+    world.core_goes_on();
     world.come_to_rest();
-    world.figures.committed = world.committed;
+    world.figures.count(Figure::Committed, world.committed);
     world.figures
 }
 
@@ -169,19 +107,11 @@ impl World {
         let spare = rng.pick(&[0, 0, 1, 2]);
         let may_change = !rng.one_in(3);
         let config = configuration(0, ids(1, voters).collect(), ids(1 + voters, observers).collect());
-        let recent = RecentBounds { count: rng.pick(&[2, 10, 500]), bytes: 1 << 20 };
-        let options = Options {
-            init_ms: 2000,
-            sync_ms: 1000,
-            connect_ms: 2000,
-            ping_ms: 100,
-            force_snapshot: false,
-            recent,
-        };
         let spare = if may_change { spare } else { 0 };
         let all = ids(1, voters + observers + spare);
-        let members = all.map(|id| (id, Member::new(id, options, (config.clone(), may_change))));
-        let mut world = Self::of(rng, variant, members.collect());
+        let members = all.map(|id| (id, Member::new(id, options(&mut rng), (config.clone(), may_change))));
+        let members = members.collect();
+        let mut world = Self::of(rng, variant, members);
         world.faults = true;
         world.network.slow = world.rng.one_in(3);
         for id in world.ids() {
@@ -207,6 +137,7 @@ impl World {
             members,
             network: Network::default(),
             held: Vec::new(),
+            outside: BTreeSet::new(),
             properties: Properties::default(),
             committed: 0,
             figures: Figures::default(),
@@ -235,10 +166,11 @@ impl World {
     fn run_until(&mut self, until_ms: i64) {
         while self.now_ms < until_ms {
             let next = self.due.first_key_value().map_or(until_ms, |(&(at, _), _)| at);
-            let wake = self
-                .members
-                .values()
-                .filter_map(|member| Some((member.running.as_ref()?.zab.deadline_ms()?, member.id)));
+            let wakes_at = |member: &Member| {
+                let running = member.running.as_ref().filter(|running| !self.waits_for_ever(running))?;
+                Some(member.clock.when(running.zab.deadline_ms()?))
+            };
+            let wake = self.members.values().filter_map(|member| Some((wakes_at(member)?, member.id)));
             match wake.min() {
                 Some((at, id)) if at < next => {
                     self.now_ms = at.max(self.now_ms);
@@ -257,7 +189,7 @@ impl World {
     fn happen(&mut self, due: Due) {
         match due {
             Due::Event(id, start, event) => {
-                if self.is(id, start) {
+                if self.is(id, start) && !self.is_kept_back(&event) {
                     self.step(id, event);
                 }
             }
@@ -272,7 +204,18 @@ impl World {
                     self.synced(id);
                 }
             }
-            Due::Starts(id) => self.start(id),
+            Due::Starts(id) => {
+                if !self.outside.contains(&id) {
+                    self.start(id);
+                }
+            }
+            Due::Restarts(id) => self.restart(id),
+            Due::Breaks(link) => {
+                if self.network.links.contains_key(&link) {
+                    self.break_link(link);
+                }
+            }
+            Due::Reconnects => self.tell_reachability(),
             Due::DiskRecovers(id, start) => {
                 if self.is(id, start) {
                     self.members.get_mut(&id).unwrap().disk_failed = false;
@@ -280,7 +223,11 @@ impl World {
                     self.step(id, Event::DiskRecovered);
                 }
             }
-            Due::Heals => self.heal(),
+            Due::Heals => {
+                if self.faults {
+                    self.heal();
+                }
+            }
             Due::Write => {
                 self.write();
                 self.read();
@@ -329,187 +276,8 @@ impl World {
         self.step(id, event);
     }
 
-    /// Everything comes through again.
-    fn heal(&mut self) {
-        self.network.heal();
-        for (_, due) in std::mem::take(&mut self.held) {
-            self.after(1, due);
-        }
-        self.tell_reachability();
-    }
-
-    /// Everybody hears whom it can reach, a moment later.
-    fn tell_reachability(&mut self) {
-        for a in self.ids() {
-            for b in self.ids().into_iter().filter(|&b| b != a) {
-                let up = self.members[&b].lives() && self.network.connects(a, b);
-                let event = if up { Event::Reachable(b) } else { Event::Unreachable(b) };
-                let start = self.members[&a].start;
-                self.after(REACHABILITY_AFTER_MS, Due::Event(a, start, event));
-            }
-        }
-        // Connections across a cut are found to be broken sooner or later.
-        let broken: Vec<(Link, ServerId, ServerId)> = self
-            .network
-            .links
-            .iter()
-            .filter(|(_, ends)| !self.network.connects(ends.learner, ends.leader))
-            .map(|(&link, ends)| (link, ends.learner, ends.leader))
-            .collect();
-        for (link, learner, leader) in broken {
-            self.network.links.remove(&link);
-            for id in [learner, leader] {
-                let (start, delay_ms) = (self.members[&id].start, 1 + self.rng.below(1500));
-                self.after(delay_ms, Due::Arrives(id, start, Message::Closed(link)));
-            }
-        }
-    }
-
-    /// A member stops, and starts again some time.
-    fn crash(&mut self, id: ServerId) {
-        if self.members[&id].lives() {
-            self.stop(id);
-            let pause_ms = self.rng.below(2500);
-            self.after(pause_ms, Due::Starts(id));
-        }
-    }
-
-    /// A member's process ends.
-    fn stop(&mut self, id: ServerId) {
-        let member = self.members.get_mut(&id).unwrap();
-        member.running = None;
-        self.figures.crashes += 1;
-        let most = if self.keeps_unsynced { member.disk.unsynced() } else { 0 };
-        member.disk.crash(usize::try_from(self.rng.below(i64::try_from(most).unwrap() + 1)).unwrap());
-        self.properties.see(Fact::Crashes { member: id });
-        self.loses(id);
-        let links: Vec<Link> = self.links_of(id);
-        links.into_iter().for_each(|link| self.hang_up(id, link));
-        self.tell_reachability();
-    }
-
-    fn links_of(&self, id: ServerId) -> Vec<Link> {
-        let of = self.network.links.iter().filter(|(_, ends)| ends.learner == id || ends.leader == id);
-        of.map(|(&link, _)| link).collect()
-    }
-
-    /// Both ends hear of it.
-    fn break_link(&mut self, link: Link) {
-        let learner = self.network.links[&link].learner;
-        let start = self.members[&learner].start;
-        self.after(1, Due::Arrives(learner, start, Message::Closed(link)));
-        self.hang_up(learner, link);
-    }
-
-    /// The other end hears of it.
-    fn hang_up(&mut self, id: ServerId, link: Link) {
-        let Some(ends) = self.network.links.remove(&link) else { return };
-        let other = if ends.learner == id { ends.leader } else { ends.learner };
-        let delay_ms = self.network.delay_ms(&mut self.rng);
-        self.transmit(id, other, self.now_ms + delay_ms, Message::Closed(link));
-    }
-
-    fn fault(&mut self) {
-        let ids = self.ids();
-        let (a, b) = (self.rng.pick(&ids), self.rng.pick(&ids));
-        match self.rng.below(6) {
-            0 | 1 => self.crash(a),
-            2 => {
-                self.network.cut(a, b);
-                self.tell_reachability();
-                let pause_ms = self.rng.below(4000);
-                self.after(pause_ms, Due::Heals);
-            }
-            3 => {
-                for other in ids.into_iter().filter(|&other| other != a) {
-                    self.network.cut(a, other);
-                    self.network.cut(other, a);
-                }
-                self.tell_reachability();
-                let pause_ms = self.rng.below(4000);
-                self.after(pause_ms, Due::Heals);
-            }
-            4 => {
-                let links: Vec<Link> = self.network.links.keys().copied().collect();
-                if !links.is_empty() {
-                    let link = self.rng.pick(&links);
-                    self.break_link(link);
-                }
-            }
-            _ => {
-                let member = self.members.get_mut(&a).unwrap();
-                if member.lives() && !member.disk_failed {
-                    member.disk_failed = true;
-                    self.figures.disk_failures += 1;
-                    let (start, pause_ms) = (member.start, self.rng.below(1000));
-                    self.after(pause_ms, Due::DiskRecovers(a, start));
-                    self.step(a, Event::DiskFailed);
-                }
-            }
-        }
-    }
-
-    fn write(&mut self) {
-        for id in self.ids() {
-            let now_ms = self.now_ms;
-            let Some(running) = &mut self.members.get_mut(&id).unwrap().running else { continue };
-            let Some(zxid) = running.zab.next_zxid() else { continue };
-            self.writes += 1;
-            let txn = Bytes::from(format!("{} by {id}", self.writes));
-            let actions = running.zab.propose(now_ms, txn.clone());
-            self.proposes(id, (zxid, txn));
-            self.act(id, actions);
-        }
-    }
-
-    /// A client reads at some member. As officially, one that has less than the client has seen is not asked.
-    fn read(&mut self) {
-        let client = usize::try_from(self.rng.below(CLIENTS)).unwrap();
-        let member = self.rng.pick(&self.ids());
-        let seen = self.seen.entry(client).or_insert(Zxid::ZERO);
-        let Some(running) = &self.members[&member].running else { return };
-        let delivered = running.delivered();
-        if let Some((last, _)) = delivered.last().filter(|(last, _)| running.serves && last >= seen) {
-            *seen = *last;
-            self.properties.see(Fact::Reads { client, delivered });
-        }
-    }
-
-    /// Somebody asks each leader for some of the members, in some roles. As officially, the leader must have a quorum of them.
-    fn change(&mut self) {
-        let (mut voters, mut observers) = (Vec::new(), Vec::new());
-        for id in self.ids() {
-            match self.rng.below(6) {
-                0..=3 => voters.push(id),
-                4 => observers.push(id),
-                _ => {}
-            }
-        }
-        if voters.is_empty() {
-            return;
-        }
-        for id in self.ids() {
-            let now_ms = self.now_ms;
-            let Some(running) = &mut self.members.get_mut(&id).unwrap().running else { continue };
-            let Some(zxid) = running.zab.next_zxid() else { continue };
-            let config = configuration(zxid.0, voters.clone(), observers.clone());
-            let quorum = Quorum::from(&config);
-            if running.zab.ensemble().next().is_some() || !quorum.is_met_by(&running.zab.synced_followers()) {
-                continue;
-            }
-            let txn = change_to(zxid, &config);
-            let actions = running.zab.propose(now_ms, txn.clone());
-            self.proposes(id, (zxid, txn));
-            self.act(id, actions);
-        }
-    }
-
-    fn proposes(&mut self, primary: ServerId, entry: Entry) {
-        self.properties.see(Fact::Proposes { primary, epoch: entry.0.epoch(), entry: &entry });
-    }
-
     fn step(&mut self, id: ServerId, event: Event) {
-        let now_ms = self.now_ms;
+        let now_ms = self.members[&id].clock.shows(self.now_ms);
         let synced = if let Event::Synced(zxid) = event { Some(zxid) } else { None };
         let event = self.spoil_event(id, event);
         let keeps_memory = self.keeps_memory(id);
@@ -558,52 +326,16 @@ impl World {
             }
         }
     }
-
-    /// No more faults: everybody has to find together, within a bound.
-    fn come_to_rest(&mut self) {
-        self.faults = false;
-        self.network.slow = false;
-        self.heal();
-        let until_ms = self.now_ms + REST_WITHIN_MS;
-        let mut written = None;
-        while self.now_ms < until_ms {
-            self.run_until(self.now_ms + 200);
-            if self.all_serve() {
-                // A few more writes, then all have the same.
-                let goal = *written.get_or_insert_with(|| self.committed + 5);
-                if self.committed >= goal && self.all_have(goal) {
-                    return;
-                }
-            }
-        }
-        let roles: BTreeMap<ServerId, Option<Role>> =
-            self.members.iter().map(|(&id, m)| (id, m.running.as_ref().map(|r| r.zab.role()))).collect();
-        panic!("liveness: no rest within {REST_WITHIN_MS} ms: {roles:?}");
-    }
-
-    fn all_serve(&self) -> bool {
-        self.members.values().all(|member| member.running.as_ref().is_some_and(|running| running.serves))
-    }
-
-    fn all_have(&self, count: usize) -> bool {
-        self.members.values().all(|m| m.running.as_ref().is_some_and(|r| r.delivered().len() >= count))
-    }
 }
 
-fn configuration(version: i64, voters: Vec<ServerId>, observers: Vec<ServerId>) -> Membership {
-    let line = |id: ServerId, role: &str| format!("server.{id}=h{id}:1:2:{role}\n");
-    let voting = voters.into_iter().map(|id| line(id, "participant"));
-    let observing = observers.into_iter().map(|id| line(id, "observer"));
-    let lines: String = voting.chain(observing).collect();
-    Membership::parse(&format!("{lines}version={version:x}")).unwrap()
-}
-
-/// The transaction that makes this configuration.
-fn change_to(zxid: Zxid, config: &Membership) -> Bytes {
-    let header = TxnHeader { client_id: SessionId(1), cxid: 1, zxid, time: 0, op: OpCode::RECONFIG };
-    let data = Some(Bytes::from(config.to_string()));
-    let txn = Txn::Reconfig(SetDataTxn { path: "/zookeeper/config".into(), data, version: -1 });
-    let mut bytes = Vec::new();
-    LoggedTxn { header, txn, digest: None }.encode(&mut bytes);
-    bytes.into()
+/// What a member is set to: each to something else.
+fn options(rng: &mut Rng) -> Options {
+    Options {
+        init_ms: 1500 + rng.below(1500),
+        sync_ms: 700 + rng.below(800),
+        connect_ms: 1000 + rng.below(1500),
+        ping_ms: 50 + rng.below(100),
+        force_snapshot: rng.one_in(10),
+        recent: RecentBounds { count: rng.pick(&[2, 10, 500]), bytes: rng.pick(&[200, 1 << 20]) },
+    }
 }

@@ -1,6 +1,6 @@
 //! What members want done, and what becomes of it.
 
-use super::{Due, World};
+use super::{Due, World, figures::Figure};
 use crate::{
     disk::{Write, entry_at},
     member::Member,
@@ -63,7 +63,12 @@ impl World {
                 for to in to {
                     if self.members.contains_key(&to) && self.network.connects(id, to) {
                         let at_ms = self.now_ms + self.network.delay_ms(&mut self.rng);
-                        self.transmit(id, to, at_ms, Message::Notification(id, said.clone()));
+                        self.transmit(
+                            id,
+                            to,
+                            at_ms,
+                            Message::Notification(id, said.clone(), self.network.connection(id, to)),
+                        );
                     }
                 }
             }
@@ -87,16 +92,19 @@ impl World {
             Action::ToLeader(link, packet) => {
                 let disk = &member.disk;
                 self.properties.see(Fact::TellsLeader { member: id, link, packet: &packet, disk });
+                if let (ToLeader::Info(_), Some(twin)) = (&packet, self.network.twin(link)) {
+                    self.send_up(twin, packet.clone());
+                }
                 self.send_up(link, packet);
             }
             Action::ToLearners(links, packet) => {
                 self.properties.see(Fact::TellsLearners { member: id, packet: &packet, disk: &member.disk });
                 match packet {
-                    ToLearner::Diff(_) => self.figures.diffs += 1,
-                    ToLearner::Trunc(_) => self.figures.truncs += 1,
+                    ToLearner::Diff(_) => self.figures.count(Figure::Diffs, 1),
+                    ToLearner::Trunc(_) => self.figures.count(Figure::Truncs, 1),
                     ToLearner::CommitAndActivate(_, leader) => {
-                        self.figures.changes += 1;
-                        self.figures.hand_overs += usize::from(leader != id);
+                        self.figures.count(Figure::Changes, 1);
+                        self.figures.count(Figure::HandOvers, usize::from(leader != id));
                     }
                     _ => {}
                 }
@@ -113,12 +121,12 @@ impl World {
         match action {
             Action::SearchLog(link, zxid) => {
                 let known = zxid == Zxid::ZERO || entry_at(&running.history, zxid).is_some();
-                let found = known && !self.rng.one_in(3);
+                let found = known && !(self.faults && self.rng.one_in(3));
                 let (start, delay_ms) = (member.start, 1 + self.rng.below(20));
                 self.after(delay_ms, Due::Event(id, start, Event::LogSearched { link, found }));
             }
             Action::SendLog { link, from, until } => {
-                self.figures.log_diffs += 1;
+                self.figures.count(Figure::LogDiffs, 1);
                 let behind = |zxid: Zxid| running.history.partition_point(|(other, _)| *other <= zxid);
                 let packets: Vec<Down> = running.history[behind(from)..behind(until)]
                     .iter()
@@ -130,7 +138,7 @@ impl World {
                 packets.into_iter().for_each(|packet| self.send_down(link, packet));
             }
             Action::SendSnapshot(link, zxid) => {
-                self.figures.snaps += 1;
+                self.figures.count(Figure::Snaps, 1);
                 let history = running.delivered().to_vec();
                 self.send_down(link, Down::Packet(ToLearner::Snap(zxid)));
                 self.send_down(link, Down::Snapshot(zxid, history));
@@ -185,7 +193,7 @@ impl World {
             }
             Action::Lead(epoch) => {
                 running.serves = true;
-                self.figures.leaders += 1;
+                self.figures.count(Figure::Leaders, 1);
                 let delivered = running.delivered();
                 self.properties.see(Fact::Leads { leader: id, epoch, delivered });
                 self.deliver(id);
@@ -253,7 +261,7 @@ impl World {
         if !member.syncing && !member.disk_failed && !member.disk.is_idle() {
             member.syncing = true;
             let is_slow = self.rng.one_in(if member.disk.replaces_next() { 3 } else { 30 });
-            let delay_ms = self.rng.below(if is_slow { 300 } else { 8 });
+            let delay_ms = 1 + self.rng.below(if is_slow { 300 } else { 8 });
             let start = member.start;
             self.after(delay_ms, Due::Synced(id, start));
         }
@@ -303,7 +311,7 @@ impl World {
     pub(super) fn transmit(&mut self, from: ServerId, to: ServerId, at_ms: i64, message: Message) {
         let due = Due::Arrives(to, self.members[&to].start, message);
         if self.network.is_stalled(from, to) {
-            self.held.push(((from, to), due));
+            self.held.push((at_ms, due));
         } else {
             self.at(at_ms, due);
         }
@@ -311,8 +319,8 @@ impl World {
 
     pub(super) fn arrive(&mut self, id: ServerId, message: Message) {
         match message {
-            Message::Notification(from, said) => {
-                if self.network.connects(from, id) {
+            Message::Notification(from, said, connection) => {
+                if self.network.connects(from, id) && self.network.connection(from, id) == connection {
                     self.step(id, Event::Notified(from, said));
                 }
             }
@@ -346,18 +354,36 @@ impl World {
             return;
         }
         let target = &self.members[&leader];
-        let (start, leader_start) = (self.members[&id].start, target.start);
+        let start = self.members[&id].start;
         if !target.lives() || !self.network.connects(id, leader) {
             self.after(1, Due::Event(id, start, Event::NotDialled(leader)));
         } else if self.network.is_stalled(id, leader) || self.network.is_stalled(leader, id) {
             self.after(10, Due::Dials(id, dial));
         } else if target.running.as_ref().is_some_and(|running| running.listens) {
-            let link = self.network.connect(id, leader, self.now_ms + 1);
-            self.after(1, Due::Event(leader, leader_start, Event::Arrived(link)));
-            self.after(1, Due::Event(id, start, Event::Dialled(link)));
+            self.connect(id, leader);
             self.members.get_mut(&id).unwrap().running.as_mut().unwrap().dial = None;
         } else {
             self.after(10, Due::Dials(id, dial));
+        }
+    }
+
+    /// A learner and its leader are connected. Sometimes the leader sees another connection before or after, that the learner has
+    /// given up already.
+    fn connect(&mut self, learner: ServerId, leader: ServerId) {
+        let (at_ms, starts) = (self.now_ms + 1, (self.members[&learner].start, self.members[&leader].start));
+        let (twice, first) = (self.faults && self.rng.one_in(10), self.rng.one_in(2));
+        let before = (twice && first).then(|| self.network.connect(learner, leader, at_ms));
+        let link = self.network.connect(learner, leader, at_ms);
+        let after = (twice && !first).then(|| self.network.connect(learner, leader, at_ms));
+        for arrived in [before, Some(link), after].into_iter().flatten() {
+            self.after(1, Due::Event(leader, starts.1, Event::Arrived(arrived)));
+        }
+        self.after(1, Due::Event(learner, starts.0, Event::Dialled(link)));
+        if let Some(twin) = before.or(after) {
+            self.figures.count(Figure::Duplicates, 1);
+            self.network.be_twins(link, twin);
+            let pause_ms = self.rng.below(2500);
+            self.after(pause_ms, Due::Breaks(twin));
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::{Due, World};
 use crate::{
     disk::{Entry, Write},
+    member::Running,
     variant::Variant,
 };
 use oxkeeper::zab::{Action, Event, Link, Role};
@@ -66,6 +67,16 @@ impl World {
         } else {
             event
         }
+    }
+
+    /// Whether nobody tells a member that its leader does not come.
+    pub(super) fn is_kept_back(&self, event: &Event) -> bool {
+        self.variant == Variant::NeverGivesUp && matches!(event, Event::NotDialled(_))
+    }
+
+    /// Whether a member is not woken when its time is over.
+    pub(super) fn waits_for_ever(&self, running: &Running) -> bool {
+        self.variant == Variant::NeverGivesUp && matches!(running.zab.role(), Role::Learning(..))
     }
 
     /// Whether a member's memory stays as it is when its log was cut.

@@ -1,7 +1,7 @@
 //! Runs that are written down, one step a line: nothing goes wrong but what the script says, and whoever stops loses all that
 //! was not durable.
 
-use super::{Due, World, configuration};
+use super::{Due, World, clients::configuration};
 use crate::{member::Member, rng::Rng, variant::Variant};
 use oxkeeper::zab::{Action, Options, RecentBounds, Role};
 use oxkeeper_codec::ServerId;

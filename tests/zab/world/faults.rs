@@ -1,0 +1,186 @@
+//! What goes wrong, and how it becomes well again.
+
+use super::{Due, World, figures::Figure};
+use crate::{network::Message, properties::Fact};
+use oxkeeper::zab::{Event, Link};
+use oxkeeper_codec::ServerId;
+
+/// So long it takes until a member knows whom it can reach, in ms: always the same, so that the last word is the last.
+const REACHABILITY_AFTER_MS: i64 = 3;
+/// A process stands still for up to so long, in ms.
+const JUMP_MS: i64 = 1500;
+/// Nothing stays broken for longer, in ms.
+const BROKEN_MS: i64 = 4000;
+
+impl World {
+    /// Everything comes through again.
+    pub(super) fn heal(&mut self) {
+        self.network.heal();
+        self.release();
+        self.tell_reachability();
+    }
+
+    /// What waited on its way arrives, but not before what was sent earlier.
+    pub(super) fn release(&mut self) {
+        for (at_ms, due) in std::mem::take(&mut self.held) {
+            self.at(at_ms.max(self.now_ms + 1), due);
+        }
+    }
+
+    /// Everybody hears whom it can reach, a moment later.
+    pub(super) fn tell_reachability(&mut self) {
+        for a in self.ids() {
+            for b in self.ids().into_iter().filter(|&b| b != a) {
+                let up = self.members[&b].lives() && self.network.connects(a, b);
+                let event = if up { Event::Reachable(b) } else { Event::Unreachable(b) };
+                let start = self.members[&a].start;
+                self.after(REACHABILITY_AFTER_MS, Due::Event(a, start, event));
+            }
+        }
+        // Connections across a cut are found to be broken sooner or later.
+        let broken: Vec<(Link, ServerId, ServerId)> = self
+            .network
+            .links
+            .iter()
+            .filter(|(_, ends)| !self.network.connects(ends.learner, ends.leader))
+            .map(|(&link, ends)| (link, ends.learner, ends.leader))
+            .collect();
+        for (link, learner, leader) in broken {
+            self.network.links.remove(&link);
+            for id in [learner, leader] {
+                let (start, delay_ms) = (self.members[&id].start, 1 + self.rng.below(1500));
+                self.after(delay_ms, Due::Arrives(id, start, Message::Closed(link)));
+            }
+        }
+    }
+
+    /// A member stops, and starts again some time.
+    pub(super) fn crash(&mut self, id: ServerId) {
+        if self.members[&id].lives() {
+            self.stop(id);
+            let pause_ms = self.rng.below(2500);
+            self.after(pause_ms, Due::Starts(id));
+        }
+    }
+
+    /// A member's process ends.
+    pub(super) fn stop(&mut self, id: ServerId) {
+        let member = self.members.get_mut(&id).unwrap();
+        member.running = None;
+        self.figures.count(Figure::Crashes, 1);
+        let most = if self.keeps_unsynced { member.disk.unsynced() } else { 0 };
+        member.disk.crash(usize::try_from(self.rng.below(i64::try_from(most).unwrap() + 1)).unwrap());
+        self.properties.see(Fact::Crashes { member: id });
+        self.loses(id);
+        let links: Vec<Link> = self.links_of(id);
+        links.into_iter().for_each(|link| self.hang_up(id, link));
+        self.tell_reachability();
+    }
+
+    pub(super) fn links_of(&self, id: ServerId) -> Vec<Link> {
+        let of = self.network.links.iter().filter(|(_, ends)| ends.learner == id || ends.leader == id);
+        of.map(|(&link, _)| link).collect()
+    }
+
+    /// Both ends hear of it.
+    pub(super) fn break_link(&mut self, link: Link) {
+        let learner = self.network.links[&link].learner;
+        let start = self.members[&learner].start;
+        self.after(1, Due::Arrives(learner, start, Message::Closed(link)));
+        self.hang_up(learner, link);
+    }
+
+    /// The other end hears of it.
+    pub(super) fn hang_up(&mut self, id: ServerId, link: Link) {
+        let Some(ends) = self.network.links.remove(&link) else { return };
+        let other = if ends.learner == id { ends.leader } else { ends.learner };
+        let delay_ms = self.network.delay_ms(&mut self.rng);
+        self.transmit(id, other, self.now_ms + delay_ms, Message::Closed(link));
+    }
+
+    /// One more thing goes wrong.
+    pub(super) fn fault(&mut self) {
+        let ids = self.ids();
+        let (a, b) = (self.rng.pick(&ids), self.rng.pick(&ids));
+        match self.rng.below(12) {
+            0..=2 => self.crash(a),
+            3 => {
+                self.network.cut(a, b);
+                self.cut_for_a_while();
+            }
+            4 => {
+                self.isolate(a);
+                self.cut_for_a_while();
+            }
+            5 => {
+                let links: Vec<Link> = self.network.links.keys().copied().collect();
+                if !links.is_empty() {
+                    let link = self.rng.pick(&links);
+                    self.break_link(link);
+                }
+            }
+            6 => self.disk_fails(a),
+            7 => self.stall(&[(a, b)]),
+            8 => self.stall(&ids.iter().map(|&other| (a, other)).collect::<Vec<_>>()),
+            9 => self.lose_votes(a, b),
+            _ => self.clock_goes_wrong(a),
+        }
+    }
+
+    /// Nothing gets through between this member and others.
+    pub(super) fn isolate(&mut self, id: ServerId) {
+        for other in self.ids().into_iter().filter(|&other| other != id) {
+            self.network.cut(id, other);
+            self.network.cut(other, id);
+        }
+    }
+
+    fn cut_for_a_while(&mut self) {
+        self.tell_reachability();
+        let pause_ms = self.rng.below(BROKEN_MS);
+        self.after(pause_ms, Due::Heals);
+    }
+
+    /// What goes from one to the other waits, and nobody is told.
+    fn stall(&mut self, ways: &[(ServerId, ServerId)]) {
+        self.figures.count(Figure::Stalls, 1);
+        ways.iter().for_each(|&(from, to)| self.network.stall(from, to));
+        let pause_ms = self.rng.below(BROKEN_MS);
+        self.after(pause_ms, Due::Heals);
+    }
+
+    /// The connection over which two members vote ends, with all that is on its way; there is another one soon.
+    fn lose_votes(&mut self, a: ServerId, b: ServerId) {
+        self.figures.count(Figure::Losses, 1);
+        self.network.lose_votes(a, b);
+        for (id, other) in [(a, b), (b, a)] {
+            let start = self.members[&id].start;
+            self.after(REACHABILITY_AFTER_MS, Due::Event(id, start, Event::Unreachable(other)));
+        }
+        let pause_ms = REACHABILITY_AFTER_MS + self.rng.below(100);
+        self.after(pause_ms, Due::Reconnects);
+    }
+
+    fn disk_fails(&mut self, id: ServerId) {
+        let member = self.members.get_mut(&id).unwrap();
+        if member.lives() && !member.disk_failed {
+            member.disk_failed = true;
+            self.figures.count(Figure::DiskFailures, 1);
+            let (start, pause_ms) = (member.start, self.rng.below(1000));
+            self.after(pause_ms, Due::DiskRecovers(id, start));
+            self.step(id, Event::DiskFailed);
+        }
+    }
+
+    fn clock_goes_wrong(&mut self, id: ServerId) {
+        self.figures.count(Figure::ClockFaults, 1);
+        let (jumps, by_ms, per_mille) =
+            (self.rng.one_in(2), self.rng.below(JUMP_MS), 800 + self.rng.below(450));
+        let clock = &mut self.members.get_mut(&id).unwrap().clock;
+        if jumps {
+            clock.jump(self.now_ms, by_ms);
+        } else {
+            clock.drift(self.now_ms, per_mille);
+        }
+    }
+}

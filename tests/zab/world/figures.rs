@@ -1,0 +1,82 @@
+//! What runs came to.
+
+use std::fmt;
+
+/// What is counted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Figure {
+    Committed,
+    Crashes,
+    Leaders,
+    Diffs,
+    Truncs,
+    Snaps,
+    LogDiffs,
+    DiskFailures,
+    Changes,
+    HandOvers,
+    Stalls,
+    Duplicates,
+    Losses,
+    ClockFaults,
+    Reads,
+}
+
+const NAMES: [&str; 15] = [
+    "committed",
+    "crashes",
+    "leaders",
+    "DIFF",
+    "TRUNC",
+    "SNAP",
+    "DIFF from log files",
+    "disk failures",
+    "changes of the configuration",
+    "leaders removed",
+    "stalls",
+    "connections twice",
+    "votes lost",
+    "clocks that jump or drift",
+    "reads",
+];
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Figures {
+    counts: [usize; NAMES.len()],
+    /// The longest that a core has taken to make progress, in ms.
+    pub(super) core_ms: i64,
+    /// The longest that all have taken to come to rest, in ms.
+    pub(super) rest_ms: i64,
+}
+
+impl Figures {
+    pub(super) fn count(&mut self, figure: Figure, by: usize) {
+        self.counts[figure as usize] += by;
+    }
+
+    /// Takes in what another run came to.
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (count, more) in self.counts.iter_mut().zip(other.counts) {
+            *count += more;
+        }
+        self.core_ms = self.core_ms.max(other.core_ms);
+        self.rest_ms = self.rest_ms.max(other.rest_ms);
+    }
+
+    /// Panics if something that has to be tested never happened.
+    pub(crate) fn assert_all_happened(&self) {
+        for (name, count) in NAMES.iter().zip(self.counts) {
+            assert!(count > 0, "{name} never happened");
+        }
+    }
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, count) in NAMES.iter().zip(self.counts) {
+            write!(f, "{count} {name}, ")?;
+        }
+        write!(f, "progress of a core within {} ms, rest within {} ms", self.core_ms, self.rest_ms)
+    }
+}
