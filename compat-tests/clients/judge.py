@@ -18,7 +18,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "common"))
 os.environ.setdefault("APP_LIMIT_S", "7200")            # every client has a limit of its own
-from applib import Fail, Proc, free_port, need, until  # noqa: E402
+from applib import Fail, Proc, free_port, free_ports, need, until  # noqa: E402
 from zkmini import ZkMini  # noqa: E402
 
 LIMIT_S = 300                                             # one client against one server
@@ -30,7 +30,7 @@ SUPER = "super:xQJmxLMiHGwaqBvst5y6rkB6HQs="             # super:admin
 class Server:
     """One server under test on a fresh data directory. With a fault, clients reach it through a proxy that misbehaves."""
 
-    def __init__(self, command, work, fault):
+    def __init__(self, command, work, fault, sid=None, servers=()):
         self.command = shlex.split(command)
         self.work = work
         self.port = free_port()
@@ -38,13 +38,16 @@ class Server:
         self.cfg = os.path.join(work, "zoo.cfg")
         self.proc = self.proxy = None
         os.makedirs(os.path.join(work, "data"))
+        if sid:
+            with open(os.path.join(work, "data", "myid"), "w") as f:
+                f.write("%d\n" % sid)
         with open(self.cfg, "w") as f:
             f.write("\n".join([
                 "tickTime=500", "initLimit=10", "syncLimit=5", "dataDir=%s" % os.path.join(work, "data"),
                 "clientPort=%d" % self.port, "clientPortAddress=127.0.0.1", "minSessionTimeout=1000",
                 "maxSessionTimeout=40000", "maxClientCnxns=0", "admin.enableServer=false", "4lw.commands.whitelist=*",
                 "extendedTypesEnabled=true", "enforceQuota=true", "znode.container.checkIntervalMs=3600000",
-                "DigestAuthenticationProvider.superDigest=%s" % SUPER, ""]))
+                "DigestAuthenticationProvider.superDigest=%s" % SUPER, *servers, ""]))
         if fault:
             self.proxy = Proc("proxy", [sys.executable, os.path.join(HERE, "..", "common", "zkproxy.py"),
                                         str(self.client_port), str(self.port), os.path.join(work, "ops.json"),
@@ -54,22 +57,30 @@ class Server:
         return "127.0.0.1:%d" % self.client_port
 
     def start(self):
+        self.launch()
+        self.serves("standalone")
+
+    def launch(self):
         # the containers' clean-up runs on its own clock: keep it out of the transcripts (the official server takes this
         # one setting from a JVM property)
         env = dict(os.environ, ZKPROPS=os.environ.get("ZKPROPS", "") + " -Dznode.container.checkIntervalMs=3600000")
         self.proc = Proc("server", self.command + [self.cfg], os.path.join(self.work, "server.log"), env=env)
 
+    def serves(self, mode):
         def up():
             need(self.proc.alive(), "it exited with status %s" % self.proc.p.returncode)
             with socket.create_connection(("127.0.0.1", self.port), 2) as s:
                 s.settimeout(2)
                 s.sendall(b"srvr")
-                return b"Mode: standalone" in s.makefile("rb").read()
-        until("server on port %d" % self.port, up, 30, 0.1)
+                return b"Mode: %s" % mode.encode() in s.makefile("rb").read()
+        until("%s on port %d" % (mode, self.port), up, 60, 0.1)
 
     def stop(self):
         if self.proc and self.proc.alive():
             self.proc.term(20)
+
+    def kill(self):
+        self.proc.kill()
 
     def end(self):
         try:
@@ -78,6 +89,43 @@ class Server:
             print("note: %s" % e, flush=True)
         if self.proxy:
             self.proxy.term(10)
+
+
+class Ensemble:
+    """Three servers, of which a client sees one: the third, which leads, or the first, which follows. They start and end together."""
+
+    def __init__(self, command, work, fault, role):
+        ports = free_ports(6)
+        lines = ["server.%d=127.0.0.1:%d:%d" % (n + 1, ports[2 * n], ports[2 * n + 1]) for n in range(3)]
+        self.seen = 3 if role == "leader" else 1
+        self.members = {sid: Server(command, work if sid == self.seen else os.path.join(work, "member%d" % sid),
+                                    fault if sid == self.seen else "", sid, lines) for sid in (3, 1, 2)}
+
+    def address(self):
+        return self.members[self.seen].address()
+
+    def start(self):
+        """The third has the highest id, and is up before there is a quorum."""
+        first, second, third = self.members.values()
+        first.launch()
+        second.launch()
+        first.serves("leader")
+        third.launch()
+        second.serves("follower")
+        third.serves("follower")
+
+    def stop(self):
+        """The leader last: nobody elects meanwhile."""
+        for m in reversed(self.members.values()):
+            m.stop()
+
+    def kill(self):
+        for m in self.members.values():
+            m.kill()
+
+    def end(self):
+        for m in reversed(self.members.values()):
+            m.end()
 
 
 class Control:
@@ -98,7 +146,7 @@ class Control:
             with conn:
                 word = conn.makefile().readline().strip()
                 try:
-                    {"stop": self.server.stop, "start": self.server.start, "kill": self.server.proc.kill}[word]()
+                    {"stop": self.server.stop, "start": self.server.start, "kill": self.server.kill}[word]()
                     conn.sendall(b"ok\n")
                 except Exception as e:  # noqa: BLE001
                     conn.sendall(("failed: %s\n" % e).encode())
@@ -149,7 +197,8 @@ def programs(client):
 def run(argv, command, work, fault=""):
     """Runs the program against a fresh server: (transcript, problem or None)."""
     os.makedirs(work)
-    server = Server(command, work, fault)
+    role = os.environ.get("ROLE")
+    server = Ensemble(command, work, fault, role) if role else Server(command, work, fault)
     try:
         server.start()
         control = Control(server)
@@ -185,8 +234,9 @@ def normalise(text, port):
     text = re.sub(r"\b(?:0x)?[0-9a-f]{14,16}\b", session, text)
     text = re.sub(r"\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun) \w{3} +\d+ \d\d:\d\d:\d\d \S+ \d{4}", "<time>", text)
     text = re.sub(r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(,\d+|\.\d+)?", "<time>", text)
+    text = re.sub(r"\b(election|quorum)Port=\d+", r"\1Port=<port>", text)
     text = text.replace("127.0.0.1:%d" % port, "<server>").replace("localhost:%d" % port, "<server>")
-    return re.sub(r"/?127\.0\.0\.1:\d{4,5}", "<client>", text)
+    return re.sub(r"/?127\.0\.0\.1:\d{4,5}(:\d{4,5}\b)?", "<client>", text)
 
 
 def cases(text):
@@ -247,6 +297,8 @@ def main():
     fault = os.environ.get("FAULT", "")
     if fault and fault not in FAULTS:
         sys.exit("FAULT is one of " + ", ".join(FAULTS))
+    if os.environ.get("ROLE", "leader") not in ("leader", "follower"):
+        sys.exit("ROLE is leader or follower")
     keep = os.environ.get("OUT")
     work = os.path.abspath(keep) if keep else tempfile.mkdtemp(prefix="clients-")
     if keep:

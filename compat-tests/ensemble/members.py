@@ -20,7 +20,7 @@ from zkmini import ZkMini, four_letter  # noqa: E402
 
 OXKEEPER = "oxkeeper"
 SETTINGS = {"tickTime": 500, "initLimit": 20, "syncLimit": 12, "minSessionTimeout": 1000, "maxSessionTimeout": 60000,
-            "maxClientCnxns": 0, "clientPortAddress": "127.0.0.1", "4lw.commands.whitelist": "*", "admin.enableServer": "false"}
+            "maxClientCnxns": 0, "4lw.commands.whitelist": "*", "admin.enableServer": "false"}
 SERVES_S, QUIET_S = 90, 30
 
 
@@ -50,8 +50,11 @@ def free_ports(n, given=set()):  # noqa: B006
 
 
 class Member:
+    """One server. `host`: the address of its ports; `inside`: the command that runs another one where it lives."""
+
     def __init__(self, sid, work, implementation, observer=False):
         self.sid, self.implementation, self.observer = sid, implementation, observer
+        self.host, self.inside = "127.0.0.1", []
         self.client_port, self.quorum_port, self.election_port = free_ports(3)
         self.dir = os.path.join(work, "member%d" % sid)
         self.data, self.cfg, self.log = (os.path.join(self.dir, name) for name in ("data", "zoo.cfg", "log"))
@@ -62,7 +65,8 @@ class Member:
         return "member %d (%s)" % (self.sid, self.implementation)
 
     def configure(self, settings, servers):
-        lines = ["%s=%s" % pair for pair in {"dataDir": self.data, "clientPort": self.client_port, **settings}.items()]
+        own = {"dataDir": self.data, "clientPort": self.client_port, "clientPortAddress": self.host}
+        lines = ["%s=%s" % pair for pair in {**own, **settings}.items()]
         if self.observer:
             lines.append("peerType=observer")
         with open(self.cfg, "w") as f:
@@ -77,7 +81,7 @@ class Member:
 
     def start(self):
         argv, env = command(self.implementation)
-        self.proc = Proc(repr(self), argv + [self.cfg], self.log, env=env)
+        self.proc = Proc(repr(self), self.inside + argv + [self.cfg], self.log, env=env)
         self.paused, self.mismatches_of_sync = False, 0
 
     def stop(self):
@@ -100,7 +104,7 @@ class Member:
     def word(self, word):
         """The answer to a four-letter word, empty when there is none."""
         try:
-            return "" if self.paused else four_letter(self.client_port, word)
+            return "" if self.paused else four_letter(self.client_port, word, self.host)
         except OSError:
             return ""
 
@@ -143,7 +147,7 @@ class Member:
             return f.read()[-600:]
 
     def client(self, **kw):
-        return ZkMini(self.client_port, **kw)
+        return ZkMini(self.client_port, self.host, **kw)
 
 
 class Ensemble:
@@ -157,7 +161,9 @@ class Ensemble:
         self.members = {sid: Member(sid, self.work, kind, sid > len(voters)) for sid, kind in enumerate(kinds, 1)}
         self.recorder, self.own_work = recorder, work is None
         self.settings = {**SETTINGS, **settings}
-        proxies = self._proxies() if recorder else {}
+        self.configure(self._proxies() if recorder else {})
+
+    def configure(self, proxies={}):  # noqa: B006
         for m in self.members.values():
             m.configure(self.settings, [self._line(other, proxies if other is not m else {}) for other in self.members.values()])
             m.fresh()
@@ -165,7 +171,7 @@ class Ensemble:
     @staticmethod
     def _line(m, proxies):
         quorum, election = proxies.get(m.sid, (m.quorum_port, m.election_port))
-        return "server.%d=127.0.0.1:%d:%d%s" % (m.sid, quorum, election, ":observer" if m.observer else "")
+        return "server.%d=%s:%d:%d%s" % (m.sid, m.host, quorum, election, ":observer" if m.observer else "")
 
     def _proxies(self):
         proxies = {}

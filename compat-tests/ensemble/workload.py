@@ -69,7 +69,7 @@ class Session:
         while not self.connected:
             renew = self.zk.renewed if self.zk else ZkMini
             try:
-                self.zk = renew(self.members[0].client_port, timeout=ANSWER_S, session_ms=SESSION_MS)
+                self.zk = renew(self.members[0].client_port, host=self.members[0].host, timeout=ANSWER_S, session_ms=SESSION_MS)
                 self.vouches = self.members[0].vouches_by_sync()
                 self.connected = True
             except ZkError as e:

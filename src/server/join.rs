@@ -33,6 +33,7 @@ impl Doorbell {
 
 impl Listener for Doorbell {
     fn heard(&self, heard: Heard) {
+        self.hub.heard.add(heard.weight());
         self.hub.mailbox.leave(Message::Heard(heard));
     }
 
@@ -45,6 +46,10 @@ impl Listener for Doorbell {
 
     fn is_full(&self) -> bool {
         self.log.is_full()
+    }
+
+    fn is_behind(&self) -> bool {
+        self.hub.heard.is_full()
     }
 }
 

@@ -15,9 +15,9 @@ use crate::{
         operators::{Desk, answered_by_all},
         process,
         sequence::{
-            Disks, Hub, Loaded, LogQueue, LogWriter, Mailbox, Message, Sequencer, Sequencing, Shard,
-            SnapshotQueue, SnapshotThread, Standing, TreeReader, TreeWriter, WorkerPort, load, open_disks,
-            share,
+            Disks, Fill, HEARD_MAX_BYTES, Hub, Loaded, LogQueue, LogWriter, Mailbox, Message, Sequencer,
+            Sequencing, Shard, SnapshotQueue, SnapshotThread, Standing, TreeReader, TreeWriter, WorkerPort,
+            load, open_disks, share,
         },
     },
     session::TimeoutBounds,
@@ -180,6 +180,7 @@ impl Server {
         let hub = Arc::new(Hub {
             clock,
             mailbox: Mailbox::default(),
+            heard: Fill::new(HEARD_MAX_BYTES),
             stats: started(clock.elapsed_ms(), &recovered, digest_mismatches),
             workers: std::iter::repeat_with(WorkerPort::default).take(workers).collect(),
             stopping: AtomicBool::new(false),

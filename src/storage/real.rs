@@ -315,11 +315,10 @@ impl LogFile for RealLogFile {
         if new_len <= self.allocated_len {
             return Ok(());
         }
-        match fallocate(&self.file, FallocateFlags::empty(), self.allocated_len, new_len - self.allocated_len)
-        {
-            Ok(()) => {}
-            Err(Errno::OPNOTSUPP) => write_zeros(&self.file, self.allocated_len, new_len)?,
-            Err(error) => return Err(error.into()),
+        if let Err(error) = take_room(&self.file, self.allocated_len, new_len) {
+            // ext4 keeps what it could have, which is all that the disk has left.
+            self.file.set_len(self.allocated_len)?;
+            return Err(error);
         }
         self.allocated_len = new_len;
         self.zone.allocated(new_len);
@@ -391,6 +390,15 @@ fn is_there(path: &Path) -> bool {
 fn sync_path(dir: &Path) -> io::Result<()> {
     let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
     File::open(dir)?.sync_all()
+}
+
+/// Has the file system give room from `from` to `to`.
+fn take_room(file: &File, from: u64, to: u64) -> io::Result<()> {
+    match fallocate(file, FallocateFlags::empty(), from, to - from) {
+        Ok(()) => Ok(()),
+        Err(Errno::OPNOTSUPP) => write_zeros(file, from, to),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Where space cannot be allocated, it is written.

@@ -119,7 +119,7 @@ pub enum Refusal {
         /// Its version.
         version: i64,
     },
-    /// It has no vote, and more than the leader.
+    /// It has more than the leader: without a vote, or nobody has proposed it.
     #[error("server {sid} is ahead of this leader, with zxid {last_zxid}")]
     Ahead {
         /// Who.

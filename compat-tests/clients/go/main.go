@@ -100,8 +100,16 @@ func connect(timeout time.Duration) (*zk.Conn, <-chan zk.Event) {
 		say("connect:", err)
 		os.Exit(1)
 	}
-	await(events, zk.StateHasSession)
-	return c, events
+	// the client drops events when six are not taken, which it has made before a slow ensemble is back
+	kept := make(chan zk.Event, 1000)
+	go func() {
+		defer close(kept)
+		for e := range events {
+			kept <- e
+		}
+	}()
+	await(kept, zk.StateHasSession)
+	return c, kept
 }
 
 func await(events <-chan zk.Event, want zk.State) {

@@ -28,7 +28,8 @@ with open(DOCS) as table:
 
 
 def left_out(key):
-    return re.sub(r"^zk_((avg|min|max|cnt|sum|p\d+)_)?", "", key) in LEFT_OUT
+    """`mntr` has some of them once for each learner, by its id."""
+    return re.sub(r"^zk_((avg|min|max|cnt|sum|p\d+)_)?(\d+_)?", "", key) in LEFT_OUT
 
 
 def word(w):

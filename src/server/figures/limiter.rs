@@ -88,6 +88,10 @@ kinds! {
     Stranger = 10 "connections that are no member's",
     /// What a member says, and makes no sense.
     BadPacket = 10 "packets of members that make no sense",
+    /// A link between a leader and a learner that breaks.
+    BrokenLink = 20 "broken links",
+    /// A learner that its leader does not take.
+    SentAway = 20 "learners that were sent away",
     /// A member that may be there twice.
     Twice = 10 "members that connect again and again",
 }

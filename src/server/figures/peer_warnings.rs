@@ -33,6 +33,13 @@ impl PeerWarnings {
         });
     }
 
+    /// A link has ended, and not by itself.
+    pub(crate) fn broken(&self, now_ms: i64, link: u64, error: &io::Error) {
+        self.0.say(now_ms, Kind::BrokenLink, || {
+            tracing::warn!(target: topics::PEERS, link, %error, "a link between leader and learner is broken");
+        });
+    }
+
     /// A notification is passed over.
     pub(crate) fn notification(&self, now_ms: i64, sid: ServerId, error: &dyn fmt::Display) {
         self.0.say(now_ms, Kind::BadPacket, || {

@@ -7,8 +7,8 @@ use super::{
     shorten::Short,
 };
 use crate::{processor::OverQuota, topics};
-use oxkeeper_codec::SessionId;
-use std::{io, net::SocketAddr};
+use oxkeeper_codec::{ServerId, SessionId};
+use std::{fmt, io, net::SocketAddr};
 
 /// Whom a line is about.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +53,24 @@ impl Warnings {
                 %session,
                 timeout_ms,
                 "a session has expired: nothing was heard of its client within the time-out"
+            );
+        });
+    }
+
+    /// A leader ends the link of a learner.
+    pub(crate) fn sent_away(&self, now_ms: i64, link: u64, reason: &dyn fmt::Display) {
+        self.0.say(now_ms, Kind::SentAway, || {
+            tracing::warn!(target: topics::PEERS, link, %reason, "a learner was sent away");
+        });
+    }
+
+    /// Another process says that it is a member.
+    pub(crate) fn same_id(&self, now_ms: i64, sid: ServerId) {
+        self.0.say(now_ms, Kind::Twice, || {
+            tracing::error!(
+                target: topics::PEERS,
+                %sid,
+                "two processes say that they are this member: the later one waits until the other is gone; check myid"
             );
         });
     }

@@ -32,8 +32,8 @@ use tokio::{
     time::sleep,
 };
 
-/// So many who are no members are talked to at one time.
-const GUESTS_MAX: usize = 16;
+/// So many who are no members are talked to at one time; the one that has been here longest makes room.
+const GUESTS_MAX: usize = 64;
 /// Between two attempts to bind the port.
 const BIND_PAUSE: Duration = Duration::from_secs(1);
 
@@ -44,14 +44,16 @@ pub(super) struct Elections {
     seats: RefCell<BTreeMap<ServerId, Talk>>,
     /// The port is bound, and others are looked for.
     open: Cell<bool>,
+    /// How many guests there have been.
+    guests: Cell<u64>,
 }
 
 /// With whom, where, and by which task.
 struct Talk {
     seat: Rc<Seat>,
     addresses: Vec<Address>,
-    /// It is no member.
-    guest: bool,
+    /// It is no member: which of all those it is.
+    guest: Option<u64>,
     /// `None` until the port is bound.
     task: Option<AbortHandle>,
 }
@@ -66,7 +68,12 @@ impl Drop for Talk {
 
 impl Elections {
     pub(super) fn new(wing: &Rc<Wing>) -> Rc<Self> {
-        let elections = Self { wing: Rc::clone(wing), seats: RefCell::default(), open: Cell::new(false) };
+        let elections = Self {
+            wing: Rc::clone(wing),
+            seats: RefCell::default(),
+            open: Cell::new(false),
+            guests: Cell::default(),
+        };
         elections.seat_members();
         Rc::new(elections)
     }
@@ -84,13 +91,13 @@ impl Elections {
         let is_talked_to = |id: ServerId| id != me && !(observes(me) && observes(id));
         let mut seats = self.seats.borrow_mut();
         seats.retain(|id, talk| match members.get(id) {
-            Some(ports) => !talk.guest && is_talked_to(*id) && talk.addresses == ports.election,
-            None => talk.guest,
+            Some(ports) => talk.guest.is_none() && is_talked_to(*id) && talk.addresses == ports.election,
+            None => talk.guest.is_some(),
         });
         for (&id, ports) in members.iter().filter(|(id, _)| is_talked_to(**id)) {
             seats.entry(id).or_insert_with(|| {
                 let talk =
-                    Talk { seat: Rc::default(), addresses: ports.election.clone(), guest: false, task: None };
+                    Talk { seat: Rc::default(), addresses: ports.election.clone(), guest: None, task: None };
                 if self.open.get() { self.begin(id, talk) } else { talk }
             });
         }
@@ -99,7 +106,11 @@ impl Elections {
     fn begin(&self, peer: ServerId, mut talk: Talk) -> Talk {
         let (wing, seat) = (Rc::clone(&self.wing), Rc::clone(&talk.seat));
         let keeper = Keeper::new(wing, peer, seat, talk.addresses.clone());
-        let task = if talk.guest { spawn_local(keeper.talk_with_guest()) } else { spawn_local(keeper.run()) };
+        let task = if talk.guest.is_some() {
+            spawn_local(keeper.talk_with_guest())
+        } else {
+            spawn_local(keeper.run())
+        };
         talk.task = Some(task.abort_handle());
         talk
     }
@@ -191,19 +202,14 @@ impl Elections {
     /// Where somebody is talked to; `None`: it has nothing to tell.
     fn seat_of(&self, hello: &Hello) -> io::Result<Option<Rc<Seat>>> {
         let mut seats = self.seats.borrow_mut();
-        seats.retain(|_, talk| !talk.guest || talk.task.as_ref().is_some_and(|task| !task.is_finished()));
+        seats.retain(|_, talk| {
+            talk.guest.is_none() || talk.task.as_ref().is_some_and(|task| !task.is_finished())
+        });
         if let Some(talk) = seats.get(&hello.sid) {
             return Ok(Some(Rc::clone(&talk.seat)));
         }
         if self.wing.members.borrow().contains_key(&hello.sid) {
             return Ok(None);
-        }
-        if seats.values().filter(|talk| talk.guest).count() >= GUESTS_MAX {
-            let text = format!(
-                "it says that it is server {}, which is no member, and there are too many of those",
-                hello.sid
-            );
-            return Err(io::Error::other(text));
         }
         let addresses: Vec<Address> =
             hello.addresses.iter().filter_map(|text| Address::parse(text)).collect();
@@ -212,7 +218,16 @@ impl Elections {
                 format!("it says that it is server {}, which is no member, and not where it is", hello.sid);
             return Err(io::Error::other(text));
         }
-        let talk = Talk { seat: Rc::default(), addresses, guest: true, task: None };
+        let guests =
+            seats.iter().filter_map(|(&id, talk)| Some((talk.guest?, id))).collect::<BTreeMap<_, _>>();
+        if let Some((_, longest)) = guests.first_key_value()
+            && guests.len() >= GUESTS_MAX
+        {
+            seats.remove(longest);
+        }
+        let number = self.guests.get();
+        self.guests.set(number + 1);
+        let talk = Talk { seat: Rc::default(), addresses, guest: Some(number), task: None };
         let seat = Rc::clone(&talk.seat);
         seats.insert(hello.sid, self.begin(hello.sid, talk));
         Ok(Some(seat))

@@ -1,6 +1,6 @@
 //! Keeps the connection with the election port of one other member.
 
-use super::{options::Address, slot::Slot, sockets::connect, wing::Wing};
+use super::{options::Address, pace::Pace, slot::Slot, sockets::connect, wing::Wing};
 use crate::{server::ports::set_up, topics, zab::Event};
 use bytes::{Bytes, BytesMut};
 use oxkeeper_codec::{
@@ -263,7 +263,12 @@ impl Keeper {
     }
 
     async fn hear(&self, mut read: ReadHalf<'_>, mut input: BytesMut) {
-        while self.take_in(&mut input) {
+        let mut pace = Pace::new(self.wing.now_ms());
+        while self.take_in(&mut input, &mut pace) {
+            while let Some(pause) = pace.pause(self.wing.now_ms()) {
+                sleep(pause).await;
+            }
+            self.wing.keeps_up().await;
             input.reserve(READ_BYTES);
             if !matches!(read.read_buf(&mut input).await, Ok(1..)) {
                 return;
@@ -272,13 +277,14 @@ impl Keeper {
     }
 
     /// Tells what has come whole. False: the stream cannot be read on.
-    fn take_in(&self, input: &mut BytesMut) -> bool {
+    fn take_in(&self, input: &mut BytesMut, pace: &mut Pace) -> bool {
         let complain = |error: &dyn std::fmt::Display| {
             self.wing.warnings.notification(self.wing.now_ms(), self.peer, error);
         };
         loop {
             match next_notification(input) {
                 Ok(Some(range)) => {
+                    pace.said(range.len());
                     let body = input.split_to(range.end).freeze().slice(range);
                     match Notification::decode(&body) {
                         Ok(said) => self.wing.tell_event(Event::Notified(self.peer, said)),

@@ -11,6 +11,7 @@ use super::{
 use crate::zab::{Event, Link};
 use bytes::Bytes;
 use oxkeeper_codec::{
+    OpCode,
     learner::{ToLeader, ToLearner},
     packet::PacketError,
 };
@@ -23,6 +24,9 @@ use tokio::{
     },
     task::yield_now,
 };
+
+/// So many questions of a learner may be without an answer that it has taken.
+const UNANSWERED_MAX: usize = 1000;
 
 /// Which end of a link this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,9 +57,11 @@ impl Conversation<'_> {
     }
 
     async fn hear(&self, mut read: ReadHalf<'_>, mut packets: Packets) -> io::Result<()> {
+        let mut questions = 0;
         loop {
             while let Some(packet) = packets.next()? {
                 let Some(event) = self.decode(&packet)? else { continue };
+                questions += usize::from(is_question(&event));
                 let snap = match &event {
                     Event::FromLeader(_, ToLearner::Snap(zxid)) => Some(*zxid),
                     _ => None,
@@ -69,6 +75,12 @@ impl Conversation<'_> {
                     };
                     self.wing.tell(Heard::Snapshot(self.link, received.map_err(refused)?));
                 }
+            }
+            self.wing.keeps_up().await;
+            if questions >= UNANSWERED_MAX {
+                // Whoever asks and takes no answers is listened to no more.
+                self.outbox.catch_up().await;
+                questions = 0;
             }
             if self.end == End::Learner {
                 self.wing.has_room().await;
@@ -114,5 +126,14 @@ impl Conversation<'_> {
                 }
             }
         }
+    }
+}
+
+/// Whether somebody wants an answer that is no transaction.
+fn is_question(event: &Event) -> bool {
+    match event {
+        Event::FromLearner(_, ToLeader::Revalidate { .. }) => true,
+        Event::FromLearner(_, ToLeader::Request(request)) => request.op == OpCode::SYNC,
+        _ => false,
     }
 }

@@ -19,7 +19,7 @@ use crate::{
 use bytes::Bytes;
 use oxkeeper_codec::{
     ServerId,
-    learner::{ToLeader, ToLearner},
+    learner::{LearnerInfo, ToLeader, ToLearner},
     packet::PACKET_TAIL,
 };
 use std::{
@@ -35,8 +35,10 @@ use tokio::{
     time::sleep,
 };
 
-/// So many learners at one time.
+/// So many learners at one time; one that is no member makes room for one that is.
 const LINKS_MAX: usize = 1000;
+/// So many links say at one time that they are of the same server.
+const SAME_ID_MAX: usize = 16;
 /// FOLLOWERINFO or OBSERVERINFO is no longer than this, in bytes.
 const FIRST_PACKET_MAX_BYTES: usize = 1024;
 /// What a packet may have beside twice what a client may send, in bytes: a transaction may be longer than its request, and a
@@ -67,6 +69,8 @@ struct Open {
     task: AbortHandle,
     /// A stream was sent over it: its writer may wait for room.
     streams: bool,
+    /// Of which learner it is; `None`: it is the one with the leader.
+    learner: Option<ServerId>,
 }
 
 impl Links {
@@ -159,8 +163,9 @@ impl Links {
             }
         };
         match ToLeader::decode(&packet).map_err(io::Error::other)? {
-            info @ ToLeader::Info(_) => {
+            ToLeader::Info(info) => {
                 packets.is_member(self.packet_max_bytes());
+                self.admit(info.sid)?;
                 self.open(stream, packets, Some(info));
                 Ok(())
             }
@@ -168,27 +173,44 @@ impl Links {
         }
     }
 
+    /// Sees to it that there is room for one more learner: of no server there are many, so that no crowd keeps members out.
+    fn admit(&self, sid: ServerId) -> io::Result<()> {
+        let refused = |text: String| Err(io::Error::other(text));
+        let open = self.open.borrow();
+        if open.values().filter(|open| open.learner == Some(sid)).count() >= SAME_ID_MAX {
+            return refused(format!("there are {SAME_ID_MAX} links of server {sid} already"));
+        }
+        if open.len() < LINKS_MAX {
+            return Ok(());
+        }
+        let is_member = |sid| self.wing.members.borrow().contains_key(&sid);
+        let stranger = open.iter().find(|(_, open)| open.learner.is_some_and(|sid| !is_member(sid)));
+        let Some((&stranger, _)) = stranger.filter(|_| is_member(sid)) else {
+            return refused(format!("there are {LINKS_MAX} learners already"));
+        };
+        drop(open);
+        self.ended(stranger, Err(io::Error::other("it is no member, and makes room for one that is")));
+        Ok(())
+    }
+
     fn packet_max_bytes(&self) -> usize {
         self.wing.options.max_packet_bytes.saturating_mul(2).saturating_add(PACKET_EXTRA_BYTES)
     }
 
     /// Makes a link of a connection: of a learner, who has said who it is in `info`, or of the leader.
-    fn open(self: &Rc<Self>, stream: TcpStream, packets: Packets, info: Option<ToLeader>) {
+    fn open(self: &Rc<Self>, stream: TcpStream, packets: Packets, info: Option<LearnerInfo>) {
         let end = if info.is_some() { End::Leader } else { End::Learner };
         let PeerOptions { no_delay_to_leader, no_delay_to_learners, .. } = self.wing.options;
         let no_delay = if end == End::Leader { no_delay_to_learners } else { no_delay_to_leader };
         // A connection that is broken already shows it soon enough.
         drop(stream.set_nodelay(no_delay));
-        if end == End::Leader && self.open.borrow().len() >= LINKS_MAX {
-            let full = io::Error::other(format!("there are {LINKS_MAX} learners already"));
-            return self.wing.warnings.not_taken(self.wing.now_ms(), "quorum", &full);
-        }
         let link = Link(self.next.get());
         self.next.set(link.0 + 1);
+        let learner = info.as_ref().map(|info| info.sid);
         match info {
             Some(info) => {
                 self.wing.tell_event(Event::Arrived(link));
-                self.wing.tell_event(Event::FromLearner(link, info));
+                self.wing.tell_event(Event::FromLearner(link, ToLeader::Info(info)));
             }
             None => self.wing.tell_event(Event::Dialled(link)),
         }
@@ -200,7 +222,7 @@ impl Links {
             links.ended(link, ended);
         };
         let task = spawn_local(conversation).abort_handle();
-        self.open.borrow_mut().insert(link, Open { outbox, task, streams: false });
+        self.open.borrow_mut().insert(link, Open { outbox, task, streams: false, learner });
     }
 
     /// A link has ended by itself.
@@ -210,9 +232,7 @@ impl Links {
             Ok(()) => {
                 tracing::debug!(target: topics::PEERS, link = link_number, "a link was ended by the other side")
             }
-            Err(error) => {
-                tracing::warn!(target: topics::PEERS, link = link_number, %error, "a link between leader and learner is broken");
-            }
+            Err(error) => self.wing.warnings.broken(self.wing.now_ms(), link_number, &error),
         }
         self.hang_up(link);
         self.wing.tell_event(Event::Closed(link));

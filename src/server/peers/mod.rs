@@ -4,7 +4,7 @@
 //! from them; it decides nothing of the protocol.
 //!
 //! Invariants: a connection that says nothing, or nonsense, costs a descriptor for a bounded time, and no other connection
-//! anything; what waits for a peer is bounded in bytes; an ended link is heard of no more.
+//! anything; what waits for a peer is bounded in bytes, and so is what was heard and not looked at; an ended link is heard of no more.
 
 mod elections;
 mod keeper;
@@ -13,6 +13,7 @@ mod links;
 mod moving;
 mod options;
 mod outbox;
+mod pace;
 mod packets;
 mod pieces;
 mod slot;

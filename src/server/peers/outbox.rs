@@ -22,7 +22,10 @@ pub(super) struct Outbox {
     queue: RefCell<VecDeque<Item>>,
     /// What waits, in bytes, without what streams will bring.
     waiting: Cell<usize>,
+    /// Bytes of packets that were ever sent.
+    sent: Cell<usize>,
     more: Notify,
+    less: Notify,
 }
 
 #[derive(Debug)]
@@ -98,9 +101,19 @@ impl Outbox {
         Ok(())
     }
 
+    /// Waits until all that waits now is sent.
+    pub(super) async fn catch_up(&self) {
+        let all = self.sent.get().wrapping_add(self.waiting.get());
+        while all.wrapping_sub(self.sent.get()).cast_signed() > 0 {
+            self.less.notified().await;
+        }
+    }
+
     /// Takes off the front what was written.
     fn written(&self, mut written: usize) {
         self.waiting.set(self.waiting.get() - written);
+        self.sent.set(self.sent.get().wrapping_add(written));
+        self.less.notify_waiters();
         let mut queue = self.queue.borrow_mut();
         while written > 0
             && let Some(Item::Bytes(first)) = queue.front_mut()

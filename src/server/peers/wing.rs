@@ -58,7 +58,14 @@ impl Wing {
         self.tell(Heard::Zab(event));
     }
 
-    /// Waits while the listener is full.
+    /// Waits while the listener is behind.
+    pub(super) async fn keeps_up(&self) {
+        while self.listener.is_behind() {
+            self.resumed.notified().await;
+        }
+    }
+
+    /// Waits while the listener takes nothing from a leader.
     pub(super) async fn has_room(&self) {
         while self.listener.is_full() {
             self.resumed.notified().await;

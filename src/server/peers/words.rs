@@ -23,6 +23,11 @@ pub(crate) trait Listener: Send + Sync {
     fn is_full(&self) -> bool {
         false
     }
+    /// Whether much more was heard than was looked at: while it is so, nothing is read from anybody, until
+    /// [`Command::Resume`] is said.
+    fn is_behind(&self) -> bool {
+        false
+    }
 }
 
 /// What has come.
@@ -40,6 +45,27 @@ pub(crate) enum Heard {
     Moving(Link),
     /// A stream that was full has room again, or has ended.
     Room,
+}
+
+impl Heard {
+    /// About what it takes while it waits to be looked at, in bytes.
+    pub(crate) fn weight(&self) -> usize {
+        let held = match self {
+            Self::Zab(Event::FromLearner(_, ToLeader::Request(request))) => request.body.len(),
+            Self::Zab(Event::FromLearner(_, ToLeader::Ping { touched, .. })) => {
+                size_of_val(touched.as_slice())
+            }
+            Self::Zab(Event::FromLeader(
+                _,
+                ToLearner::Proposal(_, txn)
+                | ToLearner::Inform(_, txn)
+                | ToLearner::InformAndActivate(_, _, txn),
+            )) => txn.len(),
+            Self::Zab(Event::Notified(_, said)) => said.config.as_ref().map_or(0, |text| text.len()),
+            _ => 0,
+        };
+        size_of::<Self>() + held
+    }
 }
 
 /// What is to be done.
@@ -64,6 +90,6 @@ pub(crate) enum Command {
     Stream(Link, PieceReader),
     /// The members are those of these from now on: of the configuration in force, and of the next one.
     Members(Vec<Membership>),
-    /// The listener is not [full](Listener::is_full) any more.
+    /// The listener is not [full](Listener::is_full) any more, or not [behind](Listener::is_behind).
     Resume,
 }

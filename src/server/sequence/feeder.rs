@@ -22,13 +22,13 @@ pub(crate) struct Feeder {
     disks: Arc<Disks>,
     /// So many learners may be sent logs at once (`leader.maxConcurrentDiffSyncs`).
     at_once: usize,
-    /// Held by each thread that sends.
-    sending: Arc<()>,
+    /// Held by each thread that searches or sends.
+    at_work: Arc<()>,
 }
 
 impl Feeder {
     pub(crate) fn new(hub: Arc<Hub>, disks: Arc<Disks>, at_once: usize) -> Self {
-        Self { hub, disks, at_once, sending: Arc::new(()) }
+        Self { hub, disks, at_once, at_work: Arc::new(()) }
     }
 
     /// Looks whether the logs have all behind `from` up to `until`, and not more than is worth sending where a snapshot has about
@@ -37,6 +37,9 @@ impl Feeder {
         let Some(max_bytes) = self.max_bytes(snapshot_bytes) else {
             return self.hub.mailbox.send(Message::LogSearched(link, false));
         };
+        if self.is_busy() {
+            return self.send_away(link);
+        }
         let feeder = self.clone();
         let searched = run("log-search", move || {
             let found = match feeder.range(from, until, max_bytes) {
@@ -55,11 +58,8 @@ impl Feeder {
 
     /// Sends what the logs have behind `from` up to `until`, each with its COMMIT.
     pub(super) fn send(&self, link: Link, from: Zxid, until: Zxid, to: PieceWriter) {
-        // This one has it as well.
-        if Arc::strong_count(&self.sending) > self.at_once {
-            tracing::warn!(target: topics::PEERS, link = link.0, "as many learners as may be are sent logs already (leader.maxConcurrentDiffSyncs): another one has to come again");
-            self.hub.mailbox.send(Message::FeedBroken(link));
-            return;
+        if self.is_busy() {
+            return self.send_away(link);
         }
         let feeder = self.clone();
         let sent = run("log-feed", move || {
@@ -84,6 +84,17 @@ impl Feeder {
         if sent.is_err() {
             self.hub.mailbox.send(Message::FeedBroken(link));
         }
+    }
+
+    fn is_busy(&self) -> bool {
+        // This one has it as well.
+        Arc::strong_count(&self.at_work) > self.at_once
+    }
+
+    fn send_away(&self, link: Link) {
+        let reason = "as many learners as may be are sent logs already (leader.maxConcurrentDiffSyncs): it has to come again";
+        self.hub.stats.warnings.sent_away(self.hub.clock.elapsed_ms(), link.0, &reason);
+        self.hub.mailbox.send(Message::FeedBroken(link));
     }
 
     fn range(&self, from: Zxid, until: Zxid, max_bytes: u64) -> Result<Option<LogRange>, StoreError> {

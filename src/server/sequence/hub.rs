@@ -1,6 +1,6 @@
 //! What the sequencer, the workers and whoever looks at them share.
 
-use super::mailbox::Mailbox;
+use super::{fill::Fill, mailbox::Mailbox};
 use crate::{
     config::Config,
     membership::Membership,
@@ -54,12 +54,17 @@ impl Standing {
     }
 }
 
+/// Of what other members have said, so many bytes may wait to be looked at.
+pub(crate) const HEARD_MAX_BYTES: usize = 2 << 20;
+
 /// Shared by all threads of one server.
 #[derive(Debug)]
 pub(crate) struct Hub {
     pub(crate) config: Config,
     pub(crate) clock: Clock,
     pub(crate) mailbox: Mailbox,
+    /// What other members have said and nobody has looked at yet.
+    pub(crate) heard: Fill,
     pub(crate) stats: ServerStats,
     pub(crate) workers: Vec<WorkerPort>,
     pub(crate) stopping: AtomicBool,

@@ -1,5 +1,6 @@
 //! What the log writer is given to do.
 
+use super::fill::Fill;
 use crate::{
     membership::Membership,
     node::LogBatch,
@@ -12,7 +13,6 @@ use oxkeeper_codec::{SessionId, Zxid};
 use parking_lot::{Condvar, Mutex};
 use std::{
     collections::BTreeMap,
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
@@ -97,14 +97,18 @@ pub(crate) struct State {
 const FULL_BYTES: usize = 32 << 20;
 
 /// The log writer's queue.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct LogQueue {
     work: Mutex<Vec<Work>>,
     arrived: Condvar,
-    /// Entries of a member that wait, in bytes.
-    bytes: AtomicUsize,
-    /// Somebody was told that it is full.
-    refused: AtomicBool,
+    /// Entries of a member that wait.
+    entries: Fill,
+}
+
+impl Default for LogQueue {
+    fn default() -> Self {
+        Self { work: Mutex::default(), arrived: Condvar::new(), entries: Fill::new(FULL_BYTES) }
+    }
 }
 
 impl LogQueue {
@@ -115,28 +119,22 @@ impl LogQueue {
 
     /// Whether more is on its way to the disk than is good. Whoever is told so waits until [`LogQueue::has_room_again`].
     pub(crate) fn is_full(&self) -> bool {
-        let full = self.bytes.load(Ordering::Relaxed) > FULL_BYTES;
-        if full {
-            self.refused.store(true, Ordering::Relaxed);
-        }
-        full
+        self.entries.is_full()
     }
 
     /// Whether somebody was told that it is full, and it is not any more: true once.
     pub(super) fn has_room_again(&self) -> bool {
-        self.refused.load(Ordering::Relaxed)
-            && self.bytes.load(Ordering::Relaxed) <= FULL_BYTES / 2
-            && self.refused.swap(false, Ordering::Relaxed)
+        self.entries.has_room_again()
     }
 
     /// So many bytes are with the log, which writes them next.
     pub(super) fn stored(&self, bytes: usize) {
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.entries.take(bytes);
     }
 
     /// Appends entries and makes them durable.
     pub(super) fn append(&self, entries: Entries) {
-        self.bytes.fetch_add(entries.shared_bytes(), Ordering::Relaxed);
+        self.entries.add(entries.shared_bytes());
         self.send(Work::Append(entries, clock::now()));
     }
 

@@ -6,6 +6,7 @@
 
 mod address;
 mod feeder;
+mod fill;
 mod history;
 mod hub;
 mod load;
@@ -24,7 +25,8 @@ mod turn;
 
 pub(crate) use address::{conn_id, place_of, worker_of};
 pub(crate) use feeder::Feeder;
-pub(crate) use hub::{Hub, Standing, WorkerPort};
+pub(crate) use fill::Fill;
+pub(crate) use hub::{HEARD_MAX_BYTES, Hub, Standing, WorkerPort};
 pub(crate) use load::{Disks, Loaded, VERSION_DIR, load, open_disks};
 pub(crate) use log_queue::LogQueue;
 pub(crate) use log_writer::LogWriter;

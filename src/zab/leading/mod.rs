@@ -253,6 +253,10 @@ impl Leading {
             (State::Fed { .. }, ToLeader::Ack(zxid)) => {
                 if zxid.counter() == 0 {
                     learner.vouched();
+                } else if zxid > shared.given
+                    && let Some(sid) = learner.sid()
+                {
+                    return Err(Failure::Learner(Refusal::Ahead { sid, last_zxid: zxid }));
                 } else {
                     learner.acknowledged(zxid);
                 }

@@ -93,6 +93,18 @@ fn a_voter_that_is_ahead_has_to_lead_itself() {
 }
 
 #[test]
+fn who_acknowledges_what_nobody_has_proposed_is_sent_away() {
+    let mut script = established(zxid(1, 5));
+    registers(&mut script, 2, 2, false);
+    proves(&mut script, 2, zxid(1, 5));
+    script.done();
+    let last_zxid = zxid(EPOCH, 1);
+    script.learner_says(2, ToLeader::Ack(last_zxid));
+    let reason = Refusal::Ahead { sid: ServerId(2), last_zxid };
+    assert_eq!(script.done(), [Action::Refused(Link(2), reason), Action::HangUp(Link(2))]);
+}
+
+#[test]
 fn a_learner_that_comes_later_is_brought_up_and_fed() {
     let mut script = established(zxid(1, 5));
     let first = proposes(&mut script, "one");

@@ -31,8 +31,8 @@ pub(super) fn dump(ask: &Ask<'_>) -> Result<String, NoAnswer> {
                 _ = writeln!(text, "0x{:x}\t{timeout_ms}ms", session.0);
             }
         }
-        mode => {
-            text.push_str(if mode == Some("leader") { "Global Session " } else { "Session " });
+        _ => {
+            text.push_str("Session ");
             dates.buckets(&sessions(ask)?, &mut text);
         }
     }

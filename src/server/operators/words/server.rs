@@ -65,6 +65,9 @@ pub(super) fn srst(ask: &Ask<'_>) -> Result<String, NoAnswer> {
     ask.sequencer(move |_, _| {
         hub.stats.sequencer.reset();
         hub.stats.writes.lock().reset();
+        if let Some(standing) = &mut *hub.standing.lock() {
+            standing.proposals = Standing::NEW.proposals;
+        }
     })?;
     ask.front().hub.stats.log_writer.reset();
     ask.front().hub.stats.snapshots.reset();

@@ -4,11 +4,11 @@ use super::*;
 use oxkeeper_codec::Encode;
 
 /// A notification, as it stands on the wire.
-fn framed(zxid: i64) -> Vec<u8> {
+pub(super) fn framed(zxid: i64) -> Vec<u8> {
     encoded(|out| vote(zxid).encode_framed(out).expect("short"))
 }
 
-fn hello(sid: i64, addresses: &[&str]) -> Vec<u8> {
+pub(super) fn hello(sid: i64, addresses: &[&str]) -> Vec<u8> {
     let addresses = addresses.iter().map(|&address| address.to_owned()).collect();
     encoded(|out| Hello { sid: ServerId(sid), addresses }.encode(out))
 }
@@ -27,7 +27,7 @@ fn read_hello(stream: &mut TcpStream) -> Hello {
 }
 
 /// Reads a notification, and tells its zxid.
-fn read_vote(stream: &mut TcpStream) -> i64 {
+pub(super) fn read_vote(stream: &mut TcpStream) -> i64 {
     let mut len = [0; 4];
     stream.read_exact(&mut len).expect("a length");
     let mut body = vec![0; usize::try_from(i32::from_be_bytes(len)).expect("a length")];
@@ -271,7 +271,10 @@ fn a_port_that_is_taken_ends_the_start_or_is_waited_for() {
     let taken = listen(&members[&ServerId(1)].election);
     let start = |attempts| {
         let options = PeerOptions { bind_attempts: attempts, ..options(1, &members) };
-        Peers::start(options, Arc::new(Ear { heard: channel().0, full: Arc::default() }))
+        Peers::start(
+            options,
+            Arc::new(Ear { heard: channel().0, full: Arc::default(), behind: Arc::default() }),
+        )
     };
     let error = start(Some(1)).expect_err("it is taken");
     assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);

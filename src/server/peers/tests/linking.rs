@@ -159,7 +159,7 @@ fn all_links_end_with_their_leader() {
 }
 
 /// The listener is another task's.
-fn connect_when_listening(port: &[Address]) -> TcpStream {
+pub(super) fn connect_when_listening(port: &[Address]) -> TcpStream {
     wait_until("listener", || listens(port));
     connect(port)
 }

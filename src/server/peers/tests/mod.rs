@@ -1,5 +1,6 @@
 //! The wing over real sockets of the loopback.
 
+mod crowds;
 mod electing;
 mod ensemble;
 mod linking;
@@ -39,6 +40,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Ear {
     heard: Sender<Heard>,
     full: Arc<AtomicBool>,
+    behind: Arc<AtomicBool>,
 }
 
 impl Listener for Ear {
@@ -51,6 +53,10 @@ impl Listener for Ear {
     fn is_full(&self) -> bool {
         self.full.load(Ordering::Acquire)
     }
+
+    fn is_behind(&self) -> bool {
+        self.behind.load(Ordering::Acquire)
+    }
 }
 
 /// A member that does nothing by itself.
@@ -58,6 +64,7 @@ struct Member {
     peers: Peers,
     heard: Receiver<Heard>,
     full: Arc<AtomicBool>,
+    behind: Arc<AtomicBool>,
 }
 
 impl Member {
@@ -67,10 +74,10 @@ impl Member {
 
     fn with(options: PeerOptions) -> Self {
         let (sender, heard) = channel();
-        let full = Arc::new(AtomicBool::new(false));
-        let ear = Ear { heard: sender, full: Arc::clone(&full) };
+        let [full, behind] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
+        let ear = Ear { heard: sender, full: Arc::clone(&full), behind: Arc::clone(&behind) };
         let peers = Peers::start(options, Arc::new(ear)).expect("free ports");
-        Self { peers, heard, full }
+        Self { peers, heard, full, behind }
     }
 
     /// Waits until something is heard that `pick` takes.

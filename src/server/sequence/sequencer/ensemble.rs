@@ -14,6 +14,7 @@ use super::{
         shard::Item,
     },
     Sequencer,
+    asked::{Asked, weight},
     snapshot::Stage,
 };
 use crate::{
@@ -27,12 +28,13 @@ use crate::{
     },
     storage::{EpochFile, ReceivedSnapshot},
     topics,
+    tree::CONFIG_PATH,
     zab::{self, Action, Link, Role, Zab},
 };
 use bytes::Bytes;
 use oxkeeper_codec::{
     SessionId, Zxid,
-    learner::{ToLeader, ToLearner},
+    learner::{ForwardedRequest, ToLeader, ToLearner},
     txn::LoggedTxn,
 };
 use std::{collections::VecDeque, time::Instant};
@@ -54,6 +56,8 @@ pub(crate) struct Member {
     incoming: VecDeque<LoggedTxn>,
     /// Waits until nobody writes a snapshot any more.
     replacement: Option<Replacement>,
+    /// What learners have handed on.
+    asked: Asked,
     /// Learners that are sent a snapshot.
     pub(super) feeds: Vec<(Link, PieceWriter)>,
     /// What the node knows of the ensemble, while this member leads.
@@ -83,6 +87,7 @@ impl Member {
             fetching: Fetching::default(),
             incoming: VecDeque::new(),
             replacement: None,
+            asked: Asked::default(),
             feeds: Vec::new(),
             told: None,
             touches_since_ms: 0,
@@ -183,10 +188,11 @@ impl Sequencer {
 
     /// Something has come from another member.
     pub(super) fn heard(&mut self, heard: Heard) {
+        self.hub.heard.take(heard.weight());
         match heard {
             Heard::Zab(event) => {
                 if let zab::Event::Closed(link) = &event {
-                    self.end_feed(*link);
+                    self.forget(*link);
                 }
                 if self.can_take(&event) {
                     self.zab(event);
@@ -225,7 +231,7 @@ impl Sequencer {
                 tracing::error!(target: topics::PEERS, %zxid, %error, "the leader proposes what is no transaction: its link is ended");
             }
         }
-        self.feed_broken(*link);
+        self.end_link(*link);
         false
     }
 
@@ -316,14 +322,12 @@ impl Sequencer {
             | Action::Revalidated(..)
             | Action::Forwarded(..)
             | Action::SyncedWithLeader => self.clients_action(action),
-            Action::Refused(_, reason) => {
-                tracing::warn!(target: topics::PEERS, %reason, "a learner was sent away");
-            }
+            Action::Refused(link, reason) => self.sent_away(link, &reason),
             Action::SameId(_, sid) => {
-                tracing::error!(target: topics::PEERS, %sid, "two processes say that they are this member: the later one waits until the other is gone; check myid");
+                self.hub.stats.warnings.same_id(self.hub.clock.elapsed_ms(), sid);
             }
             Action::HangUp(link) => {
-                self.end_feed(link);
+                self.forget(link);
                 self.tell(Command::HangUp(link));
             }
             Action::HangUpAll => self.hang_up_all(),
@@ -416,7 +420,7 @@ impl Sequencer {
                 MemberEvent::Revalidate { link, session, timeout_ms }
             }
             Action::Revalidated(session, valid) => MemberEvent::Revalidated(session, valid),
-            Action::Forwarded(link, request) => MemberEvent::Forwarded(link, request),
+            Action::Forwarded(link, request) => return self.forwarded(link, request),
             Action::SyncedWithLeader => MemberEvent::Synced,
             _ => return,
         };
@@ -455,10 +459,60 @@ impl Sequencer {
         self.tell(Command::HangUpAll);
         self.end_feeds();
         let Some(member) = &mut self.member else { return };
+        member.asked = Asked::default();
         member.incoming.clear();
         if std::mem::take(&mut member.fetching).wanted.is_some() {
             self.hand_over();
             self.log.replace(None);
+        }
+    }
+
+    /// A learner is sent away.
+    pub(super) fn sent_away(&self, link: Link, reason: &dyn std::fmt::Display) {
+        self.hub.stats.warnings.sent_away(self.hub.clock.elapsed_ms(), link.0, reason);
+    }
+
+    /// A link has ended.
+    pub(super) fn forget(&mut self, link: Link) {
+        self.end_feed(link);
+        if let Some(member) = &mut self.member {
+            member.asked.forget(link);
+        }
+    }
+
+    /// Ends a link that cannot be gone on with.
+    pub(super) fn end_link(&mut self, link: Link) {
+        self.forget(link);
+        self.tell(Command::HangUp(link));
+        self.zab(zab::Event::Closed(link));
+    }
+
+    /// A learner hands on what its client asks.
+    fn forwarded(&mut self, link: Link, request: ForwardedRequest) {
+        let Some(member) = &mut self.member else { return };
+        if let Err(most) = member.asked.push(link, request) {
+            self.sent_away(most, &"it asks for more than can be done");
+            self.end_link(most);
+        }
+        self.judge_asked();
+    }
+
+    /// Judges what learners have handed on, as much of it as may be in work. Whether there was any.
+    pub(super) fn judge_asked(&mut self) -> bool {
+        let mut judged = false;
+        loop {
+            let applied = self.tree.tree().last_zxid();
+            let Some((link, request)) = self.member.as_mut().and_then(|member| member.asked.next(applied))
+            else {
+                return judged;
+            };
+            let weight = weight(&request);
+            self.step_node(Event::Member(MemberEvent::Forwarded(link, request)));
+            let proposed = self.node.last_proposed();
+            if let Some(member) = &mut self.member {
+                member.asked.is_in_work(proposed, weight);
+            }
+            judged = true;
         }
     }
 
@@ -515,6 +569,8 @@ impl Sequencer {
         let config = self.hub.membership.lock().as_ref().map(|it| (it.to_string(), it.version()));
         if let Some((text, version)) = config {
             self.node.write_config(self.tree.write().tree(), &text, version, clock::wall_ms());
+            let bytes = u64::try_from(CONFIG_PATH.len() + text.len()).unwrap_or(u64::MAX);
+            self.hub.stats.writes.lock().record(CONFIG_PATH.as_bytes(), bytes);
         }
     }
 

@@ -12,7 +12,7 @@ use crate::{
     },
     topics,
     tree::Snapshotter,
-    zab::{self, Link},
+    zab::Link,
 };
 use oxkeeper_codec::{
     Zxid,
@@ -37,8 +37,8 @@ impl Sequencer {
         assert_eq!(self.tree.tree().last_zxid(), zxid, "a snapshot shows what is committed, and no more");
         let Some(member) = &mut self.member else { return };
         if member.feeds.len() >= member.feeds_at_once {
-            tracing::warn!(target: topics::PEERS, link = link.0, "as many learners as may be are sent a snapshot already (leader.maxConcurrentSnapSyncs): another one has to come again");
-            return self.feed_broken(link);
+            self.sent_away(link, &"as many learners as may be are sent a snapshot already (leader.maxConcurrentSnapSyncs): it has to come again");
+            return self.end_link(link);
         }
         let (writer, reader) = piece_stream();
         member.peers.tell(Command::ToLearners(vec![link], ToLearner::Snap(zxid)));
@@ -76,8 +76,11 @@ impl Sequencer {
         }
         ended.into_iter().for_each(|link| self.end_feed(link));
         for link in broken {
-            tracing::warn!(target: topics::PEERS, link = link.0, "a learner does not take its snapshot as fast as the state changes: it has to come again");
-            self.feed_broken(link);
+            self.sent_away(
+                link,
+                &"it does not take its snapshot as fast as the state changes: it has to come again",
+            );
+            self.end_link(link);
         }
         advanced
     }
@@ -100,12 +103,5 @@ impl Sequencer {
             member.feeds.retain(|(to, _)| *to != link);
             self.node.end_snapshot(Recipient::Learner(link));
         }
-    }
-
-    /// What a learner was to be sent cannot be sent to the end.
-    pub(super) fn feed_broken(&mut self, link: Link) {
-        self.end_feed(link);
-        self.tell(Command::HangUp(link));
-        self.zab(zab::Event::Closed(link));
     }
 }

@@ -8,6 +8,7 @@
 //!
 //! Invariant: a batch enters the inboxes while all locks are held, in the same hold in which it was applied.
 
+mod asked;
 mod ensemble;
 mod feeds;
 mod snapshot;
@@ -28,6 +29,7 @@ use crate::{
     server::{
         clock,
         figures::{Basic, Count, Detailed},
+        peers::Command,
     },
     session::ConnId,
     storage::SnapshotSchedule,
@@ -117,6 +119,7 @@ impl Sequencer {
             self.apply();
             applies += 1;
         }
+        self.go_on();
         self.hub.mailbox.look_at(self.deadline());
         if self.node.can_apply() { Left::Work } else { Left::Nothing }
     }
@@ -129,6 +132,7 @@ impl Sequencer {
         while self.node.can_apply() {
             self.apply();
         }
+        self.go_on();
         if self.is_snapshot_due() {
             self.begin_snapshot();
         }
@@ -140,6 +144,13 @@ impl Sequencer {
             self.snapshots.send(Step::Stop);
         }
         !self.stopping
+    }
+
+    /// What was applied may have made room for what learners ask.
+    fn go_on(&mut self) {
+        if self.judge_asked() {
+            self.carry_out();
+        }
     }
 
     /// When the thread has to look again.
@@ -176,6 +187,9 @@ impl Sequencer {
             self.message(message);
         }
         self.messages = messages;
+        if self.hub.heard.has_room_again() {
+            self.tell(Command::Resume);
+        }
         if requests > 0 {
             let sheet = &self.hub.stats.sequencer;
             sheet.basic(Basic::PrepQueueSize).record(requests);
@@ -212,7 +226,7 @@ impl Sequencer {
             Message::NextStored => return self.zab(zab::Event::NextStored),
             Message::Replaced(history) => return self.replaced(history),
             Message::LogSearched(link, found) => return self.zab(zab::Event::LogSearched { link, found }),
-            Message::FeedBroken(link) => return self.feed_broken(link),
+            Message::FeedBroken(link) => return self.end_link(link),
             Message::Touched(sessions) => return self.touched(&sessions),
             Message::SnapshotRoom => return,
             Message::SnapshotEnded => return self.snapshot_ended(),

@@ -1,0 +1,163 @@
+//! What learners have handed on and waits to be judged: each of them has the same share of what is in work, and all that waits
+//! is bounded.
+//!
+//! Invariants: what came over one link is judged in its order; a learner that asks for much keeps no other one waiting. A learner
+//! bounds what its clients have in work itself, so whoever is sent away for it is none, or broken.
+
+use crate::zab::Link;
+use oxkeeper_codec::{Zxid, learner::ForwardedRequest};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    ops::Bound,
+};
+
+/// So many of their requests are in work at one time, beside what this server's own clients ask.
+const IN_WORK_MAX: usize = 4096;
+/// And of so many bytes, or one.
+const IN_WORK_MAX_BYTES: usize = 8 << 20;
+/// Beyond that, so many bytes wait, of all of them.
+const WAITING_MAX_BYTES: usize = 64 << 20;
+/// What a request takes besides its own bytes.
+const REQUEST_BYTES: usize = 256;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    waiting: BTreeMap<Link, Waiting>,
+    waiting_bytes: usize,
+    /// Whose request was judged last.
+    last: Option<Link>,
+    /// What was judged: it is in work until its transaction is applied.
+    in_work: VecDeque<(Zxid, usize)>,
+    in_work_bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    requests: VecDeque<ForwardedRequest>,
+    bytes: usize,
+}
+
+/// What a request takes while it waits, in bytes.
+pub(super) fn weight(request: &ForwardedRequest) -> usize {
+    let identities = request.identities.iter().flatten().map(|id| id.scheme.len() + id.id.len());
+    REQUEST_BYTES + request.body.len() + identities.sum::<usize>()
+}
+
+impl Asked {
+    /// Takes in a request.
+    ///
+    /// # Errors
+    /// Too much waits: most of it is of this learner.
+    pub(super) fn push(&mut self, link: Link, request: ForwardedRequest) -> Result<(), Link> {
+        let (bytes, waiting) = (weight(&request), self.waiting.entry(link).or_default());
+        waiting.requests.push_back(request);
+        waiting.bytes += bytes;
+        self.waiting_bytes += bytes;
+        if self.waiting_bytes <= WAITING_MAX_BYTES {
+            return Ok(());
+        }
+        let most = self.waiting.iter().max_by_key(|(_, waiting)| waiting.bytes).map(|(&link, _)| link);
+        most.map_or(Ok(()), Err)
+    }
+
+    /// The next request that may be judged, now that everything up to `applied` is.
+    pub(super) fn next(&mut self, applied: Zxid) -> Option<(Link, ForwardedRequest)> {
+        while let Some(&(zxid, bytes)) = self.in_work.front()
+            && zxid <= applied
+        {
+            self.in_work.pop_front();
+            self.in_work_bytes -= bytes;
+        }
+        if self.in_work.len() >= IN_WORK_MAX || self.in_work_bytes >= IN_WORK_MAX_BYTES {
+            return None;
+        }
+        let link = self.next_link()?;
+        self.last = Some(link);
+        let waiting = self.waiting.get_mut(&link)?;
+        let request = waiting.requests.pop_front()?;
+        let bytes = weight(&request);
+        waiting.bytes -= bytes;
+        self.waiting_bytes -= bytes;
+        if waiting.requests.is_empty() {
+            self.waiting.remove(&link);
+        }
+        Some((link, request))
+    }
+
+    /// The one behind the last, or the first.
+    fn next_link(&self) -> Option<Link> {
+        let behind = self.last.map_or(Bound::Unbounded, Bound::Excluded);
+        let next = self.waiting.range((behind, Bound::Unbounded)).next();
+        next.or_else(|| self.waiting.first_key_value()).map(|(&link, _)| link)
+    }
+
+    /// A request of that weight was judged; what has become of it is applied with this zxid.
+    pub(super) fn is_in_work(&mut self, zxid: Zxid, bytes: usize) {
+        self.in_work.push_back((zxid, bytes));
+        self.in_work_bytes += bytes;
+    }
+
+    /// The link has ended.
+    pub(super) fn forget(&mut self, link: Link) {
+        if let Some(waiting) = self.waiting.remove(&link) {
+            self.waiting_bytes -= waiting.bytes;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use oxkeeper_codec::{OpCode, SessionId};
+
+    fn request(cxid: i32, len: usize) -> ForwardedRequest {
+        let body = Bytes::from(vec![0; len]);
+        ForwardedRequest { session: SessionId(1), cxid, op: OpCode::SET_DATA, body, identities: None }
+    }
+
+    /// Judges all that may be, as transactions from this number on.
+    fn judge(asked: &mut Asked, applied: i64, mut zxid: i64) -> Vec<(u64, i32)> {
+        let mut judged = Vec::new();
+        while let Some((link, request)) = asked.next(Zxid(applied)) {
+            asked.is_in_work(Zxid(zxid), weight(&request));
+            judged.push((link.0, request.cxid));
+            zxid += 1;
+        }
+        judged
+    }
+
+    #[test]
+    fn who_asks_much_keeps_nobody_waiting() {
+        let mut asked = Asked::default();
+        for cxid in 0..6000 {
+            asked.push(Link(1), request(cxid, 10)).expect("room");
+        }
+        for (link, cxid) in [(2, 0), (3, 0), (2, 1)] {
+            asked.push(Link(link), request(cxid, 10)).expect("room");
+        }
+        let judged = judge(&mut asked, 0, 1);
+        assert_eq!(judged.len(), IN_WORK_MAX);
+        assert_eq!(judged[..6], [(1, 0), (2, 0), (3, 0), (1, 1), (2, 1), (1, 2)]);
+        assert_eq!(judge(&mut asked, 1, 4097), [(1, 4093)], "one more, once one is applied");
+        asked.forget(Link(1));
+        assert_eq!(judge(&mut asked, 5000, 5000), []);
+        asked.push(Link(2), request(7, 10)).expect("room");
+        assert_eq!(judge(&mut asked, 5000, 5001), [(2, 7)]);
+    }
+
+    #[test]
+    fn bytes_are_bounded() {
+        let mut asked = Asked::default();
+        asked.push(Link(1), request(0, 20 << 20)).expect("room");
+        asked.push(Link(2), request(0, 20 << 20)).expect("room");
+        assert_eq!(judge(&mut asked, 0, 1), [(1, 0)], "one is never too large");
+        asked.push(Link(1), request(1, 30 << 20)).expect("room");
+        asked.push(Link(3), request(0, 1 << 20)).expect("room");
+        assert_eq!(asked.push(Link(3), request(1, 20 << 20)), Err(Link(1)));
+        asked.forget(Link(1));
+        assert_eq!(judge(&mut asked, 1, 2), [(2, 0)]);
+        assert_eq!(judge(&mut asked, 2, 3), [(3, 0), (3, 1)]);
+    }
+}
