@@ -2,12 +2,13 @@
 
 use crate::{
     config::{self, Config},
+    membership::Membership,
     server::{
         ServerError,
         peers::{Heard, Listener, PeerOptions, Peers},
         sequence::{Disks, Feeder, Hub, LogQueue, Member, Message, Sequencing, compression},
     },
-    storage::Epochs,
+    storage::{Disk, Epochs, told_with_snapshot},
     topics,
     zab::{Ensemble, Options, RecentBounds, Stored, Zab},
 };
@@ -66,7 +67,8 @@ pub(super) fn join_ensemble(
     let options = options(&hub.config, ensemble);
     let now_ms = hub.clock.elapsed_ms();
     let may_change = hub.config.tree.reconfig_enabled;
-    let configuration = Ensemble::new(ensemble.membership.clone(), ensemble.last_seen.clone(), may_change);
+    let next = next_configuration(ensemble, &*disks.snap)?;
+    let configuration = Ensemble::new(ensemble.membership.clone(), next, may_change);
     if may_change && ensemble.dynamic_file.is_none() {
         back_up(ensemble);
     }
@@ -81,6 +83,17 @@ pub(super) fn join_ensemble(
     let leading = &ensemble.leading;
     let feeder = Feeder::new(Arc::clone(hub), disks, whole(leading.max_diff_syncs));
     Ok((Member::new(zab, peers, feeder, whole(leading.max_snap_syncs)), doorbell))
+}
+
+/// The configuration that comes next: of its file, or what a leader has told together with a snapshot, if the files of the
+/// configuration have not got that.
+fn next_configuration(
+    ensemble: &config::Ensemble,
+    snap_disk: &dyn Disk,
+) -> Result<Option<Membership>, ServerError> {
+    let told = told_with_snapshot(snap_disk)?.and_then(|text| Membership::parse(&text).ok());
+    let both = ensemble.last_seen.clone().into_iter().chain(told);
+    Ok(both.max_by_key(Membership::version))
 }
 
 fn whole(n: u32) -> usize {

@@ -39,6 +39,7 @@ mod snapshot_writer;
 mod tail;
 #[cfg(test)]
 mod testing;
+mod told;
 mod truncate;
 
 pub use disk::{Disk, FileEntry, LogFile, Stored, StreamFile, replace_file};
@@ -58,4 +59,5 @@ pub use recovery::{
 pub use schedule::{ScheduleOptions, SnapshotSchedule};
 pub use snapshot_reader::{Prepare, PreparedNode, SnapshotError, SnapshotVisitor, read_snapshot};
 pub use snapshot_writer::{SnapshotTail, SnapshotWriter, SnapshotWritten, ZxidDigest};
+pub use told::{forget_told, told_with_snapshot};
 pub use truncate::{ReceivedSnapshot, SnapshotReceiver, truncate};

@@ -104,6 +104,18 @@ pub(super) fn parse_install_name(name: &str) -> Option<SnapshotName> {
     SnapshotName::parse(name.strip_prefix(INSTALL_PREFIX)?)
 }
 
+const TOLD_PREFIX: &str = "oxkeeper-told.";
+
+/// The name of what a leader has told beside the snapshot of this transaction.
+pub(super) fn told_name(zxid: Zxid) -> String {
+    format!("{TOLD_PREFIX}{:x}", zxid.0)
+}
+
+/// Beside which snapshot a file of that name belongs.
+pub(super) fn parse_told_name(name: &str) -> Option<Zxid> {
+    parse_hex(name.strip_prefix(TOLD_PREFIX)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,6 +15,7 @@ use super::{
     recovery::{Recovered, RecoveryOptions, RecoverySink, follows, recover_through, vouch},
     snapshot_body::{BodyEnd, BodyError},
     snapshot_writer::SnapshotWriter,
+    told::keep_told,
 };
 use oxkeeper_codec::Zxid;
 use std::sync::Arc;
@@ -136,15 +137,19 @@ impl ReceivedSnapshot {
     }
 
     /// Puts it in the place of all that there is, durably: what is behind its transaction in logs and snapshots goes. What is
-    /// pending in the log is committed first. [`super::recover`] finds this state afterwards.
+    /// pending in the log is committed first. [`super::recover`] finds this state afterwards, and with it
+    /// [`super::told_with_snapshot`] what the leader has told of the configuration.
     ///
     /// # Errors
     /// The disk fails. A start finds the old state or the new one. It may be tried again; nothing may be appended before.
-    pub fn install(&mut self, log: &mut TxnLog) -> Result<(), StoreError> {
+    pub fn install(&mut self, log: &mut TxnLog, told: Option<&str>) -> Result<(), StoreError> {
         log.settle()?;
         let (disk, log_disk) = (&*self.disk, Arc::clone(log.disk()));
         complete_installs(disk, &*log_disk)?;
         if let Some(temporary) = &self.temporary {
+            if let Some(told) = told {
+                keep_told(disk, self.snapshot.zxid, told)?;
+            }
             let name = names::install_name(self.snapshot);
             let failed = |source| StoreError::io("install", disk.path(&name), source);
             disk.rename(temporary, &name).map_err(failed)?;

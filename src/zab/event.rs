@@ -9,6 +9,19 @@ use oxkeeper_codec::{
     learner::{ForwardedRequest, ToLeader, ToLearner},
 };
 
+/// A snapshot that takes the place of a history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Install {
+    /// It has come over this link, or will.
+    pub link: Link,
+    /// The last zxid in it.
+    pub zxid: Zxid,
+    /// The configuration that the leader has told of, if it is later than the one in force here. The snapshot may hold the
+    /// transaction that makes it: whoever starts with the snapshot, after whatever crash, knows it as the next one
+    /// ([`Ensemble::new`](super::Ensemble::new)).
+    pub told: Option<Membership>,
+}
+
 /// What happens to a member.
 #[derive(Debug)]
 pub enum Event {
@@ -103,8 +116,8 @@ pub enum Action {
     Commit(Zxid),
     /// Forget everything behind this zxid, in the log and in memory.
     Truncate(Zxid),
-    /// Put the snapshot that comes over this link in the place of all that there is.
-    Install(Link, Zxid),
+    /// Put a snapshot in the place of all that there is.
+    Install(Install),
     /// This member leads: what clients ask becomes proposals of this epoch.
     Lead(i64),
     /// This member follows or observes, and serves clients.

@@ -43,7 +43,15 @@ pub enum Failure {
         /// What should have been.
         expected: Option<Zxid>,
     },
-    /// After TRUNC or SNAP the history ends elsewhere.
+    /// The history cannot be cut where the leader wants it: a snapshot begins behind that. It will be asked for one.
+    #[error("the history cannot be cut to {wanted}, it ends with {last}: a snapshot is needed")]
+    CutTooFar {
+        /// The end that there is.
+        last: Zxid,
+        /// The one that was wanted.
+        wanted: Zxid,
+    },
+    /// After SNAP the history ends elsewhere.
     #[error("the history ends with {last}, the leader wanted {wanted}")]
     WrongHistory {
         /// The end that there is.

@@ -42,7 +42,7 @@ mod vote;
 
 pub use election::FINALIZE_WAIT_MS;
 pub use ensemble::Ensemble;
-pub use event::{Action, Event};
+pub use event::{Action, Event, Install};
 pub use failure::{Failure, Refusal};
 pub use quorum::{Members, Quorum, Quorums};
 pub use recent::RecentBounds;

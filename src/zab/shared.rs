@@ -1,7 +1,7 @@
 //! What all roles of a member work on.
 
 use super::{
-    Action, Ensemble, Failure, Link, Options,
+    Action, Ensemble, Failure, Install, Link, Options,
     ensemble::keeps_leader,
     quorum::{Members, Quorums},
     recent::Recent,
@@ -56,8 +56,13 @@ pub(super) struct Shared {
     pub(super) recent: Recent,
     /// The history is being cut or replaced: nobody can say what it is.
     replacing: bool,
+    /// By this snapshot.
+    installing: Option<Install>,
     /// Epochs that are being made durable.
     storing: usize,
+    /// The leader of this epoch wants the history cut where it cannot be. Its quorum has proved already that nobody is ahead: it is
+    /// asked for a snapshot.
+    pub(super) needs_snapshot: Option<i64>,
     /// Next configurations that are being made durable, and the last zxid before the first of them was seen: nothing
     /// behind it is vouched for meanwhile.
     storing_next: Option<(usize, Zxid)>,
@@ -87,7 +92,9 @@ impl Shared {
             committed: Zxid::ZERO,
             recent: Recent::new(options.recent, stored.last_zxid),
             replacing: false,
+            installing: None,
             storing: 0,
+            needs_snapshot: None,
             storing_next: None,
             successor: None,
             failed: false,
@@ -250,16 +257,29 @@ impl Shared {
         self.current_epoch = epoch;
     }
 
-    /// Has the history cut or replaced.
-    pub(super) fn replace(&mut self, action: Action) {
+    /// Has the history cut behind this zxid.
+    pub(super) fn truncate(&mut self, zxid: Zxid) {
         self.replacing = true;
-        self.act(action);
+        self.act(Action::Truncate(zxid));
+    }
+
+    /// Has the history replaced by a snapshot.
+    pub(super) fn install(&mut self, install: Install) {
+        self.replacing = true;
+        self.installing = Some(install.clone());
+        self.act(Action::Install(install));
     }
 
     /// The log, and all that was made of it, ends here from now on.
     pub(super) fn history_ends(&mut self, zxid: Zxid) {
         self.replacing = false;
         (self.given, self.synced) = (zxid, zxid);
+        if let Some(Install { told, .. }) = self.installing.take().filter(|it| it.zxid == zxid) {
+            self.needs_snapshot = None;
+            if told.is_some() {
+                self.expect(told);
+            }
+        }
         self.committed = self.committed.min(zxid);
         if self.recent.base() <= zxid && zxid <= self.recent.last() {
             self.recent.truncate(zxid);

@@ -25,6 +25,11 @@ pub(crate) fn changes_at(log: &[Entry], zxid: Zxid) -> bool {
     entry_at(log, zxid).is_some_and(|(_, txn)| LoggedTxn::peek_op(txn) == Some(OpCode::RECONFIG))
 }
 
+/// The last transaction of a log that changes the configuration.
+pub(crate) fn last_change(log: &[Entry]) -> Option<Zxid> {
+    log.iter().rev().map(|(zxid, _)| *zxid).find(|&zxid| changes_at(log, zxid))
+}
+
 /// What can be written.
 #[derive(Debug, Clone)]
 pub(crate) enum Write {
@@ -41,8 +46,9 @@ pub(crate) enum Write {
     Config(Membership),
     /// The log is cut behind this zxid.
     Truncate(Zxid),
-    /// A snapshot takes the place of all: the whole history up to its zxid.
-    Install(Zxid, Vec<Entry>),
+    /// A snapshot takes the place of all: the whole history up to its zxid. With it comes what the leader has told of the
+    /// configuration.
+    Install(Zxid, Vec<Entry>, Option<Membership>),
     /// Nothing is written: a snapshot did not come to its end.
     GiveUp,
 }
@@ -213,11 +219,14 @@ impl Disk {
                 }
                 Event::HistoryReplaced(zxid)
             }
-            Write::Install(zxid, history) => {
+            Write::Install(zxid, history, told) => {
                 if variant == Variant::SnapshotNotDurable {
                     self.lies.log = Some((self.base, self.log.clone()));
                 }
                 self.replace_log(zxid, history);
+                if let Some(told) = told.filter(|told| told.version() > self.config.version()) {
+                    self.next = Some(told);
+                }
                 Event::HistoryReplaced(self.last())
             }
             Write::Next(next) => {

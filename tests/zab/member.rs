@@ -6,7 +6,7 @@ use crate::{
 };
 use oxkeeper::{
     membership::Membership,
-    zab::{Ensemble, Event, Link, Options, Zab},
+    zab::{Ensemble, Event, Install, Link, Options, Zab},
 };
 use oxkeeper_codec::{ServerId, Zxid};
 use std::collections::BTreeSet;
@@ -44,8 +44,10 @@ pub(crate) struct Running {
     pub(crate) dials: u32,
     /// A snapshot is being put in the place of all.
     pub(crate) installing: bool,
-    /// A snapshot that is on its way over this link.
-    pub(crate) receiving: Option<Link>,
+    /// A snapshot that is to be put in place, once it has come.
+    pub(crate) wanted: Option<Install>,
+    /// A snapshot that has come over this link.
+    pub(crate) received: Option<(Link, Vec<Entry>)>,
     /// What a broken variant keeps for later.
     pub(crate) kept: Kept,
 }
@@ -93,7 +95,8 @@ impl Member {
             dial: None,
             dials: 0,
             installing: false,
-            receiving: None,
+            wanted: None,
+            received: None,
             kept: Kept::default(),
         });
         Event::Wake

@@ -3,7 +3,7 @@
 use crate::{disk::Entry, rng::Rng};
 use oxkeeper::zab::Link;
 use oxkeeper_codec::{
-    ServerId, Zxid,
+    ServerId,
     election::Notification,
     learner::{ToLeader, ToLearner},
 };
@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) enum Down {
     Packet(ToLearner),
     /// The whole history.
-    Snapshot(Zxid, Vec<Entry>),
+    Snapshot(Vec<Entry>),
 }
 
 /// What arrives somewhere.

@@ -293,9 +293,8 @@ impl World {
             running.committed = if installed { last } else { running.committed.min(last) };
         }
         if let Event::Closed(link) = event
-            && running.receiving == Some(link)
+            && running.wanted.take_if(|install| install.link == link).is_some()
         {
-            running.receiving = None;
             member.disk.write(Write::GiveUp);
             self.schedule_sync(id);
         }

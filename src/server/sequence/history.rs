@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     config::Config,
+    membership::Membership,
     recovery::{Rebuild, Rebuilt},
     storage::{Disk, StoreError, TxnLog, recover, repair, truncate, vouch},
 };
@@ -20,8 +21,8 @@ pub(super) fn replace(
     let options = recovery_options(config);
     let recovered = match replacement {
         Replacement::Truncate(zxid) => truncate(log, snap_disk, *zxid, options, &mut rebuild)?,
-        Replacement::Install(received) => {
-            received.install(log)?;
+        Replacement::Install(received, told) => {
+            received.install(log, told.as_ref().map(Membership::to_string).as_deref())?;
             let log_disk = log.disk();
             let recovered = recover(snap_disk, &**log_disk, options, &mut rebuild)?;
             repair(snap_disk, &**log_disk, &recovered.repairs)?;

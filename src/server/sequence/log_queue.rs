@@ -71,8 +71,8 @@ impl Entries {
 pub(super) enum Replacement {
     /// It is cut behind this zxid.
     Truncate(Zxid),
-    /// This takes its place.
-    Install(ReceivedSnapshot),
+    /// This takes its place, and with it comes the configuration that the leader has told of.
+    Install(ReceivedSnapshot, Option<Membership>),
 }
 
 /// The history after a replacement.

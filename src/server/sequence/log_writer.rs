@@ -16,7 +16,7 @@ use crate::{
         clock,
         figures::{Basic, Count, Detailed},
     },
-    storage::{Committed, Disk, EpochFile, StoreError, TxnLog},
+    storage::{Committed, Disk, EpochFile, StoreError, TxnLog, forget_told},
     topics,
 };
 use oxkeeper_codec::{ServerId, Zxid};
@@ -85,11 +85,11 @@ impl LogWriter {
                     }
                     Work::StoreEpoch(file, epoch) => self.store_epoch(file, epoch),
                     Work::StoreNext(next) => {
-                        self.write_files(|files, _| files.store_next(next.as_ref()));
+                        self.keep_members(|files, _| files.store_next(next.as_ref()));
                         self.tell(Message::NextStored);
                     }
                     Work::Activate(membership) => {
-                        self.write_files(|files, me| files.activate(&membership, me));
+                        self.keep_members(|files, me| files.activate(&membership, me));
                     }
                     Work::Replace(replacement) => self.replace(replacement),
                     Work::Roll => self.log.roll(),
@@ -166,21 +166,31 @@ impl LogWriter {
         }
     }
 
+    /// Writes files of the configuration; what a leader has told before is in them, then.
+    fn keep_members(&mut self, write: impl Fn(&DynamicFiles, ServerId) -> io::Result<()>) {
+        if self.write_files(write) {
+            self.until_it_works("the configuration", |writer| forget_told(&*writer.snap_disk));
+        }
+    }
+
     /// Writes files of the configuration. Where they may not be written, as on a mounted template, it goes on without, as the
     /// official server does: what is known then is what the others tell.
-    fn write_files(&mut self, write: impl Fn(&DynamicFiles, ServerId) -> io::Result<()>) {
+    fn write_files(&mut self, write: impl Fn(&DynamicFiles, ServerId) -> io::Result<()>) -> bool {
         let hub = Arc::clone(&self.hub);
-        let Some(config::Ensemble { files: Some(files), my_id, .. }) = &hub.config.ensemble else { return };
+        let Some(config::Ensemble { files: Some(files), my_id, .. }) = &hub.config.ensemble else {
+            return false;
+        };
         while let Err(error) = write(files, *my_id) {
             tracing::error!(target: topics::PEERS, %error, "the files of the configuration beside zoo.cfg cannot be written: a start would begin with the old ones");
             let forbidden =
                 [io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem, io::ErrorKind::NotFound];
             let invalid = error.kind() == io::ErrorKind::InvalidData;
             if invalid || forbidden.contains(&error.kind()) || hub.stopping.load(Ordering::Relaxed) {
-                return;
+                return false;
             }
             std::thread::sleep(RETRY);
         }
+        true
     }
 
     /// Makes the history that of the leader.

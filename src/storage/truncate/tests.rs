@@ -2,10 +2,11 @@
 
 use super::*;
 use crate::storage::{
-    Disk, MemoryDisk, SnapshotTail,
+    Disk, MemoryDisk, SnapshotTail, forget_told,
     memory::Faults,
     repair,
     testing::{SMALL, Tree, body, directory, log_file, recovered, snapshot_body, txn, write_snapshot},
+    told_with_snapshot,
 };
 use oxkeeper_codec::learner::SNAPSHOT_END;
 use proptest::prelude::*;
@@ -217,7 +218,7 @@ fn a_real_disk_is_cut_read_again_and_gets_another_state_while_it_is_locked() {
     }
     let mut receiver = SnapshotReceiver::create(Arc::clone(&disk), Zxid(EPOCH), Compression::Snappy).unwrap();
     receiver.write(&snapshot_body([1, 2])).unwrap();
-    receiver.finish().unwrap().install(&mut log).unwrap();
+    receiver.finish().unwrap().install(&mut log, None).unwrap();
     log.append(Zxid(EPOCH + 1), &body(&txn(EPOCH + 1, 9))).unwrap();
     log.commit().unwrap();
     let (found, tree) = recovered(&*disk).unwrap();
@@ -250,7 +251,7 @@ fn a_fetched_snapshot_takes_the_place_of_all() {
         }
         at_each_step(
             &before,
-            |disk| receive(disk, zxid, &new)?.install(&mut writer(disk)),
+            |disk| receive(disk, zxid, &new)?.install(&mut writer(disk), Some("told")),
             |done, fork, found| {
                 assert!(found == new || found == old && !done, "{found:?}");
                 let (found, _) = recovered(fork).unwrap();
@@ -258,6 +259,8 @@ fn a_fetched_snapshot_takes_the_place_of_all() {
                 repair(fork, fork, &found.repairs).unwrap();
                 vouch(fork, fork, &found).unwrap();
                 assert_eq!(history(fork), Ok(if is_new { new.clone() } else { old.clone() }));
+                assert_eq!(told_with_snapshot(fork).unwrap().as_deref(), is_new.then_some("told"));
+                forget_told(fork).unwrap();
                 let names = names_of(fork);
                 assert!(!names.iter().any(|name| name.starts_with("oxkeeper")), "{names:?}");
                 // What follows does not meet the old transactions.
@@ -476,7 +479,7 @@ impl Life {
             zxid += i64::from(others) - 1;
         }
         self.ever.extend(&new);
-        let result = receive(&self.disk, zxid, &new).and_then(|mut new| new.install(&mut self.log));
+        let result = receive(&self.disk, zxid, &new).and_then(|mut new| new.install(&mut self.log, None));
         match fallen(result.is_ok()) {
             None => {
                 (self.last, self.synced, self.history) = (zxid, new.len(), new);

@@ -1,9 +1,16 @@
 //! Discovery at a learner: it promises to follow no older epoch, and says what it has (Zab paper, phase 1; in the TLA+
 //! specification `ConnectAndFollowerSendCEPOCH` and `FollowerProcessNEWEPOCH`).
+//!
+//! A history that begins with a snapshot behind where the leader wants it cut can only be replaced. No packet asks for that, but
+//! official leaders and ours send SNAP to whoever ends with an epoch that has not begun (`LearnerHandler.syncFollower`). This
+//! is said to the leader of the very epoch that has wanted the cut, and to nobody who still has to find out who is ahead.
 
 use super::sync::Sync;
 use crate::zab::{Failure, Link, shared::Shared};
-use oxkeeper_codec::learner::{LearnerInfo, PROTOCOL_VERSION, ToLeader, ToLearner};
+use oxkeeper_codec::{
+    Zxid,
+    learner::{LearnerInfo, PROTOCOL_VERSION, ToLeader, ToLearner},
+};
 
 /// How far it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,8 +53,10 @@ impl Discovery {
             shared.store_accepted_epoch(*epoch);
             return Ok(None);
         }
-        // The promise was given before, perhaps to this leader: it does not count twice.
-        acknowledge(shared, link, None);
+        // The promise was given before, perhaps to this leader: it does not count twice, and what is said with it is no proof.
+        let asks_for_snapshot = shared.needs_snapshot == Some(*epoch);
+        let last_zxid = if asks_for_snapshot { Zxid::begin_of(*epoch + 1) } else { shared.synced };
+        shared.tell_leader(link, ToLeader::AckEpoch { last_zxid, current_epoch: None });
         Ok(Some(Sync::expected(*epoch)))
     }
 
@@ -57,12 +66,8 @@ impl Discovery {
             return None;
         }
         let current_epoch = i32::try_from(shared.current_epoch).unwrap_or(i32::MAX);
-        acknowledge(shared, link, Some(current_epoch));
+        let last_zxid = shared.synced;
+        shared.tell_leader(link, ToLeader::AckEpoch { last_zxid, current_epoch: Some(current_epoch) });
         Some(Sync::expected(epoch))
     }
-}
-
-fn acknowledge(shared: &mut Shared, link: Link, current_epoch: Option<i32>) {
-    let last_zxid = shared.synced;
-    shared.tell_leader(link, ToLeader::AckEpoch { last_zxid, current_epoch });
 }

@@ -3,12 +3,13 @@
 //!
 //! Invariant: the ACK of NEWLEADER leaves when everything that was received before it, and then the current epoch, are
 //! durable, in this order (ZOOKEEPER-4643, 4646, 4785). What is being cut or replaced is nobody's state meanwhile: packets
-//! wait.
+//! wait. A snapshot is put in place when NEWLEADER has told the configuration that it may hold: whoever has a change in his
+//! history knows what it makes, for he may lead next.
 
 use super::{Broadcast, Feed};
 use crate::{
     membership::Membership,
-    zab::{Action, Failure, Link, shared::Shared},
+    zab::{Failure, Install, Link, shared::Shared},
 };
 use oxkeeper_codec::{
     Zxid,
@@ -32,8 +33,12 @@ pub(super) struct Sync {
 enum Step {
     /// DIFF, TRUNC or SNAP comes.
     Expected,
-    /// The log is being cut, or a snapshot received and put in its place; it will end here.
-    Replacing(Zxid),
+    /// A snapshot with this zxid comes, then NEWLEADER.
+    Receiving(Zxid),
+    /// It is being put in the place of the history.
+    Installing(Zxid),
+    /// The history is being cut behind this.
+    Cutting(Zxid),
     /// Transactions come, then NEWLEADER.
     CatchingUp,
     /// NEWLEADER has come; this has to be durable.
@@ -55,24 +60,24 @@ impl Sync {
         link: Link,
         packet: ToLearner,
     ) -> Result<Option<Broadcast>, Failure> {
-        if let Step::Replacing(_) = self.step {
-            self.held.push_back(packet);
+        if let Step::Receiving(_) | Step::Installing(_) | Step::Cutting(_) = self.step {
+            self.hold(shared, link, packet)?;
             return Ok(None);
         }
         match (self.step, packet) {
+            (Step::Expected, ToLearner::Diff(wanted)) if shared.needs_snapshot == Some(self.epoch) => {
+                return Err(Failure::CutTooFar { last: shared.given, wanted });
+            }
             (Step::Expected, ToLearner::Diff(_)) => {
                 // The leader has all that this member has; whatever was not known to be committed is so now.
                 shared.commit(shared.given);
                 self.step = Step::CatchingUp;
             }
             (Step::Expected, ToLearner::Trunc(zxid)) => {
-                self.step = Step::Replacing(zxid);
-                shared.replace(Action::Truncate(zxid));
+                self.step = Step::Cutting(zxid);
+                shared.truncate(zxid);
             }
-            (Step::Expected, ToLearner::Snap(zxid)) => {
-                self.step = Step::Replacing(zxid);
-                shared.replace(Action::Install(link, zxid));
-            }
+            (Step::Expected, ToLearner::Snap(zxid)) => self.step = Step::Receiving(zxid),
             (Step::CatchingUp, ToLearner::NewLeader { epoch, config }) if epoch == self.epoch => {
                 self.told = shared.ensemble.told_by_leader(epoch, config.as_ref())?;
                 if self.told.is_some() {
@@ -104,6 +109,18 @@ impl Sync {
             (_, packet) => return Err(Failure::unexpected("synchronisation", &packet)),
         }
         Ok(None)
+    }
+
+    /// What comes while there is no history to add it to waits.
+    fn hold(&mut self, shared: &mut Shared, link: Link, packet: ToLearner) -> Result<(), Failure> {
+        if let (Step::Receiving(zxid), ToLearner::NewLeader { epoch, config }) = (self.step, &packet) {
+            let told = shared.ensemble.told_by_leader(*epoch, config.as_ref())?;
+            let told = told.filter(|told| told.version() > shared.ensemble.version());
+            self.step = Step::Installing(zxid);
+            shared.install(Install { link, zxid, told });
+        }
+        self.held.push_back(packet);
+        Ok(())
     }
 
     /// What NEWLEADER has told is in force, unless it is a change that is still under way: then its commit says so.
@@ -145,7 +162,11 @@ impl Sync {
         link: Link,
         last: Zxid,
     ) -> Result<Option<Broadcast>, Failure> {
-        let Step::Replacing(wanted) = self.step else { return Ok(None) };
+        let (Step::Cutting(wanted) | Step::Installing(wanted)) = self.step else { return Ok(None) };
+        if last != wanted && self.step == Step::Cutting(wanted) {
+            shared.needs_snapshot = Some(self.epoch);
+            return Err(Failure::CutTooFar { last, wanted });
+        }
         if last != wanted {
             return Err(Failure::WrongHistory { last, wanted });
         }

@@ -2,7 +2,7 @@
 //! are an order of these steps.
 
 use super::*;
-use crate::zab::{FINALIZE_WAIT_MS, Failure};
+use crate::zab::{FINALIZE_WAIT_MS, Failure, Install};
 
 /// A follower of server 3, at the end of discovery.
 fn discovered(last: Zxid) -> Script {
@@ -261,12 +261,53 @@ fn a_ping_is_not_answered_before_newleader_is_acknowledged() {
     let mut script = discovered(zxid(1, 5));
     script.says(ToLearner::Snap(zxid(2, 9)));
     script.says(ToLearner::Ping(zxid(2, 9)));
+    script.says(new_leader());
     script.tell(Event::HistoryReplaced(zxid(2, 9)));
     script.says(ToLearner::Ping(zxid(2, 9)));
-    script.says(new_leader());
     assert_eq!(script.told_leader(), []);
     script.tell(Event::CurrentEpochStored(2));
     script.says(ToLearner::Ping(zxid(2, 9)));
     let ping = ToLeader::Ping { zxid: zxid(2, 9), touched: Vec::new() };
     assert_eq!(script.told_leader(), [ToLeader::Ack(zxid(2, 0)), ping]);
+}
+
+/// A snapshot that an earlier leader has sent, and that nobody else has, may begin behind where the next one wants the history cut.
+#[test]
+fn a_history_that_cannot_be_cut_is_replaced() {
+    let mut script = discovered(zxid(1, 5));
+    script.says(ToLearner::Trunc(zxid(1, 2)));
+    script.tell(Event::HistoryReplaced(zxid(1, 5)));
+    let failure = Failure::CutTooFar { last: zxid(1, 5), wanted: zxid(1, 2) };
+    assert!(script.done().contains(&Action::Resign(failure)));
+    let says_epoch = |script: &mut Script, epoch| {
+        script.hears_vote_of_round(2, 3, PeerState::Leading, 3, zxid(1, 5), 1);
+        script.hears_vote_of_round(2, 2, PeerState::Following, 3, zxid(1, 5), 1);
+        script.tell(Event::Dialled(LINK));
+        script.done();
+        script.says(ToLearner::LeaderInfo { epoch, protocol_version: PROTOCOL_VERSION });
+    };
+    says_epoch(&mut script, 2);
+    let asks = ToLeader::AckEpoch { last_zxid: zxid(3, 0), current_epoch: None };
+    assert_eq!(script.told_leader(), [asks]);
+    script.says(ToLearner::Snap(zxid(1, 2)));
+    script.says(new_leader());
+    let install = Install { link: LINK, zxid: zxid(1, 2), told: None };
+    assert_eq!(script.done(), [Action::Install(install)]);
+    script.tell(Event::HistoryReplaced(zxid(1, 2)));
+    assert_eq!(script.done(), [Action::Commit(zxid(1, 2)), Action::StoreCurrentEpoch(2)]);
+}
+
+#[test]
+fn another_leader_hears_what_there_is_though_it_cannot_be_cut() {
+    let mut script = discovered(zxid(1, 5));
+    script.says(ToLearner::Trunc(zxid(1, 2)));
+    script.tell(Event::HistoryReplaced(zxid(1, 5)));
+    script.hears_vote_of_round(2, 3, PeerState::Leading, 3, zxid(1, 5), 1);
+    script.hears_vote_of_round(2, 2, PeerState::Following, 3, zxid(1, 5), 1);
+    script.tell(Event::Dialled(LINK));
+    script.says(ToLearner::LeaderInfo { epoch: 3, protocol_version: PROTOCOL_VERSION });
+    script.done();
+    script.tell(Event::AcceptedEpochStored(3));
+    let proves = ToLeader::AckEpoch { last_zxid: zxid(1, 5), current_epoch: Some(1) };
+    assert_eq!(script.told_leader(), [proves]);
 }

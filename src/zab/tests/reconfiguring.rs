@@ -1,7 +1,7 @@
 //! The configuration changes: who has to have what, on disk, before who says what.
 
 use super::*;
-use crate::zab::{Failure, Refusal, Role};
+use crate::zab::{Failure, Install, Refusal, Role};
 use oxkeeper_codec::{
     OpCode, SessionId,
     records::{SetDataTxn, TxnHeader},
@@ -395,4 +395,79 @@ fn a_configuration_that_cannot_be_read_ends_the_link() {
     let done = script.done();
     let is_that = |action: &Action| matches!(action, Action::Resign(Failure::Configuration { .. }));
     assert!(done.iter().any(is_that), "{done:?}");
+}
+
+/// The snapshot may hold a change, and whoever has it may lead next: it is put in place with what NEWLEADER tells.
+#[test]
+fn a_snapshot_is_installed_with_the_configuration_that_newleader_tells() {
+    let told = two(zxid(1, 7).0);
+    let receives = || {
+        let mut script = member(1, three(7), None);
+        script.hears_vote(3, PeerState::Leading, 3, zxid(1, 5), 1);
+        script.hears_vote(2, PeerState::Following, 3, zxid(1, 5), 1);
+        script.tell(Event::Dialled(LINK));
+        script.says(ToLearner::LeaderInfo { epoch: 2, protocol_version: PROTOCOL_VERSION });
+        script.tell(Event::AcceptedEpochStored(2));
+        script.done();
+        script.says(ToLearner::Snap(zxid(1, 9)));
+        assert_eq!(script.done(), [], "it may hold what makes a configuration");
+        script.says(ToLearner::NewLeader { epoch: 2, config: text(&told) });
+        let install = Install { link: LINK, zxid: zxid(1, 9), told: Some(told.clone()) };
+        assert_eq!(script.done(), [Action::Install(install)]);
+        script
+    };
+    let mut script = receives();
+    script.tell(Event::HistoryReplaced(zxid(1, 9)));
+    assert_eq!(script.done(), [Action::StoreNext(Some(told.clone())), Action::Commit(zxid(1, 9))]);
+    script.tell(Event::NextStored);
+    assert_eq!(script.done(), [Action::StoreCurrentEpoch(2)]);
+
+    let mut script = receives();
+    script.tell(Event::Closed(LINK));
+    script.done();
+    script.tell(Event::HistoryReplaced(zxid(1, 9)));
+    assert_eq!(script.done(), [Action::StoreNext(Some(told.clone()))], "nobody elects before that is known");
+    script.tell(Event::NextStored);
+    assert_eq!(script.done()[0], Action::Look);
+    assert_eq!(script.zab.ensemble().next(), Some(&told));
+}
+
+/// An observer hears of no proposal: it has a say in a change that it was brought up with, and in no later one.
+#[test]
+fn a_leader_does_not_count_on_an_observer_that_cannot_acknowledge_the_change() {
+    let observed = |version: i64| {
+        membership(&format!(
+            "server.1=a:1:2:observer\nserver.2=b:1:2:participant\nserver.3=c:1:2:participant\nversion={version:x}"
+        ))
+    };
+    let mut script = member(3, observed(7), None);
+    script.hears_vote(2, PeerState::Looking, 3, zxid(1, 5), 1);
+    registers(&mut script, 2, 2, 7);
+    script.tell(Event::AcceptedEpochStored(2));
+    script.learner_says(2, ToLeader::AckEpoch { last_zxid: zxid(1, 5), current_epoch: Some(1) });
+    script.tell(Event::CurrentEpochStored(2));
+    script.learner_says(2, ToLeader::Ack(zxid(2, 0)));
+    script.tell(Event::Arrived(Link(1)));
+    let info = LearnerInfo {
+        observer: true,
+        accepted_epoch: 1,
+        sid: ServerId(1),
+        protocol_version: PROTOCOL_VERSION,
+        config_version: Some(7),
+    };
+    script.learner_says(1, ToLeader::Info(info));
+    script.learner_says(1, ToLeader::AckEpoch { last_zxid: zxid(1, 5), current_epoch: Some(1) });
+    script.learner_says(1, ToLeader::Ack(zxid(2, 0)));
+    let alone = membership(&format!(
+        "server.1=a:1:2:participant\nserver.3=c:1:2:participant\nversion={:x}",
+        zxid(2, 1).0
+    ));
+    proposes(&mut script, change(zxid(2, 1), &alone));
+    script.tell(Event::NextStored);
+    script.tell(Event::Synced(zxid(2, 1)));
+    script.learner_says(2, ToLeader::Ack(zxid(2, 1)));
+    script.done();
+    assert_eq!(script.zab.role(), Role::Leading(true));
+    script.tell(Event::Closed(Link(2)));
+    assert!(script.done().contains(&Action::Resign(Failure::NoQuorum)));
 }

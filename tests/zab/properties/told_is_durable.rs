@@ -1,38 +1,26 @@
 //! What is told to another member is on disk: the one rule of the design (section 5), looked at with each message.
 
 use super::{Fact, Property, Verdict, require};
-use crate::disk::{Disk, changes_at};
+use crate::disk::{Disk, changes_at, last_change};
 use oxkeeper_codec::{
     ServerId, Zxid,
     election::{Notification, PeerState},
     learner::{ToLeader, ToLearner},
 };
-use std::collections::BTreeMap;
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(super) struct ToldIsDurable {
-    /// The last change of the configuration that each has acknowledged.
-    acknowledged: BTreeMap<ServerId, Zxid>,
-}
+pub(super) struct ToldIsDurable;
 
 impl Property for ToldIsDurable {
     fn see(&mut self, fact: &Fact<'_>) -> Verdict {
         match *fact {
             Fact::Notifies { member, said, disk } => votes(member, said, disk),
-            Fact::TellsLeader { member, packet, disk, .. } => {
-                if let ToLeader::Ack(zxid) = packet
-                    && changes_at(disk.log(), *zxid)
-                {
-                    self.acknowledged.insert(member, *zxid);
-                }
-                tells_leader(member, packet, disk)
-            }
+            Fact::TellsLeader { member, packet, disk, .. } => tells_leader(member, packet, disk),
+            // Whoever has a history knows what it makes: its own quorum decides.
             Fact::Starts { member, disk } => {
-                let change = self.acknowledged.get(&member).copied();
-                let has_lost = |zxid| changes_at(disk.log(), zxid) && !disk.knows_config(zxid);
-                require(!change.is_some_and(has_lost), || {
-                    format!("server {member} has acknowledged the change {change:?}, and lost what it makes")
+                require(last_change(disk.log()).is_none_or(|zxid| disk.knows_config(zxid)), || {
+                    format!("server {member} has a change of the configuration, and not what it makes")
                 })
             }
             Fact::TellsLearners { member, packet: ToLearner::LeaderInfo { epoch, .. }, disk } => {
@@ -64,6 +52,12 @@ fn tells_leader(member: ServerId, packet: &ToLeader, disk: &Disk) -> Verdict {
         ToLeader::Info(info) => require(info.accepted_epoch <= accepted, || {
             format!("server {member}: FOLLOWERINFO with a promise that is not on its disk")
         }),
+        // No proof, but a request for a snapshot.
+        ToLeader::AckEpoch { last_zxid, current_epoch: None }
+            if *last_zxid == Zxid::begin_of(accepted + 1) =>
+        {
+            Ok(())
+        }
         ToLeader::AckEpoch { last_zxid, current_epoch } => {
             let known = current_epoch.is_none_or(|epoch| i64::from(epoch) <= current);
             require(*last_zxid == disk.last() && known, || {
@@ -113,12 +107,12 @@ mod tests {
     #[test]
     fn what_is_not_synced_is_not_acknowledged() {
         let (disk, durable) = (disk(), Zxid::begin_of(1).next());
-        allows(ToldIsDurable::default(), &[tells(&ToLeader::Ack(durable), &disk)]);
+        allows(ToldIsDurable, &[tells(&ToLeader::Ack(durable), &disk)]);
         let ahead = durable.next();
-        refuses(ToldIsDurable::default(), &[tells(&ToLeader::Ack(ahead), &disk)]);
-        refuses(ToldIsDurable::default(), &[tells(&ToLeader::Ack(Zxid::begin_of(2)), &disk)]);
+        refuses(ToldIsDurable, &[tells(&ToLeader::Ack(ahead), &disk)]);
+        refuses(ToldIsDurable, &[tells(&ToLeader::Ack(Zxid::begin_of(2)), &disk)]);
         let proves = ToLeader::AckEpoch { last_zxid: ahead, current_epoch: Some(1) };
-        refuses(ToldIsDurable::default(), &[tells(&proves, &disk)]);
+        refuses(ToldIsDurable, &[tells(&proves, &disk)]);
     }
 
     #[test]
@@ -134,6 +128,6 @@ mod tests {
         };
         let (right, wrong) = (said(durable), said(durable.next()));
         let notifies = |said| Fact::Notifies { member: ServerId(1), said, disk: &disk };
-        refuses(ToldIsDurable::default(), &[notifies(&right), notifies(&wrong)]);
+        refuses(ToldIsDurable, &[notifies(&right), notifies(&wrong)]);
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     network::{Down, Message},
     properties::Fact,
 };
-use oxkeeper::zab::{Action, Event, Link, Role};
+use oxkeeper::zab::{Action, Event, Install, Link, Role};
 use oxkeeper_codec::{
     ServerId, Zxid,
     learner::{ToLeader, ToLearner},
@@ -82,7 +82,8 @@ impl World {
             Action::HangUp(link) => self.hang_up(id, link),
             Action::HangUpAll => {
                 (running.listens, running.dial) = (false, None);
-                if running.receiving.take().is_some() {
+                running.received = None;
+                if running.wanted.take().is_some() {
                     member.disk.write(Write::GiveUp);
                     self.schedule_sync(id);
                 }
@@ -141,7 +142,7 @@ impl World {
                 self.figures.count(Figure::Snaps, 1);
                 let history = running.delivered().to_vec();
                 self.send_down(link, Down::Packet(ToLearner::Snap(zxid)));
-                self.send_down(link, Down::Snapshot(zxid, history));
+                self.send_down(link, Down::Snapshot(history));
             }
             _ => unreachable!("not of this kind"),
         }
@@ -169,8 +170,24 @@ impl World {
                 self.append(id, (zxid, txn));
             }
             Action::Truncate(zxid) => self.write_to_disk(id, Write::Truncate(zxid)),
-            Action::Install(link, _) => running.receiving = Some(link),
+            Action::Install(install) => {
+                running.wanted = Some(install);
+                self.install(id);
+            }
             _ => unreachable!("not of this kind"),
+        }
+    }
+
+    /// Puts the snapshot in place that is to be, once it has come.
+    fn install(&mut self, id: ServerId) {
+        let Some(running) = &mut self.members.get_mut(&id).unwrap().running else { return };
+        if let (Some(Install { link, zxid, told }), Some((over, history))) =
+            (&running.wanted, &running.received)
+            && link == over
+        {
+            let write = Write::Install(*zxid, history.clone(), told.clone());
+            (running.wanted, running.received, running.installing) = (None, None, true);
+            self.write_to_disk(id, write);
         }
     }
 
@@ -326,13 +343,10 @@ impl World {
             }
             Message::Down(link, down) if self.network.links.contains_key(&link) => match down {
                 Down::Packet(packet) => self.step(id, Event::FromLeader(link, packet)),
-                Down::Snapshot(zxid, history) => {
-                    let member = self.members.get_mut(&id).unwrap();
-                    if let Some(running) = &mut member.running
-                        && running.receiving == Some(link)
-                    {
-                        (running.receiving, running.installing) = (None, true);
-                        self.write_to_disk(id, Write::Install(zxid, history));
+                Down::Snapshot(history) => {
+                    if let Some(running) = &mut self.members.get_mut(&id).unwrap().running {
+                        running.received = Some((link, history));
+                        self.install(id);
                     }
                 }
             },

@@ -65,7 +65,7 @@ impl Learner {
         assert_eq!(self.member.hear_leader(link), ToLearner::Ping(Zxid(1)));
         let options = LogOptions { prealloc_bytes: 0, size_limit_bytes: None, force_sync: true };
         let mut log = TxnLog::new(Arc::new(self.disk.clone()), options, Vec::new());
-        received.install(&mut log).expect("the disk works");
+        received.install(&mut log, None).expect("the disk works");
         let file = self.disk.content("snapshot.77").expect("it is installed");
         assert!(file.windows(body.len()).any(|part| part == body));
     }

@@ -29,7 +29,7 @@ use crate::{
     storage::{EpochFile, ReceivedSnapshot},
     topics,
     tree::CONFIG_PATH,
-    zab::{self, Action, Link, Role, Zab},
+    zab::{self, Action, Install, Link, Role, Zab},
 };
 use bytes::Bytes;
 use oxkeeper_codec::{
@@ -69,8 +69,8 @@ pub(crate) struct Member {
 /// The snapshot that a leader sends in the place of all that there is.
 #[derive(Debug, Default)]
 struct Fetching {
-    /// It is to come over this link.
-    wanted: Option<Link>,
+    /// It is to be put in place.
+    wanted: Option<Install>,
     /// It has come over this one.
     come: Option<(Link, ReceivedSnapshot)>,
 }
@@ -293,9 +293,9 @@ impl Sequencer {
             Action::StoreNext(next) => self.store_next(next),
             Action::Activate(membership) => self.activate(membership),
             Action::Truncate(zxid) => self.replace(Replacement::Truncate(zxid)),
-            Action::Install(link, _) => {
+            Action::Install(install) => {
                 if let Some(member) = &mut self.member {
-                    member.fetching.wanted = Some(link);
+                    member.fetching.wanted = Some(install);
                     self.install();
                 }
             }
@@ -519,12 +519,11 @@ impl Sequencer {
     /// Installs the snapshot that was to come, once it has.
     fn install(&mut self) {
         let Some(Member { fetching, .. }) = &mut self.member else { return };
-        match (fetching.wanted, fetching.come.take()) {
-            (Some(wanted), Some((link, received))) if wanted == link => {
-                fetching.wanted = None;
-                self.replace(Replacement::Install(received));
+        match (fetching.wanted.take(), fetching.come.take()) {
+            (Some(wanted), Some((link, received))) if wanted.link == link => {
+                self.replace(Replacement::Install(received, wanted.told));
             }
-            (_, come) => fetching.come = come,
+            (wanted, come) => *fetching = Fetching { wanted, come },
         }
     }
 
