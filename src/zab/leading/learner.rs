@@ -94,10 +94,19 @@ impl Learner {
     }
 
     /// Whether its acknowledgements are a vote, if its id has one. One that observes and gets its vote with the next configuration
-    /// has a say in whether that comes into force (`Leader.waitForNewLeaderAck`).
+    /// has a say in whether that comes into force (`Leader.waitForNewLeaderAck`), if it was brought up with it: what is proposed
+    /// later, it does not hear of before it is committed.
     pub(super) fn counts(&self, shared: &Shared) -> bool {
-        let gets_vote = |sid| !shared.quorums().current.is_voter(sid) && shared.quorums().is_voter(sid);
-        self.sid.is_some_and(|sid| !self.waits && (!self.observer || gets_vote(sid)))
+        self.sid.is_some_and(|sid| !self.waits && (!self.observer || self.gets_vote(sid, shared)))
+    }
+
+    fn gets_vote(&self, sid: ServerId, shared: &Shared) -> bool {
+        let Some(next) = shared.ensemble.next() else { return false };
+        let hears_of_it = match self.state {
+            State::Fed { acked, .. } => acked >= Zxid(next.version()),
+            _ => true,
+        };
+        hears_of_it && !shared.quorums().current.is_voter(sid) && shared.quorums().is_voter(sid)
     }
 
     /// Whether it waits for an older link with its id to end.

@@ -4,9 +4,11 @@
 //! The others never come back: they are down, or cut off, or do not stay. Then all are well, and have to have the same.
 //!
 //! A member that only a part of the core reaches is not among the others. Fast leader election has no answer to it: whoever
-//! reaches it votes for it as long as it is ahead, and the rest cannot follow.
+//! reaches it votes for it as long as it is ahead, and the rest cannot follow. Nor has it one where the one who is ahead votes in
+//! the next configuration only, and somebody has not heard of that: no packet tells him the address. There, nobody is outside.
 
 use super::{Due, World};
+use crate::member::Member;
 use oxkeeper::zab::{Quorum, Role};
 use oxkeeper_codec::ServerId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -78,7 +80,22 @@ impl World {
             rest.retain(|&other| other != id);
             core.insert(id);
         }
-        core
+        if self.knows_who_can_lead(&core) { core } else { self.ids().into_iter().collect() }
+    }
+
+    /// Whether all of these know one of those who are ahead as a voter.
+    fn knows_who_can_lead(&self, core: &Ids) -> bool {
+        let has = |id: &ServerId| {
+            let Member { disk, running, .. } = &self.members[id];
+            (disk.epochs().1, running.as_ref().map_or(disk.last(), |running| running.zab.last_logged()))
+        };
+        let first = core.iter().map(has).max();
+        let known_to = |member: &Member, id| {
+            let (current, next) = member.disk.configs();
+            [Some(current), next].into_iter().flatten().any(|config| Quorum::from(&config).is_voter(id))
+        };
+        let mut ahead = core.iter().filter(|id| Some(has(id)) == first);
+        ahead.any(|&id| core.iter().all(|other| known_to(&self.members[other], id)))
     }
 
     fn leave_outside(&mut self, core: &Ids, outside: Outside) {
