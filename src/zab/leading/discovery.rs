@@ -2,10 +2,19 @@
 //! 1; in the TLA+ specification `LeaderProcessCEPOCH` and `LeaderProcessACKEPOCH`).
 //!
 //! Invariant: the leader's own promise is durable before anybody hears of the epoch.
+//!
+//! One that votes in the next configuration alone, and is ahead, may be the only one here that has what was committed since the
+//! change. It was not, and what it has beyond the leader's history was committed nowhere, where either
+//! - quorums of both configurations have proved that they are not ahead, or
+//! - one of the configuration in force has, and so many of its voters lack the change that no quorum can have acknowledged it:
+//!   whatever is committed behind a change, is so after it.
+//!
+//! Until one of them shows it waits, and is brought to the leader's history then.
 
 use super::{Learners, Sync};
 use crate::zab::{Failure, Refusal, quorum::Members, shared::Shared};
 use oxkeeper_codec::{ServerId, Zxid};
+use std::collections::BTreeMap;
 
 /// See the module.
 #[derive(Debug)]
@@ -15,10 +24,10 @@ pub(super) struct Discovery {
     epoch: i64,
     /// Voters that have registered.
     registered: Members,
-    /// Voters that have promised, and are not ahead.
-    proved: Members,
-    /// Those who are ahead, and were sent away.
-    ahead: Members,
+    /// Where the histories of those voters end that have promised, and are not ahead.
+    proved: BTreeMap<ServerId, Zxid>,
+    /// Those that are ahead, and vote in the next configuration alone.
+    ahead: BTreeMap<ServerId, Zxid>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +46,8 @@ impl Discovery {
             step: Step::Gathering,
             epoch: shared.accepted_epoch + 1,
             registered: Members::from([shared.me]),
-            proved: Members::new(),
-            ahead: Members::new(),
+            proved: BTreeMap::new(),
+            ahead: BTreeMap::new(),
         }
     }
 
@@ -63,12 +72,11 @@ impl Discovery {
     pub(super) fn accepted(&mut self, shared: &Shared) {
         if self.step == Step::Promising && shared.accepted_epoch == self.epoch {
             self.step = Step::Proving;
-            self.proved.insert(shared.me);
+            self.proved.insert(shared.me, shared.synced);
         }
     }
 
-    /// A learner has promised. A voter that is ahead has to lead itself; another one that is has no place here, unless quorums come
-    /// about without it: then what it has beyond them is committed nowhere.
+    /// A learner has promised. A voter that is ahead has to lead itself; another one that is has no place here before this is over.
     pub(super) fn proved(
         &mut self,
         shared: &Shared,
@@ -78,20 +86,53 @@ impl Discovery {
         current_epoch: Option<i32>,
     ) -> Result<(), Failure> {
         let Some(current_epoch) = current_epoch else { return Ok(()) };
-        if (i64::from(current_epoch), last_zxid) > (shared.current_epoch, shared.synced) {
-            self.ahead.insert(sid);
-            let others = shared.quorums().voters().difference(&self.ahead).copied().collect();
-            let is_needed = shared.quorums().current.is_voter(sid) || !shared.quorums().are_met_by(&others);
-            return Err(if is_needed && shared.quorums().is_voter(sid) {
-                Failure::Behind { sid, last_zxid }
-            } else {
-                Failure::Learner(Refusal::Ahead { sid, last_zxid })
-            });
+        if (i64::from(current_epoch), last_zxid) <= (shared.current_epoch, shared.synced) {
+            if counts {
+                self.proved.insert(sid, last_zxid);
+            }
+        } else if shared.quorums().current.is_voter(sid) {
+            return Err(Failure::Behind { sid, last_zxid });
+        } else if counts && shared.quorums().is_voter(sid) {
+            self.ahead.insert(sid, last_zxid);
+        } else {
+            return Err(Failure::Learner(Refusal::Ahead { sid, last_zxid }));
         }
-        if counts {
-            self.proved.insert(sid);
+        match self.ahead.first_key_value() {
+            Some((&sid, &last_zxid)) if !self.may_go_on(shared) => Err(Failure::Behind { sid, last_zxid }),
+            _ => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Whether it may still show that those who are ahead have nothing that is committed.
+    fn may_go_on(&self, shared: &Shared) -> bool {
+        let may_come = |id| !shared.unreachable.contains(&id);
+        let mut others = shared.quorums().voters();
+        others.retain(|id| !self.ahead.contains_key(id) && may_come(*id));
+        let may_lack = |id| !self.proved.contains_key(&id) && may_come(id);
+        shared.quorums().are_met_by(&others)
+            || self.is_undone(shared, |id| self.lacks_change(shared, id) || may_lack(id))
+    }
+
+    /// Whether no quorum can have acknowledged the change, when these lack it.
+    fn is_undone(&self, shared: &Shared, lacks: impl Fn(ServerId) -> bool) -> bool {
+        let current = &shared.quorums().current;
+        !current.is_met_by(&current.voters().into_iter().filter(|&id| !lacks(id)).collect())
+    }
+
+    fn lacks_change(&self, shared: &Shared, id: ServerId) -> bool {
+        let change = shared.ensemble.next().map(|next| Zxid(next.version()));
+        self.proved.get(&id).is_some_and(|last| change.is_some_and(|change| *last < change))
+    }
+
+    /// Whether enough have promised, and nobody can have more that is committed.
+    fn is_proved(&self, shared: &Shared) -> bool {
+        let proved: Members = self.proved.keys().copied().collect();
+        let with_those_ahead = proved.iter().chain(self.ahead.keys()).copied().collect();
+        let quorums = shared.quorums();
+        quorums.are_met_by(&proved)
+            || (quorums.current.is_met_by(&proved)
+                && quorums.are_met_by(&with_those_ahead)
+                && self.is_undone(shared, |id| self.lacks_change(shared, id)))
     }
 
     pub(super) fn advance(&mut self, shared: &mut Shared, learners: &mut Learners) -> Option<Sync> {
@@ -104,7 +145,7 @@ impl Discovery {
                 for (&link, learner) in learners {
                     learner.ask(shared, link, self.epoch);
                 }
-                if shared.quorums().are_met_by(&self.proved) {
+                if self.is_proved(shared) {
                     return Some(Sync::begin(shared, self.epoch));
                 }
             }
