@@ -39,9 +39,9 @@ impl Node {
         // Those whose opening is applied and whose end is not.
         let unborn = self.queue.sessions_opening();
         if unborn.is_empty() {
-            Snapshotter::begin(tree, self.sessions.iter())
+            Snapshotter::begin(tree, self.sessions.global.iter())
         } else {
-            let born: Vec<_> = self.sessions.iter().filter(|(id, _)| !unborn.contains(id)).collect();
+            let born: Vec<_> = self.sessions.global.iter().filter(|(id, _)| !unborn.contains(id)).collect();
             Snapshotter::begin(tree, born.into_iter())
         }
     }

@@ -1,11 +1,14 @@
 //! What must hold after every step: the invariants of the official Zab specification, as far as one can see them from
 //! outside, and that no committed transaction is ever lost.
 
-use crate::disk::{Disk, Entry};
+use crate::{
+    disk::{Disk, Entry},
+    member::Running,
+};
 use bytes::Bytes;
 use oxkeeper::{
     membership::Membership,
-    zab::{Failure, Refusal},
+    zab::{Action, Failure, Refusal},
 };
 use oxkeeper_codec::{
     ServerId, Zxid,
@@ -118,6 +121,28 @@ impl Check {
         if let ToLearner::LeaderInfo { epoch, .. } = packet {
             assert!(disk.epochs().0 >= *epoch, "server {me}: LEADERINFO without its own promise");
         }
+    }
+
+    /// Who serves without a leader shows what is on its disk, all of it, and nothing that is being replaced.
+    pub(crate) fn serves_read_only(me: ServerId, running: &Running, disk: &Disk) {
+        assert!(!running.serves, "server {me} has a leader, and is in read-only mode");
+        let replaces = running.installing || running.receiving.is_some();
+        assert!(!replaces && disk.is_idle(), "server {me} shows what it does not have yet");
+        assert_eq!(running.history, disk.log(), "server {me} shows what is not on its disk");
+    }
+
+    /// What it shows stays what it is until it says that it does not show it any more.
+    pub(crate) fn stays_read_only(me: ServerId, running: &Running, action: &Action) {
+        let changes = matches!(
+            action,
+            Action::Append(..)
+                | Action::Commit(_)
+                | Action::Truncate(_)
+                | Action::Install(..)
+                | Action::Lead(_)
+                | Action::Serve
+        );
+        assert!(!running.read_only || !changes, "server {me} is in read-only mode: {action:?}");
     }
 
     /// Illegal messages never arrive.

@@ -33,6 +33,8 @@ pub(crate) struct Running {
     pub(crate) history: Vec<Entry>,
     pub(crate) committed: Zxid,
     pub(crate) serves: bool,
+    /// It has no leader, and serves those who only read.
+    pub(crate) read_only: bool,
     /// So much of what it has delivered was looked at since it serves.
     pub(crate) looked_at: usize,
     pub(crate) listens: bool,
@@ -78,6 +80,7 @@ impl Member {
             history: self.disk.log().to_vec(),
             committed: Zxid::ZERO,
             serves: false,
+            read_only: false,
             looked_at: 0,
             listens: false,
             dial: None,

@@ -18,6 +18,9 @@ impl World {
         if self.trace {
             println!("{} server {id} -> {action:?}", self.now_ms);
         }
+        if let Some(running) = &self.members[&id].running {
+            Check::stays_read_only(id, running, &action);
+        }
         match action {
             Action::Notify(..)
             | Action::Dial(_)
@@ -40,6 +43,8 @@ impl World {
             | Action::Lead(_)
             | Action::Serve
             | Action::Resign(_)
+            | Action::ServeReadOnly
+            | Action::EndReadOnly
             | Action::Refused(..)
             | Action::Pinged(..) => self.turn(id, action),
             Action::Look
@@ -203,6 +208,12 @@ impl World {
                 running.serves = false;
                 Check::resigns(id, &failure);
             }
+            Action::ServeReadOnly => {
+                running.read_only = true;
+                self.figures.read_only += 1;
+                Check::serves_read_only(id, running, &member.disk);
+            }
+            Action::EndReadOnly => running.read_only = false,
             Action::Refused(_, refusal) => Check::refuses(id, &refusal),
             Action::Pinged(link, zxid) => self.send_up(link, ToLeader::Ping { zxid, touched: Vec::new() }),
             _ => unreachable!("not of this kind"),
