@@ -25,12 +25,16 @@ judge migrate.py 3.9.5 oxkeeper
 judge reconfig.py 3.9.5,oxkeeper,oxkeeper
 judge hostile.py
 if [ "$(id -u)" = 0 ]; then judge faults.py partition triangle full; else echo 'faults.py needs root: left out'; fi
+judge modes.py
 if [ "${1:-}" = --full ]; then
   judge mixed.py --members oxkeeper,3.9.5,oxkeeper --observer 3.9.5
   [ "$(id -u)" != 0 ] || judge faults.py
   judge mixed.py --members 3.9.5,oxkeeper,3.9.5 trunc_then_more
   judge mixed.py --members 3.9.5,oxkeeper,3.9.5 --set snapshotSizeFactor=-1 far
   judge mixed.py --members 3.5.10,3.6.4,oxkeeper,3.8.6,3.9.5 --observer 3.7.2 start synced leaders outages
+  for mix in oxkeeper/oxkeeper/3.9.5 3.9.5/3.9.5/oxkeeper; do           # the last one leads
+    judge modes.py --kinds "3.9.5,$mix" local local_upgraded
+  done
   judge mixed.py --members 3.9.5,3.9.5,3.9.5 --observer 3.9.5         # the measure itself
   for version in "${old[@]}"; do
     judge mixed.py --members "$version,oxkeeper,$version" --observer oxkeeper

@@ -224,7 +224,7 @@ fn multi_address(settings: &Settings) -> Result<MultiAddress, ConfigError> {
 type NotYet = (&'static str, When, &'static str);
 
 /// Settings of members that this version takes without doing what they ask for.
-pub(super) const NOT_YET: [NotYet; 13] = [
+pub(super) const NOT_YET: [NotYet; 10] = [
     ("fastleader.minNotificationInterval", When::Given, "no effect: elections here wait for no interval"),
     ("fastleader.maxNotificationInterval", When::Given, "no effect: elections here wait for no interval"),
     ("leader.maxTimeToWaitForEpoch", When::Given, "not available in this version: initLimit alone counts"),
@@ -245,17 +245,6 @@ pub(super) const NOT_YET: [NotYet; 13] = [
         "observer.election.DelayMs",
         When::Given,
         "not available in this version: observers look for a leader at once",
-    ),
-    ("localSessionsEnabled", When::Is("true"), "not available in this version: all sessions are global"),
-    (
-        "localSessionsUpgradingEnabled",
-        When::Is("true"),
-        "not available in this version: all sessions are global",
-    ),
-    (
-        "readonlymode.enabled",
-        When::Is("true"),
-        "not available in this version: without a quorum nobody is served",
     ),
     (
         "multiAddress.reachabilityCheckEnabled",

@@ -278,8 +278,8 @@ fn what_a_member_cannot_do_yet_is_said() {
         config.warnings.iter().map(|warning| warning.message.to_string()).collect::<Vec<_>>()
     };
     let missing = "not available in this version: ";
-    assert_eq!(said("localSessionsEnabled=true"), [format!("{missing}all sessions are global")]);
-    assert_eq!(said("localSessionsEnabled=false"), [""; 0]);
+    assert_eq!(said("localSessionsEnabled=true"), [""; 0]);
+    assert_eq!(said("readonlymode.enabled=true"), [""; 0]);
     let leader = format!("{missing}observers learn from the leader");
     assert_eq!(said("observerMasterPort=2191"), [leader]);
     assert_eq!(said("observerMasterPort=0"), [""; 0]);

@@ -33,6 +33,8 @@ const REST_WITHIN_MS: i64 = 60_000;
 const REACHABILITY_AFTER_MS: i64 = 3;
 /// One action in so many is the last one of its member.
 const CRASH_AT_ACTION: i64 = 500;
+/// Who has had no leader for so long serves those who only read, in ms.
+const READ_ONLY_AFTER_MS: i64 = 1000;
 
 /// So many clients read.
 const CLIENTS: i64 = 3;
@@ -50,10 +52,11 @@ pub(crate) struct Figures {
     disk_failures: usize,
     changes: usize,
     hand_overs: usize,
+    read_only: usize,
 }
 
 impl Figures {
-    const NAMES: [&str; 10] = [
+    const NAMES: [&str; 11] = [
         "committed",
         "crashes",
         "leaders",
@@ -64,12 +67,25 @@ impl Figures {
         "disk failures",
         "changes of the configuration",
         "leaders removed",
+        "read-only",
     ];
 
-    const fn all(&self) -> [usize; 10] {
+    const fn all(&self) -> [usize; 11] {
         let Self { committed, crashes, leaders, diffs, truncs, snaps, log_diffs, disk_failures, .. } = *self;
-        let Self { changes, hand_overs, .. } = *self;
-        [committed, crashes, leaders, diffs, truncs, snaps, log_diffs, disk_failures, changes, hand_overs]
+        let Self { changes, hand_overs, read_only, .. } = *self;
+        [
+            committed,
+            crashes,
+            leaders,
+            diffs,
+            truncs,
+            snaps,
+            log_diffs,
+            disk_failures,
+            changes,
+            hand_overs,
+            read_only,
+        ]
     }
 
     pub(crate) fn add(&mut self, other: &Self) {
@@ -83,6 +99,7 @@ impl Figures {
         self.disk_failures += other.disk_failures;
         self.changes += other.changes;
         self.hand_overs += other.hand_overs;
+        self.read_only += other.read_only;
     }
 
     pub(crate) fn assert_all_happened(&self) {
@@ -175,6 +192,7 @@ impl World {
             sync_ms: 1000,
             connect_ms: 2000,
             ping_ms: 100,
+            read_only_after_ms: Some(READ_ONLY_AFTER_MS),
             force_snapshot: false,
             recent,
         };

@@ -56,6 +56,7 @@ impl Script {
             sync_ms: 1000,
             connect_ms: 2000,
             ping_ms: 100,
+            read_only_after_ms: None,
             force_snapshot: false,
             recent,
         };
