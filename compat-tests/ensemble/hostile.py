@@ -4,7 +4,8 @@
 Asked of each attack: whoever makes no sense, or does not go on, is dropped in time; no member needs much more memory; nobody elects; no
 write waits long; and where an attack goes on, a member joins meanwhile. Members of no other implementation are ever its target.
 
-usage: hostile.py [ATTACK ...]. The last line is `N passed, M failed`."""
+usage: hostile.py [--but ATTACK] [ATTACK ...]. The last line is `N passed, M failed`."""
+import argparse
 import contextlib
 import multiprocessing
 import os
@@ -512,7 +513,11 @@ def endured(ensemble, attack):
 
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))           # so that the members are ended
-    wanted = [attack for attack in ATTACKS if not sys.argv[1:] or attack.__name__ in sys.argv[1:]]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--but", action="append", default=[], metavar="ATTACK", help="one that is left out")
+    parser.add_argument("attacks", nargs="*", metavar="ATTACK", help=", ".join(attack.__name__ for attack in ATTACKS))
+    args = parser.parse_args()
+    wanted = [a for a in ATTACKS if a.__name__ not in args.but and (not args.attacks or a.__name__ in args.attacks)]
     with Ensemble([OXKEEPER] * 3, **SETTINGS) as ensemble:
         ensemble.start()
         outcomes = [endured(ensemble, attack) for attack in wanted]
