@@ -10,11 +10,11 @@ import signal
 import sys
 import time
 
-from members import OXKEEPER, Ensemble, need, until
-from zkmini import ZkError, ZkMini
+from members import OXKEEPER, Ensemble, Member, need, until
+from zkmini import ZkError
 
 MODES = {}
-EXPIRED, SHORT_MS, LONG_MS, SOON_S = -112, 2000, 60000, 20
+SHORT_MS, LONG_MS, SOON_S = 2000, 60000, 20
 
 # Facts that differ on purpose, and why.
 DELIBERATE = {
@@ -75,6 +75,11 @@ def figures(m):
 def one_of_each(ensemble):
     """A member in each role."""
     return {m.mode(): m for m in ensemble}.values()
+
+
+def rest(ensemble, m):
+    """The other members, in the order of their roles: who leads may be another one each time."""
+    return sorted((other for other in ensemble if other is not m), key=Member.mode)
 
 
 def partition(ensemble):
@@ -170,7 +175,7 @@ def local(ensemble, tell):
         with m.client(timeout=20, session_ms=LONG_MS) as client:
             tell(role + ": dump", sessions(m))
             tell(role + ": figures", figures(m))
-            others = [other for other in ensemble if other is not m]
+            others = rest(ensemble, m)
             tell(role + ": dump of others", [sessions(other) for other in others])
             tell(role + ": elsewhere", session(others[0], session_id=client.session_id, password=client.password))
             again = client.renewed(m.client_port)
@@ -206,7 +211,7 @@ def local_upgraded(ensemble, tell):
     """Sessions that become global with their first ephemeral."""
     for m in one_of_each(ensemble):
         role = m.mode()
-        others = [other for other in ensemble if other is not m]
+        others = rest(ensemble, m)
         for how, create in (("create", lambda c: c.create("/ephemeral", b"", 1)), ("multi", lambda c: c.multi(("create", "/ephemeral", b"", 1)))):
             what = "%s, %s: " % (role, how)
             client = m.client(timeout=20, session_ms=LONG_MS)
