@@ -177,6 +177,19 @@ pub(crate) fn run(seed: u64, variant: Variant) -> Figures {
     world.figures
 }
 
+/// How every member is set, but for the transactions that a leader remembers.
+const fn options(recent_count: usize) -> Options {
+    Options {
+        init_ms: 2000,
+        sync_ms: 1000,
+        connect_ms: 2000,
+        ping_ms: 100,
+        read_only_after_ms: Some(READ_ONLY_AFTER_MS),
+        force_snapshot: false,
+        recent: RecentBounds { count: recent_count, bytes: 1 << 20 },
+    }
+}
+
 impl World {
     fn new(seed: u64, variant: Variant) -> Self {
         let mut rng = Rng::new(seed);
@@ -186,16 +199,7 @@ impl World {
         let spare = rng.pick(&[0, 0, 1, 2]);
         let may_change = !rng.one_in(3);
         let config = configuration(0, ids(1, voters).collect(), ids(1 + voters, observers).collect());
-        let recent = RecentBounds { count: rng.pick(&[2, 10, 500]), bytes: 1 << 20 };
-        let options = Options {
-            init_ms: 2000,
-            sync_ms: 1000,
-            connect_ms: 2000,
-            ping_ms: 100,
-            read_only_after_ms: Some(READ_ONLY_AFTER_MS),
-            force_snapshot: false,
-            recent,
-        };
+        let options = options(rng.pick(&[2, 10, 500]));
         let spare = if may_change { spare } else { 0 };
         let all = ids(1, voters + observers + spare);
         let members = all.map(|id| (id, Member::new(id, options, (config.clone(), may_change))));
