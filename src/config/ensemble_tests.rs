@@ -210,12 +210,22 @@ fn what_is_not_there_between_servers_is_refused() {
     for (line, reason) in [
         ("sslQuorum=true", "TLS between servers is not available in this version"),
         ("quorum.auth.enableSasl=true", "SASL between servers is not available in this version"),
-        ("oraclePath=/o", "the oracle of two servers is not available in this version"),
     ] {
         let message = format!("DIR/zoo.cfg:8: {line}: not supported yet: {reason}");
         refused(&format!("{THREE}{line}"), &message);
         load(line).expect("a standalone server has no use for it");
     }
+}
+
+#[test]
+fn an_oracle_is_refused_where_it_decides() {
+    let reason = "the oracle of two servers is not available in this version";
+    for rest in ["server.3=c:1:2:observer", "server.3=c:1:2\ngroup.1=1:2:3"] {
+        let text = format!("oraclePath=/o\nserver.1=a:1:2\nserver.2=b:1:2\n{rest}");
+        refused(&text, &format!("DIR/zoo.cfg:5: oraclePath=/o: not supported yet: {reason}"));
+    }
+    assert_eq!(load(&format!("{THREE}oraclePath=/o")).expect("three vote").warnings.len(), 1);
+    load("oraclePath=/o").expect("a standalone server has no use for it");
 }
 
 #[test]

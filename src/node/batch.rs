@@ -82,7 +82,7 @@ pub enum Reason {
     LogFailed,
     /// The ensemble has no leader.
     NoLeader,
-    /// The server is in read-only mode, and its client asks for more than that.
+    /// The server is in read-only mode, and its client asks for more than that, or goes on with a session of the ensemble.
     ReadOnly,
     /// The server is in read-only mode no more.
     ReadOnlyEnded,

@@ -48,8 +48,9 @@ impl Node {
         self.sessions.local.knows(session) && !self.is_promoted(session)
     }
 
-    /// Ends a local session behind what its client has asked before.
+    /// Ends a local session behind what its client has asked before. It becomes global no more.
     pub(super) fn close_local(&mut self, conn: ConnId, session: SessionId, xid: i32) {
+        self.sessions.local.set_closing(session);
         self.wait_for_session(session, Queued::Closed { conn, session, xid });
     }
 
@@ -97,7 +98,7 @@ impl Node {
         }
         let Some(timeout_ms) = self.sessions.timeout_ms(session) else { return };
         if self.decides() {
-            self.sessions.promote(session, now.elapsed_ms);
+            self.sessions.make_global(session, timeout_ms, now.elapsed_ms);
             self.propose_session(now, session, timeout_ms, None);
         } else {
             self.ask_to_promote(session, timeout_ms);

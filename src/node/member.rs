@@ -227,7 +227,7 @@ impl Node {
         }
         self.sessions.detach_all();
         for session in self.queue.forget_behind(logged) {
-            self.sessions.remove(session);
+            self.sessions.global.remove(session);
         }
     }
 
@@ -238,7 +238,7 @@ impl Node {
         self.snapshots = Snapshots::default();
         self.sessions.global = SessionTracker::new(self.options.tick_ms);
         for (session, timeout_ms) in sessions {
-            self.sessions.global.track(session, timeout_ms, now.elapsed_ms);
+            self.sessions.make_global(session, timeout_ms, now.elapsed_ms);
             self.ids.skip(session);
         }
     }
@@ -500,10 +500,7 @@ impl Node {
         if let Txn::CreateSession(txn) = &logged.txn
             && !self.decides()
         {
-            let session = logged.header.client_id;
-            if self.sessions.promote(session, self.ticked_ms).is_none() {
-                self.sessions.global.track(session, txn.time_out, self.ticked_ms);
-            }
+            self.sessions.make_global(logged.header.client_id, txn.time_out, self.ticked_ms);
         }
     }
 

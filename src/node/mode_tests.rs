@@ -199,6 +199,34 @@ fn a_leaders_own_client_is_refused_an_ephemeral_or_becomes_global() {
 }
 
 #[test]
+fn a_session_that_its_client_has_closed_becomes_global_no_more() {
+    let mut leader = leader(NewSessions::LocalAtFirst);
+    let session = leader.opens();
+    leader.asks(session, 7, OpCode::CREATE, creates("/a", 0));
+    leader.asks(session, 8, OpCode::CLOSE_SESSION, Vec::new());
+    leader.asks(session, 9, OpCode::CREATE, creates("/e", 1));
+    assert_eq!(leader.kinds(), [OpCode::CREATE, OpCode::ERROR]);
+
+    let mut learner = member(2, NewSessions::LocalAtFirst, MemberEvent::Follow);
+    let session = learner.opens();
+    learner.asks(session, 7, OpCode::CREATE, creates("/a", 0));
+    learner.asks(session, 8, OpCode::CLOSE_SESSION, Vec::new());
+    learner.asks(session, 9, OpCode::CREATE, creates("/e", 1));
+    assert_eq!(learner.asked(), [(OpCode::CREATE, 7), (OpCode::CREATE, 9)]);
+}
+
+#[test]
+fn a_session_that_a_snapshot_knows_is_global() {
+    let mut learner = member(2, NewSessions::LocalAtFirst, MemberEvent::Follow);
+    let session = learner.opens();
+    learner.asks(session, 7, OpCode::CREATE, creates("/e", 1));
+    learner.step(Event::Member(MemberEvent::Resign(Zxid::ZERO)));
+    learner.step(Event::Member(MemberEvent::Replaced(vec![(session, TIMEOUT_MS)])));
+    assert!(learner.node.sessions().local.is_empty());
+    assert!(learner.node.sessions().global.is_live(session));
+}
+
+#[test]
 fn a_learners_session_becomes_global_with_its_transaction() {
     let mut learner = member(2, NewSessions::LocalAtFirst, MemberEvent::Follow);
     let session = learner.opens();

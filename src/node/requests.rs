@@ -89,7 +89,9 @@ impl Node {
                 };
                 let asked = Asked { conn, session, live, header: &header, identities: &identities };
                 if header.op == OpCode::CLOSE_SESSION && self.is_only_here(session) {
-                    self.close_local(conn, session, header.xid);
+                    if live {
+                        self.close_local(conn, session, header.xid);
+                    }
                 } else if self.is_read_only() && (is_write(header.op) || header.op == OpCode::SYNC) {
                     let (xid, code) = (header.xid, Code::NOT_READ_ONLY);
                     self.wait_for_session(session, Queued::Error { conn, xid, code });

@@ -107,11 +107,8 @@ impl Preparation<'_> {
     }
 
     fn create_node(&mut self, new: &New<'_>) -> Outcome {
-        if new.mode.is_ephemeral() {
-            self.check_owner()?
-        } else {
-            self.check_session()?
-        }
+        let may_create = if new.mode.is_ephemeral() { self.check_owner() } else { self.check_session() };
+        may_create?;
         let parent_text = path::parent_of(new.path)?;
         let acl = self.fixup_acl(new.acl.as_deref())?;
         let parent = parent_path(new.path, parent_text);

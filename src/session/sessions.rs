@@ -71,14 +71,14 @@ impl Sessions {
         self.of_mut(id).remove(id)
     }
 
-    /// A local session that is live is a global one from now on, with the same connection and its full time-out. Its
-    /// time-out in ms.
-    pub fn promote(&mut self, id: SessionId, now_ms: i64) -> Option<i32> {
-        let timeout_ms = self.local.timeout_ms(id)?;
+    /// The session is a global one from now on, with its full time-out (ms). One that was local is so no more, and keeps its
+    /// connection.
+    pub fn make_global(&mut self, id: SessionId, timeout_ms: i32, now_ms: i64) {
         let conn = self.local.remove(id);
         self.global.track(id, timeout_ms, now_ms);
-        self.global.attach(id, conn);
-        Some(timeout_ms)
+        if conn.is_some() {
+            self.global.attach(id, conn);
+        }
     }
 
     /// The connections that own sessions now.
@@ -101,26 +101,27 @@ mod tests {
     const CONN: Option<ConnId> = Some(ConnId(7));
 
     #[test]
-    fn a_session_that_is_promoted_keeps_its_connection_and_leaves_the_local_ones() {
+    fn a_session_that_becomes_global_keeps_its_connection_and_leaves_the_local_ones() {
         let mut sessions = Sessions::new(1000);
-        assert_eq!(sessions.promote(A, 0), None, "nobody knows it");
         sessions.local.track(A, 4000, 0);
         sessions.attach(A, CONN);
         assert_eq!((sessions.conn(A), sessions.timeout_ms(A)), (CONN, Some(4000)));
-        assert_eq!(sessions.promote(A, 3000), Some(4000));
-        assert_eq!((sessions.local.len(), sessions.global.len()), (0, 1));
-        assert_eq!((sessions.conn(A), sessions.global.next_deadline_ms()), (CONN, Some(8000)));
-        assert_eq!(sessions.promote(A, 3000), None, "it is global already");
+        for _ in 0..2 {
+            sessions.make_global(A, 4000, 3000);
+            assert_eq!((sessions.local.len(), sessions.global.len()), (0, 1));
+            assert_eq!((sessions.conn(A), sessions.global.next_deadline_ms()), (CONN, Some(8000)));
+        }
         assert_eq!(sessions.remove(A), CONN);
         assert!(!sessions.is_live(A));
     }
 
     #[test]
-    fn one_that_is_ending_stays_what_it_is() {
+    fn one_that_is_ending_lives_if_all_know_it() {
         let mut sessions = Sessions::new(1000);
         sessions.local.track(A, 4000, 0);
         sessions.set_closing(A);
-        assert_eq!(sessions.promote(A, 0), None);
         assert!(sessions.local.knows(A) && !sessions.is_live(A));
+        sessions.make_global(A, 4000, 0);
+        assert!(!sessions.local.knows(A) && sessions.is_live(A));
     }
 }

@@ -44,7 +44,7 @@ pub(crate) enum Closing<'a> {
     LogFailed,
     /// The ensemble has no leader.
     NoLeader,
-    /// It asks for more than to read, and the server is in read-only mode.
+    /// The server is in read-only mode, and its client asks for more than to read, or goes on with a session of the ensemble.
     ReadOnly,
     /// Read-only mode is over.
     ReadOnlyEnded,
@@ -136,7 +136,7 @@ impl Display for Closing<'_> {
             Self::LogFailed => f.write_str("the transaction log cannot be written"),
             Self::NoLeader => f.write_str("the ensemble has no leader now"),
             Self::ReadOnly => f.write_str(
-                "this server is in read-only mode, and its client has not asked for a read-only session",
+                "this server is in read-only mode: it serves clients that ask for that, and no sessions of the ensemble",
             ),
             Self::ReadOnlyEnded => f.write_str("this server is in read-only mode no more"),
             Self::Sessionless { limit_ms } => {

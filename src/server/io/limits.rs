@@ -61,7 +61,8 @@ impl Limits {
         }
     }
 
-    /// Takes the tokens of a handshake for a session of that kind. Returns how many tokens are missing then, or `None` if the connection is to be dropped (`ZooKeeperServer.processConnectRequest`).
+    /// Takes the tokens of a handshake for a session of that kind. Returns how many tokens are missing then, or `None` if
+    /// the connection is to be dropped (`ZooKeeperServer.processConnectRequest`).
     pub(crate) fn admit(&self, wanted: Wanted, now_ms: i64) -> Option<u64> {
         self.bucket.as_ref().map_or(Some(0), |bucket| bucket.lock().admit(wanted, now_ms))
     }
