@@ -17,10 +17,11 @@ MODES = {}
 SHORT_MS, LONG_MS, SOON_S = 2000, 60000, 20
 
 # Facts that differ on purpose, and why.
+LOCAL_LIVES = "a local session lives as long as its member and its time-out"
 DELIBERATE = {
     "a session without localSessionsEnabled": "official servers since 3.7 answer its handshake with an error, and the client has no session",
-    "its session after the partition": "a local session lives as long as its member and its time-out",
-    "a local session after its leader": "the same",
+    "its session after the partition": LOCAL_LIVES,
+    "a local session after its leader": LOCAL_LIVES,
 }
 
 
@@ -67,6 +68,10 @@ def sessions(m):
     return [re.sub(r"Sets \(\d+\)", "Sets (N)", line) for line in lines]
 
 
+def settings(m):
+    return [line.split("=")[0] for line in m.word("conf").splitlines()]
+
+
 def figures(m):
     found = mntr(m)
     return {key: found.get("zk_" + key) for key in ("local_sessions", "global_sessions")}
@@ -111,6 +116,7 @@ def read_only(ensemble, tell):
     ensemble.quiet()
     m = ensemble.followers()[0]
     tell("isro before", m.word("isro"))
+    tell("conf before", settings(m))
     m = partition(ensemble)
     since = time.monotonic()
     tell("isro without a leader", m.word("isro"))
@@ -120,7 +126,7 @@ def read_only(ensemble, tell):
     tell("waits two seconds", 1.5 < waited < 3.5 or waited)
     tell("srvr", [re.sub(r"version: .*", "version", line) for line in m.word("srvr").splitlines() if "READ" in line or "Mode" in line or "ersion" in line])
     tell("stat", [line for line in m.word("stat").splitlines() if "READ" in line or "Mode" in line])
-    tell("conf", [line.split("=")[0] for line in m.word("conf").splitlines()])
+    tell("conf", settings(m))
     told = mntr(m)
     tell("mntr", [told.get("zk_" + key) for key in ("server_state", "peer_state", "quorum_size", "synced_followers")])
     tell("ruok", m.word("ruok"))

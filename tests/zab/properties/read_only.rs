@@ -15,7 +15,7 @@ impl Property for ReadOnly {
             Fact::ServesReadOnly { member, has_leader, replaces, shown, disk } => {
                 self.0.insert(member);
                 require(!has_leader, || format!("server {member} has a leader"))?;
-                require(!replaces && disk.is_idle(), || {
+                require(!replaces && disk.keeps_history(), || {
                     format!("server {member} shows what it does not have yet")
                 })?;
                 require(shown == disk.log(), || format!("server {member} shows what is not on its disk"))
@@ -49,7 +49,7 @@ impl Property for ReadOnly {
 #[cfg(test)]
 mod tests {
     use super::{super::testing::*, *};
-    use crate::disk::Disk;
+    use crate::disk::{Disk, Write};
     use oxkeeper::membership::Membership;
     use oxkeeper_codec::Zxid;
 
@@ -70,6 +70,15 @@ mod tests {
         let is_told = |action| Fact::IsTold { member: MEMBER, action };
         allows(ReadOnly::default(), &[serves(&disk), is_told(&ends), is_told(&commits)]);
         refuses(ReadOnly::default(), &[serves(&disk), is_told(&commits)]);
+    }
+
+    #[test]
+    fn what_is_on_its_way_to_the_disk_is_not_shown_but_for_a_configuration() {
+        let mut disk = disk();
+        disk.write(Write::Config(Membership::parse("server.1=h:1:2\nversion=1").unwrap()));
+        allows(ReadOnly::default(), &[serves(&disk)]);
+        disk.write(Write::Append(entry(1, 1)));
+        refuses(ReadOnly::default(), &[serves(&disk)]);
     }
 
     #[test]

@@ -27,8 +27,9 @@ pub(super) fn conf(hub: &Hub, port: u16) -> String {
     _ = writeln!(text, "minSessionTimeout={}", config.session.min_timeout_ms);
     _ = writeln!(text, "maxSessionTimeout={}", config.session.max_timeout_ms);
     _ = writeln!(text, "clientPortListenBacklog={backlog}");
-    match (&config.ensemble, &*hub.membership.lock()) {
-        (Some(ensemble), Some(membership)) => conf_of_member(hub, ensemble, membership, &mut text),
+    let membership = hub.membership.lock().clone();
+    match (&config.ensemble, membership) {
+        (Some(ensemble), Some(membership)) => conf_of_member(hub, ensemble, &membership, &mut text),
         _ => text.push_str("serverId=0\n"),
     }
     text
