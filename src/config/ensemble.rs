@@ -228,10 +228,9 @@ fn multi_address(settings: &Settings) -> Result<MultiAddress, ConfigError> {
 type NotYet = (&'static str, When, &'static str);
 
 /// Settings of members that this version takes without doing what they ask for.
-pub(super) const NOT_YET: [NotYet; 11] = [
+pub(super) const NOT_YET: [NotYet; 10] = [
     ("fastleader.minNotificationInterval", When::Given, "no effect: elections here wait for no interval"),
     ("fastleader.maxNotificationInterval", When::Given, "no effect: elections here wait for no interval"),
-    ("leader.maxTimeToWaitForEpoch", When::Given, "not available in this version: initLimit alone counts"),
     ("leader.ackLoggingFrequency", When::Given, "not available in this version: ack_latency is not measured"),
     ("syncEnabled", When::Is("false"), "not available in this version: observers write log and snapshots"),
     (

@@ -102,6 +102,7 @@ fn options(config: &Config, ensemble: &config::Ensemble) -> Options {
         sync_ms: ensemble.links.sync_timeout_ms.into(),
         connect_ms: ensemble.links.connect_timeout_ms.into(),
         ping_ms: i64::from(config.session.tick_time_ms / 2).max(1),
+        epoch_wait_ms: ensemble.leading.max_epoch_wait_ms.map(i64::from),
         read_only_after_ms: config
             .operator
             .read_only_mode

@@ -75,6 +75,9 @@ pub struct Options {
     pub sync_ms: i64,
     /// A leader is reached within this (`connectToLearnerMasterLimit` × `tickTime`, or `init_ms`).
     pub connect_ms: i64,
+    /// When a voter turns away from a leader that has waited for longer than this for promises, the leader gives up at once
+    /// (`leader.maxTimeToWaitForEpoch`); `None`: it waits as long as a quorum can come.
+    pub epoch_wait_ms: Option<i64>,
     /// Between two pings of a leader (half of `tickTime`).
     pub ping_ms: i64,
     /// After so long without a leader those who only read are served (`readonlymode.enabled`); `None`: nobody is.
@@ -297,7 +300,7 @@ impl Zab {
                 self.shared.unreachable.remove(&from);
                 self.notified(now_ms, from, &said);
                 if let State::Leading(leading) = &mut self.state {
-                    leading.notified(&self.shared, from, &said)?;
+                    leading.notified(&self.shared, from, &said, now_ms)?;
                 }
             }
             _ => {}

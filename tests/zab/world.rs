@@ -184,6 +184,7 @@ const fn options(recent_count: usize) -> Options {
         sync_ms: 1000,
         connect_ms: 2000,
         ping_ms: 100,
+        epoch_wait_ms: None,
         read_only_after_ms: Some(READ_ONLY_AFTER_MS),
         force_snapshot: false,
         recent: RecentBounds { count: recent_count, bytes: 1 << 20 },
