@@ -170,9 +170,12 @@ impl Place {
         names.filter_map(snapshot).collect()
     }
 
-    /// Fills the data directory with transactions.
+    /// Fills the data directory with transactions. They are written elsewhere: a child of another test that is being started
+    /// just then inherits the lock, and keeps it until it runs its program.
     fn fill(&self) {
-        let disk = Arc::new(RealDisk::open(&self.version_2()).unwrap());
+        let elsewhere = self.dir.path().join("elsewhere");
+        fs::create_dir(&elsewhere).unwrap();
+        let disk = Arc::new(RealDisk::open(&elsewhere).unwrap());
         let mut log = TxnLog::new(disk, LogOptions::default(), Vec::new());
         for zxid in 1..=MANY {
             let path = ByteStr::from_static("/zookeeper");
@@ -185,6 +188,9 @@ impl Place {
         }
         log.commit().unwrap();
         // As after a crash: it is not closed.
+        for (file, ..) in listing(&elsewhere) {
+            fs::rename(&file, self.version_2().join(file.file_name().unwrap())).unwrap();
+        }
     }
 
     /// A first start and its end: there is a snapshot.

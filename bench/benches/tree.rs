@@ -2,7 +2,7 @@
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use oxkeeper::{
-    node::{ContainerRules, Node, NodeOptions, Now, Recipient},
+    node::{ContainerRules, NewSessions, Node, NodeOptions, Now, Recipient},
     processor::Rules,
     session::TimeoutBounds,
     tree::Snapshotter,
@@ -69,6 +69,7 @@ fn snapshot_begins(c: &mut Criterion) {
             timeouts: TimeoutBounds { min_ms: 4000, max_ms: 40_000 },
             containers: ContainerRules { interval_ms: 60_000, max_per_minute: 10_000, never_used_ms: 0 },
             server_id: 1,
+            new_sessions: NewSessions::Global,
             leader_serves: true,
         };
         let all = (0..sessions).map(|id| (SessionId(id), 40_000));

@@ -116,6 +116,8 @@ numbers! {
         SESSION_MOVED = -118,
         /// A write on a read-only server.
         NOT_READ_ONLY = -119,
+        /// A session that is local cannot own an ephemeral.
+        EPHEMERAL_ON_LOCAL_SESSION = -120,
         /// No such watch.
         NO_WATCHER = -121,
         /// Reconfiguration is switched off.

@@ -23,6 +23,7 @@ judge mixed.py --members 3.9.5,oxkeeper,3.9.5 --observer oxkeeper --but trunc_th
 judge mixed.py --members oxkeeper,oxkeeper,oxkeeper --observer 3.9.5
 judge migrate.py 3.9.5 oxkeeper
 judge reconfig.py 3.9.5,oxkeeper,oxkeeper
+judge modes.py
 # Not met yet: what waits for observers that are no members and read nothing is bounded for each, not in sum, and grows by 6 MiB a second
 # (36 MiB after 3 s, 163 after 24 s; at most 96 are asked for).
 judge hostile.py --but requests
@@ -34,6 +35,9 @@ if [ "${1:-}" = --full ]; then
   judge mixed.py --members 3.9.5,oxkeeper,3.9.5 trunc_then_more
   judge mixed.py --members 3.9.5,oxkeeper,3.9.5 --set snapshotSizeFactor=-1 far
   judge mixed.py --members 3.5.10,3.6.4,oxkeeper,3.8.6,3.9.5 --observer 3.7.2 start synced leaders outages
+  for mix in oxkeeper/oxkeeper/3.9.5 3.9.5/3.9.5/oxkeeper; do           # the last one leads
+    judge modes.py --kinds "3.9.5,$mix" local local_upgraded
+  done
   judge mixed.py --members 3.9.5,3.9.5,3.9.5 --observer 3.9.5         # the measure itself
   for version in "${old[@]}"; do
     judge mixed.py --members "$version,oxkeeper,$version" --observer oxkeeper

@@ -6,9 +6,12 @@ use oxkeeper::{
     auth::{AuthConfig, Identities, Offer, authenticate},
     config::Config,
     membership::Membership,
-    node::{Action, ContainerRules, Delivery, Entry, Event, Node, NodeOptions, Now, Recipient, Request},
+    node::{
+        Action, ContainerRules, Delivery, Entry, Event, NewSessions, Node, NodeOptions, Now, Recipient,
+        Request,
+    },
     processor::{
-        Judged, Processor, Proposal, Rules,
+        Judged, Known, Processor, Proposal, Rules,
         read::{self, Asker},
         set_watches::SetAgain,
         watch_requests::{add_watch, bring_back, check_or_remove},
@@ -71,7 +74,7 @@ pub fn request(data: &[u8]) {
         session: SessionId(1),
         xid: header.xid,
         identities: &identities,
-        session_is_live: true,
+        known: Known::Everywhere,
     };
     if oxkeeper::node::is_write(header.op)
         && header.op != OpCode::CLOSE_SESSION
@@ -159,7 +162,7 @@ fn small_tree() -> (Tree, Processor) {
             session: SessionId(1),
             xid: 0,
             identities: &Identities::none(),
-            session_is_live: true,
+            known: Known::Everywhere,
         };
         if let Ok(judged) = processor.prepare(&tree, OpCode::CREATE, &create.to_vec().into(), &proposal) {
             tree.apply(&judged.logged, &mut (), &mut Vec::new());
@@ -333,6 +336,7 @@ pub fn node(data: &[u8]) {
         containers: ContainerRules { interval_ms: 100, max_per_minute: 60_000, never_used_ms: 0 },
         server_id: 1,
         leader_serves: true,
+        new_sessions: NewSessions::Global,
     };
     let node = Node::new(options, &tree, [], Now { elapsed_ms: 0, wall_ms: 0 });
     let durable = tree.last_zxid();
@@ -395,7 +399,7 @@ impl Driven {
         let slot = usize::try_from(delivery.conn().0).expect("small");
         self.sessions[slot] = match delivery {
             Delivery::Connected { session, .. } => Some(*session),
-            Delivery::Refuse { .. } | Delivery::Close { .. } => None,
+            Delivery::Refuse { .. } | Delivery::Close { .. } | Delivery::Ended { .. } => None,
         };
     }
 

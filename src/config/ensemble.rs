@@ -17,6 +17,7 @@ pub(super) fn build(settings: &mut Settings, list: &List, my_id: Option<i64>) ->
     refuse_what_is_not_there(settings);
     let my_id = settings.note(|settings| own_id(settings, list, my_id));
     let membership = settings.note(|settings| membership(settings, list, asked_by));
+    settings.note(|settings| membership.as_ref().map_or(Ok(()), |members| check_oracle(settings, members)));
     settings.note(|settings| check_addresses(settings, list));
     let init_timeout_ms = settings.note(|settings| ticks(settings, &INIT_LIMIT));
     let sync_timeout_ms = settings.note(|settings| ticks(settings, &SYNC_LIMIT));
@@ -67,11 +68,14 @@ fn refuse_what_is_not_there(settings: &mut Settings) {
             settings.note(|_| Err::<(), _>(given.not_supported(reason)));
         }
     }
-    let oracle = settings.find(ORACLE_PATH.spec.name).filter(|given| !given.value.is_empty()).cloned();
-    if let Some(given) = oracle {
-        let reason = "the oracle of two servers is not available in this version";
-        settings.note(|_| Err::<(), _>(given.not_supported(reason)));
-    }
+}
+
+/// An oracle helps out where two vote, and beside one no groups count (`QuorumOracleMaj`); otherwise it is asked for nothing.
+fn check_oracle(settings: &Settings, membership: &Membership) -> Result<(), ConfigError> {
+    let decides = membership.participants().count() <= 2 || membership.groups().is_some();
+    let oracle = settings.find(ORACLE_PATH.spec.name).filter(|given| !given.value.is_empty() && decides);
+    let reason = "the oracle of two servers is not available in this version";
+    oracle.map_or(Ok(()), |given| Err(given.not_supported(reason)))
 }
 
 /// The number in `myid`, which must be listed. -1 is none (`UNSET_SERVERID`).
@@ -224,10 +228,9 @@ fn multi_address(settings: &Settings) -> Result<MultiAddress, ConfigError> {
 type NotYet = (&'static str, When, &'static str);
 
 /// Settings of members that this version takes without doing what they ask for.
-pub(super) const NOT_YET: [NotYet; 13] = [
+pub(super) const NOT_YET: [NotYet; 10] = [
     ("fastleader.minNotificationInterval", When::Given, "no effect: elections here wait for no interval"),
     ("fastleader.maxNotificationInterval", When::Given, "no effect: elections here wait for no interval"),
-    ("leader.maxTimeToWaitForEpoch", When::Given, "not available in this version: initLimit alone counts"),
     ("leader.ackLoggingFrequency", When::Given, "not available in this version: ack_latency is not measured"),
     ("syncEnabled", When::Is("false"), "not available in this version: observers write log and snapshots"),
     (
@@ -246,17 +249,7 @@ pub(super) const NOT_YET: [NotYet; 13] = [
         When::Given,
         "not available in this version: observers look for a leader at once",
     ),
-    ("localSessionsEnabled", When::Is("true"), "not available in this version: all sessions are global"),
-    (
-        "localSessionsUpgradingEnabled",
-        When::Is("true"),
-        "not available in this version: all sessions are global",
-    ),
-    (
-        "readonlymode.enabled",
-        When::Is("true"),
-        "not available in this version: without a quorum nobody is served",
-    ),
+    ("oraclePath", When::Given, "no effect where more than two servers vote; not available for two"),
     (
         "multiAddress.reachabilityCheckEnabled",
         When::Given,

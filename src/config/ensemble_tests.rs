@@ -210,12 +210,22 @@ fn what_is_not_there_between_servers_is_refused() {
     for (line, reason) in [
         ("sslQuorum=true", "TLS between servers is not available in this version"),
         ("quorum.auth.enableSasl=true", "SASL between servers is not available in this version"),
-        ("oraclePath=/o", "the oracle of two servers is not available in this version"),
     ] {
         let message = format!("DIR/zoo.cfg:8: {line}: not supported yet: {reason}");
         refused(&format!("{THREE}{line}"), &message);
         load(line).expect("a standalone server has no use for it");
     }
+}
+
+#[test]
+fn an_oracle_is_refused_where_it_decides() {
+    let reason = "the oracle of two servers is not available in this version";
+    for rest in ["server.3=c:1:2:observer", "server.3=c:1:2\ngroup.1=1:2:3"] {
+        let text = format!("oraclePath=/o\nserver.1=a:1:2\nserver.2=b:1:2\n{rest}");
+        refused(&text, &format!("DIR/zoo.cfg:5: oraclePath=/o: not supported yet: {reason}"));
+    }
+    assert_eq!(load(&format!("{THREE}oraclePath=/o")).expect("three vote").warnings.len(), 1);
+    load("oraclePath=/o").expect("a standalone server has no use for it");
 }
 
 #[test]
@@ -278,8 +288,8 @@ fn what_a_member_cannot_do_yet_is_said() {
         config.warnings.iter().map(|warning| warning.message.to_string()).collect::<Vec<_>>()
     };
     let missing = "not available in this version: ";
-    assert_eq!(said("localSessionsEnabled=true"), [format!("{missing}all sessions are global")]);
-    assert_eq!(said("localSessionsEnabled=false"), [""; 0]);
+    assert_eq!(said("localSessionsEnabled=true"), [""; 0]);
+    assert_eq!(said("readonlymode.enabled=true"), [""; 0]);
     let leader = format!("{missing}observers learn from the leader");
     assert_eq!(said("observerMasterPort=2191"), [leader]);
     assert_eq!(said("observerMasterPort=0"), [""; 0]);

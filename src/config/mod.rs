@@ -115,6 +115,11 @@ impl Config {
         self.ensemble.as_ref().is_none_or(|ensemble| ensemble.leading.serves_clients)
     }
 
+    /// Whether new sessions stay on this server (`localSessionsEnabled`); one that is alone has none of the kind.
+    pub fn opens_local_sessions(&self) -> bool {
+        self.ensemble.as_ref().is_some_and(|ensemble| ensemble.local_sessions.enabled)
+    }
+
     /// Settings with their values, defaults and meanings, for people: those of these names, or all when there is none.
     ///
     /// # Errors

@@ -7,7 +7,7 @@
 use super::{
     Node,
     connect::connect_frame,
-    queue::{Answer, Queued},
+    queue::{Answer, Queued, Renewal},
 };
 use crate::{
     processor::read::{self, Asker, ReadWatch},
@@ -53,6 +53,11 @@ pub enum Delivery {
         /// Why.
         reason: Reason,
     },
+    /// The session has ended: the connection is closed once everything before is sent.
+    Ended {
+        /// The connection.
+        conn: ConnId,
+    },
 }
 
 /// Why a connection has no session, or loses it.
@@ -77,13 +82,20 @@ pub enum Reason {
     LogFailed,
     /// The ensemble has no leader.
     NoLeader,
+    /// The server is in read-only mode, and its client asks for more than that, or goes on with a session of the ensemble.
+    ReadOnly,
+    /// The server is in read-only mode no more.
+    ReadOnlyEnded,
 }
 
 impl Delivery {
     /// Whom it is for.
     pub const fn conn(&self) -> ConnId {
         match self {
-            Self::Connected { conn, .. } | Self::Refuse { conn, .. } | Self::Close { conn, .. } => *conn,
+            Self::Connected { conn, .. }
+            | Self::Refuse { conn, .. }
+            | Self::Close { conn, .. }
+            | Self::Ended { conn } => *conn,
         }
     }
 }
@@ -248,8 +260,25 @@ impl Node {
                 let op = OpCode::ERROR;
                 batch.entries.push(Entry::Reply { conn, op, frame, shared: None, watch: None });
             }
+            Queued::Opened { session, renewal } => self.opened(session, renewal, batch),
+            Queued::Closed { conn, session, xid } => {
+                read::reply(&mut batch.bytes, xid, tree.last_zxid(), Code::OK, |_| {});
+                let (op, frame) = (OpCode::CLOSE_SESSION, start..batch.bytes.len());
+                batch.entries.push(Entry::Reply { conn, op, frame, shared: None, watch: None });
+                self.sessions.remove(session);
+                batch.entries.push(Entry::Close { conn });
+            }
             Queued::Txn { .. } => unreachable!("transactions are applied"),
         }
+    }
+
+    /// A session is open: its client hears it.
+    fn opened(&self, session: SessionId, renewal: Renewal, batch: &mut CommittedBatch) {
+        let Renewal { conn, timeout_ms, with_read_only } = renewal;
+        let start = batch.bytes.len();
+        batch.bytes.extend(connect_frame(session, timeout_ms, with_read_only, self.is_read_only()));
+        let frame = start..batch.bytes.len();
+        batch.entries.push(Entry::Connected { conn, session, timeout_ms, frame });
     }
 
     /// Forgets what is applied: it is pending no more. A long transaction makes that long; so nobody needs to be kept from
@@ -273,7 +302,7 @@ impl Node {
     ) {
         let zxid = logged.header.zxid;
         let first_change = batch.changes.len();
-        let applied = tree.apply_prepared(logged, &prepared, &mut self.snapshots, &mut batch.changes);
+        let mut applied = tree.apply_prepared(logged, &prepared, &mut self.snapshots, &mut batch.changes);
         batch.txns += 1;
         batch.made_ms.push(logged.header.time);
         if !tree.digest_matches(logged) {
@@ -293,15 +322,14 @@ impl Node {
                 let Txn::CreateSession(txn) = &logged.txn else {
                     unreachable!("creating a session cannot fail")
                 };
-                let session = logged.header.client_id;
-                batch.bytes.extend(connect_frame(session, txn.time_out, answer.with_read_only));
-                let frame = start..batch.bytes.len();
-                let entry = Entry::Connected { conn: answer.conn, session, timeout_ms: txn.time_out, frame };
-                batch.entries.push(entry);
+                let Answer { conn, with_read_only, .. } = answer;
+                let renewal = Renewal { conn, timeout_ms: txn.time_out, with_read_only };
+                self.opened(logged.header.client_id, renewal, batch);
             } else if applied.code == Code::SESSION_MOVED {
                 // The client asks elsewhere by now (`FinalRequestProcessor`, ZOOKEEPER-710).
                 self.useless(answer.conn, Reason::Moved(logged.header.client_id));
             } else {
+                applied.code = self.code_for_client(logged, applied.code);
                 encode_reply(answer, logged, &applied, &mut batch.bytes);
                 let frame = start..batch.bytes.len();
                 let (conn, op) = (answer.conn, answer.op);
@@ -311,7 +339,7 @@ impl Node {
         if matches!(logged.txn, Txn::CloseSession(_)) {
             let session = logged.header.client_id;
             self.owned_by(session, None);
-            self.snapshots.before_end(&self.sessions, session);
+            self.snapshots.before_end(&self.sessions.global, session);
             batch.entries.extend(self.sessions.remove(session).map(|conn| Entry::Close { conn }));
         }
         // Reads that their sessions have asked behind it see the tree as it is now.

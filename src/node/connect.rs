@@ -1,9 +1,12 @@
 //! The handshake: new sessions and renewals (`ZooKeeperServer.processConnectRequest`).
 
-use super::{Delivery, Node, Now, Reason, member::Renewal, queue::Answer};
+use super::{
+    Delivery, Node, Now, Reason,
+    queue::{Answer, Renewal},
+};
 use crate::{
     auth::Identities,
-    processor::Proposal,
+    processor::{Known, Proposal},
     session::{ConnId, password, password_matches},
     tree::Tree,
 };
@@ -15,15 +18,21 @@ use oxkeeper_codec::{
     request::{Handshake, PASSWORD_LEN, encode_connect_response},
 };
 
-/// The answer to a connect request, as a frame. A time-out of 0 says that there is no such session.
-pub(super) fn connect_frame(session: SessionId, timeout_ms: i32, with_read_only: bool) -> Vec<u8> {
+/// The answer to a connect request, as a frame. A time-out of 0 says that there is no such session. `with_read_only`: the client
+/// knows the byte that says whether this server is `read_only`.
+pub(super) fn connect_frame(
+    session: SessionId,
+    timeout_ms: i32,
+    with_read_only: bool,
+    read_only: bool,
+) -> Vec<u8> {
     let passwd = if timeout_ms == 0 { [0; PASSWORD_LEN] } else { password(session) };
     let response = ConnectResponse {
         protocol_version: 0,
         time_out: timeout_ms,
         session_id: if timeout_ms == 0 { SessionId(0) } else { session },
         passwd: Some(Bytes::copy_from_slice(&passwd)),
-        read_only: false,
+        read_only,
     };
     let mut frame = Vec::with_capacity(64);
     let start = begin_frame(&mut frame);
@@ -35,31 +44,52 @@ pub(super) fn connect_frame(session: SessionId, timeout_ms: i32, with_read_only:
 impl Node {
     pub(super) fn connect(&mut self, now: Now, tree: &Tree, conn: ConnId, handshake: &Handshake) {
         let request = &handshake.request;
-        if self.decides() && !self.options.leader_serves {
+        let takes_clients = self.serves() || self.is_read_only();
+        if !takes_clients || self.decides() && !self.options.leader_serves {
             return self.useless(conn, Reason::NoLeader);
+        }
+        if self.is_read_only() && !request.read_only {
+            return self.useless(conn, Reason::ReadOnly);
         }
         if request.last_zxid_seen > tree.last_zxid() {
             let reason = Reason::ZxidAhead { seen: request.last_zxid_seen, last: tree.last_zxid() };
             return self.useless(conn, reason);
         }
         let timeout_ms = self.options.timeouts.negotiate(request.time_out);
+        let renewal = Renewal { conn, timeout_ms, with_read_only: handshake.has_read_only };
         if request.session_id == SessionId(0) {
-            self.open_session(now, conn, timeout_ms, handshake.has_read_only);
+            self.open_session(now, renewal);
         } else {
-            self.renew_session(now, conn, handshake, timeout_ms);
+            self.renew_session(now, handshake, renewal);
         }
     }
 
-    fn open_session(&mut self, now: Now, conn: ConnId, timeout_ms: i32, with_read_only: bool) {
+    fn open_session(&mut self, now: Now, renewal: Renewal) {
+        let Renewal { conn, timeout_ms, with_read_only } = renewal;
+        if self.opens_local() {
+            return self.open_local(now, renewal);
+        }
         if self.log_failed {
             return self.useless(conn, Reason::LogFailed);
         }
         let session = self.ids.next();
-        if self.ask_to_open(Renewal { conn, timeout_ms, with_read_only }, session) {
+        if self.ask_to_open(renewal, session) {
             return;
         }
-        self.sessions.track(session, timeout_ms, now.elapsed_ms);
+        self.sessions.global.track(session, timeout_ms, now.elapsed_ms);
         self.sessions.attach(session, Some(conn));
+        let answer = Answer { conn, xid: 0, op: OpCode::CREATE_SESSION, with_read_only };
+        self.propose_session(now, session, timeout_ms, Some(answer));
+    }
+
+    /// Has all know a session.
+    pub(super) fn propose_session(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        timeout_ms: i32,
+        answer: Option<Answer>,
+    ) {
         let identities = Identities::none();
         let proposal = Proposal {
             zxid: self.proposed.next(),
@@ -67,24 +97,26 @@ impl Node {
             session,
             xid: 0,
             identities: &identities,
-            session_is_live: true,
+            known: Known::Everywhere,
         };
         let logged = self.processor.create_session(&proposal, timeout_ms);
-        let answer = Answer { conn, xid: 0, op: OpCode::CREATE_SESSION, with_read_only };
-        self.propose(logged, Some(answer));
+        self.propose(logged, answer);
     }
 
     /// The password is looked at first: who does not know it must not disturb the session's owner. (The official
     /// server closes the owner's connection before.)
-    fn renew_session(&mut self, now: Now, conn: ConnId, handshake: &Handshake, timeout_ms: i32) {
+    fn renew_session(&mut self, now: Now, handshake: &Handshake, renewal: Renewal) {
         let session = handshake.request.session_id;
         let offered = handshake.request.passwd.as_deref().unwrap_or_default();
-        let renewal = Renewal { conn, timeout_ms, with_read_only: handshake.has_read_only };
-        if self.decides() && !self.sessions.is_live(session) {
+        let may_be_elsewhere = !self.decides() && !self.is_read_only();
+        if self.is_read_only() && self.sessions.global.is_live(session) {
+            // Nobody can say whether it is still there.
+            self.useless(renewal.conn, Reason::ReadOnly);
+        } else if !may_be_elsewhere && !self.sessions.is_live(session) {
             self.refuse(session, renewal, Reason::NoSession(session));
         } else if !password_matches(session, offered) {
             self.refuse(session, renewal, Reason::WrongPassword(session));
-        } else if !self.ask_for(session, renewal) {
+        } else if self.sessions.local.is_live(session) || !self.ask_for(session, renewal) {
             let live = self.sessions.is_live(session);
             self.renew(now, session, renewal, live);
         }
@@ -97,16 +129,16 @@ impl Node {
             return self.refuse(session, renewal, Reason::NoSession(session));
         }
         self.owned_by(session, None);
-        self.sessions.track(session, timeout_ms, now.elapsed_ms);
+        self.sessions.of_mut(session).track(session, timeout_ms, now.elapsed_ms);
         if let Some(left) = self.sessions.attach(session, Some(conn)) {
             self.useless(left, Reason::Moved(session));
         }
-        let frame = connect_frame(session, timeout_ms, with_read_only);
+        let frame = connect_frame(session, timeout_ms, with_read_only, self.is_read_only());
         self.delivering.push(Delivery::Connected { conn, session, timeout_ms, frame });
     }
 
     fn refuse(&mut self, session: SessionId, renewal: Renewal, reason: Reason) {
-        let frame = connect_frame(session, 0, renewal.with_read_only);
+        let frame = connect_frame(session, 0, renewal.with_read_only, self.is_read_only());
         self.delivering.push(Delivery::Refuse { conn: renewal.conn, frame, reason });
     }
 }

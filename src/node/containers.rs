@@ -7,7 +7,7 @@
 use super::{Node, Now};
 use crate::{
     auth::Identities,
-    processor::Proposal,
+    processor::{Known, Proposal},
     tree::{Expirable, NodeRef, Owner, Tree},
 };
 use oxkeeper_codec::{ByteStr, SessionId};
@@ -141,7 +141,7 @@ impl Node {
             session: SessionId(0),
             xid: 0,
             identities: &identities,
-            session_is_live: true,
+            known: Known::Everywhere,
         };
         let logged = self.processor.delete_container(tree, &proposal, path);
         self.propose(logged, None);

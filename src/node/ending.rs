@@ -6,7 +6,11 @@
 //! may see some of them gone and others not.)
 
 use super::{Node, Now, queue::Answer};
-use crate::{auth::Identities, processor::Proposal, tree::Tree};
+use crate::{
+    auth::Identities,
+    processor::{Known, Proposal},
+    tree::Tree,
+};
 use oxkeeper_codec::{SessionId, Zxid};
 
 /// A session that ends in steps.
@@ -49,7 +53,7 @@ impl Node {
             session,
             xid,
             identities: &identities,
-            session_is_live: false,
+            known: Known::Nowhere,
         };
         if let Some((logged, ephemerals)) = self.processor.delete_some_ephemerals(tree, &proposal) {
             self.ending.push_back(Ending { session, xid, answer, after: proposal.zxid });

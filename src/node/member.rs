@@ -10,13 +10,13 @@
 
 use super::{
     Action, Delivery, Node, Now, Reason,
-    queue::{Answer, Queued},
+    queue::{Answer, Queued, Renewal},
     requests::Asked,
     snapshots::Snapshots,
 };
 use crate::{
     auth::Identities,
-    processor::{KnownEnsemble, Processor, Proposal, Refusal},
+    processor::{Known, KnownEnsemble, Processor, Proposal, Refusal},
     session::{ConnId, SessionTracker},
     tree::Tree,
     zab::Link,
@@ -27,7 +27,7 @@ use oxkeeper_codec::{
     learner::ForwardedRequest,
     txn::{LoggedTxn, Txn},
 };
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Who decides about transactions.
 #[derive(Debug)]
@@ -38,6 +38,8 @@ pub(super) enum Authority {
     Leader(Forwarding),
     /// Nobody: there is an election.
     Nobody,
+    /// Nobody for a while: those who only read are served.
+    ReadOnly,
 }
 
 /// Through which learners clients ask, as far as they have been heard of. What still comes from a member that a client has
@@ -59,22 +61,27 @@ pub(super) struct Forwarding {
     asked_elsewhere: BTreeMap<SessionId, Zxid>,
 }
 
+impl Forwarding {
+    /// Clients that wait for something.
+    fn conns(&self) -> impl Iterator<Item = ConnId> {
+        let answers = self.waiting.values().flatten().filter_map(|waiting| match waiting {
+            Waiting::Write(answer) => Some(answer.conn),
+            Waiting::Sync(..) | Waiting::Promotion | Waiting::Read(_) => None,
+        });
+        answers.chain(self.renewing.values().map(|renewal| renewal.conn))
+    }
+}
+
 #[derive(Debug)]
 enum Waiting {
     /// For its transaction.
     Write(Answer),
     /// For the leader's word, and then until all up to this zxid is applied.
     Sync(Queued, Option<Zxid>),
+    /// For the transaction that makes its session global.
+    Promotion,
     /// For what is before it.
     Read(Queued),
-}
-
-/// A client that wants to go on with a session.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Renewal {
-    pub(super) conn: ConnId,
-    pub(super) timeout_ms: i32,
-    pub(super) with_read_only: bool,
 }
 
 /// What happens to a member of an ensemble, beside what happens to every server.
@@ -87,6 +94,10 @@ pub enum MemberEvent {
     /// There is no leader, or no more. The log was given all up to this zxid: what this member has proposed beyond that is
     /// known to nobody.
     Resign(Zxid),
+    /// There is no leader, and has not been for a while: those who only read are served.
+    ReadOnly,
+    /// They are served no more.
+    ReadOnlyEnds,
     /// The leader proposes this; it is on its way into the log.
     Proposal(LoggedTxn),
     /// The log was cut, or a snapshot put in its place. The tree is the one that the files have now, and these are the sessions.
@@ -140,8 +151,13 @@ impl Node {
     pub(super) fn member(&mut self, now: Now, tree: &Tree, event: MemberEvent) {
         match event {
             MemberEvent::Lead(zxid) => self.lead(now, tree, zxid),
-            MemberEvent::Follow => self.authority = Authority::Leader(Forwarding::default()),
+            MemberEvent::Follow => {
+                self.authority = Authority::Leader(Forwarding::default());
+                self.sessions.local.restart(now.elapsed_ms);
+            }
             MemberEvent::Resign(logged) => self.resign(logged),
+            MemberEvent::ReadOnly => self.begin_read_only(now),
+            MemberEvent::ReadOnlyEnds => self.end_read_only(),
             MemberEvent::Proposal(logged) => {
                 self.proposed = logged.header.zxid;
                 self.queue.push(Queued::Txn { logged, set: Default::default(), answer: None });
@@ -149,10 +165,10 @@ impl Node {
             MemberEvent::Replaced(sessions) => self.replaced(now, tree, sessions),
             MemberEvent::Forwarded(link, request) => self.forwarded(now, tree, link, &request),
             MemberEvent::Revalidate { link, session, timeout_ms } => {
-                let valid = self.sessions.is_live(session);
+                let valid = self.sessions.global.is_live(session);
                 if valid {
                     self.owned_by(session, Some(link));
-                    self.sessions.track(session, timeout_ms, now.elapsed_ms);
+                    self.sessions.global.track(session, timeout_ms, now.elapsed_ms);
                     if let Some(conn) = self.sessions.attach(session, None) {
                         self.useless(conn, Reason::Moved(session));
                     }
@@ -161,7 +177,8 @@ impl Node {
             }
             MemberEvent::Revalidated(session, valid) => self.revalidated(now, session, valid),
             MemberEvent::Touched(sessions) => {
-                sessions.iter().for_each(|&(session, _)| self.sessions.touch(session, now.elapsed_ms));
+                let touched = &mut self.sessions.global;
+                sessions.iter().for_each(|&(session, _)| touched.touch(session, now.elapsed_ms));
             }
             MemberEvent::Synced => self.synced_with_leader(),
         }
@@ -179,7 +196,7 @@ impl Node {
 
     /// Whether there is somebody who decides about transactions.
     pub const fn serves(&self) -> bool {
-        !matches!(self.authority, Authority::Nobody)
+        matches!(self.authority, Authority::Own(_) | Authority::Leader(_))
     }
 
     /// Each session has its full time-out from now: nobody knows when others have heard of it.
@@ -188,11 +205,9 @@ impl Node {
         self.authority = Authority::Own(Owners::new());
         self.proposed = zxid;
         self.processor = Processor::new(self.options.rules.clone(), tree);
-        let sessions: Vec<_> = self.sessions.iter().collect();
-        let known = sessions.iter().map(|&(session, _)| session).collect();
-        for (session, timeout_ms) in sessions {
-            self.sessions.track(session, timeout_ms, now.elapsed_ms);
-        }
+        self.sessions.global.restart(now.elapsed_ms);
+        self.sessions.local.restart(now.elapsed_ms);
+        let known = self.sessions.global.iter().map(|(session, _)| session).collect();
         // What a snapshot of an official server has left over. There, each server deletes it for itself.
         for session in tree.orphans(&known) {
             self.end_session(now, tree, session, None);
@@ -200,17 +215,19 @@ impl Node {
     }
 
     fn resign(&mut self, logged: Zxid) {
-        self.authority = Authority::Nobody;
+        let mut conns: BTreeSet<ConnId> = self.sessions.conns().collect();
+        if let Authority::Leader(forwarding) = std::mem::replace(&mut self.authority, Authority::Nobody) {
+            conns.extend(forwarding.conns());
+        }
         self.ending.clear();
         self.queue.forget_replies();
         self.proposed = logged;
-        let conns: Vec<ConnId> = self.sessions.conns().collect();
         for conn in conns {
             self.useless(conn, Reason::NoLeader);
         }
         self.sessions.detach_all();
         for session in self.queue.forget_behind(logged) {
-            self.sessions.remove(session);
+            self.sessions.global.remove(session);
         }
     }
 
@@ -219,9 +236,9 @@ impl Node {
         let last = tree.last_zxid();
         (self.proposed, self.committed, self.applied) = (last, last, last);
         self.snapshots = Snapshots::default();
-        self.sessions = SessionTracker::new(self.options.tick_ms);
+        self.sessions.global = SessionTracker::new(self.options.tick_ms);
         for (session, timeout_ms) in sessions {
-            self.sessions.track(session, timeout_ms, now.elapsed_ms);
+            self.sessions.make_global(session, timeout_ms, now.elapsed_ms);
             self.ids.skip(session);
         }
     }
@@ -231,7 +248,7 @@ impl Node {
         let &Asked { conn, session, header, identities, .. } = asked;
         match &mut self.authority {
             Authority::Own(_) => return false,
-            Authority::Nobody => self.useless(conn, Reason::NoLeader),
+            Authority::Nobody | Authority::ReadOnly => self.useless(conn, Reason::NoLeader),
             Authority::Leader(forwarding) => {
                 let waiting = if header.op == OpCode::SYNC {
                     forwarding.syncs.push_back(session);
@@ -271,26 +288,36 @@ impl Node {
         let Renewal { conn, timeout_ms, with_read_only } = renewal;
         match &mut self.authority {
             Authority::Own(_) => return false,
-            Authority::Nobody => self.useless(conn, Reason::NoLeader),
+            Authority::Nobody | Authority::ReadOnly => self.useless(conn, Reason::NoLeader),
             Authority::Leader(forwarding) => {
-                let op = OpCode::CREATE_SESSION;
-                let answer = Answer { conn, xid: 0, op, with_read_only };
+                let answer = Answer { conn, xid: 0, op: OpCode::CREATE_SESSION, with_read_only };
                 forwarding.waiting.entry(session).or_default().push_back(Waiting::Write(answer));
-                let mut body = Vec::new();
-                timeout_ms.encode(&mut body);
-                let body = body.into();
-                let request = ForwardedRequest { session, cxid: 0, op, body, identities: None };
-                self.member_actions.push(MemberAction::Forward(request));
+                self.member_actions.push(MemberAction::Forward(opening(session, timeout_ms)));
             }
         }
         true
+    }
+
+    /// Has the leader make a session global that this learner has had for itself.
+    pub(super) fn ask_to_promote(&mut self, session: SessionId, timeout_ms: i32) {
+        if let Authority::Leader(forwarding) = &mut self.authority {
+            forwarding.waiting.entry(session).or_default().push_back(Waiting::Promotion);
+            self.member_actions.push(MemberAction::Forward(opening(session, timeout_ms)));
+        }
+    }
+
+    /// Whether a session is on its way to become global.
+    pub(super) fn is_promoted(&self, session: SessionId) -> bool {
+        let Authority::Leader(forwarding) = &self.authority else { return false };
+        let waiting = forwarding.waiting.get(&session);
+        waiting.is_some_and(|waiting| waiting.iter().any(|it| matches!(it, Waiting::Promotion)))
     }
 
     /// Asks the leader for a session that a client wants to go on with. False: this member decides itself.
     pub(super) fn ask_for(&mut self, session: SessionId, renewal: Renewal) -> bool {
         match &mut self.authority {
             Authority::Own(_) => return false,
-            Authority::Nobody => self.useless(renewal.conn, Reason::NoLeader),
+            Authority::Nobody | Authority::ReadOnly => self.useless(renewal.conn, Reason::NoLeader),
             Authority::Leader(forwarding) => {
                 if let Some(earlier) = forwarding.renewing.insert(session, renewal) {
                     self.useless(earlier.conn, Reason::Moved(session));
@@ -345,6 +372,10 @@ impl Node {
             forwarding.asked_elsewhere.remove(&session);
         }
         let waiting = forwarding.waiting.get_mut(&session)?;
+        if let (Some(Waiting::Promotion), Txn::CreateSession(_)) = (waiting.front(), &logged.txn) {
+            waiting.pop_front();
+            return None;
+        }
         let Some(&Waiting::Write(answer)) = waiting.front() else { return None };
         if answer.xid != logged.header.cxid {
             return None;
@@ -369,7 +400,7 @@ impl Node {
             }
             match waiting.pop_front() {
                 Some(Waiting::Sync(read, _) | Waiting::Read(read)) => released.push(read),
-                Some(Waiting::Write(_)) | None => break,
+                Some(Waiting::Write(_) | Waiting::Promotion) | None => break,
             }
         }
         if waiting.is_empty() {
@@ -398,21 +429,21 @@ impl Node {
         }
         let &ForwardedRequest { session, cxid, op, ref body, ref identities } = request;
         let identities = Identities::of(identities.clone().unwrap_or_default());
-        let live = self.sessions.is_live(session);
+        let known = self.known(session);
         let proposal = Proposal {
             zxid: self.proposed.next(),
             time_ms: now.wall_ms,
             session,
             xid: cxid,
             identities: &identities,
-            session_is_live: live,
+            known,
         };
         match op {
             OpCode::SYNC => self.member_actions.push(MemberAction::Sync(link)),
             OpCode::CREATE_SESSION => {
                 let Ok(timeout_ms) = i32::decode(&mut Reader::new(body)) else { return };
                 self.owned_by(session, Some(link));
-                self.sessions.track(session, timeout_ms, now.elapsed_ms);
+                self.sessions.global.track(session, timeout_ms, now.elapsed_ms);
                 let logged = self.processor.create_session(&proposal, timeout_ms);
                 self.propose(logged, None);
             }
@@ -420,7 +451,7 @@ impl Node {
                 let logged = self.processor.refuse(&proposal, Code::SESSION_MOVED);
                 self.propose(logged, None);
             }
-            OpCode::CLOSE_SESSION if live => {
+            OpCode::CLOSE_SESSION if known == Known::Everywhere => {
                 self.sessions.set_closing(session);
                 self.end_session_as(now, tree, session, cxid, None);
             }
@@ -454,9 +485,13 @@ impl Node {
         if self.sessions.conn(session).is_some() {
             return false;
         }
+        if !self.sessions.global.knows(session) {
+            // A learner's own, or of the past: it is nobody else's.
+            return true;
+        }
         match &mut self.authority {
             Authority::Own(owners) => *owners.entry(session).or_insert(link) == link,
-            Authority::Leader(_) | Authority::Nobody => false,
+            Authority::Leader(_) | Authority::Nobody | Authority::ReadOnly => false,
         }
     }
 
@@ -465,9 +500,15 @@ impl Node {
         if let Txn::CreateSession(txn) = &logged.txn
             && !self.decides()
         {
-            let session = logged.header.client_id;
-            self.sessions.track(session, txn.time_out, self.ticked_ms);
+            self.sessions.make_global(logged.header.client_id, txn.time_out, self.ticked_ms);
         }
+    }
+
+    /// What a client is told of its transaction. The leader does not know a local session, and says so of its ephemeral; this
+    /// member knows better.
+    pub(super) fn code_for_client(&self, logged: &LoggedTxn, code: Code) -> Code {
+        let is_local = || self.sessions.local.knows(logged.header.client_id);
+        if code == Code::SESSION_EXPIRED && is_local() { Code::EPHEMERAL_ON_LOCAL_SESSION } else { code }
     }
 
     pub(super) fn take_member_actions(&mut self, actions: &mut Vec<Action>) {
@@ -477,4 +518,12 @@ impl Node {
     pub(super) fn useless(&mut self, conn: ConnId, reason: Reason) {
         self.delivering.push(Delivery::Close { conn, reason });
     }
+}
+
+/// What a learner asks its leader for a new session.
+fn opening(session: SessionId, timeout_ms: i32) -> ForwardedRequest {
+    let mut body = Vec::new();
+    timeout_ms.encode(&mut body);
+    let (op, body) = (OpCode::CREATE_SESSION, body.into());
+    ForwardedRequest { session, cxid: 0, op, body, identities: None }
 }

@@ -20,26 +20,35 @@ const LINK: Link = Link(1);
 const CONN: ConnId = ConnId(1);
 
 /// One member.
-struct Member {
-    node: Node,
-    tree: Tree,
+pub(super) struct Member {
+    pub(super) node: Node,
+    pub(super) tree: Tree,
     /// What it wants done beside appending.
-    wants: Vec<MemberAction>,
-    appended: Vec<LoggedTxn>,
-    closed: Vec<(ConnId, Reason)>,
+    pub(super) wants: Vec<MemberAction>,
+    pub(super) appended: Vec<LoggedTxn>,
+    pub(super) closed: Vec<(ConnId, Reason)>,
 }
 
 impl Member {
     fn new(server_id: u8, role: MemberEvent) -> Self {
+        Self::with(options(server_id), role)
+    }
+
+    pub(super) fn with(options: NodeOptions, role: MemberEvent) -> Self {
         let tree = Tree::new(TreeOptions::default());
-        let node = Node::new(options(server_id), &tree, [], at(0));
+        let node = Node::new(options, &tree, [], at(0));
         let mut member = Self { node, tree, wants: Vec::new(), appended: Vec::new(), closed: Vec::new() };
+        member.step(Event::Member(MemberEvent::Resign(Zxid::ZERO)));
         member.step(Event::Member(role));
         member
     }
 
-    fn step(&mut self, event: Event) {
-        for action in self.node.step(at(0), &self.tree, event) {
+    pub(super) fn step(&mut self, event: Event) {
+        self.step_at(0, event);
+    }
+
+    pub(super) fn step_at(&mut self, ms: i64, event: Event) {
+        for action in self.node.step(at(ms), &self.tree, event) {
             match action {
                 Action::Append(batch) => {
                     let logged = |(_, body): (Zxid, &[u8])| {
@@ -61,7 +70,7 @@ impl Member {
     }
 
     /// Answers that come now: number, zxid, error.
-    fn answers(&mut self) -> Vec<(i32, Zxid, Code)> {
+    pub(super) fn answers(&mut self) -> Vec<(i32, Zxid, Code)> {
         let mut answers = Vec::new();
         while self.node.can_apply() {
             let batch = self.node.apply(&mut self.tree, 100);
@@ -102,7 +111,7 @@ impl Pair {
         pair.propose();
         pair.commit();
         assert_eq!(pair.learner.answers(), [(0, Zxid::ZERO, Code::OK)]);
-        pair.session = pair.leader.node.sessions().iter().next().unwrap().0;
+        pair.session = pair.leader.node.sessions().global.iter().next().unwrap().0;
         assert_eq!(pair.session.0 >> 56, 2, "the learner has chosen its id");
         assert_eq!(pair.learner.node.sessions().conn(pair.session), Some(CONN));
         pair
@@ -259,7 +268,7 @@ fn a_session_ends_everywhere_with_its_ephemerals() {
     assert_eq!(pair.learner.answers(), [(7, zxid(2), Code::OK), (8, zxid(3), Code::OK)]);
     for member in [&pair.leader, &pair.learner] {
         assert!(member.tree.get("/e").is_none());
-        assert!(member.node.sessions().is_empty());
+        assert!(member.node.sessions().global.is_empty());
     }
 }
 

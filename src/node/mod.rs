@@ -14,21 +14,24 @@ mod batch;
 mod connect;
 mod containers;
 mod ending;
+mod local;
 mod member;
 mod queue;
+mod read_only;
 mod requests;
 mod shared;
 mod snapshots;
 
 pub use batch::{BatchWatch, CommittedBatch, Delivery, Entry, Reason};
 pub use containers::ContainerRules;
+pub use local::NewSessions;
 pub use member::{MemberAction, MemberEvent};
 pub use requests::{Request, is_write};
 pub use snapshots::Recipient;
 
 use crate::{
     processor::{Judged, OverQuota, Processor, Rules},
-    session::{ConnId, SessionIds, SessionTracker, TimeoutBounds},
+    session::{ConnId, SessionIds, SessionTracker, Sessions, TimeoutBounds},
     tree::Tree,
 };
 use bytes::Bytes;
@@ -56,6 +59,8 @@ pub struct NodeOptions {
     pub server_id: u8,
     /// Whether a member takes clients while it leads (`leaderServes`).
     pub leader_serves: bool,
+    /// What new sessions are.
+    pub new_sessions: NewSessions,
 }
 
 /// The time, as the shell sees it.
@@ -177,7 +182,7 @@ const SESSION_WORK: usize = 8;
 pub struct Node {
     options: NodeOptions,
     processor: Processor,
-    sessions: SessionTracker,
+    sessions: Sessions,
     ids: SessionIds,
     queue: Queue,
     authority: Authority,
@@ -210,16 +215,16 @@ impl Node {
         sessions: impl IntoIterator<Item = (SessionId, i32)>,
         now: Now,
     ) -> Self {
-        let mut tracker = SessionTracker::new(options.tick_ms);
+        let mut tracked = Sessions::new(options.tick_ms);
         let mut ids = SessionIds::new(options.server_id, now.wall_ms);
         for (id, timeout_ms) in sessions {
-            tracker.track(id, timeout_ms, now.elapsed_ms);
+            tracked.global.track(id, timeout_ms, now.elapsed_ms);
             ids.skip(id);
         }
         let last = tree.last_zxid();
         Self {
             processor: Processor::new(options.rules.clone(), tree),
-            sessions: tracker,
+            sessions: tracked,
             ids,
             queue: Queue::default(),
             authority: Authority::Own(Owners::new()),
@@ -292,10 +297,11 @@ impl Node {
     /// Sessions that expire unless they were heard of; say so with the next [`Event::Tick`]. Not all at once: while
     /// some are left, [`Node::next_tick_ms`] has passed.
     pub fn due_sessions(&self, now: Now) -> Vec<SessionId> {
-        if self.log_failed || !self.decides() {
-            return Vec::new();
-        }
-        self.sessions.due(now.elapsed_ms).take(EXPIRY_WORK_A_TICK / SESSION_WORK).collect()
+        let ends_local = self.serves() || self.is_read_only();
+        let ends_global = self.decides() && !self.log_failed;
+        let local = self.sessions.local.due(now.elapsed_ms).filter(|_| ends_local);
+        let global = self.sessions.global.due(now.elapsed_ms).filter(|_| ends_global);
+        local.chain(global).take(EXPIRY_WORK_A_TICK / SESSION_WORK).collect()
     }
 
     fn tick(&mut self, now: Now, tree: &Tree, due: Vec<SessionId>, heard: Vec<(SessionId, i64)>) {
@@ -303,6 +309,7 @@ impl Node {
         for (session, heard_ms) in heard {
             self.sessions.touch(session, heard_ms);
         }
+        self.expire_local(now, &due);
         if self.log_failed || !self.decides() {
             return;
         }
@@ -312,7 +319,7 @@ impl Node {
                 break;
             }
             // Whoever became due since was not asked about.
-            if self.sessions.is_due(session, now.elapsed_ms) {
+            if self.sessions.global.is_due(session, now.elapsed_ms) {
                 self.sessions.set_closing(session);
                 work += SESSION_WORK + self.end_session(now, tree, session, None);
             }
@@ -330,7 +337,8 @@ impl Node {
             return self.ticked_ms;
         }
         let containers = self.containers.next_ms();
-        self.sessions.next_deadline_ms().map_or(containers, |sessions| sessions.min(containers))
+        let trackers = [&self.sessions.global, &self.sessions.local];
+        trackers.into_iter().filter_map(SessionTracker::next_deadline_ms).fold(containers, i64::min)
     }
 
     /// The undecided requests' connections are closed: their clients have to find out what became of them.
@@ -359,7 +367,7 @@ impl Node {
     }
 
     /// The sessions, for four-letter words.
-    pub const fn sessions(&self) -> &SessionTracker {
+    pub const fn sessions(&self) -> &Sessions {
         &self.sessions
     }
 
@@ -376,5 +384,7 @@ impl Node {
 
 #[cfg(test)]
 mod member_tests;
+#[cfg(test)]
+mod mode_tests;
 #[cfg(test)]
 mod tests;

@@ -20,6 +20,14 @@ pub(super) struct Answer {
     pub(super) with_read_only: bool,
 }
 
+/// A client that wants a session, or to go on with one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Renewal {
+    pub(super) conn: ConnId,
+    pub(super) timeout_ms: i32,
+    pub(super) with_read_only: bool,
+}
+
 /// One place in the queue.
 #[derive(Debug)]
 pub(super) enum Queued {
@@ -29,6 +37,10 @@ pub(super) enum Queued {
     Read { conn: ConnId, session: SessionId, header: RequestHeader, body: Bytes, identities: Identities },
     /// An error that uses no zxid.
     Error { conn: ConnId, xid: i32, code: Code },
+    /// A local session that is open from now on.
+    Opened { session: SessionId, renewal: Renewal },
+    /// The end of a local session, which its client has asked for.
+    Closed { conn: ConnId, session: SessionId, xid: i32 },
 }
 
 /// The queue.
@@ -81,7 +93,10 @@ impl Queue {
                 conns.extend(answer.take().map(|answer| answer.conn));
                 true
             }
-            Queued::Read { conn, .. } | Queued::Error { conn, .. } => {
+            Queued::Read { conn, .. }
+            | Queued::Error { conn, .. }
+            | Queued::Opened { renewal: Renewal { conn, .. }, .. }
+            | Queued::Closed { conn, .. } => {
                 conns.insert(*conn);
                 false
             }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     auth::Identities,
-    processor::{Proposal, Refusal, read},
+    processor::{Known, Proposal, Refusal, read},
     session::{ConnId, Standing},
     tree::Tree,
 };
@@ -88,7 +88,15 @@ impl Node {
                     Standing::Nowhere => return self.useless(conn, Reason::NoSession(session)),
                 };
                 let asked = Asked { conn, session, live, header: &header, identities: &identities };
-                if is_write(header.op) {
+                if header.op == OpCode::CLOSE_SESSION && self.is_only_here(session) {
+                    if live {
+                        self.close_local(conn, session, header.xid);
+                    }
+                } else if self.is_read_only() && (is_write(header.op) || header.op == OpCode::SYNC) {
+                    let (xid, code) = (header.xid, Code::NOT_READ_ONLY);
+                    self.wait_for_session(session, Queued::Error { conn, xid, code });
+                } else if is_write(header.op) {
+                    self.promote_for(now, &asked, &body);
                     if !self.hand_on(&asked, &body) {
                         self.write(now, tree, &asked, &body);
                     }
@@ -134,7 +142,7 @@ impl Node {
             session,
             xid,
             identities,
-            session_is_live: live,
+            known: if live { self.known(session) } else { Known::Nowhere },
         };
         match self.processor.prepare(tree, op, body, &proposal) {
             Ok(judged) => self.propose(judged, Some(answer)),

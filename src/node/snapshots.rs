@@ -60,7 +60,7 @@ impl Node {
         assert!(self.snapshot(recipient).is_none(), "one snapshot at a time for {recipient:?}");
         debug_assert!(tree.last_zxid() <= self.proposed);
         // Those whose opening is applied and whose end is not.
-        let sessions = SessionList::begin(&self.sessions, self.queue.sessions_opening());
+        let sessions = SessionList::begin(&self.sessions.global, self.queue.sessions_opening());
         self.snapshots.0.push(Snapshot { recipient, sessions, tree: Snapshotter::begin(tree) });
     }
 
@@ -72,7 +72,7 @@ impl Node {
     /// The next piece of the snapshot for this recipient, of about so many bytes; `None` if there is none under way.
     pub fn snapshot_piece(&mut self, recipient: Recipient, tree: &Tree, budget: usize) -> Option<Piece> {
         let snapshot = self.snapshots.0.iter_mut().find(|snapshot| snapshot.recipient == recipient)?;
-        let sessions = snapshot.sessions.piece(&self.sessions, budget);
+        let sessions = snapshot.sessions.piece(&self.sessions.global, budget);
         let sessions = sessions.map(|bytes| Piece { bytes, is_last: false });
         Some(sessions.unwrap_or_else(|| snapshot.tree.piece(tree, budget)))
     }

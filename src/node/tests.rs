@@ -27,6 +27,7 @@ pub(super) fn options(server_id: u8) -> NodeOptions {
         containers: ContainerRules { interval_ms: 60_000, max_per_minute: 10, never_used_ms: 0 },
         server_id,
         leader_serves: true,
+        new_sessions: NewSessions::Global,
     }
 }
 
@@ -163,7 +164,7 @@ fn while_the_log_takes_nothing_ticks_are_a_tick_apart() {
     assert!(server.node.next_tick_ms() < late.elapsed_ms);
     server.tick(late, None);
     assert_eq!(server.node.next_tick_ms(), late.elapsed_ms + 1000);
-    assert_eq!(server.node.sessions().len(), 1, "nobody expires meanwhile");
+    assert_eq!(server.node.sessions().global.len(), 1, "nobody expires meanwhile");
 }
 
 #[test]
@@ -282,7 +283,7 @@ fn a_tick_ends_sessions_by_what_they_have_and_goes_on_at_once() {
     assert_eq!(steps, [15, 14, 12], "4,096 ephemerals a step");
     server.commit();
     assert_eq!(server.tree.ephemeral_count(), 0);
-    assert_eq!(server.node.sessions().len(), 0);
+    assert_eq!(server.node.sessions().global.len(), 0);
 }
 
 #[test]
@@ -376,12 +377,12 @@ fn a_session_with_many_ephemerals_ends_in_steps_and_lets_others_in_between() {
     server.step(Event::Requests(vec![close]));
     let other = server.node.last_proposed();
     let mut left = Vec::new();
-    while !server.node.sessions().is_empty() {
+    while !server.node.sessions().global.is_empty() {
         assert_eq!(server.node.next_tick_ms() <= 0, server.node.can_continue_ending());
         server.step(Event::Committed(server.node.last_proposed()));
         let replies = server.answered();
         left.push(server.tree.ephemeral_count());
-        assert_eq!(replies, if server.node.sessions().is_empty() { vec![9000] } else { vec![] });
+        assert_eq!(replies, if server.node.sessions().global.is_empty() { vec![9000] } else { vec![] });
         server.step(Event::Tick { due: Vec::new(), heard: Vec::new() });
     }
     assert_eq!(left, [1500, 500, 0]);
@@ -411,5 +412,5 @@ fn who_waits_for_the_end_of_a_session_is_cut_off_when_the_log_fails() {
         assert!(server.answered().is_empty(), "nobody waits any more");
         server.step(Event::Tick { due: Vec::new(), heard: Vec::new() });
     }
-    assert_eq!((server.node.sessions().len(), server.tree.ephemeral_count()), (0, 0));
+    assert_eq!((server.node.sessions().global.len(), server.tree.ephemeral_count()), (0, 0));
 }

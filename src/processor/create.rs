@@ -4,12 +4,12 @@ use super::{Outcome, Preparation, parent_path, path, pending::Record};
 use crate::tree::{AclRef, MAX_TTL_MS, Owner};
 use bytes::Bytes;
 use oxkeeper_codec::{
-    ByteStr, Code, OpCode, Perms,
+    ByteStr, Code, Decode, OpCode, Perms, Reader,
     records::{
         Acl, AclList, CreateContainerTxn, CreateRequest, CreateTtlRequest, CreateTtlTxn, CreateTxn,
         StatPersisted,
     },
-    request::CREATE_FLAGS,
+    request::{CREATE_FLAGS, WriteOp, decode_multi},
     txn::Txn,
 };
 
@@ -53,6 +53,22 @@ impl Mode {
     }
 }
 
+/// Whether a request wants an ephemeral created (`QuorumZooKeeperServer.checkUpgradeSession`). One that does not decode does not.
+pub fn creates_ephemeral(op: OpCode, body: &Bytes) -> bool {
+    let is_ephemeral =
+        |request: &CreateRequest| Mode::from_flags(request.flags).is_ok_and(Mode::is_ephemeral);
+    let mut reader = Reader::shared(body).taking_nulls();
+    match op {
+        OpCode::CREATE | OpCode::CREATE2 => {
+            CreateRequest::decode(&mut reader).is_ok_and(|request| is_ephemeral(&request))
+        }
+        OpCode::MULTI => decode_multi(&mut reader).is_ok_and(|ops| {
+            ops.iter().any(|op| matches!(op, WriteOp::Create(_, request) if is_ephemeral(request)))
+        }),
+        _ => false,
+    }
+}
+
 /// What is to be created, whichever request asked.
 struct New<'a> {
     op: OpCode,
@@ -91,7 +107,8 @@ impl Preparation<'_> {
     }
 
     fn create_node(&mut self, new: &New<'_>) -> Outcome {
-        self.check_session()?;
+        let may_create = if new.mode.is_ephemeral() { self.check_owner() } else { self.check_session() };
+        may_create?;
         let parent_text = path::parent_of(new.path)?;
         let acl = self.fixup_acl(new.acl.as_deref())?;
         let parent = parent_path(new.path, parent_text);

@@ -17,6 +17,7 @@ pub mod set_watches;
 pub mod watch_requests;
 mod write;
 
+pub use create::creates_ephemeral;
 pub use path::validate as validate_path;
 
 use crate::{
@@ -81,8 +82,21 @@ pub struct Proposal<'a> {
     pub xid: i32,
     /// Identities of the connection.
     pub identities: &'a Identities,
-    /// Whether the session may still ask for anything: it is known and not closing.
-    pub session_is_live: bool,
+    /// Where the session is known, and so what it may ask for.
+    pub known: Known,
+}
+
+/// Where a session that asks for something is known and not ending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// To the whole ensemble: it may ask for anything.
+    Everywhere,
+    /// To this member alone: it may not own ephemerals.
+    Here,
+    /// Not here, but perhaps to another member alone.
+    Elsewhere,
+    /// To nobody: it may ask for nothing.
+    Nowhere,
 }
 
 /// Why a request becomes no transaction.
@@ -398,7 +412,19 @@ impl Preparation<'_> {
     }
 
     const fn check_session(&self) -> Result<(), Code> {
-        if self.proposal.session_is_live { Ok(()) } else { Err(Code::SESSION_EXPIRED) }
+        match self.proposal.known {
+            Known::Everywhere | Known::Here | Known::Elsewhere => Ok(()),
+            Known::Nowhere => Err(Code::SESSION_EXPIRED),
+        }
+    }
+
+    /// Whether the session may own an ephemeral.
+    const fn check_owner(&self) -> Result<(), Code> {
+        match self.proposal.known {
+            Known::Everywhere => Ok(()),
+            Known::Here => Err(Code::EPHEMERAL_ON_LOCAL_SESSION),
+            Known::Elsewhere | Known::Nowhere => Err(Code::SESSION_EXPIRED),
+        }
     }
 
     fn existing(&self, path: &str) -> Result<Record, Code> {

@@ -71,7 +71,7 @@ mod tests {
     use super::*;
     use crate::{
         auth::{AuthConfig, Identities},
-        processor::{Processor, Proposal, Rules},
+        processor::{Known, Processor, Proposal, Rules},
         tree::{Tree, TreeOptions},
     };
     use oxkeeper_codec::{Encode, OpCode, ServerId, SessionId, Zxid};
@@ -102,7 +102,7 @@ mod tests {
             session: SessionId(1),
             xid: 1,
             identities: &Identities::none(),
-            session_is_live: live,
+            known: if live { Known::Everywhere } else { Known::Nowhere },
         };
         let mut body = Vec::new();
         request.encode(&mut body);

@@ -17,6 +17,8 @@ use std::sync::{Arc, OnceLock};
 
 /// Transactions that are kept in memory for learners have no more bytes than this, together.
 const RECENT_BYTES: usize = 64 << 20;
+/// Before it serves those who only read, a member is without a leader for so long, or for a tick.
+const LEAST_ISOLATION_MS: i64 = 2000;
 
 /// Hands on what comes from other members, and takes the sequencer's turn for it.
 pub(super) struct Doorbell {
@@ -113,6 +115,11 @@ fn options(config: &Config, ensemble: &config::Ensemble) -> Options {
         sync_ms: ensemble.links.sync_timeout_ms.into(),
         connect_ms: ensemble.links.connect_timeout_ms.into(),
         ping_ms: i64::from(config.session.tick_time_ms / 2).max(1),
+        epoch_wait_ms: ensemble.leading.max_epoch_wait_ms.map(i64::from),
+        read_only_after_ms: config
+            .operator
+            .read_only_mode
+            .then(|| i64::from(config.session.tick_time_ms).max(LEAST_ISOLATION_MS)),
         force_snapshot: ensemble.leading.force_snapshot_sync,
         recent: RecentBounds { count: whole(config.storage.commit_log_count), bytes: RECENT_BYTES },
     }

@@ -3,7 +3,7 @@
 use crate::{
     auth::AuthConfig,
     config::{self, Config},
-    node::{ContainerRules, Node, NodeOptions},
+    node::{ContainerRules, NewSessions, Node, NodeOptions},
     processor::Rules,
     server::{
         ServerError,
@@ -409,6 +409,16 @@ fn node_options(config: &Config, auth: &AuthConfig) -> NodeOptions {
         },
         server_id: ensemble.map_or(STANDALONE_SERVER_ID, |ensemble| ensemble.my_id.0.to_le_bytes()[0]),
         leader_serves: config.leader_serves(),
+        new_sessions: new_sessions(ensemble),
+    }
+}
+
+/// A server that is alone has global sessions.
+fn new_sessions(ensemble: Option<&config::Ensemble>) -> NewSessions {
+    match ensemble.map(|ensemble| &ensemble.local_sessions) {
+        Some(config::LocalSessions { enabled: true, upgrading: true }) => NewSessions::LocalAtFirst,
+        Some(config::LocalSessions { enabled: true, upgrading: false }) => NewSessions::Local,
+        Some(_) | None => NewSessions::Global,
     }
 }
 

@@ -9,9 +9,11 @@
 
 mod list;
 mod password;
+mod sessions;
 
 pub use list::{SessionList, encode_sessions};
 pub use password::{password, password_matches};
+pub use sessions::Sessions;
 
 use oxkeeper_codec::SessionId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,7 +61,7 @@ pub enum Standing {
     Nowhere,
 }
 
-/// All sessions that this server answers for.
+/// Sessions of one kind, with their deadlines and connections.
 #[derive(Debug)]
 pub struct SessionTracker {
     tick_ms: i64,
@@ -104,6 +106,12 @@ impl SessionTracker {
                 self.buckets.remove(&session.deadline_ms);
             }
         }
+    }
+
+    /// All sessions have their full time-out from now.
+    pub fn restart(&mut self, now_ms: i64) {
+        let sessions: Vec<_> = self.iter().collect();
+        sessions.into_iter().for_each(|(id, timeout_ms)| self.track(id, timeout_ms, now_ms));
     }
 
     /// The session was heard of at `heard_ms`. Does nothing to one that is unknown or closing.
@@ -164,6 +172,11 @@ impl SessionTracker {
             Some(Session { conn: Some(_), .. }) => Standing::Elsewhere,
             Some(Session { conn: None, .. }) | None => Standing::Nowhere,
         }
+    }
+
+    /// Whether the session is known.
+    pub fn knows(&self, id: SessionId) -> bool {
+        self.sessions.contains_key(&id)
     }
 
     /// Whether the session is known and not closing.

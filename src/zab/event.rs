@@ -124,6 +124,10 @@ pub enum Action {
     Serve,
     /// There is no leader any more: nothing that waits is decided here.
     Resign(Failure),
+    /// Serve those who only read: there is no leader, and has not been for a while.
+    ServeReadOnly,
+    /// Serve them no more: there may be a leader.
+    EndReadOnly,
     /// A new election has begun.
     Look,
     /// One was chosen, in so many ms.

@@ -88,6 +88,9 @@ pub enum Failure {
         /// What it has promised.
         accepted: i64,
     },
+    /// One of those who elected this leader elects again, and it has waited for long enough.
+    #[error("server {0}, which has elected this leader, elects again (leader.maxTimeToWaitForEpoch)")]
+    TurnedAway(ServerId),
     /// Of those who elected this leader, too few are left.
     #[error("too few of those who elected this leader can still follow it")]
     NoHope,

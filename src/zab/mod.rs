@@ -32,6 +32,7 @@ mod election;
 mod ensemble;
 mod event;
 mod failure;
+mod isolation;
 mod leading;
 mod learning;
 mod plan;
@@ -51,6 +52,7 @@ pub use vote::Vote;
 
 use bytes::Bytes;
 use election::{Elected, Election};
+use isolation::Isolation;
 use leading::Leading;
 use learning::Learning;
 use oxkeeper_codec::{
@@ -73,8 +75,13 @@ pub struct Options {
     pub sync_ms: i64,
     /// A leader is reached within this (`connectToLearnerMasterLimit` × `tickTime`, or `init_ms`).
     pub connect_ms: i64,
+    /// When a voter turns away from a leader that has waited for longer than this for promises, the leader gives up at once
+    /// (`leader.maxTimeToWaitForEpoch`); `None`: it waits as long as a quorum can come.
+    pub epoch_wait_ms: Option<i64>,
     /// Between two pings of a leader (half of `tickTime`).
     pub ping_ms: i64,
+    /// After so long without a leader those who only read are served (`readonlymode.enabled`); `None`: nobody is.
+    pub read_only_after_ms: Option<i64>,
     /// Learners are sent snapshots only (`forceSnapshotSync`).
     pub force_snapshot: bool,
     /// What is kept in memory for learners.
@@ -86,6 +93,8 @@ pub struct Options {
 pub enum Role {
     /// It elects.
     Looking,
+    /// It elects, has done so for a while, and serves those who only read.
+    ReadOnly,
     /// It follows this one; whether it serves.
     Learning(ServerId, bool),
     /// It leads; whether it serves.
@@ -120,7 +129,7 @@ pub struct Zab {
 enum State {
     /// What is under way has to be durable before anything is said about it.
     Settling,
-    Looking(Election),
+    Looking(Election, Isolation),
     Learning(Learning),
     Leading(Leading),
 }
@@ -139,7 +148,8 @@ impl Zab {
     /// What it is.
     pub const fn role(&self) -> Role {
         match &self.state {
-            State::Settling | State::Looking(_) => Role::Looking,
+            State::Looking(_, Isolation::Serves) => Role::ReadOnly,
+            State::Settling | State::Looking(..) => Role::Looking,
             State::Learning(learning) => Role::Learning(learning.leader(), learning.serves()),
             State::Leading(leading) => Role::Leading(leading.serves()),
         }
@@ -149,7 +159,7 @@ impl Zab {
     pub fn tally(&self) -> Option<Tally> {
         match &self.state {
             State::Leading(leading) => Some(leading.tally(&self.shared)),
-            State::Settling | State::Looking(_) | State::Learning(_) => None,
+            State::Settling | State::Looking(..) | State::Learning(_) => None,
         }
     }
 
@@ -167,7 +177,7 @@ impl Zab {
     pub fn synced_followers(&self) -> Members {
         match &self.state {
             State::Leading(leading) => leading.synced_followers(&self.shared),
-            State::Settling | State::Looking(_) | State::Learning(_) => Members::new(),
+            State::Settling | State::Looking(..) | State::Learning(_) => Members::new(),
         }
     }
 
@@ -195,7 +205,7 @@ impl Zab {
     pub const fn leader_link(&self) -> Option<Link> {
         match &self.state {
             State::Learning(learning) => learning.link(),
-            State::Settling | State::Looking(_) | State::Leading(_) => None,
+            State::Settling | State::Looking(..) | State::Leading(_) => None,
         }
     }
 
@@ -203,7 +213,10 @@ impl Zab {
     pub fn deadline_ms(&self) -> Option<i64> {
         match &self.state {
             State::Settling => None,
-            State::Looking(election) => Some(election.deadline_ms()),
+            State::Looking(election, isolation) => {
+                let election_ms = election.deadline_ms();
+                Some(isolation.deadline_ms().map_or(election_ms, |at_ms| at_ms.min(election_ms)))
+            }
             State::Learning(learning) => Some(learning.deadline_ms()),
             State::Leading(leading) => Some(leading.deadline_ms()),
         }
@@ -272,7 +285,7 @@ impl Zab {
         match event {
             Event::Reachable(peer) => {
                 self.shared.unreachable.remove(&peer);
-                if let State::Looking(election) = &mut self.state {
+                if let State::Looking(election, _) = &mut self.state {
                     election.reached(peer);
                 }
             }
@@ -287,7 +300,7 @@ impl Zab {
                 self.shared.unreachable.remove(&from);
                 self.notified(now_ms, from, &said);
                 if let State::Leading(leading) = &mut self.state {
-                    leading.notified(&self.shared, from, &said)?;
+                    leading.notified(&self.shared, from, &said, now_ms)?;
                 }
             }
             _ => {}
@@ -301,7 +314,7 @@ impl Zab {
             (state, Event::Synced(zxid)) => {
                 shared.synced = shared.synced.max(zxid);
                 match state {
-                    State::Settling | State::Looking(_) => {}
+                    State::Settling | State::Looking(..) => {}
                     State::Learning(learning) => learning.synced(shared),
                     State::Leading(leading) => leading.synced(shared),
                 }
@@ -309,7 +322,7 @@ impl Zab {
             (state, Event::AcceptedEpochStored(epoch)) => {
                 shared.accepted_epoch_is(epoch);
                 match state {
-                    State::Settling | State::Looking(_) => {}
+                    State::Settling | State::Looking(..) => {}
                     State::Learning(learning) => learning.accepted(shared),
                     State::Leading(leading) => leading.accepted(shared),
                 }
@@ -317,7 +330,7 @@ impl Zab {
             (state, Event::CurrentEpochStored(epoch)) => {
                 shared.current_epoch_is(epoch);
                 match state {
-                    State::Settling | State::Looking(_) => {}
+                    State::Settling | State::Looking(..) => {}
                     State::Learning(learning) => learning.entered(shared),
                     State::Leading(leading) => leading.entered(shared),
                 }
@@ -325,7 +338,7 @@ impl Zab {
             (state, Event::NextStored) => {
                 shared.next_is_stored();
                 match state {
-                    State::Settling | State::Looking(_) => {}
+                    State::Settling | State::Looking(..) => {}
                     State::Learning(learning) => learning.synced(shared),
                     State::Leading(leading) => leading.synced(shared),
                 }
@@ -392,7 +405,8 @@ impl Zab {
     fn wake(&mut self, now_ms: i64) -> Result<(), Failure> {
         match &mut self.state {
             State::Settling => Ok(()),
-            State::Looking(election) => {
+            State::Looking(election, isolation) => {
+                isolation.wake(&mut self.shared, now_ms);
                 let Shared { ensemble, unreachable, .. } = &self.shared;
                 let elected = election.wake(now_ms, ensemble.quorums(), unreachable);
                 self.elected(now_ms, elected);
@@ -404,7 +418,7 @@ impl Zab {
     }
 
     fn reconsider(&mut self, now_ms: i64) {
-        if let State::Looking(election) = &mut self.state {
+        if let State::Looking(election, _) = &mut self.state {
             let Shared { ensemble, unreachable, .. } = &self.shared;
             let elected = election.reconsider(now_ms, ensemble.quorums(), unreachable);
             self.elected(now_ms, elected);
@@ -412,10 +426,10 @@ impl Zab {
     }
 
     fn notified(&mut self, now_ms: i64, from: ServerId, said: &Notification) {
-        if matches!(self.state, State::Looking(_)) && self.takes_configuration(said) {
+        if matches!(self.state, State::Looking(..)) && self.takes_configuration(said) {
             return;
         }
-        if let State::Looking(election) = &mut self.state {
+        if let State::Looking(election, _) = &mut self.state {
             let Shared { ensemble, unreachable, .. } = &self.shared;
             let elected = election.notified(now_ms, from, said, ensemble.quorums(), unreachable);
             self.elected(now_ms, elected);
@@ -430,12 +444,10 @@ impl Zab {
     /// A member that elects takes a later configuration from whoever tells it: it is in force there. True: with other members,
     /// so that the election begins anew.
     fn takes_configuration(&mut self, said: &Notification) -> bool {
-        let State::Looking(election) = &self.state else { return false };
-        let last_round = election.round();
         let told = said.config.as_ref().and_then(|text| self.shared.ensemble.later(text));
         let Some(change) = told.and_then(|told| self.shared.activate(told)) else { return false };
         if change.members {
-            self.shared.last_round = self.shared.last_round.max(last_round);
+            self.leave_election();
             self.state = State::Settling;
         }
         change.members
@@ -443,14 +455,20 @@ impl Zab {
 
     fn elected(&mut self, now_ms: i64, elected: Option<Elected>) {
         let Some(Elected { vote, round, supporters }) = elected else { return };
-        if let State::Looking(election) = &self.state {
-            self.shared.last_round = self.shared.last_round.max(election.round());
-        }
+        self.leave_election();
         // Whatever is left to be told: the others need it to end their elections.
         self.speak();
         (self.shared.round, self.shared.vote) = (round, vote);
         self.shared.last_round = self.shared.last_round.max(round);
         self.begin_under(vote.leader, supporters, now_ms);
+    }
+
+    /// The election is over, or begins anew.
+    fn leave_election(&mut self) {
+        if let State::Looking(election, isolation) = &self.state {
+            self.shared.last_round = self.shared.last_round.max(election.round());
+            isolation.end(&mut self.shared);
+        }
     }
 
     /// Whom the last leader has named leads, without an election: discovery finds out who is ahead.
@@ -476,7 +494,7 @@ impl Zab {
         let shared = &self.shared;
         let (state, vote, election_epoch) = match &self.state {
             State::Settling => (PeerState::Looking, shared.own_vote(), shared.round),
-            State::Looking(election) => (PeerState::Looking, election.vote(), election.round()),
+            State::Looking(election, _) => (PeerState::Looking, election.vote(), election.round()),
             State::Learning(_) if shared.observes() => (PeerState::Observing, shared.vote, shared.round),
             State::Learning(_) => (PeerState::Following, shared.vote, shared.round),
             State::Leading(_) => (PeerState::Leading, shared.vote, shared.round),
@@ -487,12 +505,10 @@ impl Zab {
     }
 
     fn resign(&mut self, now_ms: i64, failure: Failure) {
-        if let State::Looking(election) = &self.state {
-            self.shared.last_round = self.shared.last_round.max(election.round());
-        }
         if let (State::Learning(learning), Failure::LeaderSilent) = (&self.state, &failure) {
             self.shared.unreachable.insert(learning.leader());
         }
+        self.leave_election();
         if !matches!(self.state, State::Settling) {
             if !matches!(failure, Failure::Reconfigured | Failure::HandedOver) {
                 self.shared.successor = None;
@@ -518,13 +534,13 @@ impl Zab {
             let shared = &self.shared;
             let election =
                 Election::begin(shared.me, shared.own_vote(), shared.last_round, shared.quorums(), now_ms);
-            self.state = State::Looking(election);
+            self.state = State::Looking(election, Isolation::begin(&self.shared, now_ms));
             self.reconsider(now_ms);
         }
     }
 
     fn speak(&mut self) {
-        if let State::Looking(election) = &mut self.state {
+        if let State::Looking(election, _) = &mut self.state {
             let told = election.take_told();
             if !told.is_empty() {
                 let notification = self.notification();

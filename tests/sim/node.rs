@@ -14,8 +14,8 @@ use super::{
 };
 use oxkeeper::{
     node::{
-        Action, CommittedBatch, ContainerRules, Delivery, Entry, Event, LogBatch, Node, NodeOptions, Now,
-        Recipient,
+        Action, CommittedBatch, ContainerRules, Delivery, Entry, Event, LogBatch, NewSessions, Node,
+        NodeOptions, Now, Recipient,
     },
     processor::Rules,
     session::{ConnId, TimeoutBounds},
@@ -75,6 +75,7 @@ fn options() -> NodeOptions {
         containers: ContainerRules { interval_ms: 300, max_per_minute: 100, never_used_ms: 0 },
         server_id: 1,
         leader_serves: true,
+        new_sessions: NewSessions::Global,
     }
 }
 

@@ -250,7 +250,7 @@ impl Worker {
                 send(core, tree, conn, frame);
                 self.close(core, conn);
             }
-            Delivery::Close { conn, .. } => self.close(core, conn),
+            Delivery::Close { conn, .. } | Delivery::Ended { conn } => self.close(core, conn),
         }
     }
 

@@ -130,6 +130,11 @@ impl Disk {
         self.waiting.is_empty()
     }
 
+    /// Whether the history and the epochs stay as they are with all that waits. Who elects may hear of a later configuration.
+    pub(crate) fn keeps_history(&self) -> bool {
+        self.waiting.iter().all(|write| matches!(write, Write::Next(_) | Write::Config(_)))
+    }
+
     /// Whether the history is cut or replaced next: that takes longer.
     pub(crate) fn replaces_next(&self) -> bool {
         matches!(self.waiting.front(), Some(Write::Truncate(_) | Write::Install(..)))

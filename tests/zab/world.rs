@@ -327,6 +327,20 @@ impl World {
     }
 }
 
+/// What a member of a script is set to.
+const fn scripted() -> Options {
+    Options {
+        init_ms: 2000,
+        sync_ms: 1000,
+        connect_ms: 2000,
+        ping_ms: 100,
+        epoch_wait_ms: None,
+        read_only_after_ms: None,
+        force_snapshot: false,
+        recent: RecentBounds { count: 500, bytes: 1 << 20 },
+    }
+}
+
 /// What a member is set to: each to something else.
 fn options(rng: &mut Rng) -> Options {
     Options {
@@ -334,6 +348,8 @@ fn options(rng: &mut Rng) -> Options {
         sync_ms: 700 + rng.below(800),
         connect_ms: 1000 + rng.below(1500),
         ping_ms: 50 + rng.below(100),
+        epoch_wait_ms: rng.one_in(4).then(|| 300 + rng.below(1000)),
+        read_only_after_ms: rng.one_in(2).then(|| 500 + rng.below(1000)),
         force_snapshot: rng.one_in(10),
         recent: RecentBounds { count: rng.pick(&[2, 10, 500]), bytes: rng.pick(&[200, 1 << 20]) },
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     auth::Identities,
-    processor::{Processor, Proposal, Rules},
+    processor::{Known, Processor, Proposal, Rules},
     tree::{Tree, TreeOptions},
 };
 use oxkeeper_codec::{
@@ -42,7 +42,7 @@ impl World {
             session: SessionId(1),
             xid: 1,
             identities: &self.identities,
-            session_is_live: true,
+            known: Known::Everywhere,
         };
         let logged = self.processor.prepare(&self.tree, op, &body.into(), &proposal).unwrap().logged;
         self.processor = Processor::new(Rules::default(), &self.tree);
@@ -150,7 +150,7 @@ fn a_list_of_ephemerals_that_no_official_server_would_read_is_left_out() {
                 session: SessionId(7),
                 xid: 1,
                 identities: &Identities::none(),
-                session_is_live: true,
+                known: Known::Everywhere,
             };
             let logged = if n == count {
                 processor.close_session(&tree, &proposal).0

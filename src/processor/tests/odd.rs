@@ -3,7 +3,7 @@
 use crate::{
     auth::{AuthConfig, Identities},
     processor::{
-        Processor, Proposal, Refusal, Rules,
+        Known, Processor, Proposal, Refusal, Rules,
         read::{self, Asker},
         set_watches::{Again, SetAgain},
     },
@@ -49,7 +49,7 @@ fn judge(op: OpCode, body: Vec<u8>) -> Result<Txn, Refusal> {
         session: SessionId(1),
         xid: 1,
         identities: &identities,
-        session_is_live: true,
+        known: Known::Everywhere,
     };
     processor.prepare(&tree, op, &body.into(), &proposal).map(|judged| judged.logged.txn)
 }

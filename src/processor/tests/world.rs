@@ -3,7 +3,7 @@
 use super::model::{Context, Model, ModelNode, New, Zxid};
 use crate::{
     auth::Identities,
-    processor::{Judged, Processor, Proposal, Rules},
+    processor::{Judged, Known, Processor, Proposal, Rules},
     recovery::Rebuild,
     session::encode_sessions,
     storage::{self, Compression, MemoryDisk, SnapshotTail, SnapshotWriter, ZxidDigest},
@@ -206,7 +206,7 @@ impl World {
             session,
             xid: 0,
             identities: &Identities::none(),
-            session_is_live: true,
+            known: Known::Everywhere,
         };
         let judged = match request {
             Request::One(op) => {

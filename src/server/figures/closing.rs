@@ -44,6 +44,10 @@ pub(crate) enum Closing<'a> {
     LogFailed,
     /// The ensemble has no leader.
     NoLeader,
+    /// The server is in read-only mode, and its client asks for more than to read, or goes on with a session of the ensemble.
+    ReadOnly,
+    /// Read-only mode is over.
+    ReadOnlyEnded,
     /// It never had a session within so many ms.
     Sessionless { limit_ms: i64 },
     /// It does not take its events.
@@ -70,6 +74,7 @@ impl Closing<'_> {
             Self::Moved(_) => Kind::Moved,
             Self::LogFailed => Kind::LogFailed,
             Self::NoLeader => Kind::NoLeader,
+            Self::ReadOnly | Self::ReadOnlyEnded => Kind::ReadOnly,
             Self::Sessionless { .. } => Kind::Sessionless,
             Self::TakesNothing { .. } => Kind::TakesNothing,
             Self::Gone => Kind::Gone,
@@ -84,6 +89,8 @@ impl Closing<'_> {
                 | Self::NoSession(_)
                 | Self::Moved(_)
                 | Self::Sessionless { .. }
+                | Self::ReadOnly
+                | Self::ReadOnlyEnded
                 | Self::Gone
         )
     }
@@ -128,6 +135,10 @@ impl Display for Closing<'_> {
             Self::Moved(session) => write!(f, "session {session} goes on with another connection"),
             Self::LogFailed => f.write_str("the transaction log cannot be written"),
             Self::NoLeader => f.write_str("the ensemble has no leader now"),
+            Self::ReadOnly => f.write_str(
+                "this server is in read-only mode: it serves clients that ask for that, and no sessions of the ensemble",
+            ),
+            Self::ReadOnlyEnded => f.write_str("this server is in read-only mode no more"),
             Self::Sessionless { limit_ms } => {
                 write!(f, "it has no session after {limit_ms} ms (nio.sessionlessCnxnTimeout)")
             }

@@ -66,6 +66,8 @@ kinds! {
     LogFailed = 10 "sessions that the log does not take",
     /// Whoever is connected, or connects, while the ensemble elects.
     NoLeader = 10 "connections while there is no leader",
+    /// What a server in read-only mode does not serve.
+    ReadOnly = 10 "connections in read-only mode",
     /// A connection that says nothing.
     Sessionless = 10 "connections without a session",
     /// A connection that takes no events.

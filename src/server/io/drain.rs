@@ -130,6 +130,7 @@ impl Wakeup<'_> {
                 self.tell_why(conn, &closing(reason));
                 self.state.conns.close(conn);
             }
+            Delivery::Ended { conn } => self.session_ended(conn),
         }
     }
 
@@ -229,6 +230,8 @@ const fn closing(reason: Reason) -> Closing<'static> {
         Reason::NoRequest => Closing::NoRequest,
         Reason::LogFailed => Closing::LogFailed,
         Reason::NoLeader => Closing::NoLeader,
+        Reason::ReadOnly => Closing::ReadOnly,
+        Reason::ReadOnlyEnded => Closing::ReadOnlyEnded,
     }
 }
 

@@ -6,6 +6,7 @@
 
 use super::{
     conn::{Conn, ConnStats, Phase, Waiting},
+    limits::Wanted,
     lists::Listed,
     long::{Long, sets_watches},
     state::State,
@@ -239,7 +240,13 @@ impl Wakeup<'_> {
         };
         let renews = handshake.request.session_id != SessionId(0);
         let sheet = &worker.stats().sheet;
-        let Some(deficit) = worker.front.limits.admit(renews, now_ms) else {
+        let is_local = || worker.front.hub.config.opens_local_sessions();
+        let wanted = match renews {
+            true => Wanted::Renewed,
+            false if is_local() => Wanted::Local,
+            false => Wanted::Global,
+        };
+        let Some(deficit) = worker.front.limits.admit(wanted, now_ms) else {
             self.tell_why(id, &Closing::Throttled);
             sheet.count(Count::ConnectionsRejected).add(1);
             return Pace::Close;

@@ -16,6 +16,17 @@ pub(crate) enum Refused {
     Descriptors(u32),
 }
 
+/// What a handshake asks for, as far as it has a weight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// A new session that all members know.
+    Global,
+    /// A new session of this member alone.
+    Local,
+    /// A session that exists.
+    Renewed,
+}
+
 /// Counts open connections, and the rate of new sessions.
 #[derive(Debug)]
 pub(crate) struct Limits {
@@ -50,10 +61,10 @@ impl Limits {
         }
     }
 
-    /// Takes the tokens of a handshake; `renews`: of a session that exists. Returns how many tokens are missing
-    /// then, or `None` if the connection is to be dropped (`ZooKeeperServer.processConnectRequest`).
-    pub(crate) fn admit(&self, renews: bool, now_ms: i64) -> Option<u64> {
-        self.bucket.as_ref().map_or(Some(0), |bucket| bucket.lock().admit(renews, now_ms))
+    /// Takes the tokens of a handshake for a session of that kind. Returns how many tokens are missing then, or `None` if
+    /// the connection is to be dropped (`ZooKeeperServer.processConnectRequest`).
+    pub(crate) fn admit(&self, wanted: Wanted, now_ms: i64) -> Option<u64> {
+        self.bucket.as_ref().map_or(Some(0), |bucket| bucket.lock().admit(wanted, now_ms))
     }
 
     /// The chance of a drop, as `mntr` shows it.
@@ -117,11 +128,12 @@ impl Bucket {
         Self { rules, max, tokens: max, filled_ms: 0, changed_ms: 0, chance: 0.0, random }
     }
 
-    fn admit(&mut self, renews: bool, now_ms: i64) -> Option<u64> {
-        let need = match &self.rules.weights {
-            Some(weights) if renews => weights.renewed_session,
-            Some(weights) => weights.global_session,
-            None => 1,
+    fn admit(&mut self, wanted: Wanted, now_ms: i64) -> Option<u64> {
+        let need = match (&self.rules.weights, wanted) {
+            (Some(weights), Wanted::Renewed) => weights.renewed_session,
+            (Some(weights), Wanted::Local) => weights.local_session,
+            (Some(weights), Wanted::Global) => weights.global_session,
+            (None, _) => 1,
         };
         self.fill(now_ms);
         if let Some(freeze_ms) = self.rules.freeze_time_ms {
@@ -230,30 +242,31 @@ mod tests {
     #[test]
     fn a_bucket_empties_and_fills() {
         let mut bucket = bucket(2, None, None);
-        assert_eq!([bucket.admit(false, 0), bucket.admit(true, 0)], [Some(1), Some(2)]);
-        assert_eq!([bucket.admit(false, 0), bucket.admit(false, 10)], [None, None]);
-        assert_eq!([bucket.admit(false, 11), bucket.admit(false, 12)], [Some(2), None]);
-        assert_eq!(bucket.admit(false, 1000), Some(1));
+        assert_eq!([bucket.admit(Wanted::Global, 0), bucket.admit(Wanted::Renewed, 0)], [Some(1), Some(2)]);
+        assert_eq!([bucket.admit(Wanted::Global, 0), bucket.admit(Wanted::Global, 10)], [None, None]);
+        assert_eq!([bucket.admit(Wanted::Global, 11), bucket.admit(Wanted::Global, 12)], [Some(2), None]);
+        assert_eq!(bucket.admit(Wanted::Global, 1000), Some(1));
     }
 
     #[test]
     fn sessions_weigh_by_kind() {
         let weights = ConnectionWeights { global_session: 3, local_session: 1, renewed_session: 2 };
         let mut bucket = bucket(7, None, Some(weights));
-        assert_eq!([bucket.admit(false, 0), bucket.admit(true, 0)], [Some(3), Some(5)]);
-        assert_eq!([bucket.admit(false, 0), bucket.admit(true, 0)], [None, Some(7)]);
+        assert_eq!([bucket.admit(Wanted::Global, 0), bucket.admit(Wanted::Renewed, 0)], [Some(3), Some(5)]);
+        let [global, local] = [Wanted::Global, Wanted::Local].map(|wanted| bucket.admit(wanted, 0));
+        assert_eq!([global, local, bucket.admit(Wanted::Renewed, 0)], [None, Some(6), None]);
     }
 
     #[test]
     fn the_chance_of_a_drop_follows_the_bucket() {
         let mut bucket = bucket(1, Some(100), None);
-        assert_eq!(bucket.admit(false, 0), Some(1));
+        assert_eq!(bucket.admit(Wanted::Global, 0), Some(1));
         bucket.adjust(100, 101);
         bucket.adjust(100, 150);
         assert!((bucket.chance - 0.5).abs() < 1e-9);
         bucket.adjust(100, 202);
         assert!((bucket.chance - 1.0).abs() < 1e-9);
-        assert_eq!(bucket.admit(false, 203), None, "dropped by chance, though there is a token");
+        assert_eq!(bucket.admit(Wanted::Global, 203), None, "dropped by chance, though there is a token");
         bucket.adjust(100, 303);
         assert!((bucket.chance - 0.75).abs() < 1e-9);
     }

@@ -116,6 +116,8 @@ fn whole(n: impl TryInto<i64>) -> i64 {
 fn of_ensemble(hub: &Hub) -> Vec<Entry> {
     let Some(standing) = *hub.standing.lock() else { return Vec::new() };
     let state = match standing.role {
+        // It is a server of another kind, which knows of no ensemble.
+        Role::ReadOnly => return Vec::new(),
         Role::Looking => "looking",
         Role::Leading(_) => "leading - broadcast",
         Role::Learning(..) if hub.observes() => "observing - broadcast",
@@ -170,8 +172,8 @@ fn of_node(node: &Node, tree: &Tree) -> Vec<Entry> {
         Entry::gauge("znode_count", whole(tree.node_count() + 1)),
         Entry::gauge("ephemerals_count", whole(tree.ephemeral_count())),
         Entry::gauge("approximate_data_size", tree.data_size() + 1),
-        Entry::gauge("global_sessions", whole(node.sessions().len())),
-        Entry::gauge("local_sessions", 0),
+        Entry::gauge("global_sessions", whole(node.sessions().global.len())),
+        Entry::gauge("local_sessions", whole(node.sessions().local.len())),
     ]
 }
 

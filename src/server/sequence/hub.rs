@@ -15,6 +15,9 @@ use parking_lot::Mutex;
 use std::sync::atomic::AtomicBool;
 use tokio::sync::Notify;
 
+/// The mode of a member that has no leader, in the words of `srvr`.
+pub(crate) const READ_ONLY: &str = "read-only";
+
 /// How to wake a worker, and what it counts.
 #[derive(Debug, Default)]
 pub(crate) struct WorkerPort {
@@ -82,6 +85,7 @@ impl Hub {
         let role = self.standing.lock().map(|standing| standing.role);
         match role {
             None => Some("standalone"),
+            Some(Role::ReadOnly) => Some(READ_ONLY),
             Some(Role::Leading(true)) => self.config.leader_serves().then_some("leader"),
             Some(Role::Learning(_, true)) => Some(if self.observes() { "observer" } else { "follower" }),
             Some(Role::Looking | Role::Learning(..) | Role::Leading(_)) => None,

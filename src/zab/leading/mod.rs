@@ -36,9 +36,13 @@ pub(super) struct Leading {
     learners: Learners,
     /// Voters who elected it, and have not been heard to elect again.
     supporters: Members,
+    /// Voters who elected it, and elect again.
+    turned_away: Members,
     /// When discovery and synchronisation must be over (`initLimit`), in ms of the elapsed clock.
     deadline_ms: i64,
     ping_at_ms: i64,
+    /// From then on a voter that elects again ends discovery (`leader.maxTimeToWaitForEpoch`), in ms of the elapsed clock.
+    impatient_at_ms: Option<i64>,
     /// Another one leads, and those who are still here are waited for until then, in ms of the elapsed clock.
     waits_until_ms: Option<i64>,
 }
@@ -57,8 +61,10 @@ impl Leading {
             phase: Phase::Discovery(Discovery::begin(shared)),
             learners: Learners::new(),
             supporters,
+            turned_away: Members::new(),
             deadline_ms: now_ms + shared.options.init_ms,
             ping_at_ms: now_ms + shared.options.ping_ms,
+            impatient_at_ms: shared.options.epoch_wait_ms.map(|ms| now_ms + ms),
             waits_until_ms: None,
         };
         leading.advance(shared);
@@ -181,11 +187,22 @@ impl Leading {
         shared: &Shared,
         from: ServerId,
         said: &Notification,
+        now_ms: i64,
     ) -> Result<(), Failure> {
         if said.state == PeerState::Looking && said.election_epoch > shared.round {
-            self.supporters.remove(&from);
+            if self.supporters.remove(&from) {
+                self.turned_away.insert(from);
+            }
+            if self.turned_away.contains(&from) && self.is_impatient(now_ms) {
+                return Err(Failure::TurnedAway(from));
+            }
         }
         self.check_hope(shared)
+    }
+
+    /// Whether a voter that turns away ends discovery.
+    fn is_impatient(&self, now_ms: i64) -> bool {
+        self.phase.epoch().is_none() && self.impatient_at_ms.is_some_and(|at_ms| now_ms > at_ms)
     }
 
     /// Whether a quorum can still come about, of those who are here and those who may come.

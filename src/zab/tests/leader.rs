@@ -300,3 +300,23 @@ fn a_learner_that_takes_its_snapshot_is_not_silent() {
     assert!(!(0..6).any(|_| waits(true)));
     assert!((0..3).any(|_| waits(false)), "within initLimit");
 }
+
+#[test]
+fn an_impatient_leader_gives_up_when_a_voter_turns_away() {
+    // Server 1 says that it elects again after each of these times.
+    let gives_up = |wait_ms: Option<i64>, after_ms: &[i64]| {
+        let mut script = Script::with(3, stored(1, 1, zxid(1, 1)), |options| options.epoch_wait_ms = wait_ms);
+        script.hears_vote(1, PeerState::Looking, 3, zxid(1, 1), 1);
+        script.hears_vote(2, PeerState::Looking, 3, zxid(1, 1), 1);
+        assert!(script.done().contains(&Action::Listen));
+        for &ms in after_ms {
+            script.wait(ms);
+            script.hears_vote_of_round(2, 1, PeerState::Looking, 1, zxid(1, 1), 1);
+        }
+        script.done().contains(&Action::Resign(Failure::TurnedAway(ServerId(1))))
+    };
+    assert!(!gives_up(None, &[1000]), "server 2 may still come");
+    assert!(!gives_up(Some(500), &[500]));
+    assert!(gives_up(Some(500), &[501]));
+    assert!(gives_up(Some(500), &[100, 401]), "it says so again");
+}

@@ -1,6 +1,7 @@
 //! One member, told one thing after another: which actions come, and in which order.
 
 mod electing;
+mod isolated;
 mod leader;
 mod learner;
 mod reconfiguring;
@@ -50,15 +51,27 @@ impl Script {
     }
 
     fn of(me: i64, stored: Stored, ensemble: Ensemble) -> Self {
+        Self::made(me, stored, ensemble, |_| {})
+    }
+
+    /// With other options.
+    fn with(me: i64, stored: Stored, change: impl FnOnce(&mut Options)) -> Self {
+        Self::made(me, stored, Ensemble::from(&membership(MEMBERS)), change)
+    }
+
+    fn made(me: i64, stored: Stored, ensemble: Ensemble, change: impl FnOnce(&mut Options)) -> Self {
         let recent = RecentBounds { count: 500, bytes: 1 << 20 };
-        let options = Options {
+        let mut options = Options {
             init_ms: 2000,
             sync_ms: 1000,
             connect_ms: 2000,
             ping_ms: 100,
+            epoch_wait_ms: None,
+            read_only_after_ms: None,
             force_snapshot: false,
             recent,
         };
+        change(&mut options);
         let zab = Zab::new(ServerId(me), options, ensemble, stored, 0);
         let mut script = Self { zab, now_ms: 0, actions: Vec::new() };
         script.tell(Event::Wake);

@@ -20,13 +20,14 @@ mod one_configuration;
 mod prefix_consistency;
 mod primary_integrity;
 mod process_consistency;
+mod read_only;
 mod told_is_durable;
 mod total_order;
 
 use crate::disk::{Disk, Entry};
 use oxkeeper::{
     membership::Membership,
-    zab::{Failure, Link, Quorums, Refusal},
+    zab::{Action, Failure, Link, Quorums, Refusal},
 };
 use oxkeeper_codec::{
     ServerId, Zxid,
@@ -67,6 +68,10 @@ pub(crate) enum Fact<'a> {
     TellsLearners { member: ServerId, packet: &'a ToLearner, disk: &'a Disk },
     /// A member gives its role up.
     Resigns { member: ServerId, failure: &'a Failure },
+    /// A member begins to serve those who only read. Whether it has a leader, whether its history is being replaced, what it shows.
+    ServesReadOnly { member: ServerId, has_leader: bool, replaces: bool, shown: &'a [Entry], disk: &'a Disk },
+    /// A member's state machine wants this done.
+    IsTold { member: ServerId, action: &'a Action },
     /// A member's process has ended.
     Crashes { member: ServerId },
     /// A leader sends a learner away.
@@ -110,6 +115,7 @@ properties! {
     "process consistency": process_consistency::ProcessConsistency,
     "one configuration": one_configuration::OneConfiguration,
     "what is told is durable": told_is_durable::ToldIsDurable,
+    "read-only mode": read_only::ReadOnly,
 }
 
 impl Default for Properties {

@@ -18,6 +18,7 @@ impl World {
         if self.trace {
             println!("{} server {id} -> {action:?}", self.now_ms);
         }
+        self.properties.see(Fact::IsTold { member: id, action: &action });
         match action {
             Action::Notify(..)
             | Action::Dial(_)
@@ -40,6 +41,8 @@ impl World {
             | Action::Lead(_)
             | Action::Serve
             | Action::Resign(_)
+            | Action::ServeReadOnly
+            | Action::EndReadOnly
             | Action::Refused(..)
             | Action::Pinged(..) => self.turn(id, action),
             Action::Look
@@ -230,6 +233,17 @@ impl World {
             Action::Refused(_, refusal) => {
                 self.properties.see(Fact::Refuses { member: id, refusal: &refusal });
             }
+            Action::ServeReadOnly => {
+                self.figures.count(Figure::ReadOnly, 1);
+                self.properties.see(Fact::ServesReadOnly {
+                    member: id,
+                    has_leader: running.serves,
+                    replaces: running.installing || running.wanted.is_some(),
+                    shown: &running.history,
+                    disk: &member.disk,
+                });
+            }
+            Action::EndReadOnly => {}
             Action::Pinged(link, zxid) => self.send_up(link, ToLeader::Ping { zxid, touched: Vec::new() }),
             _ => unreachable!("not of this kind"),
         }

@@ -20,9 +20,10 @@ pub(crate) enum Figure {
     Losses,
     ClockFaults,
     Reads,
+    ReadOnly,
 }
 
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 16] = [
     "committed",
     "crashes",
     "leaders",
@@ -38,6 +39,7 @@ const NAMES: [&str; 15] = [
     "votes lost",
     "clocks that jump or drift",
     "reads",
+    "times read-only",
 ];
 
 /// See the module.

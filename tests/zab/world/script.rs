@@ -1,9 +1,9 @@
 //! Runs that are written down, one step a line: nothing goes wrong but what the script says, and whoever stops loses all that
 //! was not durable.
 
-use super::{Due, World, clients::configuration};
+use super::{Due, World, clients::configuration, scripted};
 use crate::{member::Member, rng::Rng, variant::Variant};
-use oxkeeper::zab::{Action, Options, RecentBounds, Role};
+use oxkeeper::zab::{Action, Role};
 use oxkeeper_codec::ServerId;
 use std::collections::BTreeMap;
 
@@ -59,18 +59,10 @@ pub(crate) struct Script(World);
 impl Script {
     /// An ensemble of so many voters, all of them down.
     pub(crate) fn of(voters: i64, variant: Variant) -> Self {
-        let options = Options {
-            init_ms: 2000,
-            sync_ms: 1000,
-            connect_ms: 2000,
-            ping_ms: 100,
-            force_snapshot: false,
-            recent: RecentBounds { count: 500, bytes: 1 << 20 },
-        };
         let ids: Vec<ServerId> = (1..=voters).map(ServerId).collect();
         let config = configuration(0, ids.clone(), Vec::new());
         let members: BTreeMap<_, _> =
-            ids.into_iter().map(|id| (id, Member::new(id, options, (config.clone(), false)))).collect();
+            ids.into_iter().map(|id| (id, Member::new(id, scripted(), (config.clone(), false)))).collect();
         let mut world = World::of(Rng::new(1), variant, members);
         world.keeps_unsynced = false;
         Self(world)

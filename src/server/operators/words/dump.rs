@@ -3,12 +3,20 @@
 
 use super::conns::{self, ConnInfo, Peer};
 use crate::{
-    server::operators::ask::{Ask, NoAnswer},
+    server::{
+        operators::ask::{Ask, NoAnswer},
+        sequence::READ_ONLY,
+    },
+    session::{SessionTracker, Sessions},
     tree::Tree,
 };
 use jiff::{Timestamp, tz::TimeZone};
 use oxkeeper_codec::SessionId;
-use std::{collections::BTreeMap, fmt::Write, ops::Bound};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+    ops::Bound,
+};
 
 /// Paths after which a step through the ephemerals ends. One session's are never parted.
 const PATHS_A_STEP: usize = 4096;
@@ -22,20 +30,7 @@ pub(super) fn dump(ask: &Ask<'_>) -> Result<String, NoAnswer> {
     let dates =
         Dates { zone: TimeZone::try_system().unwrap_or(TimeZone::UTC), offset_ms: clock.wall_offset_ms() };
     let mut text = String::from("SessionTracker dump:\n");
-    match ask.front().hub.mode() {
-        // The leader alone knows when they expire.
-        Some("follower" | "observer") => {
-            let sessions = ask.sequencer(|node, _| node.sessions().iter().collect::<Vec<_>>())?;
-            _ = writeln!(text, "Global Sessions({}):", sessions.len());
-            for (session, timeout_ms) in sessions {
-                _ = writeln!(text, "0x{:x}\t{timeout_ms}ms", session.0);
-            }
-        }
-        _ => {
-            text.push_str("Session ");
-            dates.buckets(&sessions(ask)?, &mut text);
-        }
-    }
+    sessions(ask, &dates, &mut text)?;
     let ephemerals = ephemerals(ask)?;
     _ = writeln!(text, "ephemeral nodes dump:\nSessions with Ephemerals ({}):", ephemerals.len());
     for (session, paths) in ephemerals {
@@ -56,11 +51,33 @@ pub(super) fn dump(ask: &Ask<'_>) -> Result<String, NoAnswer> {
     Ok(text)
 }
 
+/// Sessions: those of this member by their deadlines, then those of the ensemble, of whose deadlines whoever decides alone knows.
+fn sessions(ask: &Ask<'_>, dates: &Dates, text: &mut String) -> Result<(), NoAnswer> {
+    let hub = &ask.front().hub;
+    let mode = hub.mode();
+    let has_local = hub.config.opens_local_sessions() || mode == Some(READ_ONLY);
+    if has_local {
+        text.push_str("Local Session ");
+        dates.buckets(&buckets(ask, |sessions| &sessions.local)?, text);
+    }
+    if matches!(mode, None | Some("standalone" | "leader")) {
+        text.push_str(if has_local { "Global Session " } else { "Session " });
+        dates.buckets(&buckets(ask, |sessions| &sessions.global)?, text);
+        return Ok(());
+    }
+    let global = ask.sequencer(|node, _| node.sessions().global.iter().collect::<Vec<_>>())?;
+    _ = writeln!(text, "Global Sessions({}):", global.len());
+    for (session, timeout_ms) in global {
+        _ = writeln!(text, "0x{:x}\t{timeout_ms}ms", session.0);
+    }
+    Ok(())
+}
+
 /// Sessions by their deadlines. The numbers alone are taken down on the sequencer.
-fn sessions(ask: &Ask<'_>) -> Result<Buckets, NoAnswer> {
-    let buckets = ask.sequencer(|node, _| {
-        let ids = |ids: &std::collections::BTreeSet<SessionId>| ids.iter().copied().collect::<Vec<_>>();
-        node.sessions().buckets().map(|(at, bucket)| (at, ids(bucket))).collect::<Vec<_>>()
+fn buckets(ask: &Ask<'_>, which: fn(&Sessions) -> &SessionTracker) -> Result<Buckets, NoAnswer> {
+    let buckets = ask.sequencer(move |node, _| {
+        let ids = |ids: &BTreeSet<SessionId>| ids.iter().copied().collect::<Vec<_>>();
+        which(node.sessions()).buckets().map(|(at, bucket)| (at, ids(bucket))).collect::<Vec<_>>()
     })?;
     let show = |ids: Vec<SessionId>| ids.iter().map(|id| format!("0x{:x}", id.0)).collect();
     Ok(buckets.into_iter().map(|(at, ids)| (at, show(ids))).collect())

@@ -1,11 +1,11 @@
 //! `conf`, `dirs`, `envi`, and the hash of `hash`: what is fixed, and what the file system knows.
 
 use crate::{
-    config::{Config, Ensemble},
+    config::Ensemble,
     membership::{Addresses, Membership},
     server::{
         owner::user_name,
-        sequence::{Hub, VERSION_DIR},
+        sequence::{Hub, READ_ONLY, VERSION_DIR},
     },
     version,
 };
@@ -27,16 +27,17 @@ pub(super) fn conf(hub: &Hub, port: u16) -> String {
     _ = writeln!(text, "minSessionTimeout={}", config.session.min_timeout_ms);
     _ = writeln!(text, "maxSessionTimeout={}", config.session.max_timeout_ms);
     _ = writeln!(text, "clientPortListenBacklog={backlog}");
-    match (&config.ensemble, &*hub.membership.lock()) {
-        (Some(ensemble), Some(membership)) => conf_of_member(config, ensemble, membership, &mut text),
+    let membership = hub.membership.lock().clone();
+    match (&config.ensemble, membership) {
+        (Some(ensemble), Some(membership)) => conf_of_member(hub, ensemble, &membership, &mut text),
         _ => text.push_str("serverId=0\n"),
     }
     text
 }
 
 /// What a member adds (`QuorumZooKeeperServer.dumpConf`); the last line has no end. Several addresses are joined by `|`.
-fn conf_of_member(config: &Config, ensemble: &Ensemble, membership: &Membership, text: &mut String) {
-    let ticks = |ms: u32| ms / config.session.tick_time_ms.max(1);
+fn conf_of_member(hub: &Hub, ensemble: &Ensemble, membership: &Membership, text: &mut String) {
+    let ticks = |ms: u32| ms / hub.config.session.tick_time_ms.max(1);
     let member = membership.member(ensemble.my_id);
     let ports = |port: fn(&Addresses) -> u16| {
         let ports = member.iter().flat_map(|member| &member.addresses).map(|at| port(at).to_string());
@@ -48,7 +49,9 @@ fn conf_of_member(config: &Config, ensemble: &Ensemble, membership: &Membership,
     _ = writeln!(text, "syncLimit={}", ticks(ensemble.links.sync_timeout_ms));
     _ = writeln!(text, "electionAlg=3\nelectionPort={}", ports(|at| at.election_port));
     _ = writeln!(text, "quorumPort={}\npeerType={}", ports(|at| at.quorum_port), i32::from(observer));
-    _ = write!(text, "membership: \n{membership}");
+    if hub.mode() != Some(READ_ONLY) {
+        _ = write!(text, "membership: \n{membership}");
+    }
 }
 
 /// Sizes of the two directories.

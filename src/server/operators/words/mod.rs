@@ -17,7 +17,10 @@ mod watches;
 use super::ask::{Ask, NoAnswer};
 use crate::{
     config::{FourLetterWord, FourLetterWords},
-    server::io::{Front, Spoken, Words},
+    server::{
+        io::{Front, Spoken, Words},
+        sequence::READ_ONLY,
+    },
     tree::Tree,
 };
 use std::sync::{
@@ -108,7 +111,7 @@ impl Words for Desk {
         let (word, port) = (asked.word, self.port);
         let Some(mode) = front.hub.mode() else { return Spoken::Answer(not_serving(word)) };
         match word {
-            FourLetterWord::Isro => Spoken::Answer("rw".to_owned()),
+            FourLetterWord::Isro => Spoken::Answer(if mode == READ_ONLY { "ro" } else { "rw" }.to_owned()),
             FourLetterWord::Srvr => Spoken::Answer(server::srvr(&front.hub, tree, mode)),
             FourLetterWord::Hash => Spoken::Answer(front.hub.digests.to_text()),
             _ => {

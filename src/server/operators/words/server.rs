@@ -4,7 +4,7 @@ use super::conns;
 use crate::{
     server::{
         operators::ask::{Ask, NoAnswer},
-        sequence::{Hub, Standing},
+        sequence::{Hub, READ_ONLY, Standing},
     },
     tree::Tree,
     version,
@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 /// The server in short.
 pub(super) fn srvr(hub: &Hub, tree: &Tree, mode: &str) -> String {
-    format!("{}{}", version_line(), figures(hub, tree.last_zxid(), tree.node_count(), mode))
+    format!("{}{}", head(mode), figures(hub, tree.last_zxid(), tree.node_count(), mode))
 }
 
 /// The server in short, with its connections.
@@ -23,11 +23,14 @@ pub(super) fn stat(ask: &Ask<'_>) -> Result<String, NoAnswer> {
     let (zxid, nodes) = ask.sequencer(|_, tree| (tree.last_zxid(), tree.node_count()))?;
     let hub = &ask.front().hub;
     let mode = hub.mode().ok_or(NoAnswer)?;
-    Ok(format!("{}Clients:\n{clients}{}", version_line(), figures(hub, zxid, nodes, mode)))
+    Ok(format!("{}Clients:\n{clients}{}", head(mode), figures(hub, zxid, nodes, mode)))
 }
 
-fn version_line() -> String {
-    format!("Zookeeper version: {}\n", version::FULL)
+/// The version; and that nobody may write, if that is so.
+fn head(mode: &str) -> String {
+    let read_only = "READ-ONLY mode; serving only read-only clients\n";
+    let read_only = if mode == READ_ONLY { read_only } else { "" };
+    format!("Zookeeper version: {}\n{read_only}", version::FULL)
 }
 
 /// What `srvr` and `stat` share. The official server counts the root twice.

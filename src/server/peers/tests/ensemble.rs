@@ -151,6 +151,8 @@ impl Running {
             sync_ms: 5000,
             connect_ms: 10_000,
             ping_ms: 100,
+            epoch_wait_ms: None,
+            read_only_after_ms: None,
             force_snapshot: false,
             // Whoever was away for long is sent what the log has.
             recent: RecentBounds { count: 20, bytes: 1 << 20 },

@@ -313,9 +313,13 @@ impl Sequencer {
                 }
             }
             Action::SendSnapshot(link, zxid) => self.send_snapshot(link, zxid),
-            Action::Lead(_) | Action::Serve | Action::Resign(_) | Action::Look | Action::Chosen { .. } => {
-                self.role_action(action);
-            }
+            Action::Lead(_)
+            | Action::Serve
+            | Action::Resign(_)
+            | Action::ServeReadOnly
+            | Action::EndReadOnly
+            | Action::Look
+            | Action::Chosen { .. } => self.role_action(action),
             Action::Pinged(link, zxid) => self.pinged(link, zxid),
             Action::Touched(_)
             | Action::Revalidate { .. }
@@ -408,6 +412,14 @@ impl Sequencer {
                 let logged = logged.unwrap_or_else(|| self.node.last_proposed());
                 self.step_node(Event::Member(MemberEvent::Resign(logged)));
             }
+            Action::ServeReadOnly => {
+                tracing::warn!(target: topics::PEERS, zxid = %self.tree.tree().last_zxid(), "no leader for a while: serving clients that ask for read-only mode (readonlymode.enabled)");
+                self.step_node(Event::Member(MemberEvent::ReadOnly));
+            }
+            Action::EndReadOnly => {
+                tracing::info!(target: topics::PEERS, "read-only mode ends");
+                self.step_node(Event::Member(MemberEvent::ReadOnlyEnds));
+            }
             _ => {}
         }
     }
@@ -449,7 +461,7 @@ impl Sequencer {
     /// The leader hears which sessions live.
     pub(super) fn touched(&self, sessions: &[SessionId]) {
         let Some(link) = self.member.as_ref().and_then(|member| member.zab.leader_link()) else { return };
-        let known = |&session: &SessionId| Some((session, self.node.sessions().timeout_ms(session)?));
+        let known = |&session: &SessionId| Some((session, self.node.sessions().global.timeout_ms(session)?));
         let touched = sessions.iter().filter_map(known).collect();
         let zxid = self.tree.tree().last_zxid();
         self.tell(Command::ToLeader(link, ToLeader::Ping { zxid, touched }));
