@@ -18,6 +18,9 @@ pub(super) fn build(settings: &mut Settings, list: &List, my_id: Option<i64>) ->
     let my_id = settings.note(|settings| own_id(settings, list, my_id));
     let membership = settings.note(|settings| membership(settings, list, asked_by));
     settings.note(|settings| check_addresses(settings, list));
+    if let Some(membership) = &membership {
+        settings.note(|settings| check_oracle(settings, membership));
+    }
     let init_timeout_ms = settings.note(|settings| ticks(settings, &INIT_LIMIT));
     let sync_timeout_ms = settings.note(|settings| ticks(settings, &SYNC_LIMIT));
     // What is wrong with the rest is told even when these are.
@@ -67,11 +70,25 @@ fn refuse_what_is_not_there(settings: &mut Settings) {
             settings.note(|_| Err::<(), _>(given.not_supported(reason)));
         }
     }
-    let oracle = settings.find(ORACLE_PATH.spec.name).filter(|given| !given.value.is_empty()).cloned();
-    if let Some(given) = oracle {
-        let reason = "the oracle of two servers is not available in this version";
-        settings.note(|_| Err::<(), _>(given.not_supported(reason)));
+}
+
+/// The oracle decides among two participants; among others it has no say (`QuorumOracleMaj.containsQuorum`).
+/// But with its path the official server passes over groups.
+fn check_oracle(settings: &mut Settings, membership: &Membership) -> Result<(), ConfigError> {
+    let Some(given) = settings.find(ORACLE_PATH.spec.name).filter(|given| !given.value.is_empty()).cloned()
+    else {
+        return Ok(());
+    };
+    if membership.participants().count() == 2 {
+        return Err(given.not_supported("the oracle of two servers is not available in this version"));
     }
+    if membership.groups().is_some() {
+        return Err(given.conflict("an oracle and groups: one of them only can say what a quorum is"));
+    }
+    let effect =
+        "no effect: the oracle of two servers is not available in this version, and there are not two";
+    settings.warnings.push(given.warning(effect));
+    Ok(())
 }
 
 /// The number in `myid`, which must be listed. -1 is none (`UNSET_SERVERID`).

@@ -210,12 +210,28 @@ fn what_is_not_there_between_servers_is_refused() {
     for (line, reason) in [
         ("sslQuorum=true", "TLS between servers is not available in this version"),
         ("quorum.auth.enableSasl=true", "SASL between servers is not available in this version"),
-        ("oraclePath=/o", "the oracle of two servers is not available in this version"),
     ] {
         let message = format!("DIR/zoo.cfg:8: {line}: not supported yet: {reason}");
         refused(&format!("{THREE}{line}"), &message);
         load(line).expect("a standalone server has no use for it");
     }
+}
+
+/// As in `QuorumOracleMaj`: it decides among two participants only, and where there is one, nobody asks for groups.
+#[test]
+fn an_oracle_is_refused_where_it_would_decide() {
+    let reason = "the oracle of two servers is not available in this version";
+    const TWO: &str = "server.1=a:1:2\nserver.2=b:1:2\nserver.3=c:1:2:observer\n";
+    refused(
+        &format!("{TWO}oraclePath=/o"),
+        &format!("DIR/zoo.cfg:8: oraclePath=/o: not supported yet: {reason}"),
+    );
+    let groups = "an oracle and groups: one of them only can say what a quorum is";
+    let text = format!("{THREE}group.1=1:2:3\noraclePath=/o");
+    refused(&text, &format!("DIR/zoo.cfg:9: oraclePath: {groups}"));
+    warned(&format!("{THREE}oraclePath=/o"), &format!("no effect: {reason}, and there are not two"));
+    assert_eq!(load(&format!("{THREE}oraclePath=")).expect("empty").warnings, []);
+    load("oraclePath=/o").expect("a standalone server has no use for it");
 }
 
 #[test]
