@@ -59,6 +59,17 @@ pub(super) struct Forwarding {
     asked_elsewhere: BTreeMap<SessionId, Zxid>,
 }
 
+impl Forwarding {
+    /// Whoever waits for what the leader decides: also those who have no session yet.
+    fn conns(&self) -> impl Iterator<Item = ConnId> {
+        let writers = self.waiting.values().flatten().filter_map(|waiting| match waiting {
+            Waiting::Write(answer) => Some(answer.conn),
+            Waiting::Sync(..) | Waiting::Read(_) => None,
+        });
+        writers.chain(self.renewing.values().map(|renewal| renewal.conn))
+    }
+}
+
 #[derive(Debug)]
 enum Waiting {
     /// For its transaction.
@@ -200,11 +211,13 @@ impl Node {
     }
 
     fn resign(&mut self, logged: Zxid) {
-        self.authority = Authority::Nobody;
         self.ending.clear();
-        self.queue.forget_replies();
         self.proposed = logged;
-        let conns: Vec<ConnId> = self.sessions.conns().collect();
+        let mut conns = self.queue.forget_replies();
+        if let Authority::Leader(forwarding) = std::mem::replace(&mut self.authority, Authority::Nobody) {
+            conns.extend(forwarding.conns());
+        }
+        conns.extend(self.sessions.conns());
         for conn in conns {
             self.useless(conn, Reason::NoLeader);
         }
