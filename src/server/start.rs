@@ -391,6 +391,7 @@ fn node_options(config: &Config, auth: &AuthConfig) -> NodeOptions {
             enforce_quota: config.tree.enforce_quota,
             reconfig_enabled: config.tree.reconfig_enabled,
             least_voters: if ensemble.is_some_and(|ensemble| !ensemble.standalone_enabled) { 1 } else { 2 },
+            multi_address: ensemble.is_some_and(|ensemble| ensemble.multi_address.enabled),
             list_closed_ephemerals: config.tree.close_session_txn_enabled,
             max_packet_bytes: usize::try_from(config.limits.max_packet_bytes).unwrap_or(usize::MAX),
         },
