@@ -37,7 +37,7 @@ use std::{
     thread::JoinHandle,
     time::Duration,
 };
-use tokio::runtime::Runtime;
+use tokio::{runtime::Runtime, sync::Notify};
 
 /// A standalone server's id, as far as session ids show it.
 const STANDALONE_SERVER_ID: u8 = 1;
@@ -187,6 +187,7 @@ impl Server {
             digests: DigestHistory::default(),
             standing: Mutex::new(config.ensemble.as_ref().map(|_| Standing::NEW)),
             membership: Mutex::new(config.ensemble.as_ref().map(|ensemble| ensemble.membership.clone())),
+            membership_changed: Notify::new(),
             config,
         });
         let node = Node::new(node_options(&hub.config, &auth), &tree, sessions, clock.now());
