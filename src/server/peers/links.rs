@@ -6,9 +6,10 @@
 use super::{
     Heard, PeerOptions, PieceReader,
     link::{Conversation, End},
+    listening::Listening,
     outbox::{Crowd, Outbox},
     packets::Packets,
-    sockets::{connect, listen},
+    sockets::connect,
     strangers::Strangers,
     wing::Wing,
 };
@@ -27,11 +28,10 @@ use std::{
     collections::BTreeMap,
     io,
     rc::Rc,
-    time::Duration,
 };
 use tokio::{
-    net::{TcpListener, TcpStream},
-    task::{AbortHandle, JoinSet, spawn_local},
+    net::TcpStream,
+    task::{AbortHandle, spawn_local},
     time::sleep,
 };
 
@@ -49,10 +49,6 @@ const COPIED_MAX_BYTES: usize = 1024;
 /// What may wait for all learners that are no members, in bytes; the one that has taken nothing for longest makes room. It is
 /// more than a learner is sent at once when it is brought up from memory.
 const GUESTS_WAITING_MAX_BYTES: usize = 80 << 20;
-/// The first pause after the port could not be bound: a listener that was just ended may still be there.
-const FIRST_BIND_PAUSE: Duration = Duration::from_millis(10);
-/// The longest.
-const BIND_PAUSE: Duration = Duration::from_secs(1);
 /// That a leader cannot be reached for so long is worth a line, in ms.
 const NEWS_MS: i64 = 1000;
 
@@ -65,7 +61,7 @@ pub(super) struct Links {
     /// What waits for learners that are no members.
     guests: Rc<Crowd>,
     dialling: Cell<Option<AbortHandle>>,
-    listening: Cell<Option<AbortHandle>>,
+    listening: Listening,
 }
 
 /// A link, as others have it.
@@ -80,14 +76,15 @@ struct Open {
 
 impl Links {
     pub(super) fn new(wing: &Rc<Wing>) -> Rc<Self> {
+        let strangers = Strangers::new(Rc::clone(wing), "quorum", wing.options.register_timeout);
         Rc::new(Self {
             wing: Rc::clone(wing),
             open: RefCell::default(),
             next: Cell::new(1),
-            strangers: Strangers::new(Rc::clone(wing), "quorum", wing.options.register_timeout),
+            listening: Listening::new(Rc::clone(&strangers)),
+            strangers,
             guests: Rc::default(),
             dialling: Cell::default(),
-            listening: Cell::default(),
         })
     }
 
@@ -125,34 +122,15 @@ impl Links {
 
     /// Takes connections of learners.
     pub(super) fn listen(self: &Rc<Self>) {
+        let (own, on_all) = (self.wing.own_ports().quorum, self.wing.options.listen_on_all);
         let links = Rc::clone(self);
-        let listening = async move {
-            let mut accepting = JoinSet::new();
-            for listener in links.bind().await {
-                let links = Rc::clone(&links);
-                let strangers = Rc::clone(&links.strangers);
-                let greeting = move |stream| Rc::clone(&links).greet(stream);
-                accepting.spawn_local(strangers.accept(listener, greeting));
-            }
-            while accepting.join_next().await.is_some() {}
-        };
-        replace(&self.listening, Some(spawn_local(listening).abort_handle()));
+        self.listening.begin(own, None, on_all, move |stream| Rc::clone(&links).greet(stream));
     }
 
-    async fn bind(&self) -> Vec<TcpListener> {
-        let options = &self.wing.options;
-        let own = self.wing.own_ports().quorum;
-        let mut pause = FIRST_BIND_PAUSE;
-        loop {
-            match listen(&own, options.listen_on_all).await {
-                Ok(listeners) => return listeners,
-                Err(error) if pause == BIND_PAUSE => {
-                    tracing::error!(target: topics::PEERS, %error, "the quorum port cannot be bound: no learner can come; trying again");
-                }
-                Err(_) => {}
-            }
-            sleep(pause).await;
-            pause = (pause * 2).min(BIND_PAUSE);
+    /// A leader's port moves with it. Links stay.
+    pub(super) fn follow_members(self: &Rc<Self>) {
+        if self.listening.is_elsewhere_than(&self.wing.own_ports().quorum) {
+            self.listen();
         }
     }
 
@@ -266,7 +244,7 @@ impl Links {
 
     pub(super) fn hang_up_all(&self) {
         replace(&self.dialling, None);
-        replace(&self.listening, None);
+        self.listening.end();
         self.strangers.end_all();
         let open: Vec<Link> = self.open.borrow().keys().copied().collect();
         open.into_iter().for_each(|link| self.hang_up(link));
