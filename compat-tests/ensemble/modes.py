@@ -234,7 +234,9 @@ def local_upgraded(ensemble, tell):
             moved.close()
             ensemble.quiet()
             tell(what + "its ephemeral", [client_sees(other) for other in ensemble])
-        tell(role + ": silent", (expires_globally(m), [client_sees(other) for other in ensemble]))
+        tell(role + ": silent", expires_globally(m))
+        # The member that ends the connection, the leader that ends the session, and the others that hear of it are not at one time.
+        until("an expiry on all", lambda: not any(client_sees(other) for other in ensemble), SOON_S, 0.1)
 
 
 def client_sees(m):
