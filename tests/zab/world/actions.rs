@@ -7,7 +7,10 @@ use crate::{
     network::{Down, Message},
     properties::Fact,
 };
-use oxkeeper::zab::{Action, Event, Link, Role};
+use oxkeeper::{
+    node::{self, MemberEvent},
+    zab::{Action, Event, Link, Role},
+};
 use oxkeeper_codec::{
     ServerId, Zxid,
     learner::{ToLeader, ToLearner},
@@ -42,14 +45,12 @@ impl World {
             | Action::Resign(_)
             | Action::Refused(..)
             | Action::Pinged(..) => self.turn(id, action),
-            Action::Look
-            | Action::Chosen { .. }
-            | Action::SameId(..)
-            | Action::Touched(_)
+            Action::Touched(_)
             | Action::Revalidate { .. }
             | Action::Revalidated(..)
             | Action::Forwarded(..)
-            | Action::SyncedWithLeader => {}
+            | Action::SyncedWithLeader => self.of_clients(id, action),
+            Action::Look | Action::Chosen { .. } | Action::SameId(..) => {}
         }
     }
 
@@ -166,6 +167,7 @@ impl World {
             }
             Action::Append(zxid, txn) => {
                 running.history.push((zxid, txn.clone()));
+                self.learn(id, &txn);
                 self.append(id, (zxid, txn));
             }
             Action::Truncate(zxid) => self.write_to_disk(id, Write::Truncate(zxid)),
@@ -190,6 +192,7 @@ impl World {
                     self.deliver(id);
                     self.commits(id);
                 }
+                self.node(id, node::Event::Committed(zxid));
             }
             Action::Lead(epoch) => {
                 running.serves = true;
@@ -198,22 +201,30 @@ impl World {
                 self.properties.see(Fact::Leads { leader: id, epoch, delivered });
                 self.deliver(id);
                 self.commits(id);
+                self.apply(id);
+                self.node(id, node::Event::Member(MemberEvent::Lead(Zxid::begin_of(epoch))));
             }
             Action::Serve => {
                 running.serves = true;
                 let unlogged = std::mem::take(&mut running.kept.unlogged);
                 unlogged.into_iter().for_each(|entry| self.write_to_disk(id, Write::Append(entry)));
                 self.deliver(id);
+                self.node(id, node::Event::Member(MemberEvent::Follow));
             }
             Action::Resign(failure) => {
                 running.serves = false;
+                let logged = running.zab.last_logged();
                 self.properties.see(Fact::Resigns { member: id, failure: &failure });
+                self.node(id, node::Event::Member(MemberEvent::Resign(logged)));
                 self.spoil_resignation(id);
             }
             Action::Refused(_, refusal) => {
                 self.properties.see(Fact::Refuses { member: id, refusal: &refusal });
             }
-            Action::Pinged(link, zxid) => self.send_up(link, ToLeader::Ping { zxid, touched: Vec::new() }),
+            Action::Pinged(link, zxid) => {
+                let touched = self.touched(id);
+                self.send_up(link, ToLeader::Ping { zxid, touched });
+            }
             _ => unreachable!("not of this kind"),
         }
     }
@@ -291,7 +302,7 @@ impl World {
         }
     }
 
-    fn send_down(&mut self, link: Link, down: Down) {
+    pub(super) fn send_down(&mut self, link: Link, down: Down) {
         let delay_ms = self.network.delay_ms(&mut self.rng);
         let Some(ends) = self.network.links.get_mut(&link) else { return };
         ends.down_ms = ends.down_ms.max(self.now_ms + delay_ms);
@@ -299,7 +310,7 @@ impl World {
         self.transmit(leader, learner, at, Message::Down(link, down));
     }
 
-    fn send_up(&mut self, link: Link, packet: ToLeader) {
+    pub(super) fn send_up(&mut self, link: Link, packet: ToLeader) {
         let delay_ms = self.network.delay_ms(&mut self.rng);
         let Some(ends) = self.network.links.get_mut(&link) else { return };
         ends.up_ms = ends.up_ms.max(self.now_ms + delay_ms);
