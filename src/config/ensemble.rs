@@ -17,8 +17,10 @@ pub(super) fn build(settings: &mut Settings, list: &List, my_id: Option<i64>) ->
     refuse_what_is_not_there(settings);
     let my_id = settings.note(|settings| own_id(settings, list, my_id));
     let membership = settings.note(|settings| membership(settings, list, asked_by));
-    settings.note(|settings| membership.as_ref().map_or(Ok(()), |members| check_oracle(settings, members)));
     settings.note(|settings| check_addresses(settings, list));
+    if let Some(membership) = &membership {
+        settings.note(|settings| check_oracle(settings, membership));
+    }
     let init_timeout_ms = settings.note(|settings| ticks(settings, &INIT_LIMIT));
     let sync_timeout_ms = settings.note(|settings| ticks(settings, &SYNC_LIMIT));
     // What is wrong with the rest is told even when these are.
@@ -70,12 +72,23 @@ fn refuse_what_is_not_there(settings: &mut Settings) {
     }
 }
 
-/// An oracle helps out where two vote, and beside one no groups count (`QuorumOracleMaj`); otherwise it is asked for nothing.
-fn check_oracle(settings: &Settings, membership: &Membership) -> Result<(), ConfigError> {
-    let decides = membership.participants().count() <= 2 || membership.groups().is_some();
-    let oracle = settings.find(ORACLE_PATH.spec.name).filter(|given| !given.value.is_empty() && decides);
-    let reason = "the oracle of two servers is not available in this version";
-    oracle.map_or(Ok(()), |given| Err(given.not_supported(reason)))
+/// The oracle decides among two participants; among others it has no say (`QuorumOracleMaj.containsQuorum`).
+/// But with its path the official server passes over groups.
+fn check_oracle(settings: &mut Settings, membership: &Membership) -> Result<(), ConfigError> {
+    let Some(given) = settings.find(ORACLE_PATH.spec.name).filter(|given| !given.value.is_empty()).cloned()
+    else {
+        return Ok(());
+    };
+    if membership.participants().count() == 2 {
+        return Err(given.not_supported("the oracle of two servers is not available in this version"));
+    }
+    if membership.groups().is_some() {
+        return Err(given.conflict("an oracle and groups: one of them only can say what a quorum is"));
+    }
+    let effect =
+        "no effect: the oracle of two servers is not available in this version, and there are not two";
+    settings.warnings.push(given.warning(effect));
+    Ok(())
 }
 
 /// The number in `myid`, which must be listed. -1 is none (`UNSET_SERVERID`).
@@ -228,7 +241,7 @@ fn multi_address(settings: &Settings) -> Result<MultiAddress, ConfigError> {
 type NotYet = (&'static str, When, &'static str);
 
 /// Settings of members that this version takes without doing what they ask for.
-pub(super) const NOT_YET: [NotYet; 10] = [
+pub(super) const NOT_YET: [NotYet; 9] = [
     ("fastleader.minNotificationInterval", When::Given, "no effect: elections here wait for no interval"),
     ("fastleader.maxNotificationInterval", When::Given, "no effect: elections here wait for no interval"),
     ("leader.ackLoggingFrequency", When::Given, "not available in this version: ack_latency is not measured"),
@@ -249,7 +262,6 @@ pub(super) const NOT_YET: [NotYet; 10] = [
         When::Given,
         "not available in this version: observers look for a leader at once",
     ),
-    ("oraclePath", When::Given, "no effect where more than two servers vote; not available for two"),
     (
         "multiAddress.reachabilityCheckEnabled",
         When::Given,

@@ -217,14 +217,20 @@ fn what_is_not_there_between_servers_is_refused() {
     }
 }
 
+/// As in `QuorumOracleMaj`: it decides among two participants only, and where there is one, nobody asks for groups.
 #[test]
-fn an_oracle_is_refused_where_it_decides() {
+fn an_oracle_is_refused_where_it_would_decide() {
     let reason = "the oracle of two servers is not available in this version";
-    for rest in ["server.3=c:1:2:observer", "server.3=c:1:2\ngroup.1=1:2:3"] {
-        let text = format!("oraclePath=/o\nserver.1=a:1:2\nserver.2=b:1:2\n{rest}");
-        refused(&text, &format!("DIR/zoo.cfg:5: oraclePath=/o: not supported yet: {reason}"));
-    }
-    assert_eq!(load(&format!("{THREE}oraclePath=/o")).expect("three vote").warnings.len(), 1);
+    const TWO: &str = "server.1=a:1:2\nserver.2=b:1:2\nserver.3=c:1:2:observer\n";
+    refused(
+        &format!("{TWO}oraclePath=/o"),
+        &format!("DIR/zoo.cfg:8: oraclePath=/o: not supported yet: {reason}"),
+    );
+    let groups = "an oracle and groups: one of them only can say what a quorum is";
+    let text = format!("{THREE}group.1=1:2:3\noraclePath=/o");
+    refused(&text, &format!("DIR/zoo.cfg:9: oraclePath: {groups}"));
+    warned(&format!("{THREE}oraclePath=/o"), &format!("no effect: {reason}, and there are not two"));
+    assert_eq!(load(&format!("{THREE}oraclePath=")).expect("empty").warnings, []);
     load("oraclePath=/o").expect("a standalone server has no use for it");
 }
 

@@ -10,7 +10,6 @@ use super::table::ensemble::STANDALONE_ENABLED;
 use crate::membership::{Lines, Member, MembershipError, Role};
 use oxkeeper_codec::ServerId;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 /// The lines of servers and groups.
 pub(super) struct List {
@@ -34,9 +33,8 @@ pub(super) struct ClientAddress {
 impl List {
     /// The client address in the line of this server.
     pub(super) fn client_of(&self, id: Option<i64>) -> Option<ClientAddress> {
-        let client = self.lines.members().get(&ServerId(id?))?.client.clone()?;
-        let everywhere = client.host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
-        Some(ClientAddress { host: if everywhere { None } else { Some(client.host) }, port: client.port })
+        let client = self.lines.members().get(&ServerId(id?))?.client.as_ref()?;
+        Some(ClientAddress { host: client.interface().map(str::to_owned), port: client.port })
     }
 }
 

@@ -1,7 +1,7 @@
 //! One member: the value of a `server.N` line (`QuorumPeer.QuorumServer`).
 
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Whether a member votes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +50,14 @@ pub struct HostPort {
     pub host: String,
     /// The port.
     pub port: u16,
+}
+
+impl HostPort {
+    /// The host; `None` stands for all interfaces.
+    pub fn interface(&self) -> Option<&str> {
+        let everywhere = self.host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
+        if everywhere { None } else { Some(&self.host) }
+    }
 }
 
 impl Member {

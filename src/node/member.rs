@@ -27,7 +27,7 @@ use oxkeeper_codec::{
     learner::ForwardedRequest,
     txn::{LoggedTxn, Txn},
 };
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 /// Who decides about transactions.
 #[derive(Debug)]
@@ -62,13 +62,13 @@ pub(super) struct Forwarding {
 }
 
 impl Forwarding {
-    /// Clients that wait for something.
+    /// Whoever waits for what the leader decides: also those who have no session yet.
     fn conns(&self) -> impl Iterator<Item = ConnId> {
-        let answers = self.waiting.values().flatten().filter_map(|waiting| match waiting {
+        let writers = self.waiting.values().flatten().filter_map(|waiting| match waiting {
             Waiting::Write(answer) => Some(answer.conn),
             Waiting::Sync(..) | Waiting::Promotion | Waiting::Read(_) => None,
         });
-        answers.chain(self.renewing.values().map(|renewal| renewal.conn))
+        writers.chain(self.renewing.values().map(|renewal| renewal.conn))
     }
 }
 
@@ -215,13 +215,13 @@ impl Node {
     }
 
     fn resign(&mut self, logged: Zxid) {
-        let mut conns: BTreeSet<ConnId> = self.sessions.conns().collect();
+        self.ending.clear();
+        self.proposed = logged;
+        let mut conns = self.queue.forget_replies();
         if let Authority::Leader(forwarding) = std::mem::replace(&mut self.authority, Authority::Nobody) {
             conns.extend(forwarding.conns());
         }
-        self.ending.clear();
-        self.queue.forget_replies();
-        self.proposed = logged;
+        conns.extend(self.sessions.conns());
         for conn in conns {
             self.useless(conn, Reason::NoLeader);
         }

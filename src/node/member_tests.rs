@@ -306,6 +306,32 @@ fn without_a_leader_nobody_is_answered_and_everybody_let_go() {
     assert_eq!(pair.learner.closed.len(), 2);
 }
 
+/// They would wait for an answer that nobody gives any more: until their own time-out, which may be their session's end.
+#[test]
+fn whoever_is_being_let_in_is_let_go_too() {
+    let let_go = |prepare: fn(&mut Pair)| {
+        let mut pair = Pair::new();
+        pair.learner.step(Event::Member(MemberEvent::Resign(pair.learner.node.last_proposed())));
+        pair.learner.closed.clear();
+        pair.learner.step(Event::Member(MemberEvent::Follow));
+        prepare(&mut pair);
+        assert_eq!(pair.learner.closed, [], "they wait");
+        let logged = pair.learner.node.last_proposed();
+        pair.learner.step(Event::Member(MemberEvent::Resign(logged)));
+        assert_eq!(pair.learner.closed, [(CONN, Reason::NoLeader)]);
+    };
+    let_go(|pair| pair.connects(SessionId(0), None));
+    let_go(|pair| {
+        pair.connects(SessionId(0), None);
+        pair.hand_on();
+        pair.propose();
+    });
+    let_go(|pair| {
+        let passwd = Bytes::copy_from_slice(&crate::session::password(pair.session));
+        pair.connects(pair.session, Some(passwd));
+    });
+}
+
 #[test]
 fn a_learner_that_comes_to_lead_begins_with_what_it_has_applied() {
     let mut pair = Pair::new();

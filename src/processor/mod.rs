@@ -49,6 +49,8 @@ pub struct Rules {
     /// So many members have to vote at least, whatever is changed: two while a single server would be standalone
     /// (`standaloneEnabled`).
     pub least_voters: usize,
+    /// `multiAddress.enabled`: whether a member may have several addresses.
+    pub multi_address: bool,
     /// `closeSessionTxn.enabled`: whether closing lists the ephemerals that go.
     pub list_closed_ephemerals: bool,
     /// `jute.maxbuffer`: what a packet can be, and so what official servers read.
@@ -63,6 +65,7 @@ impl Default for Rules {
             enforce_quota: false,
             reconfig_enabled: false,
             least_voters: 2,
+            multi_address: false,
             list_closed_ephemerals: false,
             max_packet_bytes: 0xfffff,
         }

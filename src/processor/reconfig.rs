@@ -2,7 +2,7 @@
 
 use super::{Outcome, Preparation};
 use crate::{
-    membership::Membership,
+    membership::{Member, Membership},
     tree::CONFIG_PATH,
     zab::{Members, Quorum},
 };
@@ -46,6 +46,10 @@ impl Preparation<'_> {
             }
         };
         let next = next.map_err(|_| Code::BAD_ARGUMENTS)?.with_version(self.proposal.zxid.0);
+        let several = |(_, member): (_, &Member)| member.addresses.len() > 1;
+        if !self.rules.multi_address && next.members().any(several) {
+            return Err(Code::BAD_ARGUMENTS);
+        }
         if next.participants().count() < self.rules.least_voters {
             return Err(Code::BAD_ARGUMENTS);
         }
@@ -108,6 +112,20 @@ mod tests {
         request.encode(&mut body);
         let judged = processor.prepare(&tree, OpCode::RECONFIG, &body.into(), &proposal).expect("it decodes");
         (judged.logged.txn, processor.known)
+    }
+
+    /// `zoo.cfg` with them would not start a member either (`QuorumServer.initializeWithAddressString`).
+    #[test]
+    fn several_addresses_have_to_be_allowed() {
+        let several = "server.3=c:1:2|d:1:2;2181";
+        let joining =
+            ReconfigRequest { joining_servers: Some(several.into()), leaving_servers: None, ..leaving("") };
+        let whole = format!("server.1=a:1:2,server.2=b:1:2,{several}");
+        let whole = ReconfigRequest { new_members: Some(whole.into()), leaving_servers: None, ..leaving("") };
+        for request in [joining, whole] {
+            let (txn, _) = judged(&request, true, (true, true), |_| true);
+            assert!(matches!(txn, Txn::Error(error) if error.err == Code::BAD_ARGUMENTS));
+        }
     }
 
     fn leaving(id: &str) -> ReconfigRequest {

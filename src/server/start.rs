@@ -37,7 +37,7 @@ use std::{
     thread::JoinHandle,
     time::Duration,
 };
-use tokio::runtime::Runtime;
+use tokio::{runtime::Runtime, sync::Notify};
 
 /// A standalone server's id, as far as session ids show it.
 const STANDALONE_SERVER_ID: u8 = 1;
@@ -187,6 +187,7 @@ impl Server {
             digests: DigestHistory::default(),
             standing: Mutex::new(config.ensemble.as_ref().map(|_| Standing::NEW)),
             membership: Mutex::new(config.ensemble.as_ref().map(|ensemble| ensemble.membership.clone())),
+            membership_changed: Notify::new(),
             config,
         });
         let node = Node::new(node_options(&hub.config, &auth), &tree, sessions, clock.now());
@@ -391,6 +392,7 @@ fn node_options(config: &Config, auth: &AuthConfig) -> NodeOptions {
             enforce_quota: config.tree.enforce_quota,
             reconfig_enabled: config.tree.reconfig_enabled,
             least_voters: if ensemble.is_some_and(|ensemble| !ensemble.standalone_enabled) { 1 } else { 2 },
+            multi_address: ensemble.is_some_and(|ensemble| ensemble.multi_address.enabled),
             list_closed_ephemerals: config.tree.close_session_txn_enabled,
             max_packet_bytes: usize::try_from(config.limits.max_packet_bytes).unwrap_or(usize::MAX),
         },

@@ -56,6 +56,8 @@ figures! {
         ChildrenCacheHits = "response_packet_get_children_cache_hits",
         /// Lists of children that were encoded to be kept.
         ChildrenCacheMisses = "response_packet_get_children_cache_misses",
+        /// Sessions that a learner asked its leader for.
+        Revalidations = "revalidate_count",
         /// Connections closed because they never had a session.
         SessionlessExpired = "sessionless_connections_expired",
         /// Snapshots that failed.
@@ -170,7 +172,6 @@ pub(crate) const ABSENT: &[Absent] = &[
             "quit_leading_due_to_disloyal_voter",
             "request_commit_queued",
             "requests_not_forwarded_to_commit_processor",
-            "revalidate_count",
             "skip_learner_request_to_next_processor_count",
             "snap_count",
         ],

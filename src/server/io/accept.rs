@@ -1,15 +1,21 @@
 //! Taking in connections: one task on the first worker, which gives each to the worker with the fewest.
 
-use super::{front::Mail, limits::Refused, worker::Worker};
+use super::{front::Mail, limits::Refused, listen::listen, worker::Worker};
 use crate::{
+    config,
     server::{
         figures::{Client, Closing, Count},
         ports::set_up,
+        sequence::Hub,
     },
     topics,
 };
-use std::{net::SocketAddr, rc::Rc, time::Duration};
-use tokio::net::{TcpListener, TcpStream};
+use std::{convert::Infallible, io, net::SocketAddr, rc::Rc, time::Duration};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::spawn_blocking,
+    time::sleep,
+};
 
 /// Where connections come in.
 pub(crate) struct Entrance {
@@ -20,22 +26,81 @@ pub(crate) struct Entrance {
 
 /// How long to wait when the system has no more descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
+/// Between two attempts to bind the port after it has moved.
+const BIND_PAUSE: Duration = Duration::from_secs(1);
 
-/// Accepts connections for as long as the server runs, those first who have waited for it.
-pub(super) async fn accept(worker: Rc<Worker>, Entrance { listener, waiting }: Entrance) {
+/// Accepts connections for as long as the server runs, those first who have waited for it; at another place, when the
+/// configuration of the ensemble says so. Connections stay.
+pub(super) async fn accept(worker: Rc<Worker>, Entrance { mut listener, waiting }: Entrance) {
     for (stream, peer) in waiting {
         match TcpStream::from_std(stream) {
             Ok(stream) => place(&worker, stream, canonical(peer)),
             Err(error) => worker.not_taken(Some(peer), &error),
         }
     }
+    let hub = &worker.front.hub;
+    let mut client = hub.config.client.clone();
+    loop {
+        tokio::select! {
+            never = take_in(&worker, &listener) => match never {},
+            moved = moved(hub, &client) => client = moved,
+        }
+        // It may be the same place under another name.
+        drop(listener);
+        (client, listener) = bind(hub, client).await;
+    }
+}
+
+async fn take_in(worker: &Rc<Worker>, listener: &TcpListener) -> Infallible {
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => place(&worker, stream, canonical(peer)),
+            Ok((stream, peer)) => place(worker, stream, canonical(peer)),
             Err(error) => {
                 worker.not_taken(None, &error);
-                tokio::time::sleep(PAUSE).await;
+                sleep(PAUSE).await;
             }
+        }
+    }
+}
+
+/// Waits until the client port is to be elsewhere.
+async fn moved(hub: &Hub, client: &config::Client) -> config::Client {
+    loop {
+        hub.membership_changed.notified().await;
+        let Some(place) = hub.client_place() else { continue };
+        let moved = config::Client {
+            port: place.port,
+            address: place.interface().map(str::to_owned),
+            ..client.clone()
+        };
+        if moved != *client {
+            return moved;
+        }
+    }
+}
+
+/// Binds it, for as long as that takes, or until it is to be elsewhere again.
+async fn bind(hub: &Hub, mut client: config::Client) -> (config::Client, TcpListener) {
+    let mut failed = false;
+    loop {
+        let wanted = client.clone();
+        // A name may take its time.
+        let bound = spawn_blocking(move || listen(&wanted)).await.map_err(io::Error::other);
+        let bound = bound.and_then(|bound| TcpListener::from_std(bound.map_err(io::Error::other)?));
+        let error = match bound {
+            Ok(listener) => {
+                let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
+                tracing::info!(target: topics::CLIENTS, %address, "the client port has moved with the configuration");
+                return (client, listener);
+            }
+            Err(error) => error,
+        };
+        if !std::mem::replace(&mut failed, true) {
+            tracing::error!(target: topics::CLIENTS, %error, "the client port has moved with the configuration and cannot be bound: no client can come; trying again every second");
+        }
+        tokio::select! {
+            () = sleep(BIND_PAUSE) => {}
+            moved = moved(hub, &client) => (client, failed) = (moved, false),
         }
     }
 }

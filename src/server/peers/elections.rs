@@ -6,12 +6,13 @@
 
 use super::{
     keeper::{Call, Connection, Keeper, Seat},
-    options::{Address, ports_of},
+    listening::{BIND_PAUSE, Listening},
+    options::Address,
     sockets::listen,
     strangers::Strangers,
     wing::Wing,
 };
-use crate::{membership::Membership, topics, zab::Members};
+use crate::{topics, zab::Members};
 use bytes::{Bytes, BytesMut};
 use oxkeeper_codec::{
     ServerId,
@@ -23,7 +24,6 @@ use std::{
     io,
     rc::Rc,
     sync::mpsc::Sender,
-    time::Duration,
 };
 use tokio::{
     io::AsyncReadExt,
@@ -34,8 +34,6 @@ use tokio::{
 
 /// So many who are no members are talked to at one time; the one that has been here longest makes room.
 const GUESTS_MAX: usize = 64;
-/// Between two attempts to bind the port.
-const BIND_PAUSE: Duration = Duration::from_secs(1);
 
 /// See the module.
 pub(super) struct Elections {
@@ -44,6 +42,7 @@ pub(super) struct Elections {
     seats: RefCell<BTreeMap<ServerId, Talk>>,
     /// The port is bound, and others are looked for.
     open: Cell<bool>,
+    listening: Listening,
     /// How many guests there have been.
     guests: Cell<u64>,
 }
@@ -68,20 +67,30 @@ impl Drop for Talk {
 
 impl Elections {
     pub(super) fn new(wing: &Rc<Wing>) -> Rc<Self> {
+        let within = wing.options.silence_timeout;
         let elections = Self {
             wing: Rc::clone(wing),
             seats: RefCell::default(),
             open: Cell::new(false),
+            listening: Listening::new(Strangers::new(Rc::clone(wing), "election", within)),
             guests: Cell::default(),
         };
         elections.seat_members();
         Rc::new(elections)
     }
 
-    /// The members are these from now on.
-    pub(super) fn know(&self, known: &[Membership]) {
-        *self.wing.members.borrow_mut() = ports_of(known);
+    /// The members are others from now on, or elsewhere; this one, too, maybe.
+    pub(super) fn follow_members(self: &Rc<Self>) {
         self.seat_members();
+        let own = self.wing.own_ports().election;
+        if self.listening.is_elsewhere_than(&own) {
+            self.listen(own, None);
+        }
+    }
+
+    fn listen(self: &Rc<Self>, own: Vec<Address>, bound: Option<Vec<TcpListener>>) {
+        let (elections, on_all) = (Rc::clone(self), self.wing.options.listen_on_all);
+        self.listening.begin(own, bound, on_all, move |stream| Rc::clone(&elections).greet(stream));
     }
 
     /// Whoever is no member any more, or somewhere else, is left; whoever is new is looked for.
@@ -117,31 +126,28 @@ impl Elections {
 
     /// Binds the port and tells how that went; then accepts, and looks for the others.
     pub(super) async fn serve(self: Rc<Self>, started: Sender<io::Result<()>>) {
-        let listeners = match self.bind(&started).await {
-            Ok(listeners) => listeners,
+        let (own, listeners) = match self.bind(&started).await {
+            Ok(bound) => bound,
             Err(error) => return drop(started.send(Err(error))),
         };
         drop(started.send(Ok(())));
-        let within = self.wing.options.silence_timeout;
-        let strangers = Strangers::new(Rc::clone(&self.wing), "election", within);
-        for listener in listeners {
-            let elections = Rc::clone(&self);
-            let greeting = move |stream| Rc::clone(&elections).greet(stream);
-            spawn_local(Rc::clone(&strangers).accept(listener, greeting));
-        }
+        self.listen(own, Some(listeners));
         self.open.set(true);
         let mut seats = self.seats.borrow_mut();
         // What is to be said waits in the seats.
         *seats =
             std::mem::take(&mut *seats).into_iter().map(|(id, talk)| (id, self.begin(id, talk))).collect();
+        drop(seats);
+        // It may have moved meanwhile.
+        self.follow_members();
     }
 
-    async fn bind(&self, started: &Sender<io::Result<()>>) -> io::Result<Vec<TcpListener>> {
+    async fn bind(&self, started: &Sender<io::Result<()>>) -> io::Result<(Vec<Address>, Vec<TcpListener>)> {
         let options = &self.wing.options;
-        let own = self.wing.own_ports().election;
         for attempt in 1.. {
+            let own = self.wing.own_ports().election;
             let error = match listen(&own, options.listen_on_all).await {
-                Ok(listeners) => return Ok(listeners),
+                Ok(listeners) => return Ok((own, listeners)),
                 Err(error) => error,
             };
             match options.bind_attempts {

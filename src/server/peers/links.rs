@@ -6,9 +6,10 @@
 use super::{
     Heard, PeerOptions, PieceReader,
     link::{Conversation, End},
-    outbox::Outbox,
+    listening::Listening,
+    outbox::{Crowd, Outbox},
     packets::Packets,
-    sockets::{connect, listen},
+    sockets::connect,
     strangers::Strangers,
     wing::Wing,
 };
@@ -27,11 +28,10 @@ use std::{
     collections::BTreeMap,
     io,
     rc::Rc,
-    time::Duration,
 };
 use tokio::{
-    net::{TcpListener, TcpStream},
-    task::{AbortHandle, JoinSet, spawn_local},
+    net::TcpStream,
+    task::{AbortHandle, spawn_local},
     time::sleep,
 };
 
@@ -46,10 +46,9 @@ const FIRST_PACKET_MAX_BYTES: usize = 1024;
 const PACKET_EXTRA_BYTES: usize = 128 * 1024;
 /// A transaction up to this length is copied into its packet, in bytes: cheaper than three pieces for each learner.
 const COPIED_MAX_BYTES: usize = 1024;
-/// The first pause after the port could not be bound: a listener that was just ended may still be there.
-const FIRST_BIND_PAUSE: Duration = Duration::from_millis(10);
-/// The longest.
-const BIND_PAUSE: Duration = Duration::from_secs(1);
+/// What may wait for all learners that are no members, in bytes; the one that has taken nothing for longest makes room. It is
+/// more than a learner is sent at once when it is brought up from memory.
+const GUESTS_WAITING_MAX_BYTES: usize = 80 << 20;
 /// That a leader cannot be reached for so long is worth a line, in ms.
 const NEWS_MS: i64 = 1000;
 
@@ -59,8 +58,10 @@ pub(super) struct Links {
     open: RefCell<BTreeMap<Link, Open>>,
     next: Cell<u64>,
     strangers: Rc<Strangers>,
+    /// What waits for learners that are no members.
+    guests: Rc<Crowd>,
     dialling: Cell<Option<AbortHandle>>,
-    listening: Cell<Option<AbortHandle>>,
+    listening: Listening,
 }
 
 /// A link, as others have it.
@@ -75,13 +76,15 @@ struct Open {
 
 impl Links {
     pub(super) fn new(wing: &Rc<Wing>) -> Rc<Self> {
+        let strangers = Strangers::new(Rc::clone(wing), "quorum", wing.options.register_timeout);
         Rc::new(Self {
             wing: Rc::clone(wing),
             open: RefCell::default(),
             next: Cell::new(1),
-            strangers: Strangers::new(Rc::clone(wing), "quorum", wing.options.register_timeout),
+            listening: Listening::new(Rc::clone(&strangers)),
+            strangers,
+            guests: Rc::default(),
             dialling: Cell::default(),
-            listening: Cell::default(),
         })
     }
 
@@ -119,34 +122,15 @@ impl Links {
 
     /// Takes connections of learners.
     pub(super) fn listen(self: &Rc<Self>) {
+        let (own, on_all) = (self.wing.own_ports().quorum, self.wing.options.listen_on_all);
         let links = Rc::clone(self);
-        let listening = async move {
-            let mut accepting = JoinSet::new();
-            for listener in links.bind().await {
-                let links = Rc::clone(&links);
-                let strangers = Rc::clone(&links.strangers);
-                let greeting = move |stream| Rc::clone(&links).greet(stream);
-                accepting.spawn_local(strangers.accept(listener, greeting));
-            }
-            while accepting.join_next().await.is_some() {}
-        };
-        replace(&self.listening, Some(spawn_local(listening).abort_handle()));
+        self.listening.begin(own, None, on_all, move |stream| Rc::clone(&links).greet(stream));
     }
 
-    async fn bind(&self) -> Vec<TcpListener> {
-        let options = &self.wing.options;
-        let own = self.wing.own_ports().quorum;
-        let mut pause = FIRST_BIND_PAUSE;
-        loop {
-            match listen(&own, options.listen_on_all).await {
-                Ok(listeners) => return listeners,
-                Err(error) if pause == BIND_PAUSE => {
-                    tracing::error!(target: topics::PEERS, %error, "the quorum port cannot be bound: no learner can come; trying again");
-                }
-                Err(_) => {}
-            }
-            sleep(pause).await;
-            pause = (pause * 2).min(BIND_PAUSE);
+    /// A leader's port moves with it. Links stay.
+    pub(super) fn follow_members(self: &Rc<Self>) {
+        if self.listening.is_elsewhere_than(&self.wing.own_ports().quorum) {
+            self.listen();
         }
     }
 
@@ -183,14 +167,21 @@ impl Links {
         if open.len() < LINKS_MAX {
             return Ok(());
         }
-        let is_member = |sid| self.wing.members.borrow().contains_key(&sid);
-        let stranger = open.iter().find(|(_, open)| open.learner.is_some_and(|sid| !is_member(sid)));
-        let Some((&stranger, _)) = stranger.filter(|_| is_member(sid)) else {
+        let stranger = open.iter().find(|(_, open)| self.is_guest(open));
+        let Some((&stranger, _)) = stranger.filter(|_| self.is_member(sid)) else {
             return refused(format!("there are {LINKS_MAX} learners already"));
         };
         drop(open);
         self.ended(stranger, Err(io::Error::other("it is no member, and makes room for one that is")));
         Ok(())
+    }
+
+    fn is_member(&self, sid: ServerId) -> bool {
+        self.wing.members.borrow().contains_key(&sid)
+    }
+
+    fn is_guest(&self, open: &Open) -> bool {
+        open.learner.is_some_and(|sid| !self.is_member(sid))
     }
 
     fn packet_max_bytes(&self) -> usize {
@@ -214,7 +205,9 @@ impl Links {
             }
             None => self.wing.tell_event(Event::Dialled(link)),
         }
-        let (links, outbox) = (Rc::clone(self), Rc::new(Outbox::default()));
+        let is_guest = learner.is_some_and(|sid| !self.is_member(sid));
+        let outbox = if is_guest { Outbox::among(Rc::clone(&self.guests)) } else { Outbox::default() };
+        let (links, outbox) = (Rc::clone(self), Rc::new(outbox));
         let sent = Rc::clone(&outbox);
         let conversation = async move {
             let conversation = Conversation { wing: &links.wing, link, end, outbox: &sent };
@@ -240,8 +233,10 @@ impl Links {
 
     /// Forgets a link: nothing of it is heard any more.
     pub(super) fn hang_up(&self, link: Link) {
-        let Some(Open { task, streams, .. }) = self.open.borrow_mut().remove(&link) else { return };
+        let Some(Open { outbox, task, streams, .. }) = self.open.borrow_mut().remove(&link) else { return };
         task.abort();
+        // The task goes later.
+        outbox.clear();
         if streams {
             self.wing.tell(Heard::Room);
         }
@@ -249,7 +244,7 @@ impl Links {
 
     pub(super) fn hang_up_all(&self) {
         replace(&self.dialling, None);
-        replace(&self.listening, None);
+        self.listening.end();
         self.strangers.end_all();
         let open: Vec<Link> = self.open.borrow().keys().copied().collect();
         open.into_iter().for_each(|link| self.hang_up(link));
@@ -281,9 +276,25 @@ impl Links {
     fn send<const N: usize>(&self, link: Link, pieces: [Bytes; N]) {
         let fits = self.open.borrow().get(&link).is_none_or(|open| open.outbox.push(pieces));
         if !fits {
-            let why = "it does not keep up; a learner comes back for what it lacks";
-            self.ended(link, Err(io::Error::new(io::ErrorKind::QuotaExceeded, why)));
+            self.does_not_keep_up(link);
         }
+        while self.guests.waiting() > GUESTS_WAITING_MAX_BYTES
+            && let Some(slowest) = self.slowest_guest()
+        {
+            self.does_not_keep_up(slowest);
+        }
+    }
+
+    /// Of those who are no members, and for whom something waits, the one that has taken nothing for longest.
+    fn slowest_guest(&self) -> Option<Link> {
+        let open = self.open.borrow();
+        let guests = open.iter().filter(|(_, open)| self.is_guest(open) && open.outbox.waiting() > 0);
+        guests.min_by_key(|(_, open)| open.outbox.last_taken()).map(|(&link, _)| link)
+    }
+
+    fn does_not_keep_up(&self, link: Link) {
+        let why = "it does not keep up; a learner comes back for what it lacks";
+        self.ended(link, Err(io::Error::new(io::ErrorKind::QuotaExceeded, why)));
     }
 
     /// The listener takes more.

@@ -10,6 +10,7 @@ mod elections;
 mod keeper;
 mod link;
 mod links;
+mod listening;
 mod moving;
 mod options;
 mod outbox;

@@ -8,6 +8,7 @@ use std::{
     future::poll_fn,
     io::{self, IoSlice},
     pin::Pin,
+    rc::Rc,
 };
 use tokio::{io::AsyncWrite, net::tcp::WriteHalf, sync::Notify};
 
@@ -15,6 +16,22 @@ use tokio::{io::AsyncWrite, net::tcp::WriteHalf, sync::Notify};
 const WAITING_MAX_BYTES: usize = 256 << 20;
 /// So many pieces go into one system call.
 const PIECES_AT_ONCE: usize = 64;
+
+/// Several outboxes, which have a bound together.
+#[derive(Debug, Default)]
+pub(super) struct Crowd {
+    /// What waits in all of them, in bytes.
+    waiting: Cell<usize>,
+    /// Counts what is written, so that it has an order.
+    writes: Cell<u64>,
+}
+
+impl Crowd {
+    /// What waits in all of them, in bytes.
+    pub(super) const fn waiting(&self) -> usize {
+        self.waiting.get()
+    }
+}
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -26,6 +43,9 @@ pub(super) struct Outbox {
     sent: Cell<usize>,
     more: Notify,
     less: Notify,
+    crowd: Option<Rc<Crowd>>,
+    /// How many writes the crowd had seen when this one took something last, or had nothing left to take.
+    last_taken: Cell<u64>,
 }
 
 #[derive(Debug)]
@@ -43,15 +63,52 @@ pub(super) enum Next {
 }
 
 impl Outbox {
+    /// One of a crowd.
+    pub(super) fn among(crowd: Rc<Crowd>) -> Self {
+        Self { crowd: Some(crowd), ..Self::default() }
+    }
+
+    /// What waits, in bytes.
+    pub(super) const fn waiting(&self) -> usize {
+        self.waiting.get()
+    }
+
+    /// Of two of a crowd, the lesser has taken nothing for longer.
+    pub(super) const fn last_taken(&self) -> u64 {
+        self.last_taken.get()
+    }
+
+    fn takes(&self) {
+        if let Some(crowd) = &self.crowd {
+            self.last_taken.set(crowd.writes.get());
+        }
+    }
+
+    fn waits(&self, waiting: usize) {
+        if let Some(crowd) = &self.crowd {
+            crowd.waiting.set(crowd.waiting.get() - self.waiting.get() + waiting);
+        }
+        self.waiting.set(waiting);
+    }
+
     /// Adds pieces of a packet. False: too much waits.
     pub(super) fn push<const N: usize>(&self, pieces: [Bytes; N]) -> bool {
+        if self.waiting.get() == 0 {
+            self.takes();
+        }
         let mut queue = self.queue.borrow_mut();
         for piece in pieces.into_iter().filter(|piece| !piece.is_empty()) {
-            self.waiting.set(self.waiting.get() + piece.len());
+            self.waits(self.waiting.get() + piece.len());
             queue.push_back(Item::Bytes(piece));
         }
         self.more.notify_one();
         self.waiting.get() <= WAITING_MAX_BYTES
+    }
+
+    /// Nothing of it will be sent: whoever has it from others does this before it goes.
+    pub(super) fn clear(&self) {
+        self.queue.borrow_mut().clear();
+        self.waits(0);
     }
 
     /// Adds a stream.
@@ -111,7 +168,11 @@ impl Outbox {
 
     /// Takes off the front what was written.
     fn written(&self, mut written: usize) {
-        self.waiting.set(self.waiting.get() - written);
+        self.waits(self.waiting.get() - written);
+        if let Some(crowd) = &self.crowd {
+            crowd.writes.set(crowd.writes.get() + 1);
+        }
+        self.takes();
         self.sent.set(self.sent.get().wrapping_add(written));
         self.less.notify_waiters();
         let mut queue = self.queue.borrow_mut();

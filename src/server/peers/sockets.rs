@@ -5,7 +5,12 @@ use crate::{
     server::ports::{listen_at, listen_everywhere, preferred},
     topics,
 };
-use std::{io, net::SocketAddr, time::Duration};
+use std::{
+    collections::BTreeSet,
+    io,
+    net::{Ipv6Addr, SocketAddr},
+    time::Duration,
+};
 use tokio::{
     net::{TcpListener, TcpStream, lookup_host},
     task::JoinSet,
@@ -69,10 +74,15 @@ fn about(address: &Address, error: &io::Error) -> io::Error {
 /// # Errors
 /// None of them is to be had.
 pub(super) async fn listen(addresses: &[Address], on_all: bool) -> io::Result<Vec<TcpListener>> {
-    let mut listeners = Vec::new();
-    let mut failed = None;
+    let (mut listeners, mut places, mut failed) = (Vec::new(), BTreeSet::new(), None);
     for address in addresses {
-        match listen_on(address, on_all).await {
+        let listener = match place_of(address, on_all).await {
+            // Two names of one address.
+            Ok(place) if !places.insert(place) => continue,
+            Ok(place) => listen_on(place, on_all),
+            Err(error) => Err(error),
+        };
+        match listener {
             Ok(listener) => listeners.push(listener),
             Err(error) => failed = Some(about(address, &error)),
         }
@@ -87,12 +97,16 @@ pub(super) async fn listen(addresses: &[Address], on_all: bool) -> io::Result<Ve
     }
 }
 
-async fn listen_on(address: &Address, on_all: bool) -> io::Result<TcpListener> {
-    let listener = if on_all {
-        listen_everywhere(address.port, BACKLOG)?
-    } else {
-        let at = preferred(&resolve(address).await?).ok_or(io::ErrorKind::AddrNotAvailable)?;
-        listen_at(at, BACKLOG)?
-    };
+/// Where that is; of the host nothing matters with `on_all`.
+async fn place_of(address: &Address, on_all: bool) -> io::Result<SocketAddr> {
+    if on_all {
+        return Ok(SocketAddr::from((Ipv6Addr::UNSPECIFIED, address.port)));
+    }
+    Ok(preferred(&resolve(address).await?).ok_or(io::ErrorKind::AddrNotAvailable)?)
+}
+
+fn listen_on(place: SocketAddr, on_all: bool) -> io::Result<TcpListener> {
+    let listener =
+        if on_all { listen_everywhere(place.port(), BACKLOG)? } else { listen_at(place, BACKLOG)? };
     TcpListener::from_std(listener)
 }

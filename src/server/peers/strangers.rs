@@ -7,9 +7,11 @@ use super::wing::Wing;
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
+    future::poll_fn,
     io,
     net::SocketAddr,
     rc::Rc,
+    task::Poll,
     time::Duration,
 };
 use tokio::{
@@ -40,14 +42,28 @@ impl Strangers {
         Rc::new(Self { wing, port, within, next: Cell::default(), here: RefCell::default() })
     }
 
+    /// The name of the port.
+    pub(super) fn port(&self) -> &'static str {
+        self.port
+    }
+
     /// Accepts connections, each of which has to pass `greeting`.
     pub(super) async fn accept<F: Future<Output = io::Result<()>> + 'static>(
         self: Rc<Self>,
-        listener: TcpListener,
+        mut listeners: Vec<TcpListener>,
         greeting: impl Fn(TcpStream) -> F,
     ) {
         loop {
-            match listener.accept().await {
+            // Each listener has its turn.
+            listeners.rotate_left(1);
+            let next = poll_fn(|cx| {
+                let came = |listener: &TcpListener| match listener.poll_accept(cx) {
+                    Poll::Ready(came) => Some(came),
+                    Poll::Pending => None,
+                };
+                listeners.iter().find_map(came).map_or(Poll::Pending, Poll::Ready)
+            });
+            match next.await {
                 Ok((stream, from)) => self.take_in(from, greeting(stream)),
                 Err(error) => {
                     self.wing.warnings.not_taken(self.wing.now_ms(), self.port, &error);

@@ -79,7 +79,7 @@ fn run(
         let (elections, links) = (Elections::new(&wing), Links::new(&wing));
         spawn_local(Rc::clone(&elections).serve(started));
         tokio::select! {
-            () = obey(commands, &elections, &links) => {}
+            () = obey(commands, &wing, &elections, &links) => {}
             never = wing.take_turns() => match never {},
             never = tell_left_out(&wing) => match never {},
         }
@@ -89,7 +89,12 @@ fn run(
 }
 
 /// Until nobody can say anything any more: the server stops.
-async fn obey(mut commands: UnboundedReceiver<Command>, elections: &Rc<Elections>, links: &Rc<Links>) {
+async fn obey(
+    mut commands: UnboundedReceiver<Command>,
+    wing: &Wing,
+    elections: &Rc<Elections>,
+    links: &Rc<Links>,
+) {
     let mut batch = Vec::new();
     while commands.recv_many(&mut batch, COMMANDS_AT_ONCE).await > 0 {
         for command in batch.drain(..) {
@@ -102,7 +107,11 @@ async fn obey(mut commands: UnboundedReceiver<Command>, elections: &Rc<Elections
                 Command::ToLeader(link, packet) => links.to_leader(link, &packet),
                 Command::ToLearners(to, packet) => links.to_learners(&to, &packet),
                 Command::Stream(link, stream) => links.stream(link, stream),
-                Command::Members(known) => elections.know(&known),
+                Command::Members(known) => {
+                    wing.know(&known);
+                    elections.follow_members();
+                    links.follow_members();
+                }
                 Command::Resume => links.resume(),
             }
         }

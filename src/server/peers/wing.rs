@@ -1,7 +1,11 @@
 //! What all tasks of the wing share.
 
-use super::{Heard, Listener, PeerOptions, options::Ports};
+use super::{
+    Heard, Listener, PeerOptions,
+    options::{Ports, ports_of},
+};
 use crate::{
+    membership::Membership,
     server::{clock::Clock, figures::PeerWarnings},
     zab::Event,
 };
@@ -21,6 +25,8 @@ pub(super) struct Wing {
     pub(super) warnings: PeerWarnings,
     /// All members, this one too.
     pub(super) members: RefCell<BTreeMap<ServerId, Ports>>,
+    /// Where this one was when it was last a member: one that is none any more goes on without a vote.
+    own: RefCell<Ports>,
     /// Members whose election port is known to be out of reach.
     pub(super) unreachable: RefCell<BTreeSet<ServerId>>,
     /// Whoever writes a snapshot to the disk: there is one at a time.
@@ -36,6 +42,7 @@ impl Wing {
     pub(super) fn new(options: PeerOptions, listener: Arc<dyn Listener>) -> Self {
         Self {
             members: RefCell::new(options.members.clone()),
+            own: RefCell::new(options.members.get(&options.me).cloned().unwrap_or_default()),
             options,
             clock: Clock::start(),
             warnings: PeerWarnings::default(),
@@ -85,10 +92,18 @@ impl Wing {
         self.members.borrow().get(&id).cloned()
     }
 
-    /// Where this member is reached itself: also when it is a member no more, for it goes on without a vote.
+    /// Where this member is reached itself.
     pub(super) fn own_ports(&self) -> Ports {
-        let me = self.options.me;
-        self.ports_of(me).or_else(|| self.options.members.get(&me).cloned()).unwrap_or_default()
+        self.own.borrow().clone()
+    }
+
+    /// The members are those of these from now on.
+    pub(super) fn know(&self, known: &[Membership]) {
+        let members = ports_of(known);
+        if let Some(own) = members.get(&self.options.me) {
+            self.own.replace(own.clone());
+        }
+        self.members.replace(members);
     }
 
     pub(super) fn now_ms(&self) -> i64 {

@@ -3,7 +3,7 @@
 use super::{fill::Fill, mailbox::Mailbox};
 use crate::{
     config::Config,
-    membership::Membership,
+    membership::{HostPort, Membership},
     server::{
         clock::Clock,
         figures::{DigestHistory, Figures, ServerStats, Sheet, WorkerStats},
@@ -77,6 +77,8 @@ pub(crate) struct Hub {
     pub(crate) standing: Mutex<Option<Standing>>,
     /// The members as they are now; `None`: it is alone.
     pub(crate) membership: Mutex<Option<Membership>>,
+    /// They are others: wakes whoever keeps the client port.
+    pub(crate) membership_changed: Notify,
 }
 
 impl Hub {
@@ -98,6 +100,12 @@ impl Hub {
             Some(Standing { role: Role::Leading(true), epoch, .. }) => last.max(Zxid::begin_of(epoch)),
             _ => last,
         }
+    }
+
+    /// Where this member takes in clients, if the members' configuration says so.
+    pub(crate) fn client_place(&self) -> Option<HostPort> {
+        let my_id = self.config.ensemble.as_ref()?.my_id;
+        self.membership.lock().as_ref()?.member(my_id)?.client.clone()
     }
 
     /// Whether it is told to observe.

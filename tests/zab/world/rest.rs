@@ -87,7 +87,10 @@ impl World {
     fn knows_who_can_lead(&self, core: &Ids) -> bool {
         let has = |id: &ServerId| {
             let Member { disk, running, .. } = &self.members[id];
-            (disk.epochs().1, running.as_ref().map_or(disk.last(), |running| running.zab.last_logged()))
+            (
+                disk.epochs().1,
+                running.as_ref().map_or_else(|| disk.last(), |running| running.zab.last_logged()),
+            )
         };
         let first = core.iter().map(has).max();
         let known_to = |member: &Member, id| {

@@ -13,6 +13,7 @@ use std::{fmt::Write, path::Path};
 
 /// The settings in use (`ZooKeeperServer.dumpConf`).
 pub(super) fn conf(hub: &Hub, port: u16) -> String {
+    let port = hub.client_place().map_or(port, |place| place.port);
     let config = &hub.config;
     let dir =
         |dir: &Path| std::path::absolute(dir.join(VERSION_DIR)).unwrap_or_else(|_| dir.join(VERSION_DIR));

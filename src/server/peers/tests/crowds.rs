@@ -130,3 +130,37 @@ fn who_asks_and_takes_no_answers_is_not_listened_to() {
     assert_eq!(leader.hear_learner(link), ToLeader::Ack(Zxid(1)));
     leader.stop();
 }
+
+#[test]
+fn guests_that_take_nothing_make_room_for_one_that_does() {
+    let members = members(2);
+    let leader = Member::start(1, &members);
+    leader.peers.tell(Command::Listen);
+    let port = &members[&ServerId(1)].quorum;
+    drop(connect_when_listening(port));
+    let mut join = |sid| {
+        let mut learner = connect(port);
+        learner.write_all(&encoded(|out| info(sid).encode(out))).expect("it listens");
+        let link = leader.link();
+        assert_eq!(leader.hear_learner(link), info(sid));
+        (link, learner)
+    };
+    let mut guests: Vec<_> = (1000..1003).map(&mut join).collect();
+    let (member, _takes_nothing_either) = join(2);
+    let packet = ToLearner::Proposal(Zxid(7), Bytes::from(vec![0; 1 << 20]));
+    let tell = |link| leader.tell_learner(link, packet.clone());
+    (0..30).for_each(|_| tell(guests[0].0));
+    (0..100).for_each(|_| tell(member));
+    // What it is sent, it takes: more is sent than all may leave waiting.
+    for _ in 0..100 {
+        tell(guests[1].0);
+        let mut taken = vec![0; encoded(|out| packet.encode(out)).len()];
+        guests[1].1.read_exact(&mut taken).expect("it goes on");
+    }
+    (0..60).for_each(|_| tell(guests[2].0));
+    leader.is_closed(guests[0].0);
+    tell(guests[1].0);
+    let mut taken = vec![0; encoded(|out| packet.encode(out)).len()];
+    guests[1].1.read_exact(&mut taken).expect("still there");
+    leader.stop();
+}

@@ -284,3 +284,54 @@ fn a_port_that_is_taken_ends_the_start_or_is_waited_for() {
     wait_until("listener", || listens(&members[&ServerId(1)].election));
     waits.stop().expect("no panic");
 }
+
+/// While a change is under way, others may look for it at either place.
+#[test]
+fn a_member_listens_where_the_configuration_has_it() {
+    let (before, after) = (members(2), members(2));
+    let [old, new] = [&before, &after].map(|members| members[&ServerId(1)].clone());
+    let member = Member::start(1, &before);
+    let know = |known: &[&BTreeMap<ServerId, Ports>]| {
+        member.peers.tell(Command::Members(known.iter().map(|members| membership(members)).collect()));
+    };
+    member.peers.tell(Command::Listen);
+    let is_at = |ports: &Ports| listens(&ports.quorum) && listens(&ports.election);
+    wait_until("listener", || is_at(&old));
+    know(&[&before, &after]);
+    wait_until("second listener", || is_at(&new));
+    wait_until("first listener", || is_at(&old));
+    know(&[&after]);
+    wait_until("end of the first", || !listens(&old.quorum) && !listens(&old.election));
+    wait_until("second listener", || is_at(&new));
+    // It goes on without a vote, and may be taken back.
+    let without = after.clone().into_iter().filter(|(id, _)| *id != ServerId(1)).collect();
+    know(&[&without]);
+    know(&[&without]);
+    member.peers.tell(Command::HangUpAll);
+    wait_until("end of the quorum port", || !listens(&new.quorum));
+    assert!(listens(&new.election) && !listens(&old.election));
+    member.stop();
+}
+
+#[test]
+fn a_place_that_is_taken_is_waited_for() {
+    let (before, mut after) = (members(1), members(1));
+    let taken = listen(&after[&ServerId(1)].election);
+    let member = Member::start(1, &before);
+    let other_name = |address: &Address| Address { host: "127.0.0.2".to_owned(), ..address.clone() };
+    let know = |members: &BTreeMap<ServerId, Ports>| {
+        member.peers.tell(Command::Members(vec![membership(members)]));
+    };
+    know(&after);
+    wait_until("end of the first", || !listens(&before[&ServerId(1)].election));
+    drop(taken);
+    wait_until("listener", || listens(&after[&ServerId(1)].election));
+    // The same port of another address.
+    let ports = after.get_mut(&ServerId(1)).expect("a member");
+    for addresses in [&mut ports.quorum, &mut ports.election] {
+        *addresses = addresses.iter().map(other_name).collect();
+    }
+    know(&after);
+    wait_until("listener", || listens(&after[&ServerId(1)].election));
+    member.stop();
+}

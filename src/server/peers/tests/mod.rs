@@ -12,6 +12,7 @@ use super::{
     piece_stream,
 };
 use crate::{
+    membership::Membership,
     storage::{Compression, MemoryDisk},
     zab::{Event, Link, Members},
 };
@@ -258,6 +259,14 @@ fn members(count: i64) -> BTreeMap<ServerId, Ports> {
         observer: false,
     });
     (1..).map(ServerId).zip(ports).collect()
+}
+
+/// The same, as a configuration.
+fn membership(members: &BTreeMap<ServerId, Ports>) -> Membership {
+    let line = |(id, ports): (&ServerId, &Ports)| {
+        format!("server.{id}={}:{}\n", ports.quorum[0], ports.election[0].port)
+    };
+    Membership::parse(&members.iter().map(line).collect::<String>()).expect("members")
 }
 
 #[test]

@@ -24,6 +24,7 @@ use crate::{
     server::{
         chance::random,
         clock,
+        figures::Count,
         peers::{Command, Heard, Peers, PieceWriter, piece_stream},
     },
     storage::{EpochFile, ReceivedSnapshot},
@@ -268,6 +269,7 @@ impl Sequencer {
         let command = match action {
             MemberAction::Forward(request) => to_leader(ToLeader::Request(request)),
             MemberAction::AskFor { session, timeout_ms } => {
+                self.hub.stats.sequencer.count(Count::Revalidations).add(1);
                 to_leader(ToLeader::Revalidate { session, timeout_ms })
             }
             MemberAction::Answer { link, session, valid } => {
@@ -382,6 +384,7 @@ impl Sequencer {
         self.apply_all();
         tracing::info!(target: topics::PEERS, version = format!("{:x}", membership.version()), members = %membership.one_line(), "the configuration is in force");
         *self.hub.membership.lock() = Some(membership.clone());
+        self.hub.membership_changed.notify_one();
         self.write_config();
         self.hand_over();
         self.tell(Command::Members(vec![membership.clone()]));
