@@ -30,9 +30,10 @@ pub(crate) struct Server {
 
 impl Server {
     /// It starts with this history, and knows of no leader.
-    pub(crate) fn start(id: ServerId, history: &[Entry], now_ms: i64) -> Self {
+    pub(crate) fn start(id: ServerId, history: &[Entry], new_sessions: NewSessions, now_ms: i64) -> Self {
         let (tree, sessions) = rebuild(history);
-        let mut server = Self { node: Node::new(options(id), &tree, sessions, now(now_ms)), tree };
+        let mut server =
+            Self { node: Node::new(options(id, new_sessions), &tree, sessions, now(now_ms)), tree };
         let last = server.tree.last_zxid();
         let actions = server.step(now_ms, Event::Member(MemberEvent::Resign(last)));
         assert!(actions.is_empty(), "nobody asks a member that starts");
@@ -74,7 +75,7 @@ const fn now(now_ms: i64) -> Now {
     Now { elapsed_ms: now_ms, wall_ms: now_ms }
 }
 
-fn options(id: ServerId) -> NodeOptions {
+fn options(id: ServerId, new_sessions: NewSessions) -> NodeOptions {
     NodeOptions {
         rules: Rules { extended_types: true, ..Rules::default() },
         tick_ms: 200,
@@ -82,7 +83,7 @@ fn options(id: ServerId) -> NodeOptions {
         containers: ContainerRules { interval_ms: 60_000, max_per_minute: 100, never_used_ms: 0 },
         server_id: u8::try_from(id.0).unwrap(),
         leader_serves: true,
-        new_sessions: NewSessions::Global,
+        new_sessions,
     }
 }
 

@@ -2,7 +2,10 @@
 
 use super::{Due, World, figures::Figure};
 use crate::{disk::Write, network::Message, properties::Fact};
-use oxkeeper::zab::{Event, Link};
+use oxkeeper::{
+    node,
+    zab::{Event, Link},
+};
 use oxkeeper_codec::ServerId;
 
 /// So long it takes until a member knows whom it can reach, in ms: always the same, so that the last word is the last.
@@ -33,6 +36,7 @@ impl World {
                     self.members.get_mut(&id).unwrap().disk_failed = false;
                     self.schedule_sync(id);
                     self.step(id, Event::DiskRecovered);
+                    self.node(id, node::Event::LogRecovered);
                 }
             }
             Due::Heals => {
@@ -212,6 +216,7 @@ impl World {
             let (start, pause_ms) = (member.start, self.rng.below(1000));
             self.after(pause_ms, Due::DiskRecovers(id, start));
             self.step(id, Event::DiskFailed);
+            self.node(id, node::Event::LogFailed);
         }
     }
 

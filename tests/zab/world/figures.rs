@@ -25,12 +25,15 @@ pub(crate) enum Figure {
     Connects,
     Answers,
     Locks,
+    ReadOnlyConnects,
+    LocksAtFirst,
+    LocalRefusals,
 }
 
 /// The figures from here on are of clients with sessions, and those of changes are not.
 const OF_SESSIONS: usize = Figure::Connects as usize;
 
-const NAMES: [&str; 19] = [
+const NAMES: [&str; 22] = [
     "committed",
     "crashes",
     "leaders",
@@ -50,6 +53,9 @@ const NAMES: [&str; 19] = [
     "sessions opened or renewed",
     "answers",
     "locks",
+    "of the sessions at members that only read",
+    "locks of sessions that were local at first",
+    "locks refused to local sessions",
 ];
 
 /// See the module.

@@ -22,7 +22,7 @@ impl World {
         let member = self.members.get_mut(&id).unwrap();
         let (now_ms, start) = (member.clock.shows(self.now_ms), member.start);
         if let Some(running) = &mut member.running {
-            running.server = Some(Server::start(id, &running.history, now_ms));
+            running.server = Some(Server::start(id, &running.history, self.clients.new_sessions(), now_ms));
         }
         self.has_state(id);
         self.after(TICK_MS, Due::Tick(id, start));

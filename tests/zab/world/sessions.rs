@@ -1,12 +1,12 @@
 //! Clients with sessions, at members with a real node: each asks one thing at a time, and moves to another member when it is not
-//! answered.
+//! answered. Their sessions are global or local ones, as the members of this run are set; some take members that only read.
 
 use super::{Due, World, figures::Figure};
 use crate::properties::{Fact, LOCK};
 use bytes::Bytes;
 use oxkeeper::{
     auth::Identities,
-    node::{CommittedBatch, Delivery, Entry, Event, Request},
+    node::{CommittedBatch, Delivery, Entry, Event, NewSessions, Request},
     session::ConnId,
 };
 use oxkeeper_codec::{
@@ -50,6 +50,10 @@ struct Client {
     at: Option<At>,
     session: SessionId,
     passwd: Option<Bytes>,
+    /// Whether it takes a member that only reads.
+    takes_read_only: bool,
+    /// Whether it is at one.
+    only_reads: bool,
     xid: i32,
     asked: Option<Asked>,
     seen: Zxid,
@@ -60,12 +64,18 @@ struct Client {
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Clients {
+    /// What new sessions are, at all members.
+    new_sessions: Option<NewSessions>,
     clients: Vec<Client>,
     conns: BTreeMap<ConnId, usize>,
     last_conn: u64,
 }
 
 impl Clients {
+    pub(super) fn new_sessions(&self) -> NewSessions {
+        self.new_sessions.expect("members with a node have clients")
+    }
+
     /// Those who are connected with a member, as it was started, and their sessions.
     fn sessions_at(&self, member: ServerId, start: u32) -> impl Iterator<Item = SessionId> {
         let is_here = move |at: At| at.member == member && at.start == start;
@@ -77,7 +87,10 @@ impl Clients {
 impl World {
     /// Clients come.
     pub(super) fn open_sessions(&mut self) {
-        self.clients.clients = (0..CLIENTS).map(|_| Client::default()).collect();
+        let kinds = [NewSessions::Global, NewSessions::Global, NewSessions::Local, NewSessions::LocalAtFirst];
+        self.clients.new_sessions = Some(self.rng.pick(&kinds));
+        let client = |_| Client { takes_read_only: self.rng.one_in(2), ..Client::default() };
+        self.clients.clients = (0..CLIENTS).map(client).collect();
         for client in 0..CLIENTS {
             let after_ms = self.rng.below(1000);
             self.after(after_ms, Due::Client(client));
@@ -102,9 +115,9 @@ impl World {
     fn connect_client(&mut self, client: usize) {
         let member = self.rng.pick(&self.ids());
         let start = self.members[&member].start;
-        let serves =
-            |running: &crate::member::Running| running.server.as_ref().is_some_and(|s| s.node.serves());
-        if !self.members[&member].running.as_ref().is_some_and(serves) {
+        let server = self.members[&member].running.as_ref().and_then(|running| running.server.as_ref());
+        let takes_read_only = self.clients.clients[client].takes_read_only;
+        if !server.is_some_and(|server| server.node.serves() || takes_read_only) {
             return;
         }
         self.clients.last_conn += 1;
@@ -118,7 +131,7 @@ impl World {
             time_out: TIMEOUT_MS,
             session_id: it.session,
             passwd: it.passwd.clone(),
-            read_only: false,
+            read_only: takes_read_only,
         };
         self.clients.conns.insert(conn, client);
         let handshake = Handshake { request, has_read_only: true };
@@ -203,8 +216,10 @@ impl World {
         let it = &mut self.clients.clients[client];
         it.asked = None;
         if response.time_out > 0 {
-            (it.session, it.passwd) = (response.session_id, response.passwd);
+            (it.session, it.passwd, it.only_reads) =
+                (response.session_id, response.passwd, response.read_only);
             self.figures.count(Figure::Connects, 1);
+            self.figures.count(Figure::ReadOnlyConnects, usize::from(response.read_only));
         } else {
             (it.session, it.passwd, it.seen) = (SessionId(0), None, Zxid::ZERO);
             self.leave(client);
@@ -218,14 +233,25 @@ impl World {
         assert_eq!(asked.xid, reply.xid, "answers come in the order of requests");
         it.seen = reply.zxid.max(it.seen);
         let (session, zxid) = (it.session, reply.zxid);
-        let writes = !matches!(asked.op, OpCode::GET_DATA | OpCode::SYNC);
+        let is_refused = it.only_reads && asked.op != OpCode::GET_DATA;
+        assert_eq!(
+            is_refused,
+            reply.err == Code::NOT_READ_ONLY,
+            "who only reads refuses all else, and nobody else does"
+        );
+        let writes = !is_refused && !matches!(asked.op, OpCode::GET_DATA | OpCode::SYNC);
         let (asked_ms, answered_ms) = (asked.at_ms, self.now_ms);
         self.figures.count(Figure::Answers, 1);
         self.properties.see(Fact::Answers { session, asked_ms, answered_ms, zxid, writes });
         if asked.locks && reply.err == Code::OK {
+            let new_sessions = self.clients.new_sessions();
+            assert_ne!(new_sessions, NewSessions::Local, "who has an ephemeral is known to all");
             self.figures.count(Figure::Locks, 1);
+            self.figures.count(Figure::LocksAtFirst, usize::from(new_sessions == NewSessions::LocalAtFirst));
             self.properties.see(Fact::Locks { session, zxid });
         }
+        let is_local = reply.err == Code::EPHEMERAL_ON_LOCAL_SESSION;
+        self.figures.count(Figure::LocalRefusals, usize::from(is_local));
     }
 
     fn hung_up(&mut self, conn: ConnId) {
@@ -241,7 +267,7 @@ impl World {
         let Some(server) = member.running.as_ref().and_then(|running| running.server.as_ref()) else {
             return Vec::new();
         };
-        let known = |session| Some((session, server.node.sessions().timeout_ms(session)?));
+        let known = |session| Some((session, server.node.sessions().global.timeout_ms(session)?));
         self.clients.sessions_at(id, member.start).filter_map(known).collect()
     }
 
