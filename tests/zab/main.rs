@@ -8,6 +8,7 @@
 
 mod clock;
 mod disk;
+mod exhaustive;
 mod member;
 mod network;
 mod properties;
