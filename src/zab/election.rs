@@ -40,7 +40,7 @@ pub(super) struct Elected {
 }
 
 /// An election under way, as one member sees it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Election {
     me: ServerId,
     /// Its own claim; [`Vote::NONE`] for those who have no vote.

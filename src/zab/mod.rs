@@ -117,7 +117,7 @@ pub struct Tally {
 }
 
 /// A member of an ensemble.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Zab {
     shared: Shared,
     state: State,
@@ -125,7 +125,7 @@ pub struct Zab {
     looking_since_ms: i64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum State {
     /// What is under way has to be durable before anything is said about it.
     Settling,

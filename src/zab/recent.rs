@@ -14,7 +14,7 @@ pub struct RecentBounds {
 }
 
 /// Transactions in order, each the next one in the log, shared with whoever sends or writes them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Recent {
     bounds: RecentBounds,
     /// The zxid before the first of them.

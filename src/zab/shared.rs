@@ -37,7 +37,7 @@ pub struct Stored {
 }
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Shared {
     pub(super) me: ServerId,
     pub(super) options: Options,

@@ -54,7 +54,7 @@ pub(crate) enum Write {
 }
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Disk {
     config: Membership,
     next: Option<Membership>,
@@ -70,7 +70,7 @@ pub(crate) struct Disk {
     lies: Lies,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Lies {
     log_len: Option<usize>,
     current_epoch: Option<i64>,

@@ -8,6 +8,7 @@
 
 mod clock;
 mod disk;
+mod exhaustive;
 mod member;
 mod network;
 mod properties;
@@ -16,6 +17,7 @@ mod rng;
 mod scenarios;
 #[path = "../sim/seeds.rs"]
 mod seeds;
+mod server;
 mod variant;
 mod world;
 
@@ -29,19 +31,19 @@ use std::{
     time::Instant,
 };
 use variant::Variant;
-use world::Figures;
+use world::{Figures, With};
 
 /// Seeds that are run when nothing else is said.
 const SEEDS: u64 = 10_000;
+/// The same, of members with a node and a tree.
+const NODE_SEEDS: u64 = 2000;
+/// So many see everything that there is.
+const COMPLETE: u64 = 2000;
 /// A broken variant has to be caught within so many.
 const BROKEN_SEEDS: u64 = 500;
 
-fn try_run(seed: u64, variant: Variant) -> Result<Figures, String> {
-    outcome(|| world::run(seed, variant))
-}
-
 /// Runs them on all cores; the first one that fails ends it.
-fn run_all(seeds: Range<u64>) -> Figures {
+fn run_all(seeds: Range<u64>, with: With) -> Figures {
     let next = AtomicU64::new(seeds.start);
     let total = Mutex::new(Figures::default());
     let work = || {
@@ -50,7 +52,7 @@ fn run_all(seeds: Range<u64>) -> Figures {
             if seed >= seeds.end {
                 return;
             }
-            match try_run(seed, Variant::Sound) {
+            match outcome(|| world::run(seed, Variant::Sound, with)) {
                 Ok(figures) => total.lock().unwrap().add(&figures),
                 Err(wrong) => {
                     next.store(seeds.end, Ordering::Relaxed);
@@ -68,37 +70,46 @@ fn run_all(seeds: Range<u64>) -> Figures {
     total.into_inner().unwrap()
 }
 
-#[test]
-fn the_sound_protocol_passes_every_seed() {
-    let seeds = chosen("ZAB", SEEDS);
+fn passes(count: u64, with: With) {
+    let seeds = chosen("ZAB", count);
     let count = seeds.end - seeds.start;
     let began = Instant::now();
-    let total = run_all(seeds);
-    println!(
-        "{count} seeds, {:.0} a second: {total}",
-        f64::from(u32::try_from(count).unwrap()) / began.elapsed().as_secs_f64()
-    );
-    if count >= SEEDS {
-        total.assert_all_happened();
+    let total = run_all(seeds, with);
+    let a_second = f64::from(u32::try_from(count).unwrap()) / began.elapsed().as_secs_f64();
+    println!("{count} seeds, {a_second:.0} a second: {total}");
+    if count >= COMPLETE {
+        total.assert_all_happened(with);
     }
 }
 
-fn is_caught(variant: Variant) {
-    let caught = (0..BROKEN_SEEDS).find_map(|seed| try_run(seed, variant).err().map(|wrong| (seed, wrong)));
+#[test]
+fn the_sound_protocol_passes_every_seed() {
+    passes(SEEDS, With::Zab);
+}
+
+#[test]
+fn members_with_a_node_pass_every_seed() {
+    passes(NODE_SEEDS, With::Nodes);
+}
+
+fn is_caught(variant: Variant, with: With) {
+    let run = |seed| outcome(|| world::run(seed, variant, with)).err();
+    let caught = (0..BROKEN_SEEDS).find_map(|seed| Some((seed, run(seed)?)));
     let (seed, wrong) =
         caught.unwrap_or_else(|| panic!("{variant:?} was not caught in {BROKEN_SEEDS} seeds"));
     println!("{variant:?} is caught by seed {seed}: {wrong}");
 }
 
 macro_rules! caught {
-    ($($name:ident: $variant:ident,)*) => {$(
+    ($with:ident: $($name:ident: $variant:ident,)*) => {$(
         #[test]
         fn $name() {
-            is_caught(Variant::$variant);
+            is_caught(Variant::$variant, With::$with);
         }
     )*};
 }
 caught! {
+    Zab:
     a_log_that_is_not_durable_is_caught: LogNotDurable,
     an_accepted_epoch_that_is_not_durable_is_caught: AcceptedEpochNotDurable,
     a_current_epoch_that_is_not_durable_is_caught: CurrentEpochNotDurable,
@@ -123,4 +134,9 @@ caught! {
     a_memory_behind_its_log_is_caught: MemoryBehindLog,
     a_diff_that_is_logged_late_is_caught: DiffLoggedLate,
     a_snapshot_behind_the_cut_is_caught: SnapshotBehindCut,
+}
+caught! {
+    Nodes:
+    a_node_that_knows_of_no_quorum_is_caught: CommittedWhenProposed,
+    a_tree_that_is_not_replaced_is_caught: TreeNotReplaced,
 }

@@ -3,13 +3,14 @@
 use crate::{
     clock::Clock,
     disk::{Disk, Entry},
+    server::Server,
 };
 use oxkeeper::{
     membership::Membership,
-    zab::{Ensemble, Event, Install, Link, Options, Zab},
+    zab::{Action, Ensemble, Event, Install, Link, Options, Zab},
 };
 use oxkeeper_codec::{ServerId, Zxid};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 /// See the module.
 #[derive(Debug)]
@@ -50,6 +51,11 @@ pub(crate) struct Running {
     pub(crate) received: Option<(Link, Vec<Entry>)>,
     /// What a broken variant keeps for later.
     pub(crate) kept: Kept,
+    /// What it makes of its history, where that is looked at.
+    pub(crate) server: Option<Server>,
+    /// What Zab wants done and is not done yet.
+    pub(crate) todo: VecDeque<Action>,
+    pub(crate) is_doing: bool,
 }
 
 /// What a broken variant keeps for later.
@@ -98,6 +104,9 @@ impl Member {
             wanted: None,
             received: None,
             kept: Kept::default(),
+            server: None,
+            todo: VecDeque::new(),
+            is_doing: false,
         });
         Event::Wake
     }

@@ -5,8 +5,10 @@ mod broken;
 mod clients;
 mod faults;
 mod figures;
+mod nodes;
 mod rest;
 pub(crate) mod script;
+mod sessions;
 
 use crate::{
     disk::{Entry, Write},
@@ -22,10 +24,13 @@ pub(crate) use figures::Figures;
 use oxkeeper::zab::{Action, Event, Link, Options, RecentBounds};
 use oxkeeper_codec::{ServerId, Zxid};
 use script::StopAt;
+use sessions::Clients;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Faults end here; then the ensemble has to come to rest, in ms.
 const FAULTS_UNTIL_MS: i64 = 30_000;
+/// Members look at their sessions every so many ms.
+const TICK_MS: i64 = 100;
 /// One action in so many is the last one of its member.
 const CRASH_AT_ACTION: i64 = 500;
 
@@ -50,6 +55,10 @@ enum Due {
     Breaks(Link),
     /// Members know again whom they can reach.
     Reconnects,
+    /// A client with a session goes on.
+    Client(usize),
+    /// A member looks at its sessions.
+    Tick(ServerId, u32),
     /// Somebody asks for a write.
     Write,
     /// Broken variant: entries are written that belong to an earlier role.
@@ -63,6 +72,7 @@ enum Due {
 struct World {
     rng: Rng,
     variant: Variant,
+    with: With,
     now_ms: i64,
     due: BTreeMap<(i64, u64), Due>,
     sequence: u64,
@@ -82,15 +92,25 @@ struct World {
     writes: u32,
     /// The last zxid that each client has read.
     seen: BTreeMap<usize, Zxid>,
+    clients: Clients,
     /// Where a script stops somebody.
     stop_at: Option<StopAt>,
     /// Whether everything is printed (`ZAB_TRACE`).
     trace: bool,
 }
 
+/// What members are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum With {
+    /// The protocol alone: what is proposed is no transaction, but for changes of the configuration.
+    Zab,
+    /// Node and tree besides, and clients with sessions.
+    Nodes,
+}
+
 /// Runs one seed.
-pub(crate) fn run(seed: u64, variant: Variant) -> Figures {
-    let mut world = World::new(seed, variant);
+pub(crate) fn run(seed: u64, variant: Variant, with: With) -> Figures {
+    let mut world = World::new(seed, variant, with);
     world.run_until(FAULTS_UNTIL_MS);
     world.core_goes_on();
     world.come_to_rest();
@@ -99,13 +119,13 @@ pub(crate) fn run(seed: u64, variant: Variant) -> Figures {
 }
 
 impl World {
-    fn new(seed: u64, variant: Variant) -> Self {
+    fn new(seed: u64, variant: Variant, with: With) -> Self {
         let mut rng = Rng::new(seed);
         let voters = rng.pick(&[1, 2, 3, 3, 3, 4, 5, 5]);
         let observers = rng.pick(&[0, 0, 1]);
         let ids = |from: i64, count: i64| (from..from + count).map(ServerId);
         let spare = rng.pick(&[0, 0, 1, 2]);
-        let may_change = !rng.one_in(3);
+        let may_change = with == With::Zab && !rng.one_in(3);
         let config = configuration(0, ids(1, voters).collect(), ids(1 + voters, observers).collect());
         let spare = if may_change { spare } else { 0 };
         let all = ids(1, voters + observers + spare);
@@ -120,6 +140,10 @@ impl World {
         }
         world.after(100, Due::Write);
         world.after(1000, Due::Fault);
+        world.with = with;
+        if with == With::Nodes {
+            world.open_sessions();
+        }
         if may_change {
             world.after(1500, Due::Change);
         }
@@ -131,6 +155,7 @@ impl World {
         Self {
             rng,
             variant,
+            with: With::Zab,
             now_ms: 0,
             due: BTreeMap::new(),
             sequence: 0,
@@ -145,6 +170,7 @@ impl World {
             keeps_unsynced: true,
             writes: 0,
             seen: BTreeMap::new(),
+            clients: Clients::default(),
             stop_at: None,
             trace: std::env::var_os("ZAB_TRACE").is_some(),
         }
@@ -204,39 +230,19 @@ impl World {
                     self.synced(id);
                 }
             }
-            Due::Starts(id) => {
-                if !self.outside.contains(&id) {
-                    self.start(id);
-                }
-            }
-            Due::Restarts(id) => self.restart(id),
-            Due::Breaks(link) => {
-                if self.network.links.contains_key(&link) {
-                    self.break_link(link);
-                }
-            }
-            Due::Reconnects => self.tell_reachability(),
-            Due::DiskRecovers(id, start) => {
-                if self.is(id, start) {
-                    self.members.get_mut(&id).unwrap().disk_failed = false;
-                    self.schedule_sync(id);
-                    self.step(id, Event::DiskRecovered);
-                }
-            }
-            Due::Heals => {
-                if self.faults {
-                    self.heal();
-                }
-            }
             Due::Write => {
-                self.write();
+                if self.with == With::Zab {
+                    self.write();
+                }
                 self.read();
                 let pause_ms = 1 + self.rng.below(60);
                 self.after(pause_ms, Due::Write);
             }
-            Due::Stale(id, start, entries) => {
+            Due::Client(client) => self.client(client),
+            Due::Tick(id, start) => {
                 if self.is(id, start) {
-                    entries.into_iter().for_each(|entry| self.write_to_disk(id, Write::Append(entry)));
+                    self.tick(id);
+                    self.after(TICK_MS, Due::Tick(id, start));
                 }
             }
             Due::Change => {
@@ -246,13 +252,7 @@ impl World {
                     self.after(pause_ms, Due::Change);
                 }
             }
-            Due::Fault => {
-                if self.faults {
-                    self.fault();
-                    let pause_ms = 1 + self.rng.below(3000);
-                    self.after(pause_ms, Due::Fault);
-                }
-            }
+            due => self.go_wrong(due),
         }
     }
 
@@ -273,6 +273,7 @@ impl World {
         let member = self.members.get_mut(&id).unwrap();
         let event = member.start(self.now_ms);
         self.properties.see(Fact::Starts { member: id, disk: &member.disk });
+        self.start_node(id);
         self.step(id, event);
     }
 
@@ -291,6 +292,10 @@ impl World {
             let installed = std::mem::take(&mut running.installing);
             member.delivered = if installed { 0 } else { member.delivered.min(running.history.len()) };
             running.committed = if installed { last } else { running.committed.min(last) };
+            if let Some(server) = running.server.as_mut().filter(|_| self.variant != Variant::TreeNotReplaced)
+            {
+                server.replaced(&running.history, now_ms);
+            }
         }
         if let Event::Closed(link) = event
             && running.wanted.take_if(|install| install.link == link).is_some()
@@ -309,21 +314,32 @@ impl World {
         }
     }
 
+    /// Does what Zab wants done, in order; what follows from that comes behind it.
     fn act(&mut self, id: ServerId, actions: Vec<Action>) {
-        for action in self.spoil(id, actions) {
+        let actions = self.spoil(id, actions);
+        let Some(running) = &mut self.members.get_mut(&id).unwrap().running else { return };
+        running.todo.extend(actions);
+        if std::mem::replace(&mut running.is_doing, true) {
+            return;
+        }
+        while let Some(action) = self.next_action(id) {
             if self.faults && self.rng.one_in(CRASH_AT_ACTION) {
-                self.crash(id);
-                return;
+                return self.crash(id);
             }
             let stops = self.stop_at.as_ref().is_some_and(|stop| stop.is_here(id, &action));
             self.do_one(id, action);
             if stops {
                 self.stop_here();
             }
-            if !self.members[&id].lives() {
-                return;
-            }
         }
+        if let Some(running) = &mut self.members.get_mut(&id).unwrap().running {
+            running.is_doing = false;
+            self.apply(id);
+        }
+    }
+
+    fn next_action(&mut self, id: ServerId) -> Option<Action> {
+        self.members.get_mut(&id).unwrap().running.as_mut()?.todo.pop_front()
     }
 }
 

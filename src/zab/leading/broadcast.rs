@@ -7,7 +7,7 @@ use oxkeeper_codec::{ServerId, Zxid, learner::ToLearner};
 use std::collections::VecDeque;
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Broadcast {
     pub(super) epoch: i64,
     /// Sync requests of learners, and what has to be committed before each is answered.

@@ -17,7 +17,7 @@ use oxkeeper_codec::{ServerId, Zxid};
 use std::collections::BTreeMap;
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Discovery {
     step: Step,
     /// Greater than each accepted epoch that was heard of.

@@ -49,7 +49,7 @@ impl State {
 }
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Learner {
     sid: Option<ServerId>,
     observer: bool,

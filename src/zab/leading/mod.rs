@@ -30,7 +30,7 @@ type Learners = BTreeMap<Link, Learner>;
 const LAST_COUNTER: i64 = 0xffff_fffe;
 
 /// A leader and its learners.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Leading {
     phase: Phase,
     learners: Learners,
@@ -47,7 +47,7 @@ pub(super) struct Leading {
     waits_until_ms: Option<i64>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Phase {
     Discovery(Discovery),
     Sync(Sync),

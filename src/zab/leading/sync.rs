@@ -9,7 +9,7 @@ use crate::zab::shared::Shared;
 use oxkeeper_codec::Zxid;
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Sync {
     pub(super) epoch: i64,
     /// Whether the leader's own current epoch is durable: its acknowledgement of NEWLEADER.

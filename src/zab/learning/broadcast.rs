@@ -8,7 +8,7 @@ use crate::zab::{Action, Failure, Link, shared::Shared};
 use oxkeeper_codec::learner::ToLearner;
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Broadcast {
     feed: Feed,
 }

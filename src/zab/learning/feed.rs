@@ -6,7 +6,7 @@ use oxkeeper_codec::{ServerId, Zxid, learner::ToLeader};
 use std::collections::VecDeque;
 
 /// Proposals that are under way here.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Feed {
     /// Given to the log, not committed.
     uncommitted: VecDeque<Zxid>,

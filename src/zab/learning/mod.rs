@@ -16,7 +16,7 @@ use oxkeeper_codec::{ServerId, Zxid, learner::ToLearner};
 use sync::Sync;
 
 /// A learner and its leader.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Learning {
     leader: ServerId,
     link: Option<Link>,
@@ -25,7 +25,7 @@ pub(super) struct Learning {
     deadline_ms: i64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Phase {
     Discovery(Discovery),
     Sync(Sync),

@@ -18,7 +18,7 @@ use oxkeeper_codec::{
 use std::collections::VecDeque;
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Sync {
     epoch: i64,
     step: Step,

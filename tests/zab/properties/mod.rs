@@ -14,15 +14,20 @@ mod integrity;
 mod leader_completeness;
 mod leadership1;
 mod leadership2;
+mod linearizable_writes;
 mod local_primary_order;
 mod monotonic_reads;
 mod one_configuration;
+mod one_lock;
 mod prefix_consistency;
 mod primary_integrity;
 mod process_consistency;
 mod read_only;
+mod session_order;
 mod told_is_durable;
 mod total_order;
+
+pub(crate) use one_lock::LOCK;
 
 use crate::disk::{Disk, Entry};
 use oxkeeper::{
@@ -30,7 +35,7 @@ use oxkeeper::{
     zab::{Action, Failure, Link, Quorums, Refusal},
 };
 use oxkeeper_codec::{
-    ServerId, Zxid,
+    ServerId, SessionId, Zxid,
     election::Notification,
     learner::{ToLeader, ToLearner},
 };
@@ -56,6 +61,10 @@ pub(crate) enum Fact<'a> {
     HasState { member: ServerId, zxid: Zxid, digest: u64 },
     /// A client reads at a member, which has delivered these.
     Reads { client: usize, delivered: &'a [Entry] },
+    /// A client with a session has asked for something then, and is answered now, in ms; with the last transaction that it sees.
+    Answers { session: SessionId, asked_ms: i64, answered_ms: i64, zxid: Zxid, writes: bool },
+    /// A client is told that it has the lock since this transaction.
+    Locks { session: SessionId, zxid: Zxid },
     /// A member goes by this configuration.
     Activates { member: ServerId, config: &'a Membership },
     /// A member starts with what its disk has.
@@ -113,6 +122,9 @@ properties! {
     "equal digests": equal_digests::EqualDigests,
     "monotonic reads": monotonic_reads::MonotonicReads,
     "process consistency": process_consistency::ProcessConsistency,
+    "session order": session_order::SessionOrder,
+    "linearizable writes": linearizable_writes::LinearizableWrites,
+    "no lock twice": one_lock::OneLock,
     "one configuration": one_configuration::OneConfiguration,
     "what is told is durable": told_is_durable::ToldIsDurable,
     "read-only mode": read_only::ReadOnly,
@@ -146,7 +158,7 @@ mod testing {
     use super::{Fact, Property};
     use crate::disk::Entry;
     use bytes::Bytes;
-    use oxkeeper_codec::{ServerId, Zxid};
+    use oxkeeper_codec::{ServerId, SessionId, Zxid};
 
     pub(super) fn entry(epoch: i64, counter: i64) -> Entry {
         entry_of(epoch, counter, "x")
@@ -163,6 +175,12 @@ mod testing {
 
     pub(super) fn proposes(primary: i64, entry: &Entry) -> Fact<'_> {
         Fact::Proposes { primary: ServerId(primary), epoch: entry.0.epoch(), entry }
+    }
+
+    /// A session is answered, asked and answered at these times in ms.
+    pub(super) const fn answers(session: i64, times: (i64, i64), zxid: i64, writes: bool) -> Fact<'static> {
+        let (asked_ms, answered_ms) = times;
+        Fact::Answers { session: SessionId(session), asked_ms, answered_ms, zxid: Zxid(zxid), writes }
     }
 
     /// Takes all of these.

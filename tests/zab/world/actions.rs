@@ -7,7 +7,10 @@ use crate::{
     network::{Down, Message},
     properties::Fact,
 };
-use oxkeeper::zab::{Action, Event, Install, Link, Role};
+use oxkeeper::{
+    node::{self, MemberEvent},
+    zab::{Action, Event, Install, Link, Role},
+};
 use oxkeeper_codec::{
     ServerId, Zxid,
     learner::{ToLeader, ToLearner},
@@ -45,14 +48,12 @@ impl World {
             | Action::EndReadOnly
             | Action::Refused(..)
             | Action::Pinged(..) => self.turn(id, action),
-            Action::Look
-            | Action::Chosen { .. }
-            | Action::SameId(..)
-            | Action::Touched(_)
+            Action::Touched(_)
             | Action::Revalidate { .. }
             | Action::Revalidated(..)
             | Action::Forwarded(..)
-            | Action::SyncedWithLeader => {}
+            | Action::SyncedWithLeader => self.of_clients(id, action),
+            Action::Look | Action::Chosen { .. } | Action::SameId(..) => {}
         }
     }
 
@@ -170,6 +171,7 @@ impl World {
             }
             Action::Append(zxid, txn) => {
                 running.history.push((zxid, txn.clone()));
+                self.learn(id, &txn);
                 self.append(id, (zxid, txn));
             }
             Action::Truncate(zxid) => self.write_to_disk(id, Write::Truncate(zxid)),
@@ -210,6 +212,7 @@ impl World {
                     self.deliver(id);
                     self.commits(id);
                 }
+                self.node(id, node::Event::Committed(zxid));
             }
             Action::Lead(epoch) => {
                 running.serves = true;
@@ -218,16 +221,21 @@ impl World {
                 self.properties.see(Fact::Leads { leader: id, epoch, delivered });
                 self.deliver(id);
                 self.commits(id);
+                self.apply(id);
+                self.node(id, node::Event::Member(MemberEvent::Lead(Zxid::begin_of(epoch))));
             }
             Action::Serve => {
                 running.serves = true;
                 let unlogged = std::mem::take(&mut running.kept.unlogged);
                 unlogged.into_iter().for_each(|entry| self.write_to_disk(id, Write::Append(entry)));
                 self.deliver(id);
+                self.node(id, node::Event::Member(MemberEvent::Follow));
             }
             Action::Resign(failure) => {
                 running.serves = false;
+                let logged = running.zab.last_logged();
                 self.properties.see(Fact::Resigns { member: id, failure: &failure });
+                self.node(id, node::Event::Member(MemberEvent::Resign(logged)));
                 self.spoil_resignation(id);
             }
             Action::Refused(_, refusal) => {
@@ -242,9 +250,13 @@ impl World {
                     shown: &running.history,
                     disk: &member.disk,
                 });
+                self.node(id, node::Event::Member(MemberEvent::ReadOnly));
             }
-            Action::EndReadOnly => {}
-            Action::Pinged(link, zxid) => self.send_up(link, ToLeader::Ping { zxid, touched: Vec::new() }),
+            Action::EndReadOnly => self.node(id, node::Event::Member(MemberEvent::ReadOnlyEnds)),
+            Action::Pinged(link, zxid) => {
+                let touched = self.touched(id);
+                self.send_up(link, ToLeader::Ping { zxid, touched });
+            }
             _ => unreachable!("not of this kind"),
         }
     }
@@ -322,7 +334,7 @@ impl World {
         }
     }
 
-    fn send_down(&mut self, link: Link, down: Down) {
+    pub(super) fn send_down(&mut self, link: Link, down: Down) {
         let delay_ms = self.network.delay_ms(&mut self.rng);
         let Some(ends) = self.network.links.get_mut(&link) else { return };
         ends.down_ms = ends.down_ms.max(self.now_ms + delay_ms);
@@ -330,7 +342,7 @@ impl World {
         self.transmit(leader, learner, at, Message::Down(link, down));
     }
 
-    fn send_up(&mut self, link: Link, packet: ToLeader) {
+    pub(super) fn send_up(&mut self, link: Link, packet: ToLeader) {
         let delay_ms = self.network.delay_ms(&mut self.rng);
         let Some(ends) = self.network.links.get_mut(&link) else { return };
         ends.up_ms = ends.up_ms.max(self.now_ms + delay_ms);

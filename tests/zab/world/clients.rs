@@ -71,7 +71,7 @@ impl World {
         }
     }
 
-    fn proposes(&mut self, primary: ServerId, entry: Entry) {
+    pub(super) fn proposes(&mut self, primary: ServerId, entry: Entry) {
         self.properties.see(Fact::Proposes { primary, epoch: entry.0.epoch(), entry: &entry });
     }
 }

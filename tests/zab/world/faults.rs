@@ -1,8 +1,11 @@
 //! What goes wrong, and how it becomes well again.
 
 use super::{Due, World, figures::Figure};
-use crate::{network::Message, properties::Fact};
-use oxkeeper::zab::{Event, Link};
+use crate::{disk::Write, network::Message, properties::Fact};
+use oxkeeper::{
+    node,
+    zab::{Event, Link},
+};
 use oxkeeper_codec::ServerId;
 
 /// So long it takes until a member knows whom it can reach, in ms: always the same, so that the last word is the last.
@@ -13,6 +16,50 @@ const JUMP_MS: i64 = 1500;
 const BROKEN_MS: i64 = 4000;
 
 impl World {
+    /// Something ends, begins or becomes well as it was planned.
+    pub(super) fn go_wrong(&mut self, due: Due) {
+        match due {
+            Due::Starts(id) => {
+                if !self.outside.contains(&id) {
+                    self.start(id);
+                }
+            }
+            Due::Restarts(id) => self.restart(id),
+            Due::Breaks(link) => {
+                if self.network.links.contains_key(&link) {
+                    self.break_link(link);
+                }
+            }
+            Due::Reconnects => self.tell_reachability(),
+            Due::DiskRecovers(id, start) => {
+                if self.is(id, start) {
+                    self.members.get_mut(&id).unwrap().disk_failed = false;
+                    self.schedule_sync(id);
+                    self.step(id, Event::DiskRecovered);
+                    self.node(id, node::Event::LogRecovered);
+                }
+            }
+            Due::Heals => {
+                if self.faults {
+                    self.heal();
+                }
+            }
+            Due::Stale(id, start, entries) => {
+                if self.is(id, start) {
+                    entries.into_iter().for_each(|entry| self.write_to_disk(id, Write::Append(entry)));
+                }
+            }
+            Due::Fault => {
+                if self.faults {
+                    self.fault();
+                    let pause_ms = 1 + self.rng.below(3000);
+                    self.after(pause_ms, Due::Fault);
+                }
+            }
+            due => unreachable!("nothing is wrong with {due:?}"),
+        }
+    }
+
     /// Everything comes through again.
     pub(super) fn heal(&mut self) {
         self.network.heal();
@@ -169,6 +216,7 @@ impl World {
             let (start, pause_ms) = (member.start, self.rng.below(1000));
             self.after(pause_ms, Due::DiskRecovers(id, start));
             self.step(id, Event::DiskFailed);
+            self.node(id, node::Event::LogFailed);
         }
     }
 
