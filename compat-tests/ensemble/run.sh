@@ -24,6 +24,7 @@ judge mixed.py --members oxkeeper,oxkeeper,oxkeeper --observer 3.9.5
 judge migrate.py 3.9.5 oxkeeper
 judge reconfig.py 3.9.5,oxkeeper,oxkeeper
 judge modes.py
+judge figures.py
 judge hostile.py
 judge faults.py partition triangle full
 if [ "${1:-}" = --full ]; then

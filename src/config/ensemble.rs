@@ -241,10 +241,9 @@ fn multi_address(settings: &Settings) -> Result<MultiAddress, ConfigError> {
 type NotYet = (&'static str, When, &'static str);
 
 /// Settings of members that this version takes without doing what they ask for.
-pub(super) const NOT_YET: [NotYet; 9] = [
+pub(super) const NOT_YET: [NotYet; 8] = [
     ("fastleader.minNotificationInterval", When::Given, "no effect: elections here wait for no interval"),
     ("fastleader.maxNotificationInterval", When::Given, "no effect: elections here wait for no interval"),
-    ("leader.ackLoggingFrequency", When::Given, "not available in this version: ack_latency is not measured"),
     ("syncEnabled", When::Is("false"), "not available in this version: observers write log and snapshots"),
     (
         "observer.syncEnabled",

@@ -84,7 +84,8 @@ pub(super) fn join_ensemble(
     let peers = peers.map_err(|source| ServerError::System { what: "open the election port", source })?;
     let leading = &ensemble.leading;
     let feeder = Feeder::new(Arc::clone(hub), disks, whole(leading.max_diff_syncs));
-    Ok((Member::new(zab, peers, feeder, whole(leading.max_snap_syncs)), doorbell))
+    let bounds = (whole(leading.max_snap_syncs), leading.ack_sample);
+    Ok((Member::new(zab, peers, feeder, bounds), doorbell))
 }
 
 /// The configuration that comes next: of its file, or what a leader has told together with a snapshot, if the files of the

@@ -145,6 +145,19 @@ impl Zab {
         }
     }
 
+    /// Which member it is.
+    pub const fn me(&self) -> ServerId {
+        self.shared.me
+    }
+
+    /// Whose acknowledgements come over a link with a learner, if they count.
+    pub fn voter_at(&self, link: Link) -> Option<ServerId> {
+        match &self.state {
+            State::Leading(leading) => leading.voter_at(&self.shared, link),
+            State::Settling | State::Looking(..) | State::Learning(_) => None,
+        }
+    }
+
     /// What it is.
     pub const fn role(&self) -> Role {
         match &self.state {

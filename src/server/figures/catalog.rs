@@ -32,7 +32,7 @@ figures! {
     Count {
         /// Bytes of what clients sent, length prefixes included.
         BytesReceived = "bytes_received_count",
-        /// Transactions applied.
+        /// Transactions applied by whoever decides about them: a leader, or a server that is alone.
         Commits = "commit_count",
         /// Connections whose client went away.
         ConnectionsDropped = "connection_drop_count",
@@ -44,6 +44,22 @@ figures! {
         ConnectionsRevalidated = "connection_revalidate_count",
         /// Transactions after which the tree's digest was not the one foreseen.
         DigestMismatches = "digest_mismatches_count",
+        /// Learners that a leader brought up to date with DIFF or TRUNC.
+        Diffs = "diff_count",
+        /// COMMIT and INFORM packets that a learner took.
+        LearnerCommits = "learner_commit_received_count",
+        /// PROPOSAL packets that a follower took.
+        LearnerProposals = "learner_proposal_received_count",
+        /// Times that the member began to elect.
+        Looked = "looking_count",
+        /// Proposals that a leader made.
+        Proposals = "proposal_count",
+        /// Leads given up for a voter that turned away (`leader.maxTimeToWaitForEpoch`).
+        DisloyalVoters = "quit_leading_due_to_disloyal_voter",
+        /// Proposals that a serving member has committed.
+        CommitsQueued = "request_commit_queued",
+        /// Learners that a leader sent a snapshot.
+        Snaps = "snap_count",
         /// Requests over the budget for large ones.
         LargeRequestsRejected = "large_requests_rejected",
         /// Requests handed to the sequencer.
@@ -88,8 +104,18 @@ figures! {
         TokenDeficit = "connection_token_deficit",
         /// Ms to load the data.
         DbInitTime = "dbinittime",
+        /// Ms from the beginning of an election to its end, of a member with a vote.
+        ElectionTime = "election_time",
+        /// Ms from the new epoch until a follower serves.
+        FollowerSyncTime = "follower_sync_time",
         /// Ms of each sync of the log.
         FsyncTime = "fsynctime",
+        /// Learners that are being brought up to date with DIFF or TRUNC, whenever one begins or is done.
+        InflightDiffs = "inflight_diff_count",
+        /// The same with a snapshot.
+        InflightSnaps = "inflight_snap_count",
+        /// Ms without a leader, until this member serves as one.
+        LeaderUnavailableTime = "leader_unavailable_time",
         /// Connections told of changed data, a change and worker.
         NodeChangedWatches = "node_changed_watch_count",
         /// Connections told of changed children.
@@ -98,6 +124,8 @@ figures! {
         NodeCreatedWatches = "node_created_watch_count",
         /// Connections told of deleted znodes.
         NodeDeletedWatches = "node_deleted_watch_count",
+        /// Ms from the new epoch until an observer serves.
+        ObserverSyncTime = "observer_sync_time",
         /// Ms to prepare a request: what a wake-up of the sequencer took, shared among those that it found.
         PrepProcessTime = "prep_process_time",
         /// Requests that one wake-up of the sequencer found.
@@ -116,12 +144,23 @@ figures! {
         SyncBatchSize = "sync_processor_batch_size",
         /// Transactions that one wake-up of the log writer found.
         SyncQueueSize = "sync_processor_queue_size",
+        /// Ms without a leader, until this member serves.
+        UnavailableTime = "unavailable_time",
     }
 }
 
 figures! {
-    /// Summaries with percentiles.
+    /// Summaries with percentiles. Ms from when a transaction was made are those between the leader's wall clock and this
+    /// member's.
     Detailed {
+        /// Ms from when a transaction was made until a learner hears that it is committed.
+        CommitPropagationLatency = "commit_propagation_latency",
+        /// Ms from when a transaction was made until it is on this voter's disk.
+        AckCreationLatency = "proposal_ack_creation_latency",
+        /// Ms from when a transaction was made until a follower has its PROPOSAL.
+        ProposalLatency = "proposal_latency",
+        /// Ms from when a transaction was made until a quorum has it, at the leader.
+        QuorumAckLatency = "quorum_ack_latency",
         /// Ms from request to reply, of what is no write.
         ReadLatency = "readlatency",
         /// Ms from request to reply, of writes.
@@ -141,12 +180,14 @@ figures! {
     }
 }
 
-/// A part of the official server that has nothing to do here, and so counts nothing; printed as zero, because the
-/// official standalone server prints it, and as zero unless it is used.
+/// A part of the official server that has nothing to do here, and so counts nothing; printed as zero where the official
+/// server does not use it either.
 pub(crate) struct Absent {
     /// Why.
     #[cfg_attr(not(test), expect(dead_code, reason = "for the reader"))]
     pub(crate) reason: &'static str,
+    /// Whether official members have work for it, so that it is left out of a member's figures.
+    pub(crate) works_in_members: bool,
     /// Counters.
     pub(crate) counts: &'static [&'static str],
     /// Summaries.
@@ -158,34 +199,14 @@ pub(crate) struct Absent {
 /// All of them.
 pub(crate) const ABSENT: &[Absent] = &[
     Absent {
-        reason: "members of an ensemble count this; an official standalone server leaves it at zero, too",
-        counts: &[
-            "cnxn_closed_without_zk_server_running",
-            "diff_count",
-            "ensemble_auth_fail",
-            "ensemble_auth_skip",
-            "ensemble_auth_success",
-            "learner_commit_received_count",
-            "learner_proposal_received_count",
-            "looking_count",
-            "proposal_count",
-            "quit_leading_due_to_disloyal_voter",
-            "request_commit_queued",
-            "requests_not_forwarded_to_commit_processor",
-            "skip_learner_request_to_next_processor_count",
-            "snap_count",
-        ],
+        reason: "the queues between an official member's threads: reads, writes and commits wait in none of them here",
+        works_in_members: true,
+        counts: &[],
         basics: &[
             "commit_commit_proc_req_queued",
             "commit_process_time",
             "concurrent_request_processing_in_commit_processor",
-            "election_time",
-            "follower_sync_time",
-            "inflight_diff_count",
-            "inflight_snap_count",
-            "leader_unavailable_time",
             "learner_request_processor_queue_size",
-            "observer_sync_time",
             "pending_session_queue_size",
             "read_commit_proc_issued",
             "read_commit_proc_req_queued",
@@ -193,21 +214,13 @@ pub(crate) const ABSENT: &[Absent] = &[
             "reads_issued_from_session_queue",
             "requests_in_session_queue",
             "session_queues_drained",
-            "socket_closing_time",
             "time_waiting_empty_pool_in_commit_processor_read_ms",
-            "unavailable_time",
             "write_batch_time_in_commit_processor",
             "write_commit_proc_issued",
             "write_commit_proc_req_queued",
         ],
         detailed: &[
-            "commit_propagation_latency",
             "local_write_committed_time_ms",
-            "om_commit_process_time_ms",
-            "om_proposal_process_time_ms",
-            "proposal_ack_creation_latency",
-            "proposal_latency",
-            "quorum_ack_latency",
             "read_commitproc_time_ms",
             "read_final_proc_time_ms",
             "server_write_committed_time_ms",
@@ -216,13 +229,39 @@ pub(crate) const ABSENT: &[Absent] = &[
         ],
     },
     Absent {
+        reason: "closing a socket waits for nothing here",
+        works_in_members: true,
+        counts: &[],
+        basics: &["socket_closing_time"],
+        detailed: &[],
+    },
+    Absent {
+        reason: "requests that pass the queues by, where an official member is told to let them; without queues, it changes nothing",
+        works_in_members: false,
+        counts: &[
+            "requests_not_forwarded_to_commit_processor",
+            "skip_learner_request_to_next_processor_count",
+        ],
+        basics: &[],
+        detailed: &[],
+    },
+    Absent {
+        reason: "observer masters and the `ensemble` scheme, which are not here",
+        works_in_members: false,
+        counts: &["ensemble_auth_fail", "ensemble_auth_skip", "ensemble_auth_success"],
+        basics: &[],
+        detailed: &["om_commit_process_time_ms", "om_proposal_process_time_ms"],
+    },
+    Absent {
         reason: "the cleaner of the optimised watch table: here connections leave in steps of their own",
+        works_in_members: false,
         counts: &["add_dead_watcher_stall_time", "dead_watchers_cleared", "dead_watchers_queued"],
         basics: &[],
         detailed: &["dead_watchers_cleaner_latency"],
     },
     Absent {
         reason: "HTTP administration, which also takes and restores snapshots",
+        works_in_members: false,
         counts: &[
             "insecure_admin_count",
             "restore_error_count",
@@ -234,7 +273,12 @@ pub(crate) const ABSENT: &[Absent] = &[
     },
     Absent {
         reason: "TLS and the Netty transport",
-        counts: &["tls_handshake_exceeded", "unsuccessful_handshake"],
+        works_in_members: false,
+        counts: &[
+            "cnxn_closed_without_zk_server_running",
+            "tls_handshake_exceeded",
+            "unsuccessful_handshake",
+        ],
         basics: &["netty_queued_buffer_capacity"],
         detailed: &[],
     },

@@ -25,5 +25,5 @@ pub(crate) use namespaces::{Namespaces, bytes_of_list, path_of, read_bytes};
 pub(crate) use peer_warnings::PeerWarnings;
 pub(crate) use sheet::Sheet;
 pub(crate) use stats::{Replied, ServerStats, WorkerStats};
-pub(crate) use summary::{Figures, Histogram};
+pub(crate) use summary::{Detail, Figures, Histogram};
 pub(crate) use warnings::{Client, Warnings};

@@ -4,11 +4,12 @@ use super::{
     catalog::{Count, Detailed},
     namespaces::Namespaces,
     sheet::Sheet,
-    summary::{Counter, Figures, Summary},
+    summary::{Counter, Detail, Figures, Summary},
     warnings::Warnings,
 };
-use oxkeeper_codec::frame::PREFIX_LEN;
+use oxkeeper_codec::{ServerId, frame::PREFIX_LEN};
 use parking_lot::Mutex;
+use std::collections::BTreeMap;
 
 /// Figures of one worker, on cache lines of their own.
 #[derive(Debug, Default)]
@@ -118,6 +119,9 @@ pub(crate) struct ServerStats {
     pub(crate) snapshots: Sheet,
     /// Bytes written, by namespace; the sequencer's, once a batch.
     pub(crate) writes: Mutex<Namespaces>,
+    /// Of a leader: ms from when a transaction was made until a voter has acknowledged it, by voter; the sequencer's, for one
+    /// transaction in many (`leader.ackLoggingFrequency`).
+    pub(crate) acks: Mutex<BTreeMap<ServerId, Detail>>,
     /// What keeps clients from flooding the log.
     pub(crate) warnings: Warnings,
 }

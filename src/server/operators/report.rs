@@ -4,7 +4,7 @@ use super::ask::{Ask, NoAnswer};
 use crate::{
     node::Node,
     server::{
-        figures::{ABSENT, Basic, Count, Detailed, Figures, Histogram, Namespaces, Sheet},
+        figures::{ABSENT, Basic, Count, Detail, Detailed, Figures, Histogram, Namespaces, Sheet},
         io::Front,
         sequence::Hub,
     },
@@ -90,7 +90,8 @@ pub(crate) fn gather(ask: &Ask<'_>, version: &str) -> Result<Vec<Entry>, NoAnswe
     entries.extend(of_process(front));
     entries.extend(of_quotas(&quotas));
     entries.extend(of_sheets(hub));
-    entries.extend(absent());
+    entries.extend(of_acks(hub));
+    entries.extend(absent(hub.standing.lock().is_some()));
     entries.extend(over_quota.sorted().into_iter().map(|(key, figures)| Entry {
         name: "quota_exceeded_error_per_namespace",
         key: Some(key.to_owned()),
@@ -127,6 +128,11 @@ fn of_ensemble(hub: &Hub) -> Vec<Entry> {
         Entry::new("peer_state", Value::Text(state.to_owned())),
         Entry::gauge("quorum_size", whole(standing.voters)),
     ];
+    if let Role::Learning(leader, _) = standing.role
+        && hub.observes()
+    {
+        entries.push(Entry::gauge("observer_master_id", leader.0));
+    }
     let [last, min, max] = standing.proposals;
     if let Some(tally) = standing.learners {
         entries.extend([
@@ -208,19 +214,34 @@ fn of_sheets(hub: &Hub) -> Vec<Entry> {
     let throttled = hub.config.throttle.max_requests.is_some();
     // Without the throttle there is no queue that could be measured.
     for &id in Detailed::ALL.iter().filter(|id| throttled || **id != Detailed::ThrottleQueueTime) {
-        let details = || sheets.iter().map(|sheet| sheet.detailed(id));
-        let sum = details().map(|detail| detail.figures()).fold(Figures::default(), Figures::merge);
-        let histogram = Histogram::of(details());
-        let percentiles = [500, 950, 990, 999].map(|thousandths| histogram.per_mille(thousandths));
-        entries.push(Entry::new(id.name(), Value::Detailed(sum, percentiles)));
+        entries.push(Entry::new(id.name(), detailed(|| sheets.iter().map(|sheet| sheet.detailed(id)))));
     }
     entries
 }
 
-/// What is never counted here.
-fn absent() -> Vec<Entry> {
+/// All of these together.
+fn detailed<'a, I: Iterator<Item = &'a Detail>>(details: impl Fn() -> I) -> Value {
+    let sum = details().map(Detail::figures).fold(Figures::default(), Figures::merge);
+    let histogram = Histogram::of(details());
+    let percentiles = [500, 950, 990, 999].map(|thousandths| histogram.per_mille(thousandths));
+    Value::Detailed(sum, percentiles)
+}
+
+/// How long the disks of a leader's voters take, by their ids.
+fn of_acks(hub: &Hub) -> Vec<Entry> {
+    let acks = hub.stats.acks.lock();
+    let entries = acks.iter().map(|(sid, detail)| Entry {
+        name: "ack_latency",
+        key: Some(sid.0.to_string()),
+        value: detailed(|| std::iter::once(detail)),
+    });
+    entries.collect()
+}
+
+/// What is never counted here. `member`: of an ensemble.
+fn absent(member: bool) -> Vec<Entry> {
     let mut entries = Vec::new();
-    for part in ABSENT {
+    for part in ABSENT.iter().filter(|part| !(member && part.works_in_members)) {
         entries.extend(part.counts.iter().map(|name| Entry::new(name, Value::Count(0))));
         entries.extend(part.basics.iter().map(|name| Entry::new(name, Value::Summary(Figures::default()))));
         let nothing = || Value::Detailed(Figures::default(), [0; 4]);

@@ -86,6 +86,11 @@ impl Leading {
         following(&self.learners, shared)
     }
 
+    /// Whose acknowledgements come over a link, if they count.
+    pub(super) fn voter_at(&self, shared: &Shared, link: Link) -> Option<ServerId> {
+        self.learners.get(&link).filter(|learner| learner.counts(shared)).and_then(Learner::sid)
+    }
+
     pub(super) fn tally(&self, shared: &Shared) -> Tally {
         let mut tally = Tally { learners: self.learners.len(), ..Tally::default() };
         for learner in self.learners.values().filter(|learner| learner.vouches_for().is_some()) {

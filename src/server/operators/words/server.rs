@@ -68,6 +68,7 @@ pub(super) fn srst(ask: &Ask<'_>) -> Result<String, NoAnswer> {
     ask.sequencer(move |_, _| {
         hub.stats.sequencer.reset();
         hub.stats.writes.lock().reset();
+        hub.stats.acks.lock().clear();
         if let Some(standing) = &mut *hub.standing.lock() {
             standing.proposals = Standing::NEW.proposals;
         }

@@ -4,7 +4,11 @@
 //! Invariants: what came over one link is judged in its order; a learner that asks for much keeps no other one waiting. A learner
 //! bounds what its clients have in work itself, so whoever is sent away for it is none, or broken.
 
-use crate::zab::Link;
+use super::Sequencer;
+use crate::{
+    node::{Event, MemberEvent},
+    zab::Link,
+};
 use oxkeeper_codec::{Zxid, learner::ForwardedRequest};
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -39,7 +43,7 @@ struct Waiting {
 }
 
 /// What a request takes while it waits, in bytes.
-pub(super) fn weight(request: &ForwardedRequest) -> usize {
+fn weight(request: &ForwardedRequest) -> usize {
     let identities = request.identities.iter().flatten().map(|id| id.scheme.len() + id.id.len());
     REQUEST_BYTES + request.body.len() + identities.sum::<usize>()
 }
@@ -102,6 +106,37 @@ impl Asked {
     pub(super) fn forget(&mut self, link: Link) {
         if let Some(waiting) = self.waiting.remove(&link) {
             self.waiting_bytes -= waiting.bytes;
+        }
+    }
+}
+
+impl Sequencer {
+    /// A learner hands on what its client asks.
+    pub(super) fn forwarded(&mut self, link: Link, request: ForwardedRequest) {
+        let Some(member) = &mut self.member else { return };
+        if let Err(most) = member.asked.push(link, request) {
+            self.sent_away(most, &"it asks for more than can be done");
+            self.end_link(most);
+        }
+        self.judge_asked();
+    }
+
+    /// Judges what learners have handed on, as much of it as may be in work. Whether there was any.
+    pub(super) fn judge_asked(&mut self) -> bool {
+        let mut judged = false;
+        loop {
+            let applied = self.tree.tree().last_zxid();
+            let Some((link, request)) = self.member.as_mut().and_then(|member| member.asked.next(applied))
+            else {
+                return judged;
+            };
+            let weight = weight(&request);
+            self.step_node(Event::Member(MemberEvent::Forwarded(link, request)));
+            let proposed = self.node.last_proposed();
+            if let Some(member) = &mut self.member {
+                member.asked.is_in_work(proposed, weight);
+            }
+            judged = true;
         }
     }
 }

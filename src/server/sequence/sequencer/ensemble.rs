@@ -14,12 +14,13 @@ use super::{
         shard::Item,
     },
     Sequencer,
-    asked::{Asked, weight},
+    asked::Asked,
+    progress::{Made, Progress, Sync},
     snapshot::Stage,
 };
 use crate::{
     membership::Membership,
-    node::{Event, LogBatch, MemberAction, MemberEvent},
+    node::{Event, LogBatch, MemberAction, MemberEvent, Now},
     processor::KnownEnsemble,
     server::{
         chance::random,
@@ -35,14 +36,14 @@ use crate::{
 use bytes::Bytes;
 use oxkeeper_codec::{
     SessionId, Zxid,
-    learner::{ForwardedRequest, ToLeader, ToLearner},
+    learner::{ToLeader, ToLearner},
     txn::LoggedTxn,
 };
 use std::{collections::VecDeque, time::Instant};
 
 /// See the module.
 pub(crate) struct Member {
-    zab: Zab,
+    pub(super) zab: Zab,
     pub(super) peers: Peers,
     feeder: Feeder,
     /// So many learners may be sent a snapshot at once (`leader.maxConcurrentSnapSyncs`).
@@ -58,13 +59,15 @@ pub(crate) struct Member {
     /// Waits until nobody writes a snapshot any more.
     replacement: Option<Replacement>,
     /// What learners have handed on.
-    asked: Asked,
+    pub(super) asked: Asked,
     /// Learners that are sent a snapshot.
     pub(super) feeds: Vec<(Link, PieceWriter)>,
     /// What the node knows of the ensemble, while this member leads.
     told: Option<KnownEnsemble>,
     /// When workers were asked last which sessions they have heard of, in ms of the elapsed clock.
     touches_since_ms: i64,
+    /// For the figures.
+    pub(super) progress: Progress,
 }
 
 /// The snapshot that a leader sends in the place of all that there is.
@@ -77,7 +80,13 @@ struct Fetching {
 }
 
 impl Member {
-    pub(crate) fn new(zab: Zab, peers: Peers, feeder: Feeder, feeds_at_once: usize) -> Self {
+    /// `ack_sample`: the acknowledgements of each how manieth transaction are timed.
+    pub(crate) fn new(
+        zab: Zab,
+        peers: Peers,
+        feeder: Feeder,
+        (feeds_at_once, ack_sample): (usize, Option<u32>),
+    ) -> Self {
         Self {
             zab,
             peers,
@@ -92,6 +101,7 @@ impl Member {
             feeds: Vec::new(),
             told: None,
             touches_since_ms: 0,
+            progress: Progress::new(ack_sample),
         }
     }
 }
@@ -112,6 +122,7 @@ impl Sequencer {
         if self.log.has_room_again() {
             self.tell(Command::Resume);
         }
+        self.count_synced(zxid, clock::wall_ms());
         self.zab(zab::Event::Synced(zxid));
     }
 
@@ -196,6 +207,7 @@ impl Sequencer {
                     self.forget(*link);
                 }
                 if self.can_take(&event) {
+                    self.count_heard(&event);
                     self.zab(event);
                 }
             }
@@ -244,8 +256,7 @@ impl Sequencer {
     }
 
     /// Has everybody take these.
-    pub(super) fn propose(&mut self, batch: LogBatch) {
-        let now_ms = self.hub.clock.elapsed_ms();
+    pub(super) fn propose(&mut self, batch: LogBatch, now: Now) {
         let Some(member) = &mut self.member else { return };
         let mut standing = self.hub.standing.lock();
         for (zxid, txn) in batch.into_shared() {
@@ -256,7 +267,9 @@ impl Sequencer {
             if let Some(next) = member.zab.next_zxid() {
                 assert_eq!(next, zxid, "node and Zab number alike");
             }
-            let actions = member.zab.propose(now_ms, txn);
+            let made = Made { zxid, at_ms: now.wall_ms };
+            member.progress.proposes(made, &self.hub.stats.sequencer);
+            let actions = member.zab.propose(now.elapsed_ms, txn);
             member.todo.extend(actions);
         }
     }
@@ -289,7 +302,7 @@ impl Sequencer {
     fn action(&mut self, action: Action) {
         match action {
             Action::Append(zxid, txn) => self.append(zxid, txn),
-            Action::Commit(zxid) => self.step_node(Event::Committed(zxid)),
+            Action::Commit(zxid) => self.commit(zxid),
             Action::StoreAcceptedEpoch(epoch) => self.store_epoch(EpochFile::Accepted, epoch),
             Action::StoreCurrentEpoch(epoch) => self.store_epoch(EpochFile::Current, epoch),
             Action::StoreNext(next) => self.store_next(next),
@@ -341,7 +354,12 @@ impl Sequencer {
             Action::Dial(leader) => self.tell(Command::Dial(leader)),
             Action::Listen => self.tell(Command::Listen),
             Action::ToLeader(link, packet) => self.tell(Command::ToLeader(link, packet)),
-            Action::ToLearners(links, packet) => self.tell(Command::ToLearners(links, packet)),
+            Action::ToLearners(links, packet) => {
+                if let (&[link], ToLearner::Diff(_) | ToLearner::Trunc(_)) = (&*links, &packet) {
+                    self.count_sync(link, Sync::Transactions);
+                }
+                self.tell(Command::ToLearners(links, packet));
+            }
         }
     }
 
@@ -360,7 +378,9 @@ impl Sequencer {
             let logged = std::iter::from_fn(|| member.incoming.pop_front()).find(|it| it.header.zxid == zxid);
             let logged = logged.expect("what Zab takes from a leader was decoded before");
             self.schedule.logged(1, len);
-            self.step_node(Event::Member(MemberEvent::Proposal(logged)));
+            let now = self.hub.clock.now();
+            self.count_given(Made { zxid, at_ms: logged.header.time }, now);
+            self.step_node_at(now, Event::Member(MemberEvent::Proposal(logged)));
         }
     }
 
@@ -392,6 +412,7 @@ impl Sequencer {
     }
 
     fn role_action(&mut self, action: Action) {
+        self.count_role(&action);
         match action {
             Action::Look => tracing::info!(target: topics::PEERS, "looking for a leader"),
             Action::Chosen { leader, took_ms } => {
@@ -492,6 +513,7 @@ impl Sequencer {
         self.end_feed(link);
         if let Some(member) = &mut self.member {
             member.asked.forget(link);
+            member.progress.forget(link);
         }
     }
 
@@ -500,35 +522,6 @@ impl Sequencer {
         self.forget(link);
         self.tell(Command::HangUp(link));
         self.zab(zab::Event::Closed(link));
-    }
-
-    /// A learner hands on what its client asks.
-    fn forwarded(&mut self, link: Link, request: ForwardedRequest) {
-        let Some(member) = &mut self.member else { return };
-        if let Err(most) = member.asked.push(link, request) {
-            self.sent_away(most, &"it asks for more than can be done");
-            self.end_link(most);
-        }
-        self.judge_asked();
-    }
-
-    /// Judges what learners have handed on, as much of it as may be in work. Whether there was any.
-    pub(super) fn judge_asked(&mut self) -> bool {
-        let mut judged = false;
-        loop {
-            let applied = self.tree.tree().last_zxid();
-            let Some((link, request)) = self.member.as_mut().and_then(|member| member.asked.next(applied))
-            else {
-                return judged;
-            };
-            let weight = weight(&request);
-            self.step_node(Event::Member(MemberEvent::Forwarded(link, request)));
-            let proposed = self.node.last_proposed();
-            if let Some(member) = &mut self.member {
-                member.asked.is_in_work(proposed, weight);
-            }
-            judged = true;
-        }
     }
 
     /// Installs the snapshot that was to come, once it has.

@@ -2,6 +2,7 @@
 
 use super::{
     Sequencer,
+    progress::Sync,
     snapshot::{SNAPSHOT_BACKLOG_BYTES, SNAPSHOT_PAUSE},
 };
 use crate::{
@@ -44,6 +45,7 @@ impl Sequencer {
         member.peers.tell(Command::ToLearners(vec![link], ToLearner::Snap(zxid)));
         member.peers.tell(Command::Stream(link, reader));
         member.feeds.push((link, writer));
+        self.count_sync(link, Sync::Snapshot);
         self.node.begin_snapshot(Recipient::Learner(link), self.tree.tree());
         tracing::info!(target: topics::PEERS, link = link.0, %zxid, "sending a snapshot to a learner");
     }

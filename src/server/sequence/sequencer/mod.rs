@@ -4,13 +4,16 @@
 //! One thread at a time is the sequencer. A worker that has requests, and the log writer that has made some durable,
 //! take a turn themselves if nobody else has it; time and snapshots are the business of the sequencer's own thread.
 //!
-//! [`snapshot`] writes the state out in slices, [`feeds`] does so for learners; [`ensemble`] does what a member of an ensemble does besides.
+//! [`snapshot`] writes the state out in slices, [`feeds`] does so for learners; [`ensemble`] does what a member of an ensemble does besides,
+//! and [`counting`] counts that.
 //!
 //! Invariant: a batch enters the inboxes while all locks are held, in the same hold in which it was applied.
 
 mod asked;
+mod counting;
 mod ensemble;
 mod feeds;
+mod progress;
 mod snapshot;
 
 pub(crate) use ensemble::Member;
@@ -25,7 +28,7 @@ use super::{
     turn::{Left, Whose},
 };
 use crate::{
-    node::{Action, CommittedBatch, Delivery, Event, MemberEvent, Node},
+    node::{Action, CommittedBatch, Delivery, Event, MemberEvent, Node, Now},
     server::{
         clock,
         figures::{Basic, Count, Detailed},
@@ -249,14 +252,18 @@ impl Sequencer {
 
     /// Steps the node; what a member has to do about it is left for [`Sequencer::carry_out`].
     fn step_node(&mut self, event: Event) {
-        let actions = self.node.step(self.hub.clock.now(), self.tree.tree(), event);
+        self.step_node_at(self.hub.clock.now(), event);
+    }
+
+    fn step_node_at(&mut self, now: Now, event: Event) {
+        let actions = self.node.step(now, self.tree.tree(), event);
         for action in actions {
             match action {
                 Action::Append(batch) => {
                     let (entries, bytes) = (batch.len(), batch.len_bytes());
                     let began = clock::now();
                     if self.member.is_some() {
-                        self.propose(batch);
+                        self.propose(batch, now);
                     } else {
                         self.log.append(Entries::Batch(batch));
                     }
@@ -331,7 +338,7 @@ impl Sequencer {
         let batch = Arc::new(self.node.apply(guard.tree(), APPLY_AT_ONCE));
         // Before a reply can be seen: whoever has one and asks finds it counted.
         self.hub.digests.extend(&batch.digests);
-        count(&self.hub, &batch);
+        count(&self.hub, &batch, self.node.decides());
         let addressed = addressed(&batch, self.hub.workers.len());
         let mut wake = Vec::new();
         for (index, shard) in guard.shards.iter_mut().enumerate() {
@@ -368,9 +375,11 @@ fn ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Counts what a batch did.
-fn count(hub: &Hub, batch: &CommittedBatch) {
-    hub.stats.sequencer.count(Count::Commits).add(whole(batch.txns));
+/// Counts what a batch did. `decided`: here, and not by a leader somewhere else.
+fn count(hub: &Hub, batch: &CommittedBatch, decided: bool) {
+    if decided {
+        hub.stats.sequencer.count(Count::Commits).add(whole(batch.txns));
+    }
     let (now_ms, propagation) =
         (hub.clock.now().wall_ms, hub.stats.sequencer.detailed(Detailed::PropagationLatency));
     // A clock that was set back shows nothing, as in the official server.
