@@ -28,7 +28,7 @@ def figures(m):
     for line in m.word("mntr").splitlines():
         key, _, value = line.removeprefix("zk_").partition("\t")
         key = re.sub(r"^(?:(\w+?)_)?\d+_(ack_latency|learner_handler_qp_\w+)$", r"\1_\2", key)
-        key = re.sub(r"^(\w+?)_\w+_((?:read|write)_per_namespace)$", r"\1_\2", key)
+        key = re.sub(r"^(\w+?)_[\w-]+_((?:read|write)_per_namespace)$", r"\1_\2", key)
         try:
             found[key] = found.get(key, 0) + float(value)
         except ValueError:

@@ -20,10 +20,11 @@ EXACT = ("Outstanding", "Zxid", "Mode", "Node count", "Connections", "zk_znode_c
          "clientPortListenBacklog", "zk_peer_state", "zk_quorum_size")
 
 
-# Figures that oxkeeper leaves out of mntr, each with its reason in this table.
+# Figures that oxkeeper leaves out of mntr, everywhere or as a member of an ensemble (ROLE), each with its reason in this table.
+OUT = "left out|members leave it out" if os.environ.get("ROLE") else "left out"
 DOCS = os.path.join(os.path.dirname(os.path.realpath(__file__)), "../../../docs/metrics.md")
 with open(DOCS) as table:
-    LEFT_OUT = {name for row in table if re.match(r"\| `.* \| left out", row)
+    LEFT_OUT = {name for row in table if re.match(r"\| `.* \| (%s)" % OUT, row)
                 for name in re.findall(r"`(\w+)`", row.split("|")[1])}
 
 
