@@ -63,14 +63,15 @@ pub(super) fn join_ensemble(
     (disks, log): (Arc<Disks>, Arc<LogQueue>),
     last_zxid: Zxid,
 ) -> Result<(Member, Arc<Doorbell>), ServerError> {
+    let last_seen = next_configuration(ensemble, &*disks.snap)?;
+    let ensemble = &config::Ensemble { last_seen, ..ensemble.clone() };
     let epochs = Epochs::read(&*disks.snap, last_zxid)?;
     epochs.settle(&*disks.snap)?;
     let stored = Stored { accepted_epoch: epochs.accepted, current_epoch: epochs.current, last_zxid };
     let options = options(&hub.config, ensemble);
     let now_ms = hub.clock.elapsed_ms();
     let may_change = hub.config.tree.reconfig_enabled;
-    let next = next_configuration(ensemble, &*disks.snap)?;
-    let configuration = Ensemble::new(ensemble.membership.clone(), next, may_change);
+    let configuration = Ensemble::new(ensemble.membership.clone(), ensemble.last_seen.clone(), may_change);
     if may_change && ensemble.dynamic_file.is_none() {
         back_up(ensemble);
     }
