@@ -162,13 +162,16 @@ impl Sync {
         link: Link,
         last: Zxid,
     ) -> Result<Option<Broadcast>, Failure> {
-        let (Step::Cutting(wanted) | Step::Installing(wanted)) = self.step else { return Ok(None) };
-        if last != wanted && self.step == Step::Cutting(wanted) {
-            shared.needs_snapshot = Some(self.epoch);
-            return Err(Failure::CutTooFar { last, wanted });
-        }
-        if last != wanted {
-            return Err(Failure::WrongHistory { last, wanted });
+        match self.step {
+            Step::Cutting(wanted) if last != wanted => {
+                shared.needs_snapshot = Some(self.epoch);
+                return Err(Failure::CutTooFar { last, wanted });
+            }
+            Step::Installing(wanted) if last != wanted => {
+                return Err(Failure::WrongHistory { last, wanted });
+            }
+            Step::Cutting(_) | Step::Installing(_) => {}
+            _ => return Ok(None),
         }
         self.step = Step::CatchingUp;
         shared.commit(last);

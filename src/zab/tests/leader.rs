@@ -16,14 +16,7 @@ fn elected(last: Zxid) -> Script {
 
 fn registers(script: &mut Script, link: u64, sid: i64, observer: bool) {
     script.tell(Event::Arrived(Link(link)));
-    let info = LearnerInfo {
-        observer,
-        accepted_epoch: 1,
-        sid: ServerId(sid),
-        protocol_version: PROTOCOL_VERSION,
-        config_version: Some(0),
-    };
-    script.learner_says(link, ToLeader::Info(info));
+    script.learner_says(link, ToLeader::Info(LearnerInfo { observer, ..info(sid) }));
 }
 
 fn proves(script: &mut Script, link: u64, last_zxid: Zxid) {
@@ -193,14 +186,7 @@ fn nobody_else_is_the_leader() {
 fn a_learner_with_a_later_configuration_is_refused() {
     let mut script = established(zxid(1, 5));
     script.tell(Event::Arrived(Link(2)));
-    let info = LearnerInfo {
-        observer: false,
-        accepted_epoch: 1,
-        sid: ServerId(2),
-        protocol_version: PROTOCOL_VERSION,
-        config_version: Some(9),
-    };
-    script.learner_says(2, ToLeader::Info(info));
+    script.learner_says(2, ToLeader::Info(LearnerInfo { config_version: Some(9), ..info(2) }));
     let refusal = Refusal::LaterConfiguration { sid: ServerId(2), version: 9 };
     assert_eq!(script.done(), [Action::Refused(Link(2), refusal), Action::HangUp(Link(2))]);
 }
@@ -209,14 +195,8 @@ fn a_learner_with_a_later_configuration_is_refused() {
 fn a_voter_that_has_promised_a_later_epoch_makes_one_begin() {
     let mut script = established(zxid(1, 5));
     script.tell(Event::Arrived(Link(2)));
-    let info = LearnerInfo {
-        observer: false,
-        accepted_epoch: 7,
-        sid: ServerId(2),
-        protocol_version: PROTOCOL_VERSION,
-        config_version: None,
-    };
-    script.learner_says(2, ToLeader::Info(info));
+    script
+        .learner_says(2, ToLeader::Info(LearnerInfo { accepted_epoch: 7, config_version: None, ..info(2) }));
     assert!(script.done().contains(&Action::Resign(Failure::LaterPromise { sid: ServerId(2), accepted: 7 })));
 }
 

@@ -271,22 +271,25 @@ fn a_ping_is_not_answered_before_newleader_is_acknowledged() {
     assert_eq!(script.told_leader(), [ToLeader::Ack(zxid(2, 0)), ping]);
 }
 
-/// A snapshot that an earlier leader has sent, and that nobody else has, may begin behind where the next one wants the history cut.
-#[test]
-fn a_history_that_cannot_be_cut_is_replaced() {
+/// A follower that cannot cut its history as its leader wants, and comes back to server 3, which leads in this epoch.
+fn comes_back_uncut(epoch: i64) -> Script {
     let mut script = discovered(zxid(1, 5));
     script.says(ToLearner::Trunc(zxid(1, 2)));
     script.tell(Event::HistoryReplaced(zxid(1, 5)));
     let failure = Failure::CutTooFar { last: zxid(1, 5), wanted: zxid(1, 2) };
     assert!(script.done().contains(&Action::Resign(failure)));
-    let says_epoch = |script: &mut Script, epoch| {
-        script.hears_vote_of_round(2, 3, PeerState::Leading, 3, zxid(1, 5), 1);
-        script.hears_vote_of_round(2, 2, PeerState::Following, 3, zxid(1, 5), 1);
-        script.tell(Event::Dialled(LINK));
-        script.done();
-        script.says(ToLearner::LeaderInfo { epoch, protocol_version: PROTOCOL_VERSION });
-    };
-    says_epoch(&mut script, 2);
+    script.hears_vote_of_round(2, 3, PeerState::Leading, 3, zxid(1, 5), 1);
+    script.hears_vote_of_round(2, 2, PeerState::Following, 3, zxid(1, 5), 1);
+    script.tell(Event::Dialled(LINK));
+    script.done();
+    script.says(ToLearner::LeaderInfo { epoch, protocol_version: PROTOCOL_VERSION });
+    script
+}
+
+/// A snapshot that an earlier leader has sent, and that nobody else has, may begin behind where the next one wants the history cut.
+#[test]
+fn a_history_that_cannot_be_cut_is_replaced() {
+    let mut script = comes_back_uncut(2);
     let asks = ToLeader::AckEpoch { last_zxid: zxid(3, 0), current_epoch: None };
     assert_eq!(script.told_leader(), [asks]);
     script.says(ToLearner::Snap(zxid(1, 2)));
@@ -299,13 +302,7 @@ fn a_history_that_cannot_be_cut_is_replaced() {
 
 #[test]
 fn another_leader_hears_what_there_is_though_it_cannot_be_cut() {
-    let mut script = discovered(zxid(1, 5));
-    script.says(ToLearner::Trunc(zxid(1, 2)));
-    script.tell(Event::HistoryReplaced(zxid(1, 5)));
-    script.hears_vote_of_round(2, 3, PeerState::Leading, 3, zxid(1, 5), 1);
-    script.hears_vote_of_round(2, 2, PeerState::Following, 3, zxid(1, 5), 1);
-    script.tell(Event::Dialled(LINK));
-    script.says(ToLearner::LeaderInfo { epoch: 3, protocol_version: PROTOCOL_VERSION });
+    let mut script = comes_back_uncut(3);
     script.done();
     script.tell(Event::AcceptedEpochStored(3));
     let proves = ToLeader::AckEpoch { last_zxid: zxid(1, 5), current_epoch: Some(1) };

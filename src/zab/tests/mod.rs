@@ -37,6 +37,17 @@ fn membership(text: &str) -> Membership {
     Membership::parse(text).expect("members")
 }
 
+/// What a follower says of itself first.
+const fn info(sid: i64) -> LearnerInfo {
+    LearnerInfo {
+        observer: false,
+        accepted_epoch: 1,
+        sid: ServerId(sid),
+        protocol_version: PROTOCOL_VERSION,
+        config_version: Some(0),
+    }
+}
+
 /// A member of three that vote, server 1 to 3, and one that observes.
 struct Script {
     zab: Zab,

@@ -41,14 +41,7 @@ fn member(me: i64, current: Membership, next: Option<Membership>) -> Script {
 
 fn registers(script: &mut Script, link: u64, sid: i64, version: i64) {
     script.tell(Event::Arrived(Link(link)));
-    let info = LearnerInfo {
-        observer: false,
-        accepted_epoch: 1,
-        sid: ServerId(sid),
-        protocol_version: PROTOCOL_VERSION,
-        config_version: Some(version),
-    };
-    script.learner_says(link, ToLeader::Info(info));
+    script.learner_says(link, ToLeader::Info(LearnerInfo { config_version: Some(version), ..info(sid) }));
 }
 
 /// Server 3 leads; server 1 has proved that it is not ahead, on link 1.
@@ -82,8 +75,8 @@ fn proposes(script: &mut Script, txn: Bytes) {
     script.actions.extend(actions);
 }
 
-/// A follower of server 3 that has acknowledged NEWLEADER, which has told `told`.
-fn following(me: i64, current: Membership, told: Option<&Membership>) -> Script {
+/// A follower of server 3, at the end of discovery.
+fn discovered(me: i64, current: Membership) -> Script {
     let mut script = member(me, current, None);
     let other = if me == 1 { 2 } else { 1 };
     script.hears_vote(3, PeerState::Leading, 3, zxid(1, 5), 1);
@@ -91,6 +84,12 @@ fn following(me: i64, current: Membership, told: Option<&Membership>) -> Script 
     script.tell(Event::Dialled(LINK));
     script.says(ToLearner::LeaderInfo { epoch: 2, protocol_version: PROTOCOL_VERSION });
     script.tell(Event::AcceptedEpochStored(2));
+    script
+}
+
+/// The same, once it has acknowledged NEWLEADER, which has told `told`.
+fn following(me: i64, current: Membership, told: Option<&Membership>) -> Script {
+    let mut script = discovered(me, current);
     script.says(ToLearner::Diff(zxid(1, 5)));
     script.done();
     script.says(ToLearner::NewLeader { epoch: 2, config: told.and_then(text) });
@@ -402,12 +401,7 @@ fn a_configuration_that_cannot_be_read_ends_the_link() {
 fn a_snapshot_is_installed_with_the_configuration_that_newleader_tells() {
     let told = two(zxid(1, 7).0);
     let receives = || {
-        let mut script = member(1, three(7), None);
-        script.hears_vote(3, PeerState::Leading, 3, zxid(1, 5), 1);
-        script.hears_vote(2, PeerState::Following, 3, zxid(1, 5), 1);
-        script.tell(Event::Dialled(LINK));
-        script.says(ToLearner::LeaderInfo { epoch: 2, protocol_version: PROTOCOL_VERSION });
-        script.tell(Event::AcceptedEpochStored(2));
+        let mut script = discovered(1, three(7));
         script.done();
         script.says(ToLearner::Snap(zxid(1, 9)));
         assert_eq!(script.done(), [], "it may hold what makes a configuration");
@@ -448,14 +442,8 @@ fn a_leader_does_not_count_on_an_observer_that_cannot_acknowledge_the_change() {
     script.tell(Event::CurrentEpochStored(2));
     script.learner_says(2, ToLeader::Ack(zxid(2, 0)));
     script.tell(Event::Arrived(Link(1)));
-    let info = LearnerInfo {
-        observer: true,
-        accepted_epoch: 1,
-        sid: ServerId(1),
-        protocol_version: PROTOCOL_VERSION,
-        config_version: Some(7),
-    };
-    script.learner_says(1, ToLeader::Info(info));
+    let observes = LearnerInfo { observer: true, config_version: Some(7), ..info(1) };
+    script.learner_says(1, ToLeader::Info(observes));
     script.learner_says(1, ToLeader::AckEpoch { last_zxid: zxid(1, 5), current_epoch: Some(1) });
     script.learner_says(1, ToLeader::Ack(zxid(2, 0)));
     let alone = membership(&format!(
