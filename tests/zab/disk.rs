@@ -9,7 +9,7 @@ use oxkeeper::{
     membership::Membership,
     zab::{Event, Stored},
 };
-use oxkeeper_codec::{OpCode, Zxid, txn::LoggedTxn};
+use oxkeeper_codec::{OpCode, Zxid, learner::ToLearner, txn::LoggedTxn};
 use std::collections::VecDeque;
 
 /// A transaction in a log.
@@ -28,6 +28,20 @@ pub(crate) fn changes_at(log: &[Entry], zxid: Zxid) -> bool {
 /// The last transaction of a log that changes the configuration.
 pub(crate) fn last_change(log: &[Entry]) -> Option<Zxid> {
     log.iter().rev().map(|(zxid, _)| *zxid).find(|&zxid| changes_at(log, zxid))
+}
+
+/// What a log has up to this zxid.
+pub(crate) fn up_to(log: &[Entry], zxid: Zxid) -> &[Entry] {
+    &log[..log.partition_point(|(other, _)| *other <= zxid)]
+}
+
+/// What a log has behind `from` up to `until`, as a leader sends it.
+pub(crate) fn as_sent(log: &[Entry], from: Zxid, until: Zxid) -> Vec<ToLearner> {
+    let behind = &up_to(log, until)[up_to(log, from).len()..];
+    behind
+        .iter()
+        .flat_map(|(zxid, txn)| [ToLearner::Proposal(*zxid, txn.clone()), ToLearner::Commit(*zxid)])
+        .collect()
 }
 
 /// What can be written.

@@ -2,7 +2,7 @@
 
 use crate::{
     clock::Clock,
-    disk::{Disk, Entry},
+    disk::{Disk, Entry, up_to},
     server::Server,
 };
 use oxkeeper::{
@@ -119,6 +119,6 @@ impl Member {
 impl Running {
     /// What is committed of the history.
     pub(crate) fn delivered(&self) -> &[Entry] {
-        &self.history[..self.history.partition_point(|(zxid, _)| *zxid <= self.committed)]
+        up_to(&self.history, self.committed)
     }
 }

@@ -24,11 +24,28 @@ const fn truncates(action: &Action) -> bool {
     matches!(action, Action::Truncate(_))
 }
 
-/// Servers 1 and 3 commit what server 2 lacks; then 3 leads again, with 2 alone.
-fn a_follower_is_brought_to_a_history(variant: Variant) -> Script {
-    let mut script = Script::of(3, variant);
+/// Of so many voters the first three are there, and server 3 leads.
+fn led_by_3(voters: i64, variant: Variant) -> Script {
+    let mut script = Script::of(voters, variant);
     script.start(&[1, 2, 3]);
     script.expect_leader(3);
+    script
+}
+
+/// Server 3 leads, and has proposals that nobody has heard of.
+fn a_leader_has_what_nobody_has(variant: Variant) -> Script {
+    let mut script = led_by_3(3, variant);
+    script.propose(2);
+    script.settle();
+    script.silence(3);
+    script.propose(3);
+    script.settle();
+    script
+}
+
+/// Servers 1 and 3 commit what server 2 lacks; then 3 leads again, with 2 alone.
+fn a_follower_is_brought_to_a_history(variant: Variant) -> Script {
+    let mut script = led_by_3(3, variant);
     script.propose(2);
     script.settle();
     script.stop(&[2]);
@@ -130,9 +147,7 @@ fn zookeeper_4685_a_proposal_is_acknowledged_before_newleader() {
 
 /// A follower's disk is slow when its leader goes: what waits for it belongs to the old role.
 fn a_leader_goes_while_a_followers_disk_is_slow(variant: Variant) {
-    let mut script = Script::of(3, variant);
-    script.start(&[1, 2, 3]);
-    script.expect_leader(3);
+    let mut script = led_by_3(3, variant);
     script.hold_disk(1);
     script.propose(3);
     script.settle();
@@ -154,9 +169,7 @@ fn zookeeper_4712_what_an_old_role_has_not_written_is_written_by_the_next() {
 
 /// Server 5 learns by DIFF what 4 lacks; then it leads, and brings 4 to its history.
 fn a_follower_leads_and_another_one_lacks_what_it_learned(variant: Variant) {
-    let mut script = Script::of(5, variant);
-    script.start(&[1, 2, 3]);
-    script.expect_leader(3);
+    let mut script = led_by_3(5, variant);
     script.propose(4);
     script.settle();
     script.start(&[5]);
@@ -180,16 +193,9 @@ fn zookeeper_4925_a_leader_sends_a_history_with_a_hole() {
     );
 }
 
-/// Server 3 has proposals that nobody has heard of, and comes back to another leader.
+/// Then it comes back to another leader.
 fn a_leader_comes_back_with_what_nobody_has(variant: Variant) -> Script {
-    let mut script = Script::of(3, variant);
-    script.start(&[1, 2, 3]);
-    script.expect_leader(3);
-    script.propose(2);
-    script.settle();
-    script.silence(3);
-    script.propose(3);
-    script.settle();
+    let mut script = a_leader_has_what_nobody_has(variant);
     script.stop(&[3]);
     script.heal();
     script.expect_leader(2);
@@ -227,14 +233,7 @@ fn zookeeper_4837_the_snapshot_behind_a_truncation_is_later_than_the_cut() {
 
 /// A leader loses its followers, and looks for a leader with proposals in its log that it has not applied.
 fn a_leader_loses_its_followers(variant: Variant) {
-    let mut script = Script::of(3, variant);
-    script.start(&[1, 2, 3]);
-    script.expect_leader(3);
-    script.propose(2);
-    script.settle();
-    script.silence(3);
-    script.propose(3);
-    script.settle();
+    let mut script = a_leader_has_what_nobody_has(variant);
     script.stop(&[1, 2]);
     script.settle();
     script.heal();

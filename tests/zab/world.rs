@@ -343,8 +343,8 @@ impl World {
     }
 }
 
-/// What a member of a script is set to.
-const fn scripted() -> Options {
+/// What a member is set to where nothing is left to chance.
+pub(crate) const fn scripted() -> Options {
     Options {
         init_ms: 2000,
         sync_ms: 1000,

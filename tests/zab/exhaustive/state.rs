@@ -6,11 +6,12 @@ use super::Bounds;
 use crate::{
     disk::{Disk, Entry, Write},
     variant::Variant,
+    world::scripted,
 };
 use bytes::Bytes;
 use oxkeeper::{
     membership::Membership,
-    zab::{Ensemble, Event, Install, Link, Options, RecentBounds, Zab},
+    zab::{Ensemble, Event, Install, Link, Zab},
 };
 use oxkeeper_codec::{
     ServerId, Zxid,
@@ -314,21 +315,11 @@ impl State {
     }
 
     fn start(&mut self, id: ServerId) {
-        let options = Options {
-            init_ms: 2000,
-            sync_ms: 1000,
-            connect_ms: 2000,
-            ping_ms: 100,
-            epoch_wait_ms: None,
-            read_only_after_ms: None,
-            force_snapshot: false,
-            recent: RecentBounds { count: 100, bytes: 1 << 20 },
-        };
         let now_ms = self.now_ms;
         let peer = self.peer(id);
         let ensemble = Ensemble::from(&peer.disk.configs().0);
         peer.running = Some(Running {
-            zab: Zab::new(id, options, ensemble, peer.disk.stored(), now_ms),
+            zab: Zab::new(id, scripted(), ensemble, peer.disk.stored(), now_ms),
             history: peer.disk.log().to_vec(),
             committed: Zxid::ZERO,
             serves: false,

@@ -17,15 +17,7 @@ impl Property for IllegalMessages {
     fn see(&mut self, fact: &Fact<'_>) -> Verdict {
         match *fact {
             Fact::Resigns { member, failure } => {
-                let illegal = matches!(
-                    failure,
-                    Failure::Unexpected { .. }
-                        | Failure::Gap { .. }
-                        | Failure::WrongCommit { .. }
-                        | Failure::WrongHistory { .. }
-                        | Failure::Configuration { .. }
-                );
-                require(!illegal, || format!("server {member}: {failure}"))
+                require(!is_illegal(failure), || format!("server {member}: {failure}"))
             }
             Fact::Refuses { member, refusal } => {
                 require(!matches!(refusal, Refusal::Unexpected { .. }), || {
@@ -43,6 +35,18 @@ impl Property for IllegalMessages {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether a role was given up for a message that has no meaning where it came.
+pub(crate) const fn is_illegal(failure: &Failure) -> bool {
+    matches!(
+        failure,
+        Failure::Unexpected { .. }
+            | Failure::Gap { .. }
+            | Failure::WrongCommit { .. }
+            | Failure::WrongHistory { .. }
+            | Failure::Configuration { .. }
+    )
 }
 
 #[cfg(test)]

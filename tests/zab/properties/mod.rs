@@ -27,6 +27,7 @@ mod session_order;
 mod told_is_durable;
 mod total_order;
 
+pub(crate) use illegal_messages::is_illegal;
 pub(crate) use one_lock::LOCK;
 
 use crate::disk::{Disk, Entry};

@@ -2,7 +2,7 @@
 
 use super::{Due, World, figures::Figure};
 use crate::{
-    disk::{Write, entry_at},
+    disk::{Write, as_sent, entry_at},
     member::Member,
     network::{Down, Message},
     properties::Fact,
@@ -132,15 +132,8 @@ impl World {
             }
             Action::SendLog { link, from, until } => {
                 self.figures.count(Figure::LogDiffs, 1);
-                let behind = |zxid: Zxid| running.history.partition_point(|(other, _)| *other <= zxid);
-                let packets: Vec<Down> = running.history[behind(from)..behind(until)]
-                    .iter()
-                    .flat_map(|(zxid, txn)| {
-                        [ToLearner::Proposal(*zxid, txn.clone()), ToLearner::Commit(*zxid)]
-                    })
-                    .map(Down::Packet)
-                    .collect();
-                packets.into_iter().for_each(|packet| self.send_down(link, packet));
+                let packets = as_sent(&running.history, from, until);
+                packets.into_iter().for_each(|packet| self.send_down(link, Down::Packet(packet)));
             }
             Action::SendSnapshot(link, zxid) => {
                 self.figures.count(Figure::Snaps, 1);

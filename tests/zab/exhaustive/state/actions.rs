@@ -1,8 +1,11 @@
 //! What members want done in the small ensemble, what becomes of it, and what must hold.
 
 use super::{Packet, Peer, Running, Soon, State, Vote};
-use crate::disk::{Entry, Write, entry_at};
-use oxkeeper::zab::{Action, Event, Failure, Link, Role};
+use crate::{
+    disk::{Entry, Write, as_sent, entry_at, up_to},
+    properties::is_illegal,
+};
+use oxkeeper::zab::{Action, Event, Link, Role};
 use oxkeeper_codec::{ServerId, Zxid, learner::ToLearner};
 
 impl State {
@@ -86,12 +89,7 @@ impl State {
                 self.soon.push_back((id, Soon::LogSearched(link, found)));
             }
             Action::SendLog { link, from, until } => {
-                let range = running.history.iter().filter(|(zxid, _)| *zxid > from && *zxid <= until);
-                let packets: Vec<ToLearner> = range
-                    .flat_map(|(zxid, txn)| {
-                        [ToLearner::Proposal(*zxid, txn.clone()), ToLearner::Commit(*zxid)]
-                    })
-                    .collect();
+                let packets = as_sent(&running.history, from, until);
                 packets.into_iter().for_each(|packet| self.send_down(link, Packet::Down(packet)));
             }
             Action::SendSnapshot(link, zxid) => {
@@ -121,14 +119,7 @@ impl State {
             Action::Serve => running.serves = true,
             Action::Resign(failure) => {
                 running.serves = false;
-                let illegal = matches!(
-                    failure,
-                    Failure::Unexpected { .. }
-                        | Failure::Gap { .. }
-                        | Failure::WrongCommit { .. }
-                        | Failure::WrongHistory { .. }
-                );
-                self.require(!illegal, || format!("server {id}: {failure}"));
+                self.require(!is_illegal(&failure), || format!("server {id}: {failure}"));
                 return;
             }
             Action::Refused(_, refusal) => return self.require(false, || format!("server {id}: {refusal}")),
@@ -162,6 +153,5 @@ impl State {
 }
 
 fn delivered(running: &Running) -> &[Entry] {
-    let committed = running.committed;
-    &running.history[..running.history.partition_point(|(zxid, _)| *zxid <= committed)]
+    up_to(&running.history, running.committed)
 }
