@@ -16,7 +16,7 @@ use oxkeeper_codec::Zxid;
 use std::sync::{Arc, OnceLock};
 
 /// Transactions that are kept in memory for learners have no more bytes than this, together.
-const RECENT_BYTES: usize = 64 << 20;
+const RECENT_BYTES: usize = 32 << 20;
 /// Before it serves those who only read, a member is without a leader for so long, or for a tick.
 const LEAST_ISOLATION_MS: i64 = 2000;
 

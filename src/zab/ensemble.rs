@@ -66,6 +66,12 @@ impl Ensemble {
         self.text.clone()
     }
 
+    /// Whether somebody is in the configuration in force or in the next one.
+    pub fn has(&self, id: ServerId) -> bool {
+        let has = |membership: &Membership| membership.members().any(|(member, _)| member == id);
+        has(&self.current) || self.next.as_ref().is_some_and(has)
+    }
+
     /// Whether this member observes. Who is not in the configuration follows without a vote.
     pub fn observes(&self, id: ServerId) -> bool {
         self.current.observes(id)

@@ -158,6 +158,14 @@ impl Zab {
         }
     }
 
+    /// Whether a link is with a learner that is in the configuration in force or in the next one.
+    pub fn is_of_member(&self, link: Link) -> bool {
+        match &self.state {
+            State::Leading(leading) => leading.is_of_member(&self.shared, link),
+            State::Settling | State::Looking(..) | State::Learning(_) => false,
+        }
+    }
+
     /// What it is.
     pub const fn role(&self) -> Role {
         match &self.state {

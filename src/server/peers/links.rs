@@ -7,7 +7,7 @@ use super::{
     Heard, PeerOptions, PieceReader,
     link::{Conversation, End},
     listening::Listening,
-    outbox::{Crowd, Outbox},
+    outbox::{COPIED_MAX_BYTES, Crowd, Outbox},
     packets::Packets,
     sockets::connect,
     strangers::Strangers,
@@ -44,11 +44,9 @@ const FIRST_PACKET_MAX_BYTES: usize = 1024;
 /// What a packet may have beside twice what a client may send, in bytes: a transaction may be longer than its request, and a
 /// request has the client's identities beside it.
 const PACKET_EXTRA_BYTES: usize = 128 * 1024;
-/// A transaction up to this length is copied into its packet, in bytes: cheaper than three pieces for each learner.
-const COPIED_MAX_BYTES: usize = 1024;
 /// What may wait for all learners that are no members, in bytes; the one that has taken nothing for longest makes room. It is
 /// more than a learner is sent at once when it is brought up from memory.
-const GUESTS_WAITING_MAX_BYTES: usize = 80 << 20;
+const GUESTS_WAITING_MAX_BYTES: usize = 40 << 20;
 /// That a leader cannot be reached for so long is worth a line, in ms.
 const NEWS_MS: i64 = 1000;
 

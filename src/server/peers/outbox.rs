@@ -1,7 +1,7 @@
 //! What is to be sent over one link, in order: packets, whole, and streams.
 
 use super::pieces::PieceReader;
-use bytes::Bytes;
+use bytes::{Buf, Bytes, BytesMut};
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
@@ -16,6 +16,11 @@ use tokio::{io::AsyncWrite, net::tcp::WriteHalf, sync::Notify};
 const WAITING_MAX_BYTES: usize = 256 << 20;
 /// So many pieces go into one system call.
 const PIECES_AT_ONCE: usize = 64;
+/// A piece up to this length is copied to those before it, in bytes: what waits needs no more memory than is counted, however
+/// small the packets are, and goes in fewer pieces.
+pub(super) const COPIED_MAX_BYTES: usize = 1024;
+/// What is copied together, at most, in bytes.
+const TOGETHER_MAX_BYTES: usize = 16 << 10;
 
 /// Several outboxes, which have a bound together.
 #[derive(Debug, Default)]
@@ -50,6 +55,8 @@ pub(super) struct Outbox {
 
 #[derive(Debug)]
 enum Item {
+    /// Pieces that were copied together.
+    Small(BytesMut),
     Bytes(Bytes),
     Stream(PieceReader),
 }
@@ -99,7 +106,13 @@ impl Outbox {
         let mut queue = self.queue.borrow_mut();
         for piece in pieces.into_iter().filter(|piece| !piece.is_empty()) {
             self.waits(self.waiting.get() + piece.len());
-            queue.push_back(Item::Bytes(piece));
+            match queue.back_mut() {
+                _ if piece.len() > COPIED_MAX_BYTES => queue.push_back(Item::Bytes(piece)),
+                Some(Item::Small(together)) if together.len() + piece.len() <= TOGETHER_MAX_BYTES => {
+                    together.extend_from_slice(&piece)
+                }
+                _ => queue.push_back(Item::Small(BytesMut::from(&*piece))),
+            }
         }
         self.more.notify_one();
         self.waiting.get() <= WAITING_MAX_BYTES
@@ -131,7 +144,7 @@ impl Outbox {
         let mut queue = self.queue.borrow_mut();
         match queue.pop_front()? {
             Item::Stream(stream) => Some(Next::Stream(stream)),
-            bytes @ Item::Bytes(_) => {
+            bytes => {
                 queue.push_front(bytes);
                 Some(Next::Bytes)
             }
@@ -177,12 +190,16 @@ impl Outbox {
         self.less.notify_waiters();
         let mut queue = self.queue.borrow_mut();
         while written > 0
-            && let Some(Item::Bytes(first)) = queue.front_mut()
+            && let Some(first) = queue.front_mut()
         {
-            let taken = first.len().min(written);
+            let taken = first.bytes().map_or(0, <[u8]>::len).min(written);
             written -= taken;
-            drop(first.split_to(taken));
-            if first.is_empty() {
+            match first {
+                Item::Small(together) => together.advance(taken),
+                Item::Bytes(piece) => piece.advance(taken),
+                Item::Stream(_) => break,
+            }
+            if first.bytes().is_some_and(<[u8]>::is_empty) {
                 queue.pop_front();
             }
         }
@@ -190,8 +207,9 @@ impl Outbox {
 }
 
 impl Item {
-    const fn bytes(&self) -> Option<&Bytes> {
+    fn bytes(&self) -> Option<&[u8]> {
         match self {
+            Self::Small(together) => Some(together),
             Self::Bytes(bytes) => Some(bytes),
             Self::Stream(_) => None,
         }
@@ -211,5 +229,35 @@ mod tests {
         outbox.written(3);
         outbox.written(1 << 20);
         assert!(outbox.push([piece]) && !outbox.push([Bytes::from_static(b"more")]));
+    }
+
+    #[test]
+    fn small_packets_are_copied_together_and_keep_their_order() {
+        let outbox = Outbox::default();
+        let mut all = Vec::new();
+        for n in 0..3_000_u32 {
+            let large = Bytes::from(vec![7; if n % 1000 == 999 { COPIED_MAX_BYTES + 1 } else { 0 }]);
+            let small = Bytes::copy_from_slice(&n.to_be_bytes());
+            all.extend_from_slice(&large);
+            all.extend_from_slice(&small);
+            assert!(outbox.push([large, small]));
+        }
+        assert!(outbox.queue.borrow().len() < 10);
+        assert_eq!(outbox.waiting(), all.len());
+        let (mut sent, mut taken) = (0, 0);
+        while sent < all.len() {
+            taken += 1;
+            let front: Vec<u8> = outbox
+                .queue
+                .borrow()
+                .iter()
+                .flat_map(|item| item.bytes().unwrap().to_vec())
+                .take(taken)
+                .collect();
+            assert_eq!(front[..], all[sent..][..front.len()]);
+            outbox.written(front.len());
+            sent += front.len();
+        }
+        assert_eq!((outbox.waiting(), outbox.queue.borrow().len()), (0, 0));
     }
 }

@@ -91,6 +91,11 @@ impl Leading {
         self.learners.get(&link).filter(|learner| learner.counts(shared)).and_then(Learner::sid)
     }
 
+    pub(super) fn is_of_member(&self, shared: &Shared, link: Link) -> bool {
+        let sid = self.learners.get(&link).and_then(Learner::sid);
+        sid.is_some_and(|sid| shared.ensemble.has(sid))
+    }
+
     pub(super) fn tally(&self, shared: &Shared) -> Tally {
         let mut tally = Tally { learners: self.learners.len(), ..Tally::default() };
         for learner in self.learners.values().filter(|learner| learner.vouches_for().is_some()) {

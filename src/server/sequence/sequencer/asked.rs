@@ -19,8 +19,10 @@ use std::{
 const IN_WORK_MAX: usize = 4096;
 /// And of so many bytes, or one.
 const IN_WORK_MAX_BYTES: usize = 8 << 20;
-/// Beyond that, so many bytes wait, of all of them.
+/// Beyond that, so many bytes wait of all members,
 const WAITING_MAX_BYTES: usize = 64 << 20;
+/// and so many of all that are none.
+const GUESTS_WAITING_MAX_BYTES: usize = 8 << 20;
 /// What a request takes besides its own bytes.
 const REQUEST_BYTES: usize = 256;
 
@@ -28,7 +30,10 @@ const REQUEST_BYTES: usize = 256;
 #[derive(Debug, Default)]
 pub(super) struct Asked {
     waiting: BTreeMap<Link, Waiting>,
+    /// Of all members, in bytes.
     waiting_bytes: usize,
+    /// Of all that are none, in bytes.
+    guests_waiting_bytes: usize,
     /// Whose request was judged last.
     last: Option<Link>,
     /// What was judged: it is in work until its transaction is applied.
@@ -40,6 +45,8 @@ pub(super) struct Asked {
 struct Waiting {
     requests: VecDeque<ForwardedRequest>,
     bytes: usize,
+    /// It is of a server that is no member.
+    guest: bool,
 }
 
 /// What a request takes while it waits, in bytes.
@@ -49,20 +56,27 @@ fn weight(request: &ForwardedRequest) -> usize {
 }
 
 impl Asked {
-    /// Takes in a request.
+    /// Takes in a request. `guest`: of a server that is no member.
     ///
     /// # Errors
     /// Too much waits: most of it is of this learner.
-    pub(super) fn push(&mut self, link: Link, request: ForwardedRequest) -> Result<(), Link> {
+    pub(super) fn push(&mut self, link: Link, guest: bool, request: ForwardedRequest) -> Result<(), Link> {
         let (bytes, waiting) = (weight(&request), self.waiting.entry(link).or_default());
+        waiting.guest = guest;
         waiting.requests.push_back(request);
         waiting.bytes += bytes;
-        self.waiting_bytes += bytes;
-        if self.waiting_bytes <= WAITING_MAX_BYTES {
+        *self.waits(guest) += bytes;
+        let max_bytes = if guest { GUESTS_WAITING_MAX_BYTES } else { WAITING_MAX_BYTES };
+        if *self.waits(guest) <= max_bytes {
             return Ok(());
         }
-        let most = self.waiting.iter().max_by_key(|(_, waiting)| waiting.bytes).map(|(&link, _)| link);
+        let alike = self.waiting.iter().filter(|(_, waiting)| waiting.guest == guest);
+        let most = alike.max_by_key(|(_, waiting)| waiting.bytes).map(|(&link, _)| link);
         most.map_or(Ok(()), Err)
+    }
+
+    const fn waits(&mut self, guest: bool) -> &mut usize {
+        if guest { &mut self.guests_waiting_bytes } else { &mut self.waiting_bytes }
     }
 
     /// The next request that may be judged, now that everything up to `applied` is.
@@ -82,8 +96,9 @@ impl Asked {
         let request = waiting.requests.pop_front()?;
         let bytes = weight(&request);
         waiting.bytes -= bytes;
-        self.waiting_bytes -= bytes;
-        if waiting.requests.is_empty() {
+        let (guest, done) = (waiting.guest, waiting.requests.is_empty());
+        *self.waits(guest) -= bytes;
+        if done {
             self.waiting.remove(&link);
         }
         Some((link, request))
@@ -105,7 +120,7 @@ impl Asked {
     /// The link has ended.
     pub(super) fn forget(&mut self, link: Link) {
         if let Some(waiting) = self.waiting.remove(&link) {
-            self.waiting_bytes -= waiting.bytes;
+            *self.waits(waiting.guest) -= waiting.bytes;
         }
     }
 }
@@ -114,7 +129,8 @@ impl Sequencer {
     /// A learner hands on what its client asks.
     pub(super) fn forwarded(&mut self, link: Link, request: ForwardedRequest) {
         let Some(member) = &mut self.member else { return };
-        if let Err(most) = member.asked.push(link, request) {
+        let guest = !member.zab.is_of_member(link);
+        if let Err(most) = member.asked.push(link, guest, request) {
             self.sent_away(most, &"it asks for more than can be done");
             self.end_link(most);
         }
@@ -167,10 +183,10 @@ mod tests {
     fn who_asks_much_keeps_nobody_waiting() {
         let mut asked = Asked::default();
         for cxid in 0..6000 {
-            asked.push(Link(1), request(cxid, 10)).expect("room");
+            asked.push(Link(1), false, request(cxid, 10)).expect("room");
         }
         for (link, cxid) in [(2, 0), (3, 0), (2, 1)] {
-            asked.push(Link(link), request(cxid, 10)).expect("room");
+            asked.push(Link(link), false, request(cxid, 10)).expect("room");
         }
         let judged = judge(&mut asked, 0, 1);
         assert_eq!(judged.len(), IN_WORK_MAX);
@@ -178,21 +194,37 @@ mod tests {
         assert_eq!(judge(&mut asked, 1, 4097), [(1, 4093)], "one more, once one is applied");
         asked.forget(Link(1));
         assert_eq!(judge(&mut asked, 5000, 5000), []);
-        asked.push(Link(2), request(7, 10)).expect("room");
+        asked.push(Link(2), false, request(7, 10)).expect("room");
         assert_eq!(judge(&mut asked, 5000, 5001), [(2, 7)]);
     }
 
     #[test]
     fn bytes_are_bounded() {
         let mut asked = Asked::default();
-        asked.push(Link(1), request(0, 20 << 20)).expect("room");
-        asked.push(Link(2), request(0, 20 << 20)).expect("room");
+        asked.push(Link(1), false, request(0, 20 << 20)).expect("room");
+        asked.push(Link(2), false, request(0, 20 << 20)).expect("room");
         assert_eq!(judge(&mut asked, 0, 1), [(1, 0)], "one is never too large");
-        asked.push(Link(1), request(1, 30 << 20)).expect("room");
-        asked.push(Link(3), request(0, 1 << 20)).expect("room");
-        assert_eq!(asked.push(Link(3), request(1, 20 << 20)), Err(Link(1)));
+        asked.push(Link(1), false, request(1, 30 << 20)).expect("room");
+        asked.push(Link(3), false, request(0, 1 << 20)).expect("room");
+        assert_eq!(asked.push(Link(3), false, request(1, 20 << 20)), Err(Link(1)));
         asked.forget(Link(1));
         assert_eq!(judge(&mut asked, 1, 2), [(2, 0)]);
         assert_eq!(judge(&mut asked, 2, 3), [(3, 0), (3, 1)]);
+    }
+
+    #[test]
+    fn guests_have_a_bound_of_their_own() {
+        let mut asked = Asked::default();
+        asked.push(Link(1), false, request(0, 60 << 20)).expect("room");
+        asked.push(Link(2), true, request(0, 5 << 20)).expect("room");
+        asked.push(Link(3), true, request(0, 2 << 20)).expect("room");
+        assert_eq!(asked.push(Link(3), true, request(1, 2 << 20)), Err(Link(2)));
+        asked.forget(Link(2));
+        asked.push(Link(3), true, request(2, 3 << 20)).expect("room again");
+        assert_eq!(asked.push(Link(4), false, request(0, 5 << 20)), Err(Link(1)));
+        assert_eq!(judge(&mut asked, 0, 1), [(1, 0)]);
+        assert_eq!(judge(&mut asked, 1, 2), [(3, 0), (4, 0), (3, 1)]);
+        asked.forget(Link(3));
+        assert_eq!((asked.waiting_bytes, asked.guests_waiting_bytes), (0, 0));
     }
 }
