@@ -6,6 +6,7 @@ usage: figures.py [KIND]     The kind that is measured, oxkeeper by default. The
 import os
 import re
 import signal
+import socket
 import sys
 import time
 
@@ -57,6 +58,7 @@ def measured(kind):
         before = {role: figures(m) for role, m in roles.items()}
         for m in roles.values():
             write(m)
+            leaves(m)
         until("standing still", lambda: still(ensemble, roles), 20, 0.1)
         after = {role: figures(m) for role, m in roles.items()}
     made = int(after["leader"]["proposal_count"] - before["leader"]["proposal_count"])
@@ -86,6 +88,15 @@ def write(m):
             client.create("/%d-%d" % (m.sid, n), b"data")
         client.get("/%d-0" % m.sid)
         client._call(-11, b"")
+
+
+def leaves(m):
+    """A connection whose client ends it: how that of a session ends is a race, and counts or does not."""
+    def dropped():
+        return figures(m)["connection_drop_count"]
+    before = dropped()
+    socket.create_connection(("127.0.0.1", m.client_port), 5).close()
+    until("a dropped connection", lambda: dropped() > before, 10, 0.05)
 
 
 def returns(ensemble, missed):
