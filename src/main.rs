@@ -7,6 +7,9 @@ use oxkeeper::storage::StoreError;
 use oxkeeper::topics;
 use oxkeeper::version;
 
+#[global_allocator]
+static MEMORY: cli::Memory = cli::Memory;
+
 fn main() -> std::process::ExitCode {
     // A path that is no UTF-8 cannot be given here, as it cannot be written in a zoo.cfg.
     let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());

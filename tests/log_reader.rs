@@ -180,6 +180,48 @@ fn a_panic_ends_the_process_and_is_told() {
     drop(reader);
 }
 
+#[test]
+fn memory_that_cannot_be_had_ends_the_server_whoever_reads() {
+    for reads in [true, false] {
+        let (reader, mut writer) = pipe().expect("a pipe");
+        let stderr = writer.try_clone().expect("its end again");
+        let mut server = Server::start_as("", |command| _ = command.stderr(stderr));
+        let heard = if reads {
+            drop(writer);
+            Some(std::thread::spawn(move || {
+                BufReader::new(reader).lines().map_while(Result::ok).collect::<Vec<_>>()
+            }))
+        } else {
+            fill(&mut writer);
+            None
+        };
+        limit_memory(&server);
+        let mut client = Client::open(&server);
+        client.stream.set_write_timeout(Some(PATIENCE)).expect("bounded waits");
+        let large = "x".repeat(1_000_000);
+        let requests = (0..1000).map(|n| frame(n, CREATE, &create(&format!("/{n}"), &large, 0)));
+        // Until it is gone.
+        assert!({ requests }.any(|request| client.stream.write_all(&request).is_err()), "memory is limited");
+        assert_eq!(ended(&mut server.child).signal(), Some(6));
+        if let Some(heard) = heard {
+            let lines = heard.join().expect("a reader");
+            assert!(lines.iter().any(|line| line.contains("memory allocation of")), "{lines:?}");
+        }
+    }
+}
+
+/// From now on a server gets hardly more memory than it has.
+fn limit_memory(server: &Server) {
+    let process = server.child.id().to_string();
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("what it has");
+    let has = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmSize:")?.strip_suffix("kB")?.trim().parse::<u64>().ok());
+    let limit = (has.expect("a size") << 10) + (50 << 20);
+    let limited = Command::new("prlimit").args([&format!("--as={limit}"), "--pid", &process]).status();
+    assert!(limited.expect("prlimit").success());
+}
+
 /// Leaves no room in a pipe.
 fn fill(writer: &mut std::io::PipeWriter) {
     let flags = rustix::fs::fcntl_getfl(&*writer).expect("flags");

@@ -10,10 +10,12 @@ mod escape;
 mod levels;
 mod lines;
 mod logging;
+mod memory;
 
 pub use self::arguments::{Command, ConfigSource, Server, UsageError, parse};
 pub use self::lines::LogFormat;
 pub use self::logging::{Logging, init_logging};
+pub use self::memory::Memory;
 
 /// What `--help` prints.
 pub const USAGE: &str = "\

@@ -16,7 +16,10 @@ pub use password::{password, password_matches};
 pub use sessions::Sessions;
 
 use oxkeeper_codec::SessionId;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+};
 
 /// A client connection, as the shell numbers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -226,9 +229,11 @@ impl SessionTracker {
         self.sessions.is_empty()
     }
 
-    /// Deadlines (ms) and the sessions that they are for, in order.
-    pub fn buckets(&self) -> impl Iterator<Item = (i64, &BTreeSet<SessionId>)> {
-        self.buckets.iter().map(|(&deadline, bucket)| (deadline, bucket))
+    /// Ids, time-outs (ms) and deadlines (ms; none of a session that is ending) from some id on, in order.
+    pub fn listed(&self, from: Bound<SessionId>) -> impl Iterator<Item = (SessionId, i32, Option<i64>)> {
+        let listed = self.sessions.range((from, Bound::Unbounded));
+        listed
+            .map(|(&id, session)| (id, session.timeout_ms, (!session.closing).then_some(session.deadline_ms)))
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::conns::{self, ConnInfo, Peer};
 use crate::{
+    node::Node,
     server::{
         operators::ask::{Ask, NoAnswer},
         sequence::READ_ONLY,
@@ -12,17 +13,15 @@ use crate::{
 };
 use jiff::{Timestamp, tz::TimeZone};
 use oxkeeper_codec::SessionId;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Write,
-    ops::Bound,
-};
+use std::{collections::BTreeMap, fmt::Write, ops::Bound};
 
-/// Paths after which a step through the ephemerals ends. One session's are never parted.
+/// Paths or sessions after which a step through them ends. One session's paths are never parted.
 const PATHS_A_STEP: usize = 4096;
 
 /// What expires, by the time (ms of the elapsed clock) at which it does.
 type Buckets = BTreeMap<i64, Vec<String>>;
+/// A session's time-out (ms), and its deadline (ms of the elapsed clock), unless it is ending.
+type Life = (i32, Option<i64>);
 
 /// The whole answer.
 pub(super) fn dump(ask: &Ask<'_>) -> Result<String, NoAnswer> {
@@ -58,29 +57,62 @@ fn sessions(ask: &Ask<'_>, dates: &Dates, text: &mut String) -> Result<(), NoAns
     let has_local = hub.config.opens_local_sessions() || mode == Some(READ_ONLY);
     if has_local {
         text.push_str("Local Session ");
-        dates.buckets(&buckets(ask, |sessions| &sessions.local)?, text);
+        dates.buckets(&buckets(listed(ask, |sessions| &sessions.local)?), text);
     }
     if matches!(mode, None | Some("standalone" | "leader")) {
         text.push_str(if has_local { "Global Session " } else { "Session " });
-        dates.buckets(&buckets(ask, |sessions| &sessions.global)?, text);
+        dates.buckets(&buckets(listed(ask, |sessions| &sessions.global)?), text);
         return Ok(());
     }
-    let global = ask.sequencer(|node, _| node.sessions().global.iter().collect::<Vec<_>>())?;
+    let global = listed(ask, |sessions| &sessions.global)?;
     _ = writeln!(text, "Global Sessions({}):", global.len());
-    for (session, timeout_ms) in global {
+    for (session, (timeout_ms, _)) in global {
         _ = writeln!(text, "0x{:x}\t{timeout_ms}ms", session.0);
     }
     Ok(())
 }
 
-/// Sessions by their deadlines. The numbers alone are taken down on the sequencer.
-fn buckets(ask: &Ask<'_>, which: fn(&Sessions) -> &SessionTracker) -> Result<Buckets, NoAnswer> {
-    let buckets = ask.sequencer(move |node, _| {
-        let ids = |ids: &BTreeSet<SessionId>| ids.iter().copied().collect::<Vec<_>>();
-        which(node.sessions()).buckets().map(|(at, bucket)| (at, ids(bucket))).collect::<Vec<_>>()
-    })?;
-    let show = |ids: Vec<SessionId>| ids.iter().map(|id| format!("0x{:x}", id.0)).collect();
-    Ok(buckets.into_iter().map(|(at, ids)| (at, show(ids))).collect())
+/// Sessions by their deadlines.
+fn buckets(sessions: Vec<(SessionId, Life)>) -> Buckets {
+    let mut buckets = Buckets::new();
+    for (id, (_, deadline_ms)) in sessions {
+        if let Some(at) = deadline_ms {
+            buckets.entry(at).or_default().push(format!("0x{:x}", id.0));
+        }
+    }
+    buckets
+}
+
+/// All sessions that a tracker has, a few at a time.
+fn listed(
+    ask: &Ask<'_>,
+    which: fn(&Sessions) -> &SessionTracker,
+) -> Result<Vec<(SessionId, Life)>, NoAnswer> {
+    in_steps(ask, move |node, _, from| {
+        let all = which(node.sessions())
+            .listed(from)
+            .map(|(id, timeout_ms, deadline_ms)| (id, (timeout_ms, deadline_ms)));
+        let some: Vec<_> = all.take(PATHS_A_STEP).collect();
+        let more = some.len() == PATHS_A_STEP;
+        (some, more)
+    })
+}
+
+/// Takes down what belongs to sessions in steps, each from a session on: the step tells whether there is more. Whatever
+/// changes meanwhile is told as it was or as it is.
+fn in_steps<T: Send + 'static>(
+    ask: &Ask<'_>,
+    step: impl Fn(&Node, &Tree, Bound<SessionId>) -> (Vec<(SessionId, T)>, bool) + Copy + Send + 'static,
+) -> Result<Vec<(SessionId, T)>, NoAnswer> {
+    let (mut all, mut from) = (Vec::new(), Bound::Unbounded);
+    loop {
+        let (found, more) = ask.sequencer(move |node, tree| step(node, tree, from))?;
+        from = found.last().map_or(from, |(last, _)| Bound::Excluded(*last));
+        all.extend(found);
+        if !more {
+            return Ok(all);
+        }
+    }
 }
 
 /// When a connection that stays silent is closed (`NIOServerCnxnFactory.touchCnxn`).
@@ -91,18 +123,7 @@ fn expires_ms(conn: &ConnInfo, width_ms: i64) -> i64 {
 
 /// Sessions with ephemerals, a few at a time.
 fn ephemerals(ask: &Ask<'_>) -> Result<Vec<(SessionId, Vec<String>)>, NoAnswer> {
-    let mut all = Vec::new();
-    let mut after = Bound::Unbounded;
-    loop {
-        let (found, more) = ask.sequencer(move |_, tree| some_ephemerals(tree, after))?;
-        if let Some((last, _)) = found.last() {
-            after = Bound::Excluded(*last);
-        }
-        all.extend(found);
-        if !more {
-            return Ok(all);
-        }
-    }
+    in_steps(ask, |_, tree, from| some_ephemerals(tree, from))
 }
 
 fn some_ephemerals(tree: &Tree, after: Bound<SessionId>) -> (Vec<(SessionId, Vec<String>)>, bool) {
