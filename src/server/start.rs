@@ -32,7 +32,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc::channel,
+        mpsc::{RecvTimeoutError, channel},
     },
     thread::JoinHandle,
     time::Duration,
@@ -41,6 +41,8 @@ use tokio::{runtime::Runtime, sync::Notify};
 
 /// A standalone server's id, as far as session ids show it.
 const STANDALONE_SERVER_ID: u8 = 1;
+/// So long a leader that stops waits until what it has proposed is committed.
+const LAST_COMMITS: Duration = Duration::from_millis(500);
 /// Between two looks at whether the requests in work are answered.
 const LOOK_UP: Duration = Duration::from_millis(1);
 
@@ -220,6 +222,7 @@ impl Server {
             self.front.post(worker, Mail::Stop);
         }
         join(self.workers)?;
+        finish(&self.front.hub);
         self.front.hub.mailbox.send(Message::Stop);
         join(self.others)?;
         let hub = &self.front.hub;
@@ -249,6 +252,15 @@ impl Server {
             }
             std::thread::sleep(LOOK_UP);
         }
+    }
+}
+
+/// A leader's last proposals are committed before it goes, as far as that can be had.
+fn finish(hub: &Hub) {
+    let (finished, waits) = channel();
+    hub.mailbox.send(Message::Finish(finished));
+    if waits.recv_timeout(LAST_COMMITS) == Err(RecvTimeoutError::Timeout) {
+        tracing::warn!(target: topics::SERVER, "stopping with proposals that no quorum has acknowledged");
     }
 }
 

@@ -88,6 +88,13 @@ impl Elections {
         }
     }
 
+    /// Talks to nobody any more.
+    pub(super) fn end(&self) {
+        self.open.set(false);
+        self.listening.close();
+        self.seats.borrow_mut().clear();
+    }
+
     fn listen(self: &Rc<Self>, own: Vec<Address>, bound: Option<Vec<TcpListener>>) {
         let (elections, on_all) = (Rc::clone(self), self.wing.options.listen_on_all);
         self.listening.begin(own, bound, on_all, move |stream| Rc::clone(&elections).greet(stream));

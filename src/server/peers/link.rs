@@ -15,7 +15,7 @@ use oxkeeper_codec::{
     learner::{ToLeader, ToLearner},
     packet::PacketError,
 };
-use std::io;
+use std::{io, pin::pin};
 use tokio::{
     io::AsyncWriteExt,
     net::{
@@ -47,13 +47,17 @@ impl Conversation<'_> {
     /// Goes on until the link ends.
     ///
     /// # Errors
-    /// Why it does; `Ok`: the other side has ended it.
+    /// Why it does; `Ok`: the other side has ended it, perhaps since this one had finished.
     pub(super) async fn run(&self, mut stream: TcpStream, packets: Packets) -> io::Result<()> {
-        let (read, write) = stream.split();
+        let (read, mut write) = stream.split();
+        let mut hearing = pin!(self.hear(read, packets));
         tokio::select! {
-            ended = self.hear(read, packets) => ended,
-            broken = self.say(write) => broken,
+            ended = &mut hearing => return ended,
+            said = self.say(&mut write) => said?,
         }
+        // Closed with something unread, a connection takes along what the other side has not read either.
+        write.shutdown().await?;
+        hearing.await
     }
 
     async fn hear(&self, mut read: ReadHalf<'_>, mut packets: Packets) -> io::Result<()> {
@@ -110,10 +114,11 @@ impl Conversation<'_> {
         }
     }
 
-    async fn say(&self, mut write: WriteHalf<'_>) -> io::Result<()> {
-        loop {
-            match self.outbox.next().await {
-                Next::Bytes => self.outbox.write(&mut write).await?,
+    /// Until there is nothing more to say.
+    async fn say(&self, write: &mut WriteHalf<'_>) -> io::Result<()> {
+        while let Some(next) = self.outbox.next().await {
+            match next {
+                Next::Bytes => self.outbox.write(write).await?,
                 Next::Stream(mut stream) => {
                     let mut moving = Moving::new(self.wing, self.link);
                     while let Some((piece, room)) = stream.next().await {
@@ -126,6 +131,7 @@ impl Conversation<'_> {
                 }
             }
         }
+        Ok(())
     }
 }
 

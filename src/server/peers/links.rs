@@ -28,11 +28,13 @@ use std::{
     collections::BTreeMap,
     io,
     rc::Rc,
+    time::Duration,
 };
 use tokio::{
     net::TcpStream,
+    sync::Notify,
     task::{AbortHandle, spawn_local},
-    time::sleep,
+    time::{sleep, timeout},
 };
 
 /// So many learners at one time; one that is no member makes room for one that is.
@@ -47,6 +49,8 @@ const PACKET_EXTRA_BYTES: usize = 128 * 1024;
 /// What may wait for all learners that are no members, in bytes; the one that has taken nothing for longest makes room. It is
 /// more than a learner is sent at once when it is brought up from memory.
 const GUESTS_WAITING_MAX_BYTES: usize = 40 << 20;
+/// So long a server that stops waits until the others have heard what it had to say.
+const PARTING: Duration = Duration::from_millis(500);
 /// That a leader cannot be reached for so long is worth a line, in ms.
 const NEWS_MS: i64 = 1000;
 
@@ -55,11 +59,12 @@ pub(super) struct Links {
     wing: Rc<Wing>,
     open: RefCell<BTreeMap<Link, Open>>,
     next: Cell<u64>,
-    strangers: Rc<Strangers>,
     /// What waits for learners that are no members.
     guests: Rc<Crowd>,
     dialling: Cell<Option<AbortHandle>>,
     listening: Listening,
+    /// A link has gone.
+    fewer: Notify,
 }
 
 /// A link, as others have it.
@@ -79,10 +84,10 @@ impl Links {
             wing: Rc::clone(wing),
             open: RefCell::default(),
             next: Cell::new(1),
-            listening: Listening::new(Rc::clone(&strangers)),
-            strangers,
+            listening: Listening::new(strangers),
             guests: Rc::default(),
             dialling: Cell::default(),
+            fewer: Notify::new(),
         })
     }
 
@@ -238,12 +243,29 @@ impl Links {
         if streams {
             self.wing.tell(Heard::Room);
         }
+        self.fewer.notify_one();
+    }
+
+    /// Meets nobody new.
+    fn close(&self) {
+        replace(&self.dialling, None);
+        self.listening.close();
+    }
+
+    /// Says what there is to say, and parts. Whoever takes too long over that is left.
+    pub(super) async fn part(&self) {
+        self.close();
+        self.open.borrow().values().for_each(|open| open.outbox.finish());
+        let all_gone = async {
+            while !self.open.borrow().is_empty() {
+                self.fewer.notified().await;
+            }
+        };
+        drop(timeout(PARTING, all_gone).await);
     }
 
     pub(super) fn hang_up_all(&self) {
-        replace(&self.dialling, None);
-        self.listening.end();
-        self.strangers.end_all();
+        self.close();
         let open: Vec<Link> = self.open.borrow().keys().copied().collect();
         open.into_iter().for_each(|link| self.hang_up(link));
     }

@@ -58,6 +58,12 @@ impl Listening {
         !at.is_empty() && *at != addresses
     }
 
+    /// Takes in nobody any more, and leaves those who have not said yet who they are.
+    pub(super) fn close(&self) {
+        self.end();
+        self.strangers.end_all();
+    }
+
     /// Takes in nobody any more.
     pub(super) fn end(&self) {
         self.at.take();

@@ -46,6 +46,8 @@ pub(super) struct Outbox {
     waiting: Cell<usize>,
     /// Bytes of packets that were ever sent.
     sent: Cell<usize>,
+    /// Nothing more will be added.
+    finished: Cell<bool>,
     more: Notify,
     less: Notify,
     crowd: Option<Rc<Crowd>>,
@@ -130,11 +132,20 @@ impl Outbox {
         self.more.notify_one();
     }
 
-    /// What comes next, once there is something.
-    pub(super) async fn next(&self) -> Next {
+    /// What waits is all that is sent.
+    pub(super) fn finish(&self) {
+        self.finished.set(true);
+        self.more.notify_one();
+    }
+
+    /// What comes next, once there is something; `None`: nothing more will.
+    pub(super) async fn next(&self) -> Option<Next> {
         loop {
             if let Some(next) = self.take_next() {
-                return next;
+                return Some(next);
+            }
+            if self.finished.get() {
+                return None;
             }
             self.more.notified().await;
         }

@@ -54,7 +54,7 @@ impl Peers {
         drop(self.commands.send(command));
     }
 
-    /// Ends all connections.
+    /// Says what was to be said, and ends all connections.
     ///
     /// # Errors
     /// The thread has panicked.
@@ -83,6 +83,9 @@ fn run(
             never = wing.take_turns() => match never {},
             never = tell_left_out(&wing) => match never {},
         }
+        // Who elects does not wait for this one, then.
+        elections.end();
+        links.part().await;
     });
     drop(tasks);
     runtime.shutdown_timeout(STOP_WITHIN);

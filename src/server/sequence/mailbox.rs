@@ -10,7 +10,7 @@ use crate::{
     zab::Link,
 };
 use oxkeeper_codec::{SessionId, Zxid};
-use std::time::Instant;
+use std::{sync::mpsc::Sender, time::Instant};
 
 /// A question that the sequencer answers from its own state.
 pub(crate) type Query = Box<dyn FnOnce(&Node, &Tree) + Send>;
@@ -57,6 +57,8 @@ pub(crate) enum Message {
     Touched(Vec<SessionId>),
     /// A question.
     Query(Query),
+    /// The server is about to stop: a leader takes in no more requests of learners. Dropped once what it had proposed is applied.
+    Finish(Sender<()>),
     /// The server stops.
     Stop,
 }

@@ -246,3 +246,37 @@ fn a_leader_that_is_gone_is_not_dialled_for_ever() {
     }
     learner.stop();
 }
+
+#[test]
+fn what_was_said_before_a_stop_is_heard() {
+    let (leader, to_learner, learner, to_leader) = leader_and_learner();
+    // More than sockets hold, and nothing of it is taken yet, on either side.
+    for member in [&leader, &learner] {
+        member.full.store(true, Ordering::Release);
+    }
+    for zxid in 1..=40 {
+        learner.tell_leader(to_leader, ToLeader::Ack(Zxid(zxid)));
+        leader.tell_learner(to_learner, proposal(zxid, 500_000));
+        leader.tell_learner(to_learner, ToLearner::Commit(Zxid(zxid)));
+    }
+    let stops = std::thread::spawn(|| leader.stop());
+    learner.misses(2);
+    learner.full.store(false, Ordering::Release);
+    learner.peers.tell(Command::Resume);
+    for zxid in 1..=40 {
+        assert_eq!(learner.hear_leader(to_leader), proposal(zxid, 500_000));
+        assert_eq!(learner.hear_leader(to_leader), ToLearner::Commit(Zxid(zxid)));
+    }
+    learner.is_closed(to_leader);
+    stops.join().expect("it stops");
+    learner.stop();
+}
+
+#[test]
+fn who_neither_reads_nor_parts_does_not_keep_a_server_from_its_end() {
+    let (leader, _, learners) = two_learners();
+    for (_, link) in &learners {
+        (1..=40).for_each(|zxid| leader.tell_learner(*link, proposal(zxid, 500_000)));
+    }
+    leader.stop();
+}

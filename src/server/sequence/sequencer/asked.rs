@@ -30,6 +30,8 @@ const REQUEST_BYTES: usize = 256;
 #[derive(Debug, Default)]
 pub(super) struct Asked {
     waiting: BTreeMap<Link, Waiting>,
+    /// None is judged any more.
+    closed: bool,
     /// Of all members, in bytes.
     waiting_bytes: usize,
     /// Of all that are none, in bytes.
@@ -87,7 +89,7 @@ impl Asked {
             self.in_work.pop_front();
             self.in_work_bytes -= bytes;
         }
-        if self.in_work.len() >= IN_WORK_MAX || self.in_work_bytes >= IN_WORK_MAX_BYTES {
+        if self.closed || self.in_work.len() >= IN_WORK_MAX || self.in_work_bytes >= IN_WORK_MAX_BYTES {
             return None;
         }
         let link = self.next_link()?;
@@ -115,6 +117,11 @@ impl Asked {
     pub(super) fn is_in_work(&mut self, zxid: Zxid, bytes: usize) {
         self.in_work.push_back((zxid, bytes));
         self.in_work_bytes += bytes;
+    }
+
+    /// No more is judged.
+    pub(super) const fn close(&mut self) {
+        self.closed = true;
     }
 
     /// The link has ended.

@@ -39,7 +39,11 @@ use crate::{
     topics, zab,
 };
 use oxkeeper_codec::SessionId;
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, mpsc::Sender},
+    time::Duration,
+};
 
 /// Places of the queue that are applied under one hold of all locks.
 const APPLY_AT_ONCE: usize = 128;
@@ -67,6 +71,8 @@ pub(crate) struct Sequencer {
     applied: usize,
     /// Empty between two turns.
     messages: Vec<Message>,
+    /// Somebody waits until nothing that this leader has proposed is under way.
+    finishing: Option<Sender<()>>,
     stopping: bool,
 }
 
@@ -104,6 +110,7 @@ impl Sequencer {
             looking: None,
             applied: 0,
             messages: Vec::new(),
+            finishing: None,
             stopping: false,
         };
         sequencer.write_config();
@@ -149,8 +156,11 @@ impl Sequencer {
         !self.stopping
     }
 
-    /// What was applied may have made room for what learners ask.
+    /// What was applied may have made room for what learners ask, or have been the last.
     fn go_on(&mut self) {
+        if !self.node.decides() || self.tree.tree().last_zxid() >= self.node.last_proposed() {
+            self.finishing = None;
+        }
         if self.judge_asked() {
             self.carry_out();
         }
@@ -235,6 +245,13 @@ impl Sequencer {
             Message::SnapshotEnded => return self.snapshot_ended(),
             Message::Query(query) => {
                 query(&self.node, self.tree.tree());
+                return;
+            }
+            Message::Finish(finished) => {
+                if let Some(member) = &mut self.member {
+                    member.asked.close();
+                }
+                self.finishing = Some(finished);
                 return;
             }
             Message::Stop => {
