@@ -259,7 +259,7 @@ fn what_was_said_before_a_stop_is_heard() {
         leader.tell_learner(to_learner, proposal(zxid, 500_000));
         leader.tell_learner(to_learner, ToLearner::Commit(Zxid(zxid)));
     }
-    let stops = std::thread::spawn(|| leader.stop());
+    let stops = std::thread::Builder::new().spawn(|| leader.stop()).expect("a thread");
     learner.misses(2);
     learner.full.store(false, Ordering::Release);
     learner.peers.tell(Command::Resume);
