@@ -71,6 +71,7 @@ fn snapshot_begins(c: &mut Criterion) {
             server_id: 1,
             new_sessions: NewSessions::Global,
             leader_serves: true,
+            keep_connections: true,
         };
         let all = (0..sessions).map(|id| (SessionId(id), 40_000));
         let mut node = Node::new(options, &tree, all, Now { elapsed_ms: 0, wall_ms: 1_700_000_000_000 });

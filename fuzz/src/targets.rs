@@ -336,6 +336,7 @@ pub fn node(data: &[u8]) {
         containers: ContainerRules { interval_ms: 100, max_per_minute: 60_000, never_used_ms: 0 },
         server_id: 1,
         leader_serves: true,
+        keep_connections: true,
         new_sessions: NewSessions::Global,
     };
     let node = Node::new(options, &tree, [], Now { elapsed_ms: 0, wall_ms: 0 });

@@ -10,8 +10,9 @@
 
 use super::{
     Action, Delivery, Node, Now, Reason,
+    holding::Holding,
     queue::{Answer, Queued, Renewal},
-    requests::Asked,
+    requests::{Asked, Request},
     snapshots::Snapshots,
 };
 use crate::{
@@ -36,10 +37,22 @@ pub(super) enum Authority {
     Own(Owners),
     /// Another member, which this one follows or observes.
     Leader(Forwarding),
-    /// Nobody: there is an election.
+    /// Nobody: there is an election, and clients wait for its end.
+    Holding(Holding),
+    /// Nobody, and there are no clients.
     Nobody,
     /// Nobody for a while: those who only read are served.
     ReadOnly,
+}
+
+impl Authority {
+    /// What clients have asked while there was nobody who decides.
+    fn held(self) -> Vec<Request> {
+        match self {
+            Self::Holding(holding) => holding.requests,
+            Self::Own(_) | Self::Leader(_) | Self::Nobody | Self::ReadOnly => Vec::new(),
+        }
+    }
 }
 
 /// Through which learners clients ask, as far as they have been heard of. What still comes from a member that a client has
@@ -62,10 +75,29 @@ pub(super) struct Forwarding {
 }
 
 impl Forwarding {
+    /// Reads and syncs of sessions that wait for no write.
+    pub(super) fn take_reads(&mut self) -> Vec<Queued> {
+        let mut reads = Vec::new();
+        for waiting in self.waiting.values_mut() {
+            let is_read = |it: &Waiting| matches!(it, Waiting::Sync(..) | Waiting::Read(_));
+            if waiting.iter().all(is_read) {
+                reads.extend(waiting.drain(..).filter_map(|it| match it {
+                    Waiting::Sync(read, _) | Waiting::Read(read) => Some(read),
+                    Waiting::Write(_) | Waiting::Promotion => None,
+                }));
+            }
+        }
+        reads
+    }
+
     /// Whoever waits for what the leader decides: also those who have no session yet.
-    fn conns(&self) -> impl Iterator<Item = ConnId> {
+    pub(super) fn conns(&self) -> impl Iterator<Item = ConnId> {
         let writers = self.waiting.values().flatten().filter_map(|waiting| match waiting {
             Waiting::Write(answer) => Some(answer.conn),
+            // It waits for a write, or for a session that becomes global.
+            Waiting::Sync(Queued::Read { conn, .. }, _) | Waiting::Read(Queued::Read { conn, .. }) => {
+                Some(*conn)
+            }
             Waiting::Sync(..) | Waiting::Promotion | Waiting::Read(_) => None,
         });
         writers.chain(self.renewing.values().map(|renewal| renewal.conn))
@@ -152,10 +184,11 @@ impl Node {
         match event {
             MemberEvent::Lead(zxid) => self.lead(now, tree, zxid),
             MemberEvent::Follow => {
-                self.authority = Authority::Leader(Forwarding::default());
+                let before = std::mem::replace(&mut self.authority, Authority::Leader(Forwarding::default()));
                 self.sessions.local.restart(now.elapsed_ms);
+                self.take_up(now, tree, before.held());
             }
-            MemberEvent::Resign(logged) => self.resign(logged),
+            MemberEvent::Resign(logged) => self.resign(now, logged),
             MemberEvent::ReadOnly => self.begin_read_only(now),
             MemberEvent::ReadOnlyEnds => self.end_read_only(),
             MemberEvent::Proposal(logged) => {
@@ -202,7 +235,10 @@ impl Node {
     /// Each session has its full time-out from now: nobody knows when others have heard of it.
     fn lead(&mut self, now: Now, tree: &Tree, zxid: Zxid) {
         assert!(self.queue.len() == 0, "a leader begins with all that it has applied");
-        self.authority = Authority::Own(Owners::new());
+        if !self.options.leader_serves {
+            self.let_go();
+        }
+        let held = std::mem::replace(&mut self.authority, Authority::Own(Owners::new())).held();
         self.proposed = zxid;
         self.processor = Processor::new(self.options.rules.clone(), tree);
         self.sessions.global.restart(now.elapsed_ms);
@@ -212,26 +248,26 @@ impl Node {
         for session in tree.orphans(&known) {
             self.end_session(now, tree, session, None);
         }
+        self.take_up(now, tree, held);
     }
 
-    fn resign(&mut self, logged: Zxid) {
+    fn resign(&mut self, now: Now, logged: Zxid) {
         self.ending.clear();
         self.proposed = logged;
-        let mut conns = self.queue.forget_replies();
-        if let Authority::Leader(forwarding) = std::mem::replace(&mut self.authority, Authority::Nobody) {
-            conns.extend(forwarding.conns());
+        match std::mem::replace(&mut self.authority, Authority::Nobody) {
+            Authority::Leader(forwarding) => self.hold(now, Some(forwarding)),
+            Authority::Own(_) => self.hold(now, None),
+            // What was to be is not.
+            holding @ Authority::Holding(_) => self.authority = holding,
+            Authority::Nobody | Authority::ReadOnly => {}
         }
-        conns.extend(self.sessions.conns());
-        for conn in conns {
-            self.useless(conn, Reason::NoLeader);
-        }
-        self.sessions.detach_all();
         for session in self.queue.forget_behind(logged) {
             self.sessions.global.remove(session);
         }
     }
 
     fn replaced(&mut self, now: Now, tree: &Tree, sessions: Vec<(SessionId, i32)>) {
+        self.let_go();
         self.queue.clear();
         let last = tree.last_zxid();
         (self.proposed, self.committed, self.applied) = (last, last, last);
@@ -248,7 +284,9 @@ impl Node {
         let &Asked { conn, session, header, identities, .. } = asked;
         match &mut self.authority {
             Authority::Own(_) => return false,
-            Authority::Nobody | Authority::ReadOnly => self.useless(conn, Reason::NoLeader),
+            Authority::Holding(_) | Authority::Nobody | Authority::ReadOnly => {
+                self.useless(conn, Reason::NoLeader)
+            }
             Authority::Leader(forwarding) => {
                 let waiting = if header.op == OpCode::SYNC {
                     forwarding.syncs.push_back(session);
@@ -288,7 +326,9 @@ impl Node {
         let Renewal { conn, timeout_ms, with_read_only } = renewal;
         match &mut self.authority {
             Authority::Own(_) => return false,
-            Authority::Nobody | Authority::ReadOnly => self.useless(conn, Reason::NoLeader),
+            Authority::Holding(_) | Authority::Nobody | Authority::ReadOnly => {
+                self.useless(conn, Reason::NoLeader)
+            }
             Authority::Leader(forwarding) => {
                 let answer = Answer { conn, xid: 0, op: OpCode::CREATE_SESSION, with_read_only };
                 forwarding.waiting.entry(session).or_default().push_back(Waiting::Write(answer));
@@ -317,7 +357,9 @@ impl Node {
     pub(super) fn ask_for(&mut self, session: SessionId, renewal: Renewal) -> bool {
         match &mut self.authority {
             Authority::Own(_) => return false,
-            Authority::Nobody | Authority::ReadOnly => self.useless(renewal.conn, Reason::NoLeader),
+            Authority::Holding(_) | Authority::Nobody | Authority::ReadOnly => {
+                self.useless(renewal.conn, Reason::NoLeader);
+            }
             Authority::Leader(forwarding) => {
                 if let Some(earlier) = forwarding.renewing.insert(session, renewal) {
                     self.useless(earlier.conn, Reason::Moved(session));
@@ -491,7 +533,7 @@ impl Node {
         }
         match &mut self.authority {
             Authority::Own(owners) => *owners.entry(session).or_insert(link) == link,
-            Authority::Leader(_) | Authority::Nobody | Authority::ReadOnly => false,
+            Authority::Leader(_) | Authority::Holding(_) | Authority::Nobody | Authority::ReadOnly => false,
         }
     }
 

@@ -14,6 +14,7 @@ mod batch;
 mod connect;
 mod containers;
 mod ending;
+mod holding;
 mod local;
 mod member;
 mod queue;
@@ -59,6 +60,8 @@ pub struct NodeOptions {
     pub server_id: u8,
     /// Whether a member takes clients while it leads (`leaderServes`).
     pub leader_serves: bool,
+    /// Whether connections outlive the leader (`keepConnections`).
+    pub keep_connections: bool,
     /// What new sessions are.
     pub new_sessions: NewSessions,
 }
@@ -309,6 +312,9 @@ impl Node {
         for (session, heard_ms) in heard {
             self.sessions.touch(session, heard_ms);
         }
+        if matches!(&self.authority, Authority::Holding(holding) if holding.until_ms <= now.elapsed_ms) {
+            self.let_go();
+        }
         self.expire_local(now, &due);
         if self.log_failed || !self.decides() {
             return;
@@ -329,6 +335,9 @@ impl Node {
 
     /// When the next [`Event::Tick`] is due, in ms of the elapsed clock.
     pub fn next_tick_ms(&self) -> i64 {
+        if let Authority::Holding(holding) = &self.authority {
+            return holding.until_ms;
+        }
         if self.log_failed || !self.decides() {
             // Nothing can end here now; whatever is due stays due.
             return self.ticked_ms + i64::from(self.options.tick_ms);

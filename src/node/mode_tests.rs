@@ -137,6 +137,8 @@ fn it_outlives_a_leader() {
     let mut learner = member(1, NewSessions::Local, MemberEvent::Follow);
     let session = learner.opens();
     learner.step(Event::Member(MemberEvent::Resign(Zxid::ZERO)));
+    assert_eq!(learner.closed, []);
+    learner.step_at(1000, Event::Tick { due: Vec::new(), heard: Vec::new() });
     assert_eq!(learner.closed, [(CONN, Reason::NoLeader)]);
     assert_eq!(learner.node.due_sessions(at(60_000)), [], "its client cannot come back meanwhile");
     learner.step_at(60_000, Event::Member(MemberEvent::Follow));

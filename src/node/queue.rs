@@ -85,6 +85,23 @@ impl Queue {
         self.beside.pop_front().or_else(|| self.main.pop_front())
     }
 
+    /// Takes out reads of those who wait for nothing else.
+    pub(super) fn take_reads(&mut self) -> VecDeque<Queued> {
+        let waits_for_more = |queued: &Queued| match queued {
+            Queued::Txn { answer, .. } => answer.map(|answer| answer.conn),
+            Queued::Read { .. } => None,
+            Queued::Error { conn, .. }
+            | Queued::Opened { renewal: Renewal { conn, .. }, .. }
+            | Queued::Closed { conn, .. } => Some(*conn),
+        };
+        let others: BTreeSet<ConnId> = self.main.iter().filter_map(waits_for_more).collect();
+        let all = std::mem::take(&mut self.main).into_iter();
+        let is_free = |queued: &Queued| matches!(queued, Queued::Read { conn, .. } if !others.contains(conn));
+        let (reads, rest): (VecDeque<_>, _) = all.partition(is_free);
+        self.main = rest;
+        reads
+    }
+
     /// Nobody waits for an answer any more; returns those who did.
     pub(super) fn forget_replies(&mut self) -> BTreeSet<ConnId> {
         let mut conns = BTreeSet::new();

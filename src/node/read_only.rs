@@ -3,7 +3,7 @@
 //! Their sessions are local ones, also where others are global: the official server since 3.7 gives none then.
 
 use super::{Delivery, NewSessions, Node, Now, Reason, member::Authority};
-use crate::session::{ConnId, SessionTracker};
+use crate::session::SessionTracker;
 
 impl Node {
     /// Whether it serves those alone who only read.
@@ -14,6 +14,7 @@ impl Node {
     /// There is no leader, and has not been for a while.
     pub(super) fn begin_read_only(&mut self, now: Now) {
         assert!(!self.serves(), "who has a leader decides or hands on");
+        self.let_go();
         self.authority = Authority::ReadOnly;
         self.sessions.local.restart(now.elapsed_ms);
     }
@@ -21,10 +22,9 @@ impl Node {
     /// There may be a leader: all clients come anew.
     pub(super) fn end_read_only(&mut self) {
         self.authority = Authority::Nobody;
-        let conns: Vec<ConnId> = self.sessions.conns().collect();
+        let conns = self.sessions.detach(|_, _| true);
         let close = |conn| Delivery::Close { conn, reason: Reason::ReadOnlyEnded };
         self.delivering.extend(conns.into_iter().map(close));
-        self.sessions.detach_all();
         if self.options.new_sessions == NewSessions::Global {
             self.sessions.local = SessionTracker::new(self.options.tick_ms);
         }

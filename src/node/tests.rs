@@ -27,6 +27,7 @@ pub(super) fn options(server_id: u8) -> NodeOptions {
         containers: ContainerRules { interval_ms: 60_000, max_per_minute: 10, never_used_ms: 0 },
         server_id,
         leader_serves: true,
+        keep_connections: true,
         new_sessions: NewSessions::Global,
     }
 }

@@ -15,9 +15,9 @@ use crate::{
         operators::{Desk, answered_by_all},
         process,
         sequence::{
-            Disks, Fill, HEARD_MAX_BYTES, Hub, Loaded, LogQueue, LogWriter, Mailbox, Message, Sequencer,
-            Sequencing, Shard, SnapshotQueue, SnapshotThread, Standing, TreeReader, TreeWriter, WorkerPort,
-            load, open_disks, share,
+            Disks, Fill, Gate, HEARD_MAX_BYTES, Hub, Loaded, LogQueue, LogWriter, Mailbox, Message,
+            Sequencer, Sequencing, Shard, SnapshotQueue, SnapshotThread, Standing, TreeReader, TreeWriter,
+            WorkerPort, load, open_disks, share,
         },
     },
     session::TimeoutBounds,
@@ -186,6 +186,7 @@ impl Server {
             stats: started(clock.elapsed_ms(), &recovered, digest_mismatches),
             workers: std::iter::repeat_with(WorkerPort::default).take(workers).collect(),
             stopping: AtomicBool::new(false),
+            gate: Gate::default(),
             digests: DigestHistory::default(),
             standing: Mutex::new(config.ensemble.as_ref().map(|_| Standing::NEW)),
             membership: Mutex::new(config.ensemble.as_ref().map(|ensemble| ensemble.membership.clone())),
@@ -423,6 +424,7 @@ fn node_options(config: &Config, auth: &AuthConfig) -> NodeOptions {
         },
         server_id: ensemble.map_or(STANDALONE_SERVER_ID, |ensemble| ensemble.my_id.0.to_le_bytes()[0]),
         leader_serves: config.leader_serves(),
+        keep_connections: ensemble.is_some_and(|ensemble| ensemble.keep_connections),
         new_sessions: new_sessions(ensemble),
     }
 }

@@ -209,9 +209,10 @@ impl SessionTracker {
         self.sessions.values().filter_map(|session| session.conn)
     }
 
-    /// No session has a connection any more.
-    pub fn detach_all(&mut self) {
-        self.sessions.values_mut().for_each(|session| session.conn = None);
+    /// Parts sessions from connections of which `leaves` says so, from the connection and whether its session is ending; returns those.
+    pub fn detach(&mut self, mut leaves: impl FnMut(ConnId, bool) -> bool) -> Vec<ConnId> {
+        let parts = |session: &mut Session| session.conn.take_if(|conn| leaves(*conn, session.closing));
+        self.sessions.values_mut().filter_map(parts).collect()
     }
 
     /// Ids and time-outs (ms) of all sessions, in order, as a snapshot has them.

@@ -86,10 +86,11 @@ impl Sessions {
         self.global.conns().chain(self.local.conns())
     }
 
-    /// No session has a connection any more.
-    pub fn detach_all(&mut self) {
-        self.global.detach_all();
-        self.local.detach_all();
+    /// See [`SessionTracker::detach`].
+    pub fn detach(&mut self, mut leaves: impl FnMut(ConnId, bool) -> bool) -> Vec<ConnId> {
+        let mut left = self.global.detach(&mut leaves);
+        left.extend(self.local.detach(&mut leaves));
+        left
     }
 }
 

@@ -75,6 +75,7 @@ fn options() -> NodeOptions {
         containers: ContainerRules { interval_ms: 300, max_per_minute: 100, never_used_ms: 0 },
         server_id: 1,
         leader_serves: true,
+        keep_connections: true,
         new_sessions: NewSessions::Global,
     }
 }

@@ -3,7 +3,10 @@
 
 use crate::disk::Entry;
 use oxkeeper::{
-    node::{Action, CommittedBatch, ContainerRules, Event, MemberEvent, NewSessions, Node, NodeOptions, Now},
+    node::{
+        Action, CommittedBatch, ContainerRules, Delivery, Event, MemberEvent, NewSessions, Node, NodeOptions,
+        Now,
+    },
     processor::Rules,
     recovery::Rebuild,
     session::TimeoutBounds,
@@ -40,13 +43,16 @@ impl Server {
         server
     }
 
-    /// The history is another one from now on.
-    pub(crate) fn replaced(&mut self, history: &[Entry], now_ms: i64) {
+    /// The history is another one from now on. What its clients are told: to leave.
+    pub(crate) fn replaced(&mut self, history: &[Entry], now_ms: i64) -> Vec<Delivery> {
         let (tree, sessions) = rebuild(history);
         self.tree = tree;
         let event = MemberEvent::Replaced(sessions.into_iter().collect());
-        let actions = self.step(now_ms, Event::Member(event));
-        assert!(actions.is_empty(), "nobody is served meanwhile");
+        let told = self.step(now_ms, Event::Member(event)).into_iter().flat_map(|action| match action {
+            Action::Deliver(deliveries) => deliveries,
+            other => panic!("nobody is served meanwhile: {other:?}"),
+        });
+        told.collect()
     }
 
     pub(crate) fn step(&mut self, now_ms: i64, event: Event) -> Vec<Action> {
@@ -83,6 +89,8 @@ fn options(id: ServerId, new_sessions: NewSessions) -> NodeOptions {
         containers: ContainerRules { interval_ms: 60_000, max_per_minute: 100, never_used_ms: 0 },
         server_id: u8::try_from(id.0).unwrap(),
         leader_serves: true,
+        // Some do as the official server does.
+        keep_connections: id.0 != 3,
         new_sessions,
     }
 }

@@ -284,6 +284,7 @@ impl World {
         let keeps_memory = self.keeps_memory(id);
         let member = self.members.get_mut(&id).unwrap();
         let Some(running) = &mut member.running else { return };
+        let mut told = Vec::new();
         if let Event::HistoryReplaced(last) = event {
             if !keeps_memory {
                 running.history = member.disk.log().to_vec();
@@ -294,7 +295,7 @@ impl World {
             running.committed = if installed { last } else { running.committed.min(last) };
             if let Some(server) = running.server.as_mut().filter(|_| self.variant != Variant::TreeNotReplaced)
             {
-                server.replaced(&running.history, now_ms);
+                told = server.replaced(&running.history, now_ms);
             }
         }
         if let Event::Closed(link) = event
@@ -303,6 +304,7 @@ impl World {
             member.disk.write(Write::GiveUp);
             self.schedule_sync(id);
         }
+        self.delivered(told);
         let Some(running) = &mut self.members.get_mut(&id).unwrap().running else { return };
         if self.trace {
             println!("{now_ms} server {id}: {event:?}");

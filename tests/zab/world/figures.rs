@@ -28,12 +28,13 @@ pub(crate) enum Figure {
     ReadOnlyConnects,
     LocksAtFirst,
     LocalRefusals,
+    Kept,
 }
 
 /// The figures from here on are of clients with sessions, and those of changes are not.
 const OF_SESSIONS: usize = Figure::Connects as usize;
 
-const NAMES: [&str; 22] = [
+const NAMES: [&str; 23] = [
     "committed",
     "crashes",
     "leaders",
@@ -56,6 +57,7 @@ const NAMES: [&str; 22] = [
     "of the sessions at members that only read",
     "locks of sessions that were local at first",
     "locks refused to local sessions",
+    "connections that have outlived a leader",
 ];
 
 /// See the module.

@@ -1,6 +1,6 @@
 //! Members with a real node: what Zab wants done concerns it, and what it wants done concerns Zab and other members.
 
-use super::{Due, TICK_MS, With, World};
+use super::{Due, TICK_MS, With, World, figures::Figure};
 use crate::{network::Down, properties::Fact, server::Server, variant::Variant};
 use bytes::Bytes;
 use oxkeeper::{
@@ -35,6 +35,11 @@ impl World {
         let Some(server) = member.running.as_mut().and_then(|running| running.server.as_mut()) else {
             return;
         };
+        if let node::Event::Member(MemberEvent::Lead(_) | MemberEvent::Follow) = event
+            && server.node.holds()
+        {
+            self.figures.count(Figure::Kept, server.node.sessions().conns().count());
+        }
         for action in server.step(now_ms, event) {
             match action {
                 node::Action::Append(batch) => {
