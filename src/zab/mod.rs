@@ -319,6 +319,9 @@ impl Zab {
             }
             Event::Notified(from, said) => {
                 self.shared.unreachable.remove(&from);
+                if let State::Learning(learning) = &self.state {
+                    learning.notified(&self.shared, from, &said)?;
+                }
                 self.notified(now_ms, from, &said);
                 if let State::Leading(leading) = &mut self.state {
                     leading.notified(&self.shared, from, &said, now_ms)?;
@@ -476,12 +479,20 @@ impl Zab {
 
     fn elected(&mut self, now_ms: i64, elected: Option<Elected>) {
         let Some(Elected { vote, round, supporters }) = elected else { return };
+        let believers = match &self.state {
+            State::Looking(election, _) if vote.leader != self.shared.me => election.believers(),
+            _ => Members::new(),
+        };
         self.leave_election();
         // Whatever is left to be told: the others need it to end their elections.
         self.speak();
         (self.shared.round, self.shared.vote) = (round, vote);
         self.shared.last_round = self.shared.last_round.max(round);
         self.begin_under(vote.leader, supporters, now_ms);
+        if !believers.is_empty() {
+            let notification = self.notification();
+            self.shared.act(Action::Notify(believers, notification));
+        }
     }
 
     /// The election is over, or begins anew.

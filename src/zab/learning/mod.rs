@@ -12,7 +12,7 @@ use super::{Action, Failure, Link, shared::Shared};
 use broadcast::Broadcast;
 use discovery::Discovery;
 use feed::Feed;
-use oxkeeper_codec::{ServerId, Zxid, learner::ToLearner};
+use oxkeeper_codec::{ServerId, Zxid, election::Notification, learner::ToLearner};
 use sync::Sync;
 
 /// A learner and its leader.
@@ -74,6 +74,20 @@ impl Learning {
         } else {
             shared.act(Action::HangUp(link));
         }
+    }
+
+    /// A member says how it votes. A leader whose port is not reached yet may be none by now.
+    pub(super) fn notified(
+        &self,
+        shared: &Shared,
+        from: ServerId,
+        said: &Notification,
+    ) -> Result<(), Failure> {
+        let dials = matches!(self.phase, Phase::Discovery(Discovery::Dialling));
+        if dials && from == self.leader && shared.is_left_by(said) {
+            return Err(Failure::LeaderElsewhere(from));
+        }
+        Ok(())
     }
 
     /// The link has ended, or could not be made.
