@@ -26,6 +26,10 @@
 //! whoever leads then completes it. A configuration that was never changed (version 0) becomes that of the epoch in which the
 //! first leader is established (ZOOKEEPER-1783). All that only where it may change (`reconfigEnabled`).
 //!
+//! **Observers without a disk** (`observer.syncEnabled=false`) name what they have in memory, where others name what is durable. Nobody
+//! relies on that: they have no vote, neither in the configuration in force nor in the next one. Who gets one begins anew, with what its disk
+//! has.
+//!
 //! Not there yet: the oracle.
 
 mod election;
@@ -84,6 +88,8 @@ pub struct Options {
     pub read_only_after_ms: Option<i64>,
     /// Learners are sent snapshots only (`forceSnapshotSync`).
     pub force_snapshot: bool,
+    /// While it observes, its disk gets what it is told (`observer.syncEnabled`).
+    pub observer_keeps: bool,
     /// What is kept in memory for learners.
     pub recent: RecentBounds,
 }
@@ -296,6 +302,7 @@ impl Zab {
             | Event::CurrentEpochStored(_)
             | Event::NextStored
             | Event::HistoryReplaced(_)
+            | Event::WentBack(_)
             | Event::DiskFailed
             | Event::DiskRecovered => self.disk_event(event),
             event => self.link_event(now_ms, event),
@@ -373,6 +380,7 @@ impl Zab {
                     learning.history_replaced(shared, last)?;
                 }
             }
+            (_, Event::WentBack(stored)) => shared.went_back(stored),
             (_, Event::DiskFailed) => {
                 shared.failed = true;
                 return Err(Failure::Disk);
@@ -552,9 +560,13 @@ impl Zab {
         }
     }
 
-    /// Begins to elect, once everything is durable.
+    /// Begins to elect, once everything is durable that has to be.
     fn settle(&mut self, now_ms: i64) {
         if !matches!(self.state, State::Settling) || !self.shared.is_settled() {
+            return;
+        }
+        self.shared.choose_to_keep();
+        if !self.shared.is_settled() {
             return;
         }
         if let Some(leader) =

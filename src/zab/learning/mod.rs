@@ -116,7 +116,7 @@ impl Learning {
             }
         };
         self.advance(next);
-        Ok(())
+        shared.check_kept()
     }
 
     /// Something comes over the link.
@@ -158,7 +158,7 @@ impl Learning {
             let next = sync.history_replaced(shared, link, last)?.map(Phase::Broadcast);
             self.advance(next);
         }
-        Ok(())
+        shared.check_kept()
     }
 
     fn advance(&mut self, next: Option<Phase>) {
