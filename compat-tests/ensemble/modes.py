@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Modes of a member, as clients and operators see them: read-only mode, local sessions. The same script is played on an ensemble of official
+"""Modes of a member, as clients and operators see them: read-only mode, local sessions, an observer without a disk. The same script is played on an ensemble of official
 members and on one of ours; what both tell must be the same, but for what is listed here.
 
 usage: modes.py [--kinds 3.9.5,oxkeeper] [MODE ...]     A kind may be three members, as 3.9.5/3.9.5/oxkeeper. The last line is `N passed, M failed`."""
@@ -12,6 +12,7 @@ import sys
 import time
 
 from members import OXKEEPER, Ensemble, Member, need, until
+from reconfig import changed, line
 from zkmini import ZkError
 
 MODES = {}
@@ -20,12 +21,16 @@ SHORT_MS, LONG_MS, SOON_S = 2000, 60000, 20
 # Facts that differ on purpose, and why.
 KEPT = "whoever waits for nothing undecided keeps its connection when the leader changes"
 LOCAL_LIVES = "a local session lives as long as its member and its time-out"
+HOLE = "an official observer without a disk that gets a vote logs behind what was in memory alone: a restart loses that, and it may lead all the same"
 DELIBERATE = {
     "a session without localSessionsEnabled": "official servers since 3.7 answer its handshake with an error, and the client has no session",
     "its session after the partition": LOCAL_LIVES,
     "a local session after its leader": LOCAL_LIVES,
     "its connection": KEPT,
     "its readers' connections": KEPT,
+    "what it lacks with a vote, when it was killed": HOLE,
+    "what it lacks with a vote, under the other implementation": HOLE,
+    "what it lacks with a vote, under its own implementation": HOLE,
 }
 
 
@@ -312,7 +317,77 @@ def not_kept(ensemble, tell):
     outlived(ensemble, tell)
 
 
-WITH_OBSERVER = "local", "local_upgraded"
+OFFICIAL, LACKS = "3.9.5", "what it lacks %s"
+
+
+def write(m, count):
+    with m.client(timeout=20) as client:
+        for _ in range(count):
+            client.create("/written-", b"data", 2)
+
+
+def lacks(ensemble, m):
+    """Of what was written, in a member that serves. What the leader has proves nothing: that may be this member."""
+    names = []
+    for member in (next(other for other in ensemble.alive() if other is not m), m):
+        with member.client(timeout=20) as client:
+            client.sync()
+            names.append(set(client.children("/")))
+    return "something" if names[0] - names[1] else "nothing"
+
+
+def logs(m):
+    """Logs of a member, with their lengths. A snapshot its leader may send it."""
+    data = os.path.join(m.data, "version-2")
+    return {name: os.path.getsize(os.path.join(data, name)) for name in os.listdir(data) if name.startswith("log.")}
+
+
+def under_the_other(ensemble, m, tell, when):
+    """Its directory is taken by the other implementation, and then again by its own."""
+    own = m.implementation
+    for m.implementation in (OFFICIAL if own == OXKEEPER else OXKEEPER, own):
+        if m.alive():
+            m.stop()
+        m.start()
+        until("%r serving, or giving up" % m, lambda: not m.alive() or m.mode(), SOON_S, 0.05)
+        tell(LACKS % ("%s, under %s implementation" % (when, "its own" if m.implementation == own else "the other")), lacks(ensemble, m) if m.alive() else "it does not start")
+
+
+@mode
+def without_disk(ensemble, tell):
+    """An observer that keeps nothing (syncEnabled=false); it is killed, gets a vote, and is one of those who have to be there."""
+    m = next(m for m in ensemble if m.observer)
+    write(ensemble.leader(), 20)
+    ensemble.quiet()
+    before = logs(m)
+    write(m, 200)
+    tell(LACKS % "as an observer", lacks(ensemble, m))
+    tell("its logs stay as they are", logs(m) == before)
+    m.kill()
+    write(ensemble.leader(), 20)
+    m.start()
+    m.serves()
+    tell(LACKS % "when it was killed", lacks(ensemble, m))
+    tell("its logs stay as they are when it was killed", logs(m) == before)
+    write(m, 20)
+    under_the_other(ensemble, m, tell, "as an observer")
+    write(m, 20)
+    changed(ensemble, ensemble.leader(), list(ensemble), joining=line(m))
+    until("%r following" % m, lambda: m.mode() == "follower", SOON_S, 0.05)
+    write(m, 20)
+    tell(LACKS % "with a vote", lacks(ensemble, m))
+    tell("it has a log", bool(logs(m)))
+    next(other for other in ensemble.followers() if other is not m).kill()
+    write(ensemble.leader(), 20)                                      # three of four voters: it is one of them
+    m.kill()
+    m.start()
+    ensemble.serve()
+    tell(LACKS % "with a vote, when it was killed", lacks(ensemble, m))
+    ensemble.start()
+    under_the_other(ensemble, m, tell, "with a vote")
+
+
+WITH_OBSERVER = "local", "local_upgraded", "without_disk"
 SETTINGS = {
     "read_only": {"localSessionsEnabled": "true", "localSessionsUpgradingEnabled": "true", "readonlymode.enabled": "true", "reconfigEnabled": "true"},
     "read_only_global": {"readonlymode.enabled": "true"},
@@ -321,6 +396,7 @@ SETTINGS = {
     "local_leaderless": {"localSessionsEnabled": "true"},
     "kept": {},
     "not_kept": {"keepConnections": "false"},
+    "without_disk": {"syncEnabled": "false", "reconfigEnabled": "true", "skipACL": "yes"},
 }
 
 

@@ -34,7 +34,7 @@ if [ "${1:-}" = --full ]; then
   judge mixed.py --members 3.9.5,oxkeeper,3.9.5 --set snapshotSizeFactor=-1 far
   judge mixed.py --members 3.5.10,3.6.4,oxkeeper,3.8.6,3.9.5 --observer 3.7.2 start synced leaders outages
   for mix in oxkeeper/oxkeeper/3.9.5 3.9.5/3.9.5/oxkeeper; do           # the last one leads
-    judge modes.py --kinds "3.9.5,$mix" local local_upgraded
+    judge modes.py --kinds "3.9.5,$mix" local local_upgraded without_disk
   done
   judge mixed.py --members 3.9.5,3.9.5,3.9.5 --observer 3.9.5         # the measure itself
   for version in "${old[@]}"; do

@@ -299,7 +299,7 @@ fn what_a_member_cannot_do_yet_is_said() {
     let leader = format!("{missing}observers learn from the leader");
     assert_eq!(said("observerMasterPort=2191"), [leader]);
     assert_eq!(said("observerMasterPort=0"), [""; 0]);
-    assert_eq!(said("syncEnabled=true"), [""; 0]);
+    assert_eq!(said("syncEnabled=false\nobserver.syncEnabled=false"), [""; 0]);
     for (name, ..) in NOT_YET {
         assert!(Config::describe(&[name.to_owned()]).is_ok(), "{name} is in the table");
     }

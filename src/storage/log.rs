@@ -283,14 +283,17 @@ impl TxnLog {
     }
 
     /// Commits what is pending, makes the repairs, and closes the file: none is open before the next commit.
-    pub(super) fn settle(&mut self) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// As [`TxnLog::commit`]. It may be tried again.
+    pub fn settle(&mut self) -> Result<(), StoreError> {
         self.commit()?;
         self.make_repairs()?;
         self.close_current()
     }
 
     /// The history ends here now: entries go on behind it.
-    pub(super) const fn end_at(&mut self, last: Zxid) {
+    pub const fn end_at(&mut self, last: Zxid) {
         self.last_appended = Some(last);
     }
 

@@ -57,7 +57,8 @@ pub(super) struct Election {
     resend_ms: i64,
     /// Who is to be told the vote.
     tell: Members,
-    /// What was said by those who were answered because of it, where two could answer each other for ever.
+    /// What was said by those who were answered because of it, where two could answer each other for ever. They are told when the
+    /// vote changes: they may have decided by what it was.
     answered: BTreeMap<ServerId, Ballot>,
 }
 
@@ -91,6 +92,19 @@ impl Election {
     /// The vote as it is now.
     pub(super) const fn vote(&self) -> Vote {
         self.proposed
+    }
+
+    /// Those who may take this member for their leader: it has told them that it votes for itself, and those with a vote have said
+    /// the same.
+    pub(super) fn believers(&self) -> Members {
+        if self.proposed.leader != self.me {
+            return Members::new();
+        }
+        let own = Ballot { vote: self.proposed, round: self.round, state: PeerState::Looking };
+        let mut believers = self.received.for_same(&own);
+        believers.extend(self.answered.keys());
+        believers.remove(&self.me);
+        believers
     }
 
     /// Who is to be told the vote now.
@@ -271,6 +285,7 @@ impl Election {
         self.decide_at = None;
         self.count_own(quorums);
         self.tell_all(quorums);
+        self.tell.extend(self.answered.keys());
     }
 
     fn count_own(&mut self, quorums: &Quorums) {

@@ -1,6 +1,6 @@
 //! What happens to a member, and what it wants done.
 
-use super::{Failure, Link, Members, Refusal};
+use super::{Failure, Link, Members, Refusal, Stored};
 use crate::membership::Membership;
 use bytes::Bytes;
 use oxkeeper_codec::{
@@ -58,6 +58,8 @@ pub enum Event {
     /// After [`Action::Truncate`] or [`Action::Install`], always: it is done and durable, or was given up, and the history
     /// ends here.
     HistoryReplaced(Zxid),
+    /// After [`Action::GoBack`]: that is what the disk has.
+    WentBack(Stored),
     /// After [`Action::SearchLog`].
     LogSearched {
         /// For whom.
@@ -118,6 +120,12 @@ pub enum Action {
     Truncate(Zxid),
     /// Put a snapshot in the place of all that there is.
     Install(Install),
+    /// From now on nothing reaches the disk but promises, configurations and what takes the place of the history: entries are
+    /// synced, and a current epoch is stored, as soon as they are taken. What the disk has stays a history of its own, with its own
+    /// epoch.
+    KeepNothing,
+    /// Forget everything that the disk has not got, and keep again all that comes. [`Event::WentBack`] follows.
+    GoBack,
     /// This member leads: what clients ask becomes proposals of this epoch.
     Lead(i64),
     /// This member follows or observes, and serves clients.

@@ -11,6 +11,9 @@ pub enum Failure {
     /// The connection to it has ended, or could not be made.
     #[error("the leader cannot be reached any more")]
     LeaderGone,
+    /// The one that was chosen goes with another, or elects again: it will not lead.
+    #[error("server {0}, which was chosen, goes with another leader or elects again")]
+    LeaderElsewhere(ServerId),
     /// Its epoch is older than one that was promised to another.
     #[error("the leader has epoch {leader:#x}, but {accepted:#x} was promised already")]
     OldEpoch {

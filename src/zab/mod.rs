@@ -26,6 +26,10 @@
 //! whoever leads then completes it. A configuration that was never changed (version 0) becomes that of the epoch in which the
 //! first leader is established (ZOOKEEPER-1783). All that only where it may change (`reconfigEnabled`).
 //!
+//! **Observers without a disk** (`observer.syncEnabled=false`) name what they have in memory, where others name what is durable. Nobody
+//! relies on that: they have no vote, neither in the configuration in force nor in the next one. Who gets one begins anew, with what its disk
+//! has.
+//!
 //! Not there yet: the oracle.
 
 mod election;
@@ -84,6 +88,8 @@ pub struct Options {
     pub read_only_after_ms: Option<i64>,
     /// Learners are sent snapshots only (`forceSnapshotSync`).
     pub force_snapshot: bool,
+    /// While it observes, its disk gets what it is told (`observer.syncEnabled`).
+    pub observer_keeps: bool,
     /// What is kept in memory for learners.
     pub recent: RecentBounds,
 }
@@ -296,6 +302,7 @@ impl Zab {
             | Event::CurrentEpochStored(_)
             | Event::NextStored
             | Event::HistoryReplaced(_)
+            | Event::WentBack(_)
             | Event::DiskFailed
             | Event::DiskRecovered => self.disk_event(event),
             event => self.link_event(now_ms, event),
@@ -319,6 +326,9 @@ impl Zab {
             }
             Event::Notified(from, said) => {
                 self.shared.unreachable.remove(&from);
+                if let State::Learning(learning) = &self.state {
+                    learning.notified(&self.shared, from, &said)?;
+                }
                 self.notified(now_ms, from, &said);
                 if let State::Leading(leading) = &mut self.state {
                     leading.notified(&self.shared, from, &said, now_ms)?;
@@ -370,6 +380,7 @@ impl Zab {
                     learning.history_replaced(shared, last)?;
                 }
             }
+            (_, Event::WentBack(stored)) => shared.went_back(stored),
             (_, Event::DiskFailed) => {
                 shared.failed = true;
                 return Err(Failure::Disk);
@@ -476,12 +487,20 @@ impl Zab {
 
     fn elected(&mut self, now_ms: i64, elected: Option<Elected>) {
         let Some(Elected { vote, round, supporters }) = elected else { return };
+        let believers = match &self.state {
+            State::Looking(election, _) if vote.leader != self.shared.me => election.believers(),
+            _ => Members::new(),
+        };
         self.leave_election();
         // Whatever is left to be told: the others need it to end their elections.
         self.speak();
         (self.shared.round, self.shared.vote) = (round, vote);
         self.shared.last_round = self.shared.last_round.max(round);
         self.begin_under(vote.leader, supporters, now_ms);
+        if !believers.is_empty() {
+            let notification = self.notification();
+            self.shared.act(Action::Notify(believers, notification));
+        }
     }
 
     /// The election is over, or begins anew.
@@ -541,9 +560,13 @@ impl Zab {
         }
     }
 
-    /// Begins to elect, once everything is durable.
+    /// Begins to elect, once everything is durable that has to be.
     fn settle(&mut self, now_ms: i64) {
         if !matches!(self.state, State::Settling) || !self.shared.is_settled() {
+            return;
+        }
+        self.shared.choose_to_keep();
+        if !self.shared.is_settled() {
             return;
         }
         if let Some(leader) =

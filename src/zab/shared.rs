@@ -11,6 +11,7 @@ use crate::membership::Membership;
 use bytes::Bytes;
 use oxkeeper_codec::{
     ServerId, Zxid,
+    election::{Notification, PeerState},
     learner::{ToLeader, ToLearner},
 };
 
@@ -68,6 +69,8 @@ pub(super) struct Shared {
     storing_next: Option<(usize, Zxid)>,
     /// Who leads next, without an election: the last leader has said so.
     pub(super) successor: Option<ServerId>,
+    /// Whether the disk gets all that this member is given. Otherwise it is synced as soon as it is given, and goes with the process.
+    keeps: bool,
     /// The disk has failed.
     pub(super) failed: bool,
     /// The round in which the leader was elected, as its ensemble tells it.
@@ -97,6 +100,7 @@ impl Shared {
             needs_snapshot: None,
             storing_next: None,
             successor: None,
+            keeps: true,
             failed: false,
             round: 0,
             last_round: 0,
@@ -124,6 +128,47 @@ impl Shared {
             Vote { peer_epoch: self.current_epoch, zxid: self.synced, leader: self.me }
         } else {
             Vote::NONE
+        }
+    }
+
+    /// Whether others rely on what this member has, or it was told to keep it.
+    fn is_to_keep(&self) -> bool {
+        self.options.observer_keeps || self.votes() || !self.observes()
+    }
+
+    /// The member begins anew: its disk gets what comes from here on, or does not. What the disk has not got is forgotten before
+    /// anybody relies on it.
+    pub(super) fn choose_to_keep(&mut self) {
+        let keeps = self.is_to_keep();
+        if keeps == std::mem::replace(&mut self.keeps, keeps) {
+            return;
+        }
+        if keeps {
+            self.replacing = true;
+            self.act(Action::GoBack);
+        } else {
+            self.act(Action::KeepNothing);
+        }
+    }
+
+    /// A member that keeps nothing has no vote. Whoever gets one has to begin anew before it says what it has.
+    pub(super) fn check_kept(&self) -> Result<(), Failure> {
+        if self.keeps || !self.is_to_keep() { Ok(()) } else { Err(Failure::Reconfigured) }
+    }
+
+    /// The history is what the disk has.
+    pub(super) fn went_back(&mut self, stored: Stored) {
+        self.history_ends(stored.last_zxid);
+        self.current_epoch = stored.current_epoch;
+    }
+
+    /// Whether who says this has no part any more in the leadership that was chosen. Who still votes for it has not decided yet;
+    /// and within a round votes only become greater: a lesser one was said before.
+    pub(super) fn is_left_by(&self, said: &Notification) -> bool {
+        let vote = Vote { peer_epoch: said.peer_epoch, zxid: said.zxid, leader: said.leader };
+        match said.state {
+            PeerState::Looking => (said.election_epoch, vote) > (self.round, self.vote),
+            _ => said.leader != self.vote.leader && said.election_epoch >= self.round,
         }
     }
 

@@ -65,6 +65,10 @@ pub(crate) enum Write {
     Install(Zxid, Vec<Entry>, Option<Membership>),
     /// Nothing is written: a snapshot did not come to its end.
     GiveUp,
+    /// Nothing is written of this entry: an observer keeps nothing.
+    PassOver(Zxid),
+    /// Nothing is written: the disk has what it has.
+    GoBack,
 }
 
 /// See the module.
@@ -78,6 +82,8 @@ pub(crate) struct Disk {
     /// Where the log begins: of a snapshot without transactions.
     base: Zxid,
     waiting: VecDeque<Write>,
+    /// It was not given all that its member has.
+    is_behind: bool,
     /// Durable entries that are no more, until somebody asks.
     lost: Vec<Entry>,
     /// What a lying disk takes back in a crash.
@@ -104,6 +110,7 @@ impl Disk {
             log: Vec::new(),
             base: Zxid::ZERO,
             waiting: VecDeque::new(),
+            is_behind: false,
             lost: Vec::new(),
             lies: Lies::default(),
         }
@@ -191,9 +198,10 @@ impl Disk {
             self.current_epoch = epoch;
             return None;
         }
-        let appends = matches!(first, Write::Append(_));
+        let is_entry = |write: &Write| matches!(write, Write::Append(_) | Write::PassOver(_));
+        let appends = is_entry(&first);
         let mut event = self.take_in(first, variant);
-        while appends && matches!(self.waiting.front(), Some(Write::Append(_))) {
+        while appends && self.waiting.front().is_some_and(is_entry) {
             let next = self.waiting.pop_front().unwrap();
             event = self.take_in(next, variant);
         }
@@ -227,10 +235,20 @@ impl Disk {
                 if variant == Variant::CurrentEpochNotDurable {
                     self.lies.current_epoch.get_or_insert(self.current_epoch);
                 }
-                self.current_epoch = epoch;
+                let kept = if self.is_behind { self.current_epoch.max(self.last().epoch()) } else { epoch };
+                self.current_epoch = kept;
                 Event::CurrentEpochStored(epoch)
             }
+            Write::PassOver(zxid) => {
+                self.is_behind = true;
+                Event::Synced(zxid)
+            }
+            Write::GoBack => {
+                self.is_behind = false;
+                Event::WentBack(self.stored())
+            }
             Write::Truncate(zxid) => {
+                self.is_behind = false;
                 if variant != Variant::TruncationForgotten {
                     let kept = self.log.partition_point(|(other, _)| *other <= zxid);
                     self.lost.extend(self.log.drain(kept..));
@@ -239,6 +257,7 @@ impl Disk {
                 Event::HistoryReplaced(zxid)
             }
             Write::Install(zxid, history, told) => {
+                self.is_behind = false;
                 if variant == Variant::SnapshotNotDurable {
                     self.lies.log = Some((self.base, self.log.clone()));
                 }
@@ -271,6 +290,11 @@ impl Disk {
         self.config = config;
     }
 
+    /// Whether its member has more, and has not wanted it kept.
+    pub(crate) const fn is_behind(&self) -> bool {
+        self.is_behind
+    }
+
     /// So many writes are not known to be durable.
     pub(crate) fn unsynced(&self) -> usize {
         self.waiting.len()
@@ -285,6 +309,7 @@ impl Disk {
                 write => drop(self.take_in(write, Variant::Sound)),
             }
         }
+        self.is_behind = false;
         let lies = std::mem::take(&mut self.lies);
         if let Some(len) = lies.log_len {
             self.lost.extend(self.log.drain(len.min(self.log.len())..));

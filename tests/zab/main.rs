@@ -134,6 +134,7 @@ caught! {
     a_memory_behind_its_log_is_caught: MemoryBehindLog,
     a_diff_that_is_logged_late_is_caught: DiffLoggedLate,
     a_snapshot_behind_the_cut_is_caught: SnapshotBehindCut,
+    a_vote_for_what_nobody_kept_is_caught: KeepsWhatNobodyKept,
 }
 caught! {
     Nodes:

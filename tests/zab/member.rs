@@ -40,6 +40,8 @@ pub(crate) struct Running {
     pub(crate) committed: Zxid,
     pub(crate) serves: bool,
     pub(crate) listens: bool,
+    /// Whether the disk gets what it is given.
+    pub(crate) keeps: bool,
     /// Counts dials: only the last one goes on.
     pub(crate) dial: Option<(u32, ServerId)>,
     pub(crate) dials: u32,
@@ -98,6 +100,7 @@ impl Member {
             committed: Zxid::ZERO,
             serves: false,
             listens: false,
+            keeps: true,
             dial: None,
             dials: 0,
             installing: false,

@@ -1,13 +1,14 @@
 //! Defects that official servers have or had, each as a scenario: what happens, step by step, and the variant that has the defect.
-//! oxkeeper passes it; the variant is caught by the property that is named.
+//! oxkeeper passes it; the variant is caught by the property that is named. At the end those of elections that were seen to end with
+//! nobody where one waited for another until `initLimit`.
 
 use crate::{
     seeds::outcome,
     variant::Variant,
     world::script::{End, Script},
 };
-use oxkeeper::zab::Action;
-use oxkeeper_codec::learner::ToLeader;
+use oxkeeper::zab::{Action, Role};
+use oxkeeper_codec::{ServerId, learner::ToLeader};
 
 /// A scenario passes, and does not with the variant.
 fn tells_apart(scenario: fn(Variant), variant: Variant, property: &str) {
@@ -245,4 +246,32 @@ fn a_leader_loses_its_followers(variant: Variant) {
 #[test]
 fn zookeeper_2845_what_is_logged_and_not_applied_is_forgotten_with_the_lead() {
     tells_apart(a_leader_loses_its_followers, Variant::MemoryBehindLog, "process consistency");
+}
+
+/// Members wait for each other (`scripted`) for 2 s; who knows better must not.
+const NO_WAIT_MS: i64 = 1000;
+
+/// Server 3 comes a moment late. Server 1 has chosen server 2 by then, which has heard of nobody's vote but that of server 3.
+#[test]
+fn whoever_has_chosen_one_that_goes_with_another_does_not_dial_it_for_long() {
+    let mut script = Script::of(3, Variant::Sound);
+    script.stall(1, 2);
+    script.start(&[1, 2]);
+    script.expect_role(1, Role::Learning(ServerId(2), false));
+    script.start(&[3]);
+    script.expect_leader_within(NO_WAIT_MS, 3);
+    script.finish();
+}
+
+/// The other way round: server 2 leads, and server 1, which was for it, hears of server 3 a moment later.
+#[test]
+fn whoever_was_chosen_by_one_that_goes_with_another_does_not_wait_for_it_for_long() {
+    let mut script = Script::of(3, Variant::Sound);
+    script.cut(2, 3);
+    script.stall(3, 1);
+    script.start(&[1, 2, 3]);
+    script.expect_role(2, Role::Leading(false));
+    script.heal();
+    script.expect_leader_within(NO_WAIT_MS, 3);
+    script.finish();
 }

@@ -54,6 +54,8 @@ pub(crate) enum Variant {
     DiffLoggedLate,
     /// ZOOKEEPER-4837: after TRUNC the memory comes from a snapshot that is later than the cut.
     SnapshotBehindCut,
+    /// An observer without a disk gets a vote, and goes on with what it has in memory.
+    KeepsWhatNobodyKept,
     /// A member's node knows as committed what it has proposed.
     CommittedWhenProposed,
     /// After TRUNC and SNAP the tree is the old one.

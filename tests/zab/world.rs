@@ -285,7 +285,12 @@ impl World {
         let member = self.members.get_mut(&id).unwrap();
         let Some(running) = &mut member.running else { return };
         let mut told = Vec::new();
-        if let Event::HistoryReplaced(last) = event {
+        let replaced = match event {
+            Event::HistoryReplaced(last) => Some(last),
+            Event::WentBack(stored) => Some(stored.last_zxid),
+            _ => None,
+        };
+        if let Some(last) = replaced {
             if !keeps_memory {
                 running.history = member.disk.log().to_vec();
             }
@@ -355,6 +360,7 @@ pub(crate) const fn scripted() -> Options {
         epoch_wait_ms: None,
         read_only_after_ms: None,
         force_snapshot: false,
+        observer_keeps: true,
         recent: RecentBounds { count: 500, bytes: 1 << 20 },
     }
 }
@@ -369,6 +375,7 @@ fn options(rng: &mut Rng) -> Options {
         epoch_wait_ms: rng.one_in(4).then(|| 300 + rng.below(1000)),
         read_only_after_ms: rng.one_in(2).then(|| 500 + rng.below(1000)),
         force_snapshot: rng.one_in(10),
+        observer_keeps: rng.one_in(2),
         recent: RecentBounds { count: rng.pick(&[2, 10, 500]), bytes: rng.pick(&[200, 1 << 20]) },
     }
 }

@@ -1,4 +1,4 @@
-//! A member's history becomes that of its leader: the files are cut, or replaced, and read again.
+//! A member's history becomes that of its leader: the files are cut, or replaced, and read again. Or it becomes that of its files.
 
 use super::{
     load::{finish, recovery_options, tree_options},
@@ -8,8 +8,9 @@ use crate::{
     config::Config,
     membership::Membership,
     recovery::{Rebuild, Rebuilt},
-    storage::{Disk, StoreError, TxnLog, recover, repair, truncate, vouch},
+    storage::{Disk, Recovered, RecoveryOptions, StoreError, TxnLog, recover, repair, truncate, vouch},
 };
+
 /// Replaces the history, durably. It may be tried again after an error.
 pub(super) fn replace(
     config: &Config,
@@ -23,13 +24,87 @@ pub(super) fn replace(
         Replacement::Truncate(zxid) => truncate(log, snap_disk, *zxid, options, &mut rebuild)?,
         Replacement::Install(received, told) => {
             received.install(log, told.as_ref().map(Membership::to_string).as_deref())?;
-            let log_disk = log.disk();
-            let recovered = recover(snap_disk, &**log_disk, options, &mut rebuild)?;
-            repair(snap_disk, &**log_disk, &recovered.repairs)?;
-            vouch(snap_disk, &**log_disk, &recovered)?;
+            read_again(snap_disk, log, options, &mut rebuild)?
+        }
+        Replacement::GoBack => {
+            let recovered = read_again(snap_disk, log, options, &mut rebuild)?;
+            log.end_at(recovered.last_zxid);
             recovered
         }
     };
     let Rebuilt { tree, sessions, .. } = finish(config, rebuild);
     Ok(State { tree: Box::new(tree), sessions, logged: (recovered.txns, recovered.txn_bytes) })
+}
+
+/// What the files make; all of it is durable. The log is settled.
+fn read_again(
+    snap_disk: &dyn Disk,
+    log: &TxnLog,
+    options: RecoveryOptions,
+    rebuild: &mut Rebuild,
+) -> Result<Recovered, StoreError> {
+    let log_disk = log.disk();
+    let recovered = recover(snap_disk, &**log_disk, options, rebuild)?;
+    repair(snap_disk, &**log_disk, &recovered.repairs)?;
+    vouch(snap_disk, &**log_disk, &recovered)?;
+    Ok(recovered)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::{EpochFile, Epochs, LogOptions, MemoryDisk};
+    use oxkeeper_codec::{
+        OpCode, SessionId, Zxid,
+        records::{CreateSessionTxn, TxnHeader},
+        txn::{LoggedTxn, Txn},
+    };
+    use std::{path::Path, sync::Arc};
+
+    /// What an official server has left.
+    fn directory() -> MemoryDisk {
+        let disk = MemoryDisk::new("/data");
+        let left = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/storage_official/3.9.5");
+        for file in std::fs::read_dir(left).expect("the fixtures") {
+            let path = file.expect("a file").path();
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            if name != "tree.tsv" {
+                disk.put(&name, &std::fs::read(&path).expect("its content"));
+            }
+        }
+        disk
+    }
+
+    fn opens_session(zxid: Zxid) -> Vec<u8> {
+        let header =
+            TxnHeader { client_id: SessionId(1), cxid: 0, zxid, time: 0, op: OpCode::CREATE_SESSION };
+        let txn = Txn::CreateSession(CreateSessionTxn { time_out: 1000 });
+        let mut body = Vec::new();
+        LoggedTxn { header, txn, digest: None }.encode(&mut body);
+        body
+    }
+
+    /// An observer without a disk that gets a vote: it had more in memory, and logs what comes from here on behind what its disk has.
+    #[test]
+    fn whoever_goes_back_has_what_the_disk_has_and_logs_behind_it() {
+        let config = Config::parse("zoo.cfg", "dataDir=/data\nclientPort=2181", &[]).expect("good settings");
+        let disk = directory();
+        let options = LogOptions { prealloc_bytes: 4096, ..LogOptions::default() };
+        let goes_back = || {
+            let mut log = TxnLog::new(Arc::new(disk.clone()), options, Vec::new());
+            log.settle().expect("nothing fails");
+            log.end_at(Zxid(0x1_0000_0007));
+            let state = replace(&config, &disk, &mut log, &mut Replacement::GoBack).expect("it is whole");
+            (log, state.tree.last_zxid(), state.sessions.len())
+        };
+        let (mut log, last, sessions) = goes_back();
+        let epochs = Epochs::read(&disk, last).expect("epochs");
+        assert_eq!((epochs.current, EpochFile::Current.read(&disk).expect("a file")), (last.epoch(), None));
+        log.append(last.next(), &opens_session(last.next())).expect("an entry");
+        log.commit().expect("nothing fails");
+        drop(log);
+        disk.crash(1);
+        let (_, after, sessions_after) = goes_back();
+        assert_eq!((after, sessions_after), (last.next(), sessions + 1), "no hole, and nothing from memory");
+    }
 }

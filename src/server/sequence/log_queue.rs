@@ -5,7 +5,7 @@ use crate::{
     membership::Membership,
     node::LogBatch,
     server::clock,
-    storage::{EpochFile, ReceivedSnapshot},
+    storage::{EpochFile, Epochs, ReceivedSnapshot},
     tree::Tree,
 };
 use bytes::Bytes;
@@ -28,6 +28,8 @@ pub(super) enum Work {
     StoreNext(Option<Membership>),
     /// Has the next start begin with this configuration.
     Activate(Membership),
+    /// Passes over what comes: this member observes, and its disk gets nothing of it.
+    KeepNothing,
     /// Replaces the history; `None`: not at all, since the leader is gone.
     Replace(Option<Replacement>),
     Stop,
@@ -66,13 +68,15 @@ impl Entries {
     }
 }
 
-/// How a member's history becomes that of its leader.
+/// How a member's history becomes that of its leader, or of its disk.
 #[derive(Debug)]
 pub(super) enum Replacement {
     /// It is cut behind this zxid.
     Truncate(Zxid),
     /// This takes its place, and with it comes the configuration that the leader has told of.
     Install(ReceivedSnapshot, Option<Membership>),
+    /// It is what the disk has, and the disk gets all that comes behind it.
+    GoBack,
 }
 
 /// The history after a replacement.
@@ -82,6 +86,8 @@ pub(crate) struct History {
     pub(super) last: Zxid,
     /// What it makes; `None`: it is what it was.
     pub(super) state: Option<State>,
+    /// After [`Replacement::GoBack`], the epochs that the disk has.
+    pub(super) epochs: Option<Epochs>,
 }
 
 /// What the files make.
@@ -156,6 +162,11 @@ impl LogQueue {
     /// Has the next start begin with this configuration.
     pub(super) fn activate(&self, membership: Membership) {
         self.send(Work::Activate(membership));
+    }
+
+    /// Passes over what comes, until the history [goes back](Replacement::GoBack).
+    pub(super) fn keep_nothing(&self) {
+        self.send(Work::KeepNothing);
     }
 
     /// Replaces the history, or says where it ends. Nobody writes a snapshot meanwhile.

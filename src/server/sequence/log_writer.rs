@@ -1,7 +1,8 @@
 //! The log writer: one thread that appends whole batches, syncs once for all that waits, and says what is durable.
 //!
 //! Invariant: `Persisted` is said only of what a sync that has returned covers. After a failure nothing is said
-//! until everything that was given is durable in a fresh file.
+//! until everything that was given is durable in a fresh file. Of an observer without a disk `Persisted` says only that an entry was
+//! taken: what the disk has stays whole, and of its own epoch.
 
 use super::{
     history,
@@ -16,7 +17,7 @@ use crate::{
         clock,
         figures::{Basic, Count, Detailed},
     },
-    storage::{Committed, Disk, EpochFile, StoreError, TxnLog, forget_told},
+    storage::{Committed, Disk, EpochFile, Epochs, StoreError, TxnLog, forget_told},
     topics,
 };
 use oxkeeper_codec::{ServerId, Zxid};
@@ -37,8 +38,10 @@ pub(crate) struct LogWriter {
     log: TxnLog,
     /// Where snapshots and epochs are.
     snap_disk: Arc<dyn Disk>,
-    /// The last entry of the log, or of a snapshot that took its place.
+    /// The last entry that was given, or of a snapshot that took the place of all.
     last: Zxid,
+    /// Where the history on the disk ends, while this member observes without a disk.
+    kept: Option<Zxid>,
     warn_after: Duration,
     /// Entries in one sync (`maxBatchSize`).
     max_batch: usize,
@@ -58,7 +61,8 @@ impl LogWriter {
         let warn_after = Duration::from_millis(hub.config.storage.fsync_warning_threshold_ms);
         let max_batch = hub.config.batching.max_batch_size.and_then(|size| usize::try_from(size).ok());
         let max_batch = max_batch.unwrap_or(usize::MAX);
-        Self { hub, queue, sequencing, log, snap_disk, last, warn_after, max_batch, flushed: clock::now() }
+        let flushed = clock::now();
+        Self { hub, queue, sequencing, log, snap_disk, last, kept: None, warn_after, max_batch, flushed }
     }
 
     /// Runs until it is told to stop.
@@ -71,6 +75,10 @@ impl LogWriter {
             let (mut queued, mut bytes) = (Vec::new(), 0);
             for item in work {
                 match item {
+                    Work::Append(entries, _) if self.kept.is_some() => {
+                        bytes += entries.shared_bytes();
+                        self.pass_over(&entries);
+                    }
                     Work::Append(entries, since) => {
                         bytes += entries.shared_bytes();
                         queued.push((since, u64::try_from(entries.len()).unwrap_or(u64::MAX)));
@@ -91,6 +99,7 @@ impl LogWriter {
                     Work::Activate(membership) => {
                         self.keep_members(|files, me| files.activate(&membership, me));
                     }
+                    Work::KeepNothing => self.keep_nothing(),
                     Work::Replace(replacement) => self.replace(replacement),
                     Work::Roll => self.log.roll(),
                     Work::Stop => stop = true,
@@ -157,10 +166,33 @@ impl LogWriter {
         self.last = zxid;
     }
 
-    /// Stores an epoch once everything before is durable.
+    /// From now on the disk gets none of the entries. What it has is left closed.
+    fn keep_nothing(&mut self) {
+        self.commit(false);
+        self.until_it_works("the log", |writer| writer.log.settle());
+        self.kept = Some(self.last);
+        tracing::info!(target: topics::DATA, zxid = %self.last, "observing without a disk (syncEnabled=false): what comes behind this transaction is in memory only");
+    }
+
+    /// The disk gets none of these.
+    fn pass_over(&mut self, entries: &Entries) {
+        if let Entries::Shared(shared) = entries
+            && let Some(&(zxid, _)) = shared.last()
+        {
+            self.last = zxid;
+            self.persisted(zxid);
+        }
+    }
+
+    /// Stores an epoch once everything before is durable. Where the disk has not got all that belongs to it, it keeps the epoch of
+    /// what it has.
     fn store_epoch(&mut self, file: EpochFile, epoch: i64) {
         self.commit(false);
-        let stored = self.until_it_works(file.name(), |writer| file.store(&*writer.snap_disk, epoch));
+        let behind = self.kept.filter(|&kept| kept < self.last && file == EpochFile::Current);
+        let stored = self.until_it_works(file.name(), |writer| match behind {
+            None => file.store(&*writer.snap_disk, epoch),
+            Some(kept) => Epochs::read(&*writer.snap_disk, kept)?.settle(&*writer.snap_disk),
+        });
         if stored.is_some() {
             self.tell(Message::EpochStored(file, epoch));
         }
@@ -193,11 +225,12 @@ impl LogWriter {
         true
     }
 
-    /// Makes the history that of the leader.
+    /// Makes the history that of the leader, or of the files.
     fn replace(&mut self, replacement: Option<Replacement>) {
         self.commit(false);
-        let mut state = None;
+        let (mut state, mut epochs) = (None, None);
         if let Some(mut replacement) = replacement {
+            let goes_back = matches!(replacement, Replacement::GoBack);
             let done = self.until_it_works("the history", |writer| {
                 let Self { hub, snap_disk, log, .. } = writer;
                 match history::replace(&hub.config, &**snap_disk, log, &mut replacement) {
@@ -208,7 +241,14 @@ impl LogWriter {
             match done {
                 Some(Ok(replaced)) => {
                     self.last = replaced.tree.last_zxid();
+                    self.kept = self.kept.filter(|_| !goes_back).map(|_| self.last);
                     state = Some(replaced);
+                    if goes_back {
+                        epochs = self.until_it_works("the epochs", |writer| {
+                            let epochs = Epochs::read(&*writer.snap_disk, writer.last)?;
+                            epochs.settle(&*writer.snap_disk).map(|()| epochs)
+                        });
+                    }
                 }
                 Some(Err(error)) => {
                     tracing::error!(target: topics::DATA, %error, "the leader wants the history cut where it cannot be");
@@ -217,7 +257,7 @@ impl LogWriter {
                 None => return,
             }
         }
-        self.tell(Message::Replaced(History { last: self.last, state }));
+        self.tell(Message::Replaced(History { last: self.last, state, epochs }));
     }
 
     /// Does it again and again, unless the server stops.

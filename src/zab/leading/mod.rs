@@ -17,7 +17,7 @@ use discovery::Discovery;
 use learner::{Learner, State};
 use oxkeeper_codec::{
     ServerId, Zxid,
-    election::{Notification, PeerState},
+    election::Notification,
     learner::{ToLeader, ToLearner},
 };
 use std::collections::BTreeMap;
@@ -191,7 +191,7 @@ impl Leading {
         self.check_hope(shared)
     }
 
-    /// A member says how it votes: whoever elects again does not come any more.
+    /// A member says how it votes: whoever elects again, or goes with another, does not come any more.
     pub(super) fn notified(
         &mut self,
         shared: &Shared,
@@ -199,7 +199,7 @@ impl Leading {
         said: &Notification,
         now_ms: i64,
     ) -> Result<(), Failure> {
-        if said.state == PeerState::Looking && said.election_epoch > shared.round {
+        if shared.is_left_by(said) {
             if self.supporters.remove(&from) {
                 self.turned_away.insert(from);
             }

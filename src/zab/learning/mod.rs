@@ -12,7 +12,7 @@ use super::{Action, Failure, Link, shared::Shared};
 use broadcast::Broadcast;
 use discovery::Discovery;
 use feed::Feed;
-use oxkeeper_codec::{ServerId, Zxid, learner::ToLearner};
+use oxkeeper_codec::{ServerId, Zxid, election::Notification, learner::ToLearner};
 use sync::Sync;
 
 /// A learner and its leader.
@@ -76,6 +76,20 @@ impl Learning {
         }
     }
 
+    /// A member says how it votes. A leader whose port is not reached yet may be none by now.
+    pub(super) fn notified(
+        &self,
+        shared: &Shared,
+        from: ServerId,
+        said: &Notification,
+    ) -> Result<(), Failure> {
+        let dials = matches!(self.phase, Phase::Discovery(Discovery::Dialling));
+        if dials && from == self.leader && shared.is_left_by(said) {
+            return Err(Failure::LeaderElsewhere(from));
+        }
+        Ok(())
+    }
+
     /// The link has ended, or could not be made.
     pub(super) fn closed(&self, link: Option<Link>) -> Result<(), Failure> {
         if link == self.link { Err(Failure::LeaderGone) } else { Ok(()) }
@@ -102,7 +116,7 @@ impl Learning {
             }
         };
         self.advance(next);
-        Ok(())
+        shared.check_kept()
     }
 
     /// Something comes over the link.
@@ -144,7 +158,7 @@ impl Learning {
             let next = sync.history_replaced(shared, link, last)?.map(Phase::Broadcast);
             self.advance(next);
         }
-        Ok(())
+        shared.check_kept()
     }
 
     fn advance(&mut self, next: Option<Phase>) {

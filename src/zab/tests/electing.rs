@@ -1,7 +1,7 @@
 //! Elections, as one member sees them.
 
 use super::*;
-use crate::zab::{FINALIZE_WAIT_MS, Role};
+use crate::zab::{FINALIZE_WAIT_MS, Failure, Role};
 
 fn chosen(script: &mut Script) -> Option<i64> {
     script.done().into_iter().find_map(|action| match action {
@@ -157,4 +157,98 @@ fn it_repeats_itself_less_and_less() {
         script.wait(1);
         assert_eq!(told(&mut script).2, [1, 3]);
     }
+}
+
+/// Server 1 has chosen server 2 in round 1: server 3 was out of reach.
+fn chosen_in_haste() -> Script {
+    let mut script = Script::new(1, stored(1, 1, zxid(1, 9)));
+    script.hears_vote(2, PeerState::Looking, 2, zxid(1, 9), 1);
+    script.tell(Event::Unreachable(ServerId(3)));
+    assert!(script.done().contains(&Action::Dial(ServerId(2))));
+    script
+}
+
+#[test]
+fn whoever_was_chosen_and_goes_with_another_is_not_waited_for() {
+    let cases = [
+        ("it votes for another", 1, PeerState::Looking, 3),
+        ("it votes for another in a later round", 2, PeerState::Looking, 3),
+        ("it votes for itself, but in a later round", 2, PeerState::Looking, 2),
+        ("it follows another", 1, PeerState::Following, 3),
+    ];
+    for (why, round, state, leader) in cases {
+        let mut script = chosen_in_haste();
+        script.hears_vote_of_round(round, 2, state, leader, zxid(1, 9), 1);
+        let done = script.done();
+        assert!(done.contains(&Action::Resign(Failure::LeaderElsewhere(ServerId(2)))), "{why}: {done:?}");
+        let told = done.into_iter().find_map(|action| match action {
+            Action::Notify(to, said) => Some((said.state, said.leader, said.election_epoch, to.len())),
+            _ => None,
+        });
+        assert_eq!(told, Some((PeerState::Looking, ServerId(1), 2, 2)), "{why}: it elects again");
+    }
+}
+
+#[test]
+fn a_leader_that_has_not_decided_yet_is_waited_for() {
+    let cases = [
+        ("it votes for itself still", 2, 1, PeerState::Looking, 2),
+        ("it leads", 2, 1, PeerState::Leading, 2),
+        ("that is another one's word", 3, 1, PeerState::Looking, 3),
+        ("that was before", 2, 0, PeerState::Looking, 3),
+        ("that was before", 2, 0, PeerState::Following, 3),
+    ];
+    for (why, from, round, state, leader) in cases {
+        let mut script = chosen_in_haste();
+        script.hears_vote_of_round(round, from, state, leader, zxid(1, 9), 1);
+        assert_eq!(script.zab.role(), Role::Learning(ServerId(2), false), "{why}");
+    }
+    let mut script = chosen_in_haste();
+    script.tell(Event::Dialled(LINK));
+    script.hears_vote(2, PeerState::Looking, 3, zxid(1, 9), 1);
+    assert_eq!(script.zab.role(), Role::Learning(ServerId(2), false), "its port is open: the link tells");
+}
+
+/// The other end of the same haste: it is the leader that was chosen by one who goes with another.
+#[test]
+fn a_leader_whose_voter_goes_with_another_does_not_wait_for_it() {
+    let cases = [("votes for", 1, PeerState::Looking), ("follows", 1, PeerState::Following)];
+    for (what, round, state) in cases {
+        let mut script = Script::new(2, stored(1, 1, zxid(1, 9)));
+        script.hears_vote(1, PeerState::Looking, 2, zxid(1, 9), 1);
+        script.tell(Event::Unreachable(ServerId(3)));
+        assert_eq!(chosen(&mut script), Some(2));
+        script.hears_vote(1, PeerState::Looking, 1, zxid(1, 9), 1);
+        assert_eq!(script.zab.role(), Role::Leading(false), "that is what it said first");
+        script.hears_vote_of_round(round, 1, state, 3, zxid(1, 9), 1);
+        assert!(script.done().contains(&Action::Resign(Failure::NoHope)), "server 1 {what} server 3");
+    }
+}
+
+/// Who takes up with those who have a leader already says so to those who voted for it: they would dial it in vain.
+#[test]
+fn whoever_joins_others_tells_those_who_believe_in_it() {
+    let voters: String = (1..=5).map(|id| format!("server.{id}=a{id}:1:2:participant\n")).collect();
+    let members = membership(&format!("{voters}server.6=b:1:2:observer\nversion=0"));
+    let mut script = Script::of(2, stored(1, 1, zxid(1, 9)), Ensemble::from(&members));
+    script.hears_vote(1, PeerState::Looking, 2, zxid(1, 9), 1);
+    script.hears_vote(6, PeerState::Looking, i64::MIN, Zxid(i64::MIN), i64::MIN);
+    for follower in [4, 5] {
+        script.hears_vote(follower, PeerState::Following, 3, zxid(1, 9), 1);
+    }
+    script.done();
+    script.hears_vote(3, PeerState::Leading, 3, zxid(1, 9), 1);
+    let told = script.done().into_iter().rev().find_map(|action| match action {
+        Action::Notify(to, said) => Some((said.state, said.leader, to.iter().map(|id| id.0).collect())),
+        _ => None,
+    });
+    assert_eq!(told, Some((PeerState::Following, ServerId(3), vec![1, 6])));
+}
+
+#[test]
+fn those_who_asked_hear_of_another_vote() {
+    let mut script = Script::new(2, stored(1, 1, zxid(1, 9)));
+    script.hears_vote(4, PeerState::Looking, i64::MIN, Zxid(i64::MIN), i64::MIN);
+    script.hears_vote(3, PeerState::Looking, 3, zxid(1, 9), 1);
+    assert_eq!(told(&mut script), (3, zxid(1, 9), vec![1, 3, 4]));
 }

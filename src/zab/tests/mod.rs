@@ -1,5 +1,6 @@
 //! One member, told one thing after another: which actions come, and in which order.
 
+mod diskless;
 mod electing;
 mod isolated;
 mod leader;
@@ -80,6 +81,7 @@ impl Script {
             epoch_wait_ms: None,
             read_only_after_ms: None,
             force_snapshot: false,
+            observer_keeps: true,
             recent,
         };
         change(&mut options);

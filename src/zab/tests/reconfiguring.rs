@@ -26,7 +26,7 @@ fn text(membership: &Membership) -> Option<oxkeeper_codec::ByteStr> {
 }
 
 /// The transaction that makes this configuration.
-fn change(zxid: Zxid, to: &Membership) -> Bytes {
+pub(super) fn change(zxid: Zxid, to: &Membership) -> Bytes {
     let header = TxnHeader { client_id: SessionId(1), cxid: 1, zxid, time: 0, op: OpCode::RECONFIG };
     let data = Some(Bytes::from(to.to_string()));
     let txn = Txn::Reconfig(SetDataTxn { path: "/zookeeper/config".into(), data, version: -1 });

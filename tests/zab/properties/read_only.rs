@@ -1,4 +1,5 @@
-//! Who serves without a leader shows what is on its disk, all of it, and goes on to show the same until it says that it stops.
+//! Who serves without a leader shows what is on its disk, all of it (and more, if it observes without a disk), and goes on to show
+//! the same until it says that it stops.
 
 use super::{Fact, Property, Verdict, require};
 use oxkeeper::zab::Action;
@@ -18,7 +19,8 @@ impl Property for ReadOnly {
                 require(!replaces && disk.keeps_history(), || {
                     format!("server {member} shows what it does not have yet")
                 })?;
-                require(shown == disk.log(), || format!("server {member} shows what is not on its disk"))
+                let kept = if disk.is_behind() { &shown[..shown.len().min(disk.log().len())] } else { shown };
+                require(kept == disk.log(), || format!("server {member} shows what is not on its disk"))
             }
             Fact::IsTold { member, action } => {
                 if matches!(action, Action::EndReadOnly) {
@@ -30,6 +32,7 @@ impl Property for ReadOnly {
                         | Action::Commit(_)
                         | Action::Truncate(_)
                         | Action::Install(..)
+                        | Action::GoBack
                         | Action::Lead(_)
                         | Action::Serve
                 );

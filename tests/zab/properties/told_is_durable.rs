@@ -1,21 +1,40 @@
-//! What is told to another member is on disk: the one rule of the design (section 5), looked at with each message.
+//! What is told to another member is on disk: the one rule of the design (section 5), looked at with each message. Who observes
+//! without a disk may tell its leader more, which nobody relies on.
 
 use super::{Fact, Property, Verdict, require};
 use crate::disk::{Disk, changes_at, last_change};
+use oxkeeper::zab::Action;
 use oxkeeper_codec::{
     ServerId, Zxid,
     election::{Notification, PeerState},
     learner::{ToLeader, ToLearner},
 };
+use std::collections::BTreeSet;
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(super) struct ToldIsDurable;
+pub(super) struct ToldIsDurable {
+    /// Who observes without a disk.
+    keep_nothing: BTreeSet<ServerId>,
+}
 
 impl Property for ToldIsDurable {
     fn see(&mut self, fact: &Fact<'_>) -> Verdict {
         match *fact {
             Fact::Notifies { member, said, disk } => votes(member, said, disk),
+            Fact::IsTold { member, action: Action::KeepNothing } => {
+                self.keep_nothing.insert(member);
+                Ok(())
+            }
+            Fact::IsTold { member, action: Action::GoBack } | Fact::Crashes { member } => {
+                self.keep_nothing.remove(&member);
+                Ok(())
+            }
+            Fact::TellsLeader { member, packet: ToLeader::AckEpoch { .. } | ToLeader::Ack(_), .. }
+                if self.keep_nothing.contains(&member) =>
+            {
+                Ok(())
+            }
             Fact::TellsLeader { member, packet, disk, .. } => tells_leader(member, packet, disk),
             // Whoever has a history knows what it makes: its own quorum decides.
             Fact::Starts { member, disk } => {
@@ -107,12 +126,12 @@ mod tests {
     #[test]
     fn what_is_not_synced_is_not_acknowledged() {
         let (disk, durable) = (disk(), Zxid::begin_of(1).next());
-        allows(ToldIsDurable, &[tells(&ToLeader::Ack(durable), &disk)]);
+        allows(ToldIsDurable::default(), &[tells(&ToLeader::Ack(durable), &disk)]);
         let ahead = durable.next();
-        refuses(ToldIsDurable, &[tells(&ToLeader::Ack(ahead), &disk)]);
-        refuses(ToldIsDurable, &[tells(&ToLeader::Ack(Zxid::begin_of(2)), &disk)]);
+        refuses(ToldIsDurable::default(), &[tells(&ToLeader::Ack(ahead), &disk)]);
+        refuses(ToldIsDurable::default(), &[tells(&ToLeader::Ack(Zxid::begin_of(2)), &disk)]);
         let proves = ToLeader::AckEpoch { last_zxid: ahead, current_epoch: Some(1) };
-        refuses(ToldIsDurable, &[tells(&proves, &disk)]);
+        refuses(ToldIsDurable::default(), &[tells(&proves, &disk)]);
     }
 
     #[test]
@@ -128,6 +147,6 @@ mod tests {
         };
         let (right, wrong) = (said(durable), said(durable.next()));
         let notifies = |said| Fact::Notifies { member: ServerId(1), said, disk: &disk };
-        refuses(ToldIsDurable, &[notifies(&right), notifies(&wrong)]);
+        refuses(ToldIsDurable::default(), &[notifies(&right), notifies(&wrong)]);
     }
 }

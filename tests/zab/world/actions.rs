@@ -6,6 +6,7 @@ use crate::{
     member::Member,
     network::{Down, Message},
     properties::Fact,
+    variant::Variant,
 };
 use oxkeeper::{
     node::{self, MemberEvent},
@@ -39,7 +40,9 @@ impl World {
             | Action::Activate(_)
             | Action::Append(..)
             | Action::Truncate(_)
-            | Action::Install(..) => self.store(id, action),
+            | Action::Install(..)
+            | Action::KeepNothing
+            | Action::GoBack => self.store(id, action),
             Action::Commit(_)
             | Action::Lead(_)
             | Action::Serve
@@ -168,6 +171,18 @@ impl World {
                 self.append(id, (zxid, txn));
             }
             Action::Truncate(zxid) => self.write_to_disk(id, Write::Truncate(zxid)),
+            Action::KeepNothing => {
+                running.keeps = false;
+                self.figures.count(Figure::WithoutDisk, 1);
+            }
+            Action::GoBack => {
+                running.keeps = true;
+                self.figures.count(Figure::WentBack, 1);
+                match self.variant {
+                    Variant::KeepsWhatNobodyKept => self.go_on_from_memory(id),
+                    _ => self.write_to_disk(id, Write::GoBack),
+                }
+            }
             Action::Install(install) => {
                 running.wanted = Some(install);
                 self.install(id);
@@ -323,7 +338,10 @@ impl World {
         if let Some(running) = running
             && disk.is_idle()
         {
-            self.properties.see(Fact::Rests { member: id, memory: &running.history, log: disk.log() });
+            let (memory, log) = (&running.history, disk.log());
+            // What an observer has that keeps nothing begins with what its disk has.
+            let kept = if disk.is_behind() { memory.len().min(log.len()) } else { memory.len() };
+            self.properties.see(Fact::Rests { member: id, memory: &memory[..kept], log });
         }
     }
 

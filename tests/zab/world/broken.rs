@@ -3,10 +3,10 @@
 use super::{Due, World};
 use crate::{
     disk::{Entry, Write},
-    member::Running,
+    member::{Member, Running},
     variant::Variant,
 };
-use oxkeeper::zab::{Action, Event, Link, Role};
+use oxkeeper::zab::{Action, Event, Link, Role, Stored};
 use oxkeeper_codec::{
     ServerId, Zxid,
     learner::{ToLeader, ToLearner},
@@ -87,6 +87,7 @@ impl World {
             Variant::TruncInterrupted => is_interrupted && !running.installing,
             Variant::SnapshotBehindCut => !running.installing,
             Variant::MemoryBehindLog => is_interrupted && !running.installing,
+            Variant::KeepsWhatNobodyKept => running.keeps && self.members[&id].disk.is_behind(),
             _ => false,
         }
     }
@@ -122,6 +123,9 @@ impl World {
         let (zxid, start) = (entry.0, self.members[&id].start);
         let synchronises = self.is_synchronising(id);
         let Some(running) = &mut self.members.get_mut(&id).unwrap().running else { return };
+        if !running.keeps {
+            return self.write_to_disk(id, Write::PassOver(zxid));
+        }
         match self.variant {
             Variant::DiffLoggedLate if synchronises => running.kept.unlogged.push(entry),
             Variant::DiffNotSynced if synchronises => self.write_to_disk(id, Write::AppendUnsynced(entry)),
@@ -158,6 +162,14 @@ impl World {
             }
             _ => self.write_to_disk(id, Write::CurrentEpoch(epoch)),
         }
+    }
+
+    /// A member takes what it has in memory for what its disk has.
+    pub(super) fn go_on_from_memory(&mut self, id: ServerId) {
+        let Member { running: Some(running), start, .. } = &self.members[&id] else { return };
+        let (accepted_epoch, current_epoch) = running.zab.epochs();
+        let stored = Stored { accepted_epoch, current_epoch, last_zxid: running.zab.last_logged() };
+        self.after(1, Due::Event(id, *start, Event::WentBack(stored)));
     }
 
     /// A member has given its role up.

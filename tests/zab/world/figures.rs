@@ -22,6 +22,8 @@ pub(crate) enum Figure {
     ClockFaults,
     Reads,
     ReadOnly,
+    WithoutDisk,
+    WentBack,
     Connects,
     Answers,
     Locks,
@@ -34,7 +36,7 @@ pub(crate) enum Figure {
 /// The figures from here on are of clients with sessions, and those of changes are not.
 const OF_SESSIONS: usize = Figure::Connects as usize;
 
-const NAMES: [&str; 23] = [
+const NAMES: [&str; 25] = [
     "committed",
     "crashes",
     "leaders",
@@ -51,6 +53,8 @@ const NAMES: [&str; 23] = [
     "clocks that jump or drift",
     "reads",
     "times read-only",
+    "observers without a disk",
+    "observers that got a vote",
     "sessions opened or renewed",
     "answers",
     "locks",
@@ -86,7 +90,7 @@ impl Figures {
 
     /// Panics if something that has to be tested never happened.
     pub(crate) fn assert_all_happened(&self, with: With) {
-        let changes = [Figure::Changes as usize, Figure::HandOvers as usize];
+        let changes = [Figure::Changes as usize, Figure::HandOvers as usize, Figure::WentBack as usize];
         for (at, (name, count)) in NAMES.iter().zip(self.counts).enumerate() {
             let is_expected = match with {
                 With::Zab => at < OF_SESSIONS,

@@ -81,6 +81,11 @@ impl Script {
 
     /// This one leads, and all that run serve.
     pub(crate) fn expect_leader(&mut self, id: i64) {
+        self.expect_leader_within(PATIENCE_MS, id);
+    }
+
+    /// The same, within so long, in ms.
+    pub(crate) fn expect_leader_within(&mut self, within_ms: i64, id: i64) {
         let leads = |world: &World| {
             let running = world.members.values().filter_map(|member| member.running.as_ref());
             running.clone().all(|running| running.serves)
@@ -89,7 +94,7 @@ impl Script {
                     .as_ref()
                     .is_some_and(|r| r.zab.role() == Role::Leading(true))
         };
-        self.wait_for(&format!("server {id} to lead"), leads);
+        self.wait_within(within_ms, &format!("server {id} to lead"), leads);
     }
 
     /// The leader proposes so many.
@@ -125,6 +130,26 @@ impl Script {
         }
     }
 
+    /// What one says to the other waits on its way, and nobody is told.
+    pub(crate) fn stall(&mut self, from: i64, to: i64) {
+        self.0.network.stall(ServerId(from), ServerId(to));
+    }
+
+    /// These two cannot reach each other.
+    pub(crate) fn cut(&mut self, a: i64, b: i64) {
+        self.0.network.cut(ServerId(a), ServerId(b));
+        self.0.network.cut(ServerId(b), ServerId(a));
+    }
+
+    /// That is what a member is.
+    pub(crate) fn expect_role(&mut self, id: i64, role: Role) {
+        let is_it = |world: &World| {
+            let running = world.members[&ServerId(id)].running.as_ref();
+            running.is_some_and(|running| running.zab.role() == role)
+        };
+        self.wait_for(&format!("server {id} to be {role:?}"), is_it);
+    }
+
     /// Everything comes through again.
     pub(crate) fn heal(&mut self) {
         self.0.heal();
@@ -151,7 +176,11 @@ impl Script {
     }
 
     fn wait_for(&mut self, what: &str, holds: impl Fn(&World) -> bool) {
-        let until_ms = self.0.now_ms + PATIENCE_MS;
+        self.wait_within(PATIENCE_MS, what, holds);
+    }
+
+    fn wait_within(&mut self, within_ms: i64, what: &str, holds: impl Fn(&World) -> bool) {
+        let until_ms = self.0.now_ms + within_ms;
         while !holds(&self.0) {
             assert!(self.0.now_ms < until_ms, "script: waits in vain for {what}");
             let now_ms = self.0.now_ms;

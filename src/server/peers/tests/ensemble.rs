@@ -154,6 +154,7 @@ impl Running {
             epoch_wait_ms: None,
             read_only_after_ms: None,
             force_snapshot: false,
+            observer_keeps: true,
             // Whoever was away for long is sent what the log has.
             recent: RecentBounds { count: 20, bytes: 1 << 20 },
         };

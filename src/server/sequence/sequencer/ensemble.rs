@@ -10,20 +10,18 @@
 use super::{
     super::{
         feeder::Feeder,
-        log_queue::{Entries, History, Replacement, State},
+        log_queue::{Entries, Replacement},
         shard::Item,
     },
     Sequencer,
     asked::Asked,
     progress::{Made, Progress, Sync},
-    snapshot::Stage,
 };
 use crate::{
     membership::Membership,
     node::{Event, LogBatch, MemberAction, MemberEvent, Now},
     processor::KnownEnsemble,
     server::{
-        chance::random,
         clock,
         figures::Count,
         peers::{Command, Heard, Peers, PieceWriter, piece_stream},
@@ -53,11 +51,11 @@ pub(crate) struct Member {
     /// On the way into the log.
     appending: Vec<(Zxid, Bytes)>,
     /// The snapshot that a leader sends in the place of all that there is.
-    fetching: Fetching,
+    pub(super) fetching: Fetching,
     /// What has come from the leader, decoded once, until it is given to the log.
     incoming: VecDeque<LoggedTxn>,
     /// Waits until nobody writes a snapshot any more.
-    replacement: Option<Replacement>,
+    pub(super) replacement: Option<Replacement>,
     /// What learners have handed on.
     pub(super) asked: Asked,
     /// Learners that are sent a snapshot.
@@ -66,17 +64,19 @@ pub(crate) struct Member {
     told: Option<KnownEnsemble>,
     /// When workers were asked last which sessions they have heard of, in ms of the elapsed clock.
     touches_since_ms: i64,
+    /// Whether the disk gets what this member has.
+    pub(super) keeps: bool,
     /// For the figures.
     pub(super) progress: Progress,
 }
 
 /// The snapshot that a leader sends in the place of all that there is.
 #[derive(Debug, Default)]
-struct Fetching {
+pub(super) struct Fetching {
     /// It is to be put in place.
-    wanted: Option<Install>,
+    pub(super) wanted: Option<Install>,
     /// It has come over this one.
-    come: Option<(Link, ReceivedSnapshot)>,
+    pub(super) come: Option<(Link, ReceivedSnapshot)>,
 }
 
 impl Member {
@@ -101,6 +101,7 @@ impl Member {
             feeds: Vec::new(),
             told: None,
             touches_since_ms: 0,
+            keeps: true,
             progress: Progress::new(ack_sample),
         }
     }
@@ -311,6 +312,8 @@ impl Sequencer {
             Action::StoreNext(next) => self.store_next(next),
             Action::Activate(membership) => self.activate(membership),
             Action::Truncate(zxid) => self.replace(Replacement::Truncate(zxid)),
+            Action::KeepNothing => self.keep_nothing(),
+            Action::GoBack => self.go_back(),
             Action::Install(install) => {
                 if let Some(member) = &mut self.member {
                     member.fetching.wanted = Some(install);
@@ -527,53 +530,6 @@ impl Sequencer {
         self.zab(zab::Event::Closed(link));
     }
 
-    /// Installs the snapshot that was to come, once it has.
-    fn install(&mut self) {
-        let Some(Member { fetching, .. }) = &mut self.member else { return };
-        match (fetching.wanted.take(), fetching.come.take()) {
-            (Some(wanted), Some((link, received))) if wanted.link == link => {
-                self.replace(Replacement::Install(received, wanted.told));
-            }
-            (wanted, come) => *fetching = Fetching { wanted, come },
-        }
-    }
-
-    /// The history is to be replaced: nobody may write a snapshot of the old one meanwhile.
-    fn replace(&mut self, replacement: Replacement) {
-        self.hand_over();
-        if let Some(member) = &mut self.member {
-            member.replacement = Some(replacement);
-            self.abandon_snapshot();
-            self.replace_history();
-        }
-    }
-
-    /// Has the history replaced if it is to be, and nobody writes a snapshot.
-    pub(super) fn replace_history(&mut self) {
-        if self.snapshot == Stage::None
-            && let Some(replacement) = self.member.as_mut().and_then(|member| member.replacement.take())
-        {
-            self.log.replace(Some(replacement));
-        }
-    }
-
-    /// The history was replaced, or was not: the tree is that of the files.
-    pub(super) fn replaced(&mut self, history: History) {
-        let History { last, state } = history;
-        if let Some(State { tree, sessions, logged: (txns, bytes) }) = state {
-            let mut guard = self.tree.write();
-            let old = std::mem::replace(guard.tree(), *tree);
-            drop(guard);
-            drop(old);
-            self.step_node(Event::Member(MemberEvent::Replaced(sessions.into_iter().collect())));
-            self.write_config();
-            self.schedule.reset([random(), random()]);
-            self.schedule.logged(txns, bytes);
-            tracing::info!(target: topics::PEERS, zxid = %last, znodes = self.tree.tree().node_count(), "the history was replaced by the leader's");
-        }
-        self.zab(zab::Event::HistoryReplaced(last));
-    }
-
     /// Writes the members into the tree.
     pub(super) fn write_config(&mut self) {
         let config = self.hub.membership.lock().as_ref().map(|it| (it.to_string(), it.version()));
@@ -585,7 +541,7 @@ impl Sequencer {
     }
 
     /// Gives the log writer the entries that wait for it: whatever it is told next comes behind them.
-    fn hand_over(&mut self) {
+    pub(super) fn hand_over(&mut self) {
         if let Some(member) = &mut self.member
             && !member.appending.is_empty()
         {

@@ -5,7 +5,7 @@
 //! take a turn themselves if nobody else has it; time and snapshots are the business of the sequencer's own thread.
 //!
 //! [`snapshot`] writes the state out in slices, [`feeds`] does so for learners; [`ensemble`] does what a member of an ensemble does besides,
-//! and [`counting`] counts that.
+//! [`replacing`] has its history replaced, and [`counting`] counts that.
 //!
 //! Invariant: a batch enters the inboxes while all locks are held, in the same hold in which it was applied.
 
@@ -14,6 +14,7 @@ mod counting;
 mod ensemble;
 mod feeds;
 mod progress;
+mod replacing;
 mod snapshot;
 
 pub(crate) use ensemble::Member;

@@ -43,7 +43,12 @@ impl Sequencer {
 
     /// Whether a snapshot is to begin. The thread does it: what it takes down at once grows with the sessions.
     pub(super) fn is_snapshot_due(&self) -> bool {
-        self.schedule.is_due() && self.snapshot == Stage::None && self.node.serves() && !self.stopping
+        let keeps = self.member.as_ref().is_none_or(|member| member.keeps);
+        self.schedule.is_due()
+            && keeps
+            && self.snapshot == Stage::None
+            && self.node.serves()
+            && !self.stopping
     }
 
     /// Begins a snapshot; there must be none under way.

@@ -1,0 +1,92 @@
+//! A member's history becomes that of its leader, or of its disk; and whether the disk gets it.
+//!
+//! Invariant: whoever tells the log writer something comes behind all that it was given before, and nobody writes a snapshot of a
+//! history that is being replaced.
+
+use super::{
+    super::log_queue::{History, Replacement, State},
+    Sequencer,
+    ensemble::{Fetching, Member},
+    snapshot::Stage,
+};
+use crate::{
+    node::{Event, MemberEvent},
+    server::chance::random,
+    storage::Epochs,
+    topics, zab,
+};
+
+impl Sequencer {
+    /// Installs the snapshot that was to come, once it has.
+    pub(super) fn install(&mut self) {
+        let Some(Member { fetching, .. }) = &mut self.member else { return };
+        match (fetching.wanted.take(), fetching.come.take()) {
+            (Some(wanted), Some((link, received))) if wanted.link == link => {
+                self.replace(Replacement::Install(received, wanted.told));
+            }
+            (wanted, come) => *fetching = Fetching { wanted, come },
+        }
+    }
+
+    /// The history is to be replaced: nobody may write a snapshot of the old one meanwhile.
+    pub(super) fn replace(&mut self, replacement: Replacement) {
+        self.hand_over();
+        if let Some(member) = &mut self.member {
+            member.replacement = Some(replacement);
+            self.abandon_snapshot();
+            self.replace_history();
+        }
+    }
+
+    /// This member observes without a disk: no entry reaches it, and no snapshot of what this member has.
+    pub(super) fn keep_nothing(&mut self) {
+        self.hand_over();
+        if let Some(member) = &mut self.member {
+            member.keeps = false;
+        }
+        self.abandon_snapshot();
+        self.log.keep_nothing();
+    }
+
+    /// Others will rely on what this member has: it is what the disk has.
+    pub(super) fn go_back(&mut self) {
+        if let Some(member) = &mut self.member {
+            member.keeps = true;
+        }
+        self.replace(Replacement::GoBack);
+    }
+
+    /// Has the history replaced if it is to be, and nobody writes a snapshot.
+    pub(super) fn replace_history(&mut self) {
+        if self.snapshot == Stage::None
+            && let Some(replacement) = self.member.as_mut().and_then(|member| member.replacement.take())
+        {
+            self.log.replace(Some(replacement));
+        }
+    }
+
+    /// The history was replaced, or was not: the tree is that of the files.
+    pub(super) fn replaced(&mut self, history: History) {
+        let History { last, state, epochs } = history;
+        if let Some(State { tree, sessions, logged: (txns, bytes) }) = state {
+            let mut guard = self.tree.write();
+            let old = std::mem::replace(guard.tree(), *tree);
+            drop(guard);
+            drop(old);
+            self.step_node(Event::Member(MemberEvent::Replaced(sessions.into_iter().collect())));
+            self.write_config();
+            self.schedule.reset([random(), random()]);
+            self.schedule.logged(txns, bytes);
+            let whose = if epochs.is_some() { "that of the disk" } else { "the leader's" };
+            tracing::info!(target: topics::PEERS, zxid = %last, znodes = self.tree.tree().node_count(), "the history was replaced by {whose}");
+        }
+        self.zab(match epochs {
+            None => zab::Event::HistoryReplaced(last),
+            Some(Epochs { accepted, current }) => zab::Event::WentBack(zab::Stored {
+                accepted_epoch: accepted,
+                current_epoch: current,
+                last_zxid: last,
+            }),
+        });
+    }
+}
