@@ -241,7 +241,7 @@ fn multi_address(settings: &Settings) -> Result<MultiAddress, ConfigError> {
 type NotYet = (&'static str, When, &'static str);
 
 /// Settings of members that this version takes without doing what they ask for.
-pub(super) const NOT_YET: [NotYet; 8] = [
+pub(super) const NOT_YET: [NotYet; 7] = [
     ("fastleader.minNotificationInterval", When::Given, "no effect: elections here wait for no interval"),
     ("fastleader.maxNotificationInterval", When::Given, "no effect: elections here wait for no interval"),
     ("syncEnabled", When::Is("false"), "not available in this version: observers write log and snapshots"),
@@ -250,7 +250,6 @@ pub(super) const NOT_YET: [NotYet; 8] = [
         When::Is("false"),
         "not available in this version: observers write log and snapshots",
     ),
-    ("observerMasterPort", When::Positive, "not available in this version: observers learn from the leader"),
     (
         "observer.reconnectDelayMs",
         When::Given,

@@ -123,6 +123,7 @@ fn options(config: &Config, ensemble: &config::Ensemble) -> Options {
             .read_only_mode
             .then(|| i64::from(config.session.tick_time_ms).max(LEAST_ISOLATION_MS)),
         force_snapshot: ensemble.leading.force_snapshot_sync,
+        observer_masters: ensemble.observers.master_port.is_some(),
         recent: RecentBounds { count: whole(config.storage.commit_log_count), bytes: RECENT_BYTES },
     }
 }

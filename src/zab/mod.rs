@@ -34,7 +34,9 @@ mod event;
 mod failure;
 mod isolation;
 mod leading;
+mod learners;
 mod learning;
+mod mastering;
 mod plan;
 mod quorum;
 mod recent;
@@ -84,6 +86,8 @@ pub struct Options {
     pub read_only_after_ms: Option<i64>,
     /// Learners are sent snapshots only (`forceSnapshotSync`).
     pub force_snapshot: bool,
+    /// Observers learn from followers (`observerMasterPort`).
+    pub observer_masters: bool,
     /// What is kept in memory for learners.
     pub recent: RecentBounds,
 }
@@ -95,13 +99,13 @@ pub enum Role {
     Looking,
     /// It elects, has done so for a while, and serves those who only read.
     ReadOnly,
-    /// It follows this one; whether it serves.
+    /// It learns from this one, the leader or an observer master; whether it serves.
     Learning(ServerId, bool),
     /// It leads; whether it serves.
     Leading(bool),
 }
 
-/// A leader's learners, for those who ask.
+/// A leader's learners, or a follower's observers, for those who ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
     /// Connected.
@@ -162,7 +166,10 @@ impl Zab {
     pub fn is_of_member(&self, link: Link) -> bool {
         match &self.state {
             State::Leading(leading) => leading.is_of_member(&self.shared, link),
-            State::Settling | State::Looking(..) | State::Learning(_) => false,
+            State::Learning(learning) => {
+                learning.mastering().is_some_and(|it| it.is_of_member(&self.shared, link))
+            }
+            State::Settling | State::Looking(..) => false,
         }
     }
 
@@ -176,11 +183,12 @@ impl Zab {
         }
     }
 
-    /// Its learners, if it leads.
+    /// Its learners, if it leads or serves observers.
     pub fn tally(&self) -> Option<Tally> {
         match &self.state {
             State::Leading(leading) => Some(leading.tally(&self.shared)),
-            State::Settling | State::Looking(..) | State::Learning(_) => None,
+            State::Learning(learning) => learning.mastering().map(|it| it.tally(&self.shared)),
+            State::Settling | State::Looking(..) => None,
         }
     }
 
@@ -222,7 +230,7 @@ impl Zab {
         self.shared.recent.base()
     }
 
-    /// The connection with the leader that it follows.
+    /// The connection with the one that it learns from.
     pub const fn leader_link(&self) -> Option<Link> {
         match &self.state {
             State::Learning(learning) => learning.link(),
@@ -387,9 +395,7 @@ impl Zab {
                 learning.reached(shared, link, now_ms);
                 Ok(())
             }
-            (State::Learning(learning), Event::NotDialled(leader)) if leader == learning.leader() => {
-                learning.closed(None)
-            }
+            (State::Learning(learning), Event::NotDialled(whom)) => learning.missed(shared, whom, now_ms),
             (State::Learning(learning), Event::FromLeader(link, packet)) => {
                 learning.heard(shared, link, packet, now_ms)
             }
@@ -401,7 +407,19 @@ impl Zab {
                 leading.moving(shared, link, now_ms);
                 Ok(())
             }
-            (State::Learning(learning), Event::Closed(link)) => learning.closed(Some(link)),
+            (State::Learning(learning), Event::Closed(link)) => learning.closed(shared, link),
+            (State::Learning(learning), Event::Arrived(link)) => {
+                learning.arrived(shared, link, now_ms);
+                Ok(())
+            }
+            (State::Learning(learning), Event::FromLearner(link, packet)) => {
+                learning.heard_from_observer(shared, link, packet, now_ms);
+                Ok(())
+            }
+            (State::Learning(learning), Event::LogSearched { link, found }) => {
+                learning.searched(shared, link, found);
+                Ok(())
+            }
             (State::Leading(leading), Event::Arrived(link)) => {
                 leading.arrived(shared, link, now_ms);
                 Ok(())
@@ -433,7 +451,7 @@ impl Zab {
                 self.elected(now_ms, elected);
                 Ok(())
             }
-            State::Learning(learning) => learning.wake(now_ms),
+            State::Learning(learning) => learning.wake(&mut self.shared, now_ms),
             State::Leading(leading) => leading.wake(&mut self.shared, now_ms),
         }
     }
@@ -526,7 +544,9 @@ impl Zab {
     }
 
     fn resign(&mut self, now_ms: i64, failure: Failure) {
-        if let (State::Learning(learning), Failure::LeaderSilent) = (&self.state, &failure) {
+        if let (State::Learning(learning), Failure::LeaderSilent) = (&self.state, &failure)
+            && learning.leader() == self.shared.vote.leader
+        {
             self.shared.unreachable.insert(learning.leader());
         }
         self.leave_election();

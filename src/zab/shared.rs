@@ -3,6 +3,7 @@
 use super::{
     Action, Ensemble, Failure, Install, Link, Options,
     ensemble::keeps_leader,
+    learning::masters,
     quorum::{Members, Quorums},
     recent::Recent,
     vote::Vote,
@@ -66,6 +67,8 @@ pub(super) struct Shared {
     /// Next configurations that are being made durable, and the last zxid before the first of them was seen: nothing
     /// behind it is vouched for meanwhile.
     storing_next: Option<(usize, Zxid)>,
+    /// How manieth observer master is tried next.
+    pub(super) next_master: usize,
     /// Who leads next, without an election: the last leader has said so.
     pub(super) successor: Option<ServerId>,
     /// The disk has failed.
@@ -96,6 +99,7 @@ impl Shared {
             storing: 0,
             needs_snapshot: None,
             storing_next: None,
+            next_master: masters::first(me),
             successor: None,
             failed: false,
             round: 0,

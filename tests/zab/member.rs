@@ -40,9 +40,13 @@ pub(crate) struct Running {
     pub(crate) committed: Zxid,
     pub(crate) serves: bool,
     pub(crate) listens: bool,
+    /// As an observer master.
+    pub(crate) serves_observers: bool,
     /// Counts dials: only the last one goes on.
     pub(crate) dial: Option<(u32, ServerId)>,
     pub(crate) dials: u32,
+    /// The last one was to an observer master.
+    pub(crate) dials_master: bool,
     /// A snapshot is being put in the place of all.
     pub(crate) installing: bool,
     /// A snapshot that is to be put in place, once it has come.
@@ -98,6 +102,8 @@ impl Member {
             committed: Zxid::ZERO,
             serves: false,
             listens: false,
+            serves_observers: false,
+            dials_master: false,
             dial: None,
             dials: 0,
             installing: false,

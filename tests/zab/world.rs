@@ -353,6 +353,7 @@ pub(crate) const fn scripted() -> Options {
         epoch_wait_ms: None,
         read_only_after_ms: None,
         force_snapshot: false,
+        observer_masters: false,
         recent: RecentBounds { count: 500, bytes: 1 << 20 },
     }
 }
@@ -367,6 +368,7 @@ fn options(rng: &mut Rng) -> Options {
         epoch_wait_ms: rng.one_in(4).then(|| 300 + rng.below(1000)),
         read_only_after_ms: rng.one_in(2).then(|| 500 + rng.below(1000)),
         force_snapshot: rng.one_in(10),
+        observer_masters: false,
         recent: RecentBounds { count: rng.pick(&[2, 10, 500]), bytes: rng.pick(&[200, 1 << 20]) },
     }
 }

@@ -1,8 +1,12 @@
 //! Broadcast at a leader: what a quorum has is committed (Zab paper, phase 3; in the TLA+ specification
 //! `LeaderProcessRequest`, `LeaderProcessACK` and `LeaderBroadcastCOMMIT`).
 
-use super::{Learners, learner::Learner};
-use crate::zab::{Action, Link, ensemble::keeps_leader, shared::Shared};
+use crate::zab::{
+    Action, Link,
+    ensemble::keeps_leader,
+    learners::{Learner, Learners},
+    shared::Shared,
+};
 use oxkeeper_codec::{ServerId, Zxid, learner::ToLearner};
 use std::collections::VecDeque;
 
@@ -58,11 +62,7 @@ impl Broadcast {
         last: Zxid,
         changing: Option<&Vouched>,
     ) {
-        let fed = |observers| {
-            let of = learners.iter().filter(move |(_, l)| l.is_fed() && l.is_observer() == observers);
-            of.map(|(&link, _)| link).collect::<Vec<Link>>()
-        };
-        let (followers, observers) = (fed(false), fed(true));
+        let (followers, observers) = (learners.fed(false), learners.fed(true));
         let leader = changing.map(|vouched| designated(shared, vouched, last));
         let newly = shared.recent.after(shared.committed).take_while(|(zxid, _)| *zxid <= last);
         let newly: Vec<_> = newly.cloned().collect();

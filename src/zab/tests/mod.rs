@@ -4,6 +4,7 @@ mod electing;
 mod isolated;
 mod leader;
 mod learner;
+mod masters;
 mod reconfiguring;
 
 use super::{Action, Ensemble, Event, Link, Options, RecentBounds, Stored, Zab};
@@ -80,6 +81,7 @@ impl Script {
             epoch_wait_ms: None,
             read_only_after_ms: None,
             force_snapshot: false,
+            observer_masters: false,
             recent,
         };
         change(&mut options);

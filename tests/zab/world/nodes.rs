@@ -73,6 +73,9 @@ impl World {
                 let packet = ToLearner::Revalidated { session, valid };
                 return self.send_down(link, Down::Packet(packet));
             }
+            MemberAction::AnswerSync(link) => {
+                return self.send_down(link, Down::Packet(ToLearner::Sync));
+            }
             MemberAction::Sync(link) => {
                 let actions = running.zab.sync_requested(link);
                 return self.act(id, actions);

@@ -1,0 +1,32 @@
+//! Whom an observer learns from, where followers serve observers (`observerMasterPort`): one voter after the other, until one
+//! takes it in.
+//!
+//! Official observers go through the voters in a random order. Here each begins with another one by its id, which spreads them as
+//! well. The leader serves no observers, so nobody asks it.
+
+use crate::zab::shared::Shared;
+use oxkeeper_codec::ServerId;
+
+/// With how manieth an observer begins.
+pub(in crate::zab) fn first(me: ServerId) -> usize {
+    usize::try_from(me.0).unwrap_or(0)
+}
+
+/// Those that may be asked while this one leads.
+fn all(shared: &Shared, leader: ServerId) -> Vec<ServerId> {
+    let voters = shared.quorums().current.voters();
+    voters.into_iter().filter(|&voter| voter != leader).collect()
+}
+
+/// How many there are to try; none for a follower, and for an observer that learns from the leader.
+pub(super) fn count(shared: &Shared, leader: ServerId) -> usize {
+    if shared.options.observer_masters && shared.observes() { all(shared, leader).len() } else { 0 }
+}
+
+/// The next one, if there is any.
+pub(super) fn next(shared: &mut Shared, leader: ServerId) -> Option<ServerId> {
+    let all = all(shared, leader);
+    let next = shared.next_master.checked_rem(all.len())?;
+    shared.next_master = next + 1;
+    Some(all[next])
+}
