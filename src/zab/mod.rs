@@ -10,13 +10,16 @@
 //! | FOLLOWERINFO, OBSERVERINFO (CEPOCH) | learner, discovery | leader, any | the accepted epoch in it |
 //! | LEADERINFO (NEWEPOCH) | leader, from discovery on | learner, discovery | the leader's own accepted epoch |
 //! | ACKEPOCH | learner, discovery | leader, any | the learner's accepted epoch, its log up to the zxid in it |
-//! | DIFF, TRUNC, SNAP | leader, from synchronisation on | learner, synchronisation | the leader's log |
+//! | DIFF, TRUNC, SNAP | leader, from synchronisation on | learner, synchronisation | the leader's log; of an observer master nothing: a quorum has it |
 //! | PROPOSAL, COMMIT, INFORM | leader, from synchronisation on | learner, from synchronisation on | nothing: a COMMIT says that a quorum has it |
 //! | NEWLEADER | leader, from synchronisation on | learner, synchronisation | nothing |
 //! | ACK of NEWLEADER (ACKLD) | learner, synchronisation | leader, from synchronisation on | all that came before, then the current epoch |
 //! | UPTODATE (COMMITLD) | leader, broadcast | learner, synchronisation | the leader's current epoch, and a quorum's |
 //! | COMMITANDACTIVATE, INFORMANDACTIVATE | leader, broadcast | learner, from synchronisation on | nothing: both quorums have the proposal |
 //! | ACK of a proposal | follower, from the ACK of NEWLEADER on | leader, broadcast | the proposal, and before it the configuration that it makes |
+//!
+//! A follower in broadcast is to its observers what a leader is (`mastering`, where `observerMasterPort` is set): it tells them what is
+//! committed there, with INFORM, and they acknowledge NEWLEADER alone.
 //!
 //! Phases are named as in the paper (Junqueira, Reed, Serafini: Zab, 2011), steps in brackets as in the TLA+ specification of
 //! the official project (`zookeeper-specifications/protocol-spec/Zab.tla`).

@@ -69,6 +69,8 @@ pub(super) struct Shared {
     storing_next: Option<(usize, Zxid)>,
     /// How manieth observer master is tried next.
     pub(super) next_master: usize,
+    /// So often in a row all of them have refused.
+    pub(super) masterless: u32,
     /// Who leads next, without an election: the last leader has said so.
     pub(super) successor: Option<ServerId>,
     /// The disk has failed.
@@ -100,6 +102,7 @@ impl Shared {
             needs_snapshot: None,
             storing_next: None,
             next_master: masters::first(me),
+            masterless: 0,
             successor: None,
             failed: false,
             round: 0,

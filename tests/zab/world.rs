@@ -129,7 +129,10 @@ impl World {
         let config = configuration(0, ids(1, voters).collect(), ids(1 + voters, observers).collect());
         let spare = if may_change { spare } else { 0 };
         let all = ids(1, voters + observers + spare);
-        let members = all.map(|id| (id, Member::new(id, options(&mut rng), (config.clone(), may_change))));
+        // All members have it, or none: drawn apart from what each seed draws besides.
+        let observer_masters = Rng::new(!seed).one_in(2);
+        let mut drawn = || Options { observer_masters, ..options(&mut rng) };
+        let members = all.map(|id| (id, Member::new(id, drawn(), (config.clone(), may_change))));
         let members = members.collect();
         let mut world = Self::of(rng, variant, members);
         world.faults = true;

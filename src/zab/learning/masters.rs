@@ -2,10 +2,14 @@
 //! takes it in.
 //!
 //! Official observers go through the voters in a random order. Here each begins with another one by its id, which spreads them as
-//! well. The leader serves no observers, so nobody asks it.
+//! well. The leader serves no observers as a master, so nobody asks it for that. But where nobody is a master, an observer learns from the
+//! leader itself: a leader may need it to be established at all, if it gets its vote with a change that was cut short.
 
 use crate::zab::shared::Shared;
 use oxkeeper_codec::ServerId;
+
+/// So often all of them refuse before an observer learns from the leader.
+const ROUNDS: u32 = 3;
 
 /// With how manieth an observer begins.
 pub(in crate::zab) fn first(me: ServerId) -> usize {
@@ -20,7 +24,9 @@ fn all(shared: &Shared, leader: ServerId) -> Vec<ServerId> {
 
 /// How many there are to try; none for a follower, and for an observer that learns from the leader.
 pub(super) fn count(shared: &Shared, leader: ServerId) -> usize {
-    if shared.options.observer_masters && shared.observes() { all(shared, leader).len() } else { 0 }
+    let votes = shared.quorums().is_voter(shared.me);
+    let wants = shared.options.observer_masters && shared.observes() && !votes;
+    if wants && shared.masterless < ROUNDS { all(shared, leader).len() } else { 0 }
 }
 
 /// The next one, if there is any.

@@ -105,6 +105,7 @@ impl Learning {
             && self.link.is_none()
         {
             self.link = Some(link);
+            shared.masterless = 0;
             self.deadline_ms = now_ms + shared.options.init_ms;
             discovery.register(shared, link);
         } else {
@@ -114,8 +115,11 @@ impl Learning {
 
     /// No link could be made.
     pub(super) fn missed(&mut self, shared: &mut Shared, whom: ServerId, now_ms: i64) -> Result<(), Failure> {
-        let tried = whom == self.leader && self.link.is_none();
-        if tried && !self.dial_master(shared, now_ms) { Err(Failure::LeaderGone) } else { Ok(()) }
+        if whom != self.leader || self.link.is_some() || self.dial_master(shared, now_ms) {
+            return Ok(());
+        }
+        shared.masterless += u32::from(self.leader != shared.vote.leader);
+        Err(Failure::LeaderGone)
     }
 
     /// A link has ended.

@@ -202,6 +202,19 @@ fn an_observer_that_has_lost_its_master_asks_another_one() {
     assert!(script.done().contains(&Action::DialMaster(ServerId(2))));
 }
 
+#[test]
+fn an_observer_that_finds_no_master_learns_from_the_leader() {
+    let mut script = elected(4);
+    for round in 2..5 {
+        script.tell(Event::NotDialled(ServerId(1)));
+        script.tell(Event::NotDialled(ServerId(2)));
+        assert!(script.done().contains(&Action::Resign(Failure::LeaderGone)), "round {round}");
+        script.hears_vote_of_round(round, 3, PeerState::Leading, 3, zxid(EPOCH, 5), EPOCH);
+        script.hears_vote_of_round(round, 2, PeerState::Following, 3, zxid(EPOCH, 5), EPOCH);
+    }
+    assert!(script.done().contains(&Action::Dial(ServerId(3))));
+}
+
 /// Nobody else is there to learn from. Officially it never joins.
 #[test]
 fn where_the_leader_votes_alone_observers_learn_from_it() {

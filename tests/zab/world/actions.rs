@@ -400,6 +400,7 @@ impl World {
         } else if self.network.is_stalled(id, leader) || self.network.is_stalled(leader, id) {
             self.after(10, Due::Dials(id, dial));
         } else if takes_in {
+            self.figures.count(Figure::Mastered, usize::from(running.dials_master));
             self.connect(id, leader);
             self.members.get_mut(&id).unwrap().running.as_mut().unwrap().dial = None;
         } else if running.dials_master {

@@ -21,6 +21,7 @@ pub(crate) enum Figure {
     Losses,
     ClockFaults,
     Reads,
+    Mastered,
     ReadOnly,
     Connects,
     Answers,
@@ -33,7 +34,7 @@ pub(crate) enum Figure {
 /// The figures from here on are of clients with sessions, and those of changes are not.
 const OF_SESSIONS: usize = Figure::Connects as usize;
 
-const NAMES: [&str; 22] = [
+const NAMES: [&str; 23] = [
     "committed",
     "crashes",
     "leaders",
@@ -49,6 +50,7 @@ const NAMES: [&str; 22] = [
     "votes lost",
     "clocks that jump or drift",
     "reads",
+    "observers at followers",
     "times read-only",
     "sessions opened or renewed",
     "answers",
