@@ -3,7 +3,6 @@
 use super::{
     Action, Ensemble, Failure, Install, Link, Options,
     ensemble::keeps_leader,
-    learning::masters,
     quorum::{Members, Quorums},
     recent::Recent,
     vote::Vote,
@@ -67,8 +66,8 @@ pub(super) struct Shared {
     /// Next configurations that are being made durable, and the last zxid before the first of them was seen: nothing
     /// behind it is vouched for meanwhile.
     storing_next: Option<(usize, Zxid)>,
-    /// How manieth observer master is tried next.
-    pub(super) next_master: usize,
+    /// So many observer masters were tried.
+    pub(super) masters_tried: usize,
     /// So often in a row all of them have refused.
     pub(super) masterless: u32,
     /// Who leads next, without an election: the last leader has said so.
@@ -101,7 +100,7 @@ impl Shared {
             storing: 0,
             needs_snapshot: None,
             storing_next: None,
-            next_master: masters::first(me),
+            masters_tried: 0,
             masterless: 0,
             successor: None,
             failed: false,

@@ -11,11 +11,6 @@ use oxkeeper_codec::ServerId;
 /// So often all of them refuse before an observer learns from the leader.
 const ROUNDS: u32 = 3;
 
-/// With how manieth an observer begins.
-pub(in crate::zab) fn first(me: ServerId) -> usize {
-    usize::try_from(me.0).unwrap_or(0)
-}
-
 /// Those that may be asked while this one leads.
 fn all(shared: &Shared, leader: ServerId) -> Vec<ServerId> {
     let voters = shared.quorums().current.voters();
@@ -32,7 +27,9 @@ pub(super) fn count(shared: &Shared, leader: ServerId) -> usize {
 /// The next one, if there is any.
 pub(super) fn next(shared: &mut Shared, leader: ServerId) -> Option<ServerId> {
     let all = all(shared, leader);
-    let next = shared.next_master.checked_rem(all.len())?;
-    shared.next_master = next + 1;
+    // Each observer begins with another one.
+    let begin = usize::try_from(shared.me.0).unwrap_or(0);
+    let next = begin.wrapping_add(shared.masters_tried).checked_rem(all.len())?;
+    shared.masters_tried += 1;
     Some(all[next])
 }

@@ -6,7 +6,7 @@
 mod broadcast;
 mod discovery;
 mod feed;
-pub(super) mod masters;
+mod masters;
 mod sync;
 
 use super::{Action, Failure, Link, mastering::Mastering, shared::Shared};
