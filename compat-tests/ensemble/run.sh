@@ -24,12 +24,17 @@ judge mixed.py --members oxkeeper,oxkeeper,oxkeeper --observer 3.9.5
 judge migrate.py 3.9.5 oxkeeper
 judge reconfig.py 3.9.5,oxkeeper,oxkeeper
 judge modes.py
+judge masters.py --members oxkeeper,oxkeeper,3.9.5 --observers oxkeeper,3.9.5 standing works lives moves_behind returns master_ends master_sleeps changes
+judge masters.py --members 3.9.5,3.9.5,oxkeeper --observers oxkeeper,3.9.5 standing works moves_behind returns master_ends changes
 judge figures.py
 judge hostile.py
 judge faults.py partition triangle full
 if [ "${1:-}" = --full ]; then
   judge mixed.py --members oxkeeper,3.9.5,oxkeeper --observer 3.9.5
   judge faults.py
+  for mix in oxkeeper,oxkeeper,oxkeeper 3.9.5,oxkeeper,oxkeeper oxkeeper,oxkeeper,3.9.5 3.9.5,3.9.5,oxkeeper 3.9.5,3.9.5,3.9.5; do
+    judge masters.py --members "$mix" --observers oxkeeper,3.9.5
+  done
   judge mixed.py --members 3.9.5,oxkeeper,3.9.5 trunc_then_more
   judge mixed.py --members 3.9.5,oxkeeper,3.9.5 --set snapshotSizeFactor=-1 far
   judge mixed.py --members 3.5.10,3.6.4,oxkeeper,3.8.6,3.9.5 --observer 3.7.2 start synced leaders outages

@@ -243,10 +243,9 @@ fn multi_address(settings: &Settings) -> Result<MultiAddress, ConfigError> {
 type NotYet = (&'static str, When, &'static str);
 
 /// Settings of members that this version takes without doing what they ask for.
-pub(super) const NOT_YET: [NotYet; 6] = [
+pub(super) const NOT_YET: [NotYet; 5] = [
     ("fastleader.minNotificationInterval", When::Given, "no effect: elections here wait for no interval"),
     ("fastleader.maxNotificationInterval", When::Given, "no effect: elections here wait for no interval"),
-    ("observerMasterPort", When::Positive, "not available in this version: observers learn from the leader"),
     (
         "observer.reconnectDelayMs",
         When::Given,

@@ -293,12 +293,9 @@ fn what_a_member_cannot_do_yet_is_said() {
         let config = load(&format!("{THREE}{line}")).expect(line);
         config.warnings.iter().map(|warning| warning.message.to_string()).collect::<Vec<_>>()
     };
-    let missing = "not available in this version: ";
     assert_eq!(said("localSessionsEnabled=true"), [""; 0]);
     assert_eq!(said("readonlymode.enabled=true"), [""; 0]);
-    let leader = format!("{missing}observers learn from the leader");
-    assert_eq!(said("observerMasterPort=2191"), [leader]);
-    assert_eq!(said("observerMasterPort=0"), [""; 0]);
+    assert_eq!(said("observerMasterPort=2191"), [""; 0]);
     assert_eq!(said("syncEnabled=false\nobserver.syncEnabled=false"), [""; 0]);
     for (name, ..) in NOT_YET {
         assert!(Config::describe(&[name.to_owned()]).is_ok(), "{name} is in the table");

@@ -10,19 +10,11 @@
 
 use super::{
     Node, Now, Reason, Request,
-    member::{Authority, Forwarding},
+    member::{Authority, Forwarding, Holding},
     queue::Queued,
 };
 use crate::{session::ConnId, tree::Tree};
 use std::collections::BTreeSet;
-
-/// What is held.
-#[derive(Debug)]
-pub(super) struct Holding {
-    /// Until then, in ms of the elapsed clock.
-    pub(super) until_ms: i64,
-    pub(super) requests: Vec<Request>,
-}
 
 impl Node {
     /// Whether there is no leader, and connections are kept: nothing is to be read from them.
@@ -56,6 +48,13 @@ impl Node {
         self.no_leader_for(left.into_iter().collect());
         if self.holds() {
             self.authority = Authority::Nobody;
+        }
+    }
+
+    /// Keeps a request for the next leader.
+    pub(super) fn hold_back(&mut self, request: Request) {
+        if let Authority::Holding(holding) = &mut self.authority {
+            holding.requests.push(request);
         }
     }
 

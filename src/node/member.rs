@@ -10,7 +10,6 @@
 
 use super::{
     Action, Delivery, Node, Now, Reason,
-    holding::Holding,
     queue::{Answer, Queued, Renewal},
     requests::{Asked, Request},
     snapshots::Snapshots,
@@ -45,6 +44,15 @@ pub(super) enum Authority {
     ReadOnly,
 }
 
+/// Clients that wait for a leader.
+#[derive(Debug)]
+pub(super) struct Holding {
+    /// Until then, in ms of the elapsed clock.
+    pub(super) until_ms: i64,
+    /// What they have asked, in order.
+    pub(super) requests: Vec<Request>,
+}
+
 impl Authority {
     /// What clients have asked while there was nobody who decides.
     fn held(self) -> Vec<Request> {
@@ -63,15 +71,26 @@ pub(super) type Owners = BTreeMap<SessionId, Link>;
 #[derive(Debug, Default)]
 pub(super) struct Forwarding {
     waiting: BTreeMap<SessionId, VecDeque<Waiting>>,
-    /// Sessions whose syncs the leader has not answered, in the order in which they were handed on.
-    syncs: VecDeque<SessionId>,
+    /// Whose syncs the leader has not answered, in the order in which they were handed on.
+    syncs: VecDeque<Asker>,
     /// Sessions whose syncs it has answered, and what has to be applied before their clients hear it.
     answered: VecDeque<(Zxid, SessionId)>,
     /// Clients that want to go on with a session, until the leader says whether they may.
     renewing: BTreeMap<SessionId, Renewal>,
+    /// Sessions that the leader was asked for, in this order: for clients of an observer, or here.
+    revalidating: VecDeque<(SessionId, Option<Link>)>,
     /// Sessions that came from another member, and the last transaction that was proposed by then: whatever of theirs is not
     /// behind it was asked there, also if it has the number of a request from here (some clients begin anew with 1).
     asked_elsewhere: BTreeMap<SessionId, Zxid>,
+}
+
+/// Who waits for an answer of the leader that says nothing of whom it is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asker {
+    /// A session here.
+    Session(SessionId),
+    /// An observer that learns from this follower.
+    Observer(Link),
 }
 
 impl Forwarding {
@@ -176,6 +195,8 @@ pub enum MemberAction {
     },
     /// A learner wants to know when all that is proposed now is committed.
     Sync(Link),
+    /// The leader has answered the sync of an observer.
+    AnswerSync(Link),
 }
 
 impl Node {
@@ -196,8 +217,16 @@ impl Node {
                 self.queue.push(Queued::Txn { logged, set: Default::default(), answer: None });
             }
             MemberEvent::Replaced(sessions) => self.replaced(now, tree, sessions),
-            MemberEvent::Forwarded(link, request) => self.forwarded(now, tree, link, &request),
+            MemberEvent::Forwarded(link, request) if self.decides() => {
+                self.forwarded(now, tree, link, &request);
+            }
+            MemberEvent::Forwarded(link, request) => self.pass_on(link, request),
             MemberEvent::Revalidate { link, session, timeout_ms } => {
+                if let Authority::Leader(forwarding) = &mut self.authority {
+                    forwarding.revalidating.push_back((session, Some(link)));
+                    self.member_actions.push(MemberAction::AskFor { session, timeout_ms });
+                    return;
+                }
                 let valid = self.sessions.global.is_live(session);
                 if valid {
                     self.owned_by(session, Some(link));
@@ -289,7 +318,7 @@ impl Node {
             }
             Authority::Leader(forwarding) => {
                 let waiting = if header.op == OpCode::SYNC {
-                    forwarding.syncs.push_back(session);
+                    forwarding.syncs.push_back(Asker::Session(session));
                     let (header, body, identities) = (header.clone(), body.clone(), identities.clone());
                     Waiting::Sync(Queued::Read { conn, session, header, body, identities }, None)
                 } else {
@@ -361,6 +390,7 @@ impl Node {
                 self.useless(renewal.conn, Reason::NoLeader);
             }
             Authority::Leader(forwarding) => {
+                forwarding.revalidating.push_back((session, None));
                 if let Some(earlier) = forwarding.renewing.insert(session, renewal) {
                     self.useless(earlier.conn, Reason::Moved(session));
                 }
@@ -372,9 +402,16 @@ impl Node {
     }
 
     fn revalidated(&mut self, now: Now, session: SessionId, valid: bool) {
-        if let Authority::Leader(forwarding) = &mut self.authority
-            && let Some(renewal) = forwarding.renewing.remove(&session)
-        {
+        let Authority::Leader(forwarding) = &mut self.authority else { return };
+        let first = forwarding.revalidating.iter().position(|(asked_for, _)| *asked_for == session);
+        let asker =
+            first.and_then(|first| forwarding.revalidating.remove(first)).and_then(|(_, asker)| asker);
+        if let Some(link) = asker {
+            self.member_actions.push(MemberAction::Answer { link, session, valid });
+            if valid && let Some(conn) = self.sessions.attach(session, None) {
+                self.useless(conn, Reason::Moved(session));
+            }
+        } else if let Some(renewal) = forwarding.renewing.remove(&session) {
             if valid && !forwarding.waiting.contains_key(&session) {
                 forwarding.asked_elsewhere.insert(session, self.proposed);
             }
@@ -385,8 +422,12 @@ impl Node {
     fn synced_with_leader(&mut self) {
         let committed = self.committed;
         if let Authority::Leader(forwarding) = &mut self.authority
-            && let Some(session) = forwarding.syncs.pop_front()
+            && let Some(asker) = forwarding.syncs.pop_front()
         {
+            let session = match asker {
+                Asker::Session(session) => session,
+                Asker::Observer(link) => return self.member_actions.push(MemberAction::AnswerSync(link)),
+            };
             let oldest = forwarding.waiting.get_mut(&session).and_then(|waiting| {
                 waiting.iter_mut().find_map(|waiting| match waiting {
                     Waiting::Sync(_, after @ None) => Some(after),
@@ -466,9 +507,6 @@ impl Node {
 
     /// What a learner's client asks, at the leader. Every request becomes a transaction: its learner waits for one.
     fn forwarded(&mut self, now: Now, tree: &Tree, link: Link, request: &ForwardedRequest) {
-        if !self.decides() {
-            return;
-        }
         let &ForwardedRequest { session, cxid, op, ref body, ref identities } = request;
         let identities = Identities::of(identities.clone().unwrap_or_default());
         let known = self.known(session);
@@ -509,6 +547,15 @@ impl Node {
                 }
             },
         }
+    }
+
+    /// What an observer's client asks goes on to the leader.
+    fn pass_on(&mut self, link: Link, request: ForwardedRequest) {
+        let Authority::Leader(forwarding) = &mut self.authority else { return };
+        if request.op == OpCode::SYNC {
+            forwarding.syncs.push_back(Asker::Observer(link));
+        }
+        self.member_actions.push(MemberAction::Forward(request));
     }
 
     /// A client asks through this learner from now on, or here.

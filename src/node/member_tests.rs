@@ -165,8 +165,8 @@ impl Pair {
                 MemberAction::AskFor { session, timeout_ms } => {
                     MemberEvent::Revalidate { link: LINK, session, timeout_ms }
                 }
-                MemberAction::Answer { .. } | MemberAction::Sync(_) => {
-                    unreachable!("a learner answers nobody")
+                MemberAction::Answer { .. } | MemberAction::AnswerSync(_) | MemberAction::Sync(_) => {
+                    unreachable!("it has no learner")
                 }
             };
             self.leader.step(Event::Member(event));
@@ -602,4 +602,51 @@ fn where_connections_are_not_kept_all_end_with_their_leader() {
     pair.loses_its_leader();
     assert!(!pair.learner.node.holds());
     assert_eq!(pair.learner.closed, [(CONN, Reason::NoLeader)]);
+}
+
+/// An observer that learns from the learner.
+const OBSERVER: Link = Link(70);
+
+/// Answers of the leader say little of whom they are for: their order does.
+#[test]
+fn what_an_observer_asks_goes_on_to_the_leader_and_its_answer_back() {
+    let mut pair = Pair::new();
+    let session = SessionId(77);
+    let sync = |cxid| {
+        let body = SyncRequest { path: Some("/".into()) }.to_vec().into();
+        ForwardedRequest { session, cxid, op: OpCode::SYNC, body, identities: None }
+    };
+    pair.learner.step(Event::Member(MemberEvent::Forwarded(OBSERVER, sync(1))));
+    pair.syncs(5);
+    pair.learner.step(Event::Member(MemberEvent::Forwarded(OBSERVER, sync(2))));
+    let handed_on = std::mem::take(&mut pair.learner.wants);
+    let cxid = |want: &MemberAction| match want {
+        MemberAction::Forward(request) => request.cxid,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(handed_on.iter().map(cxid).collect::<Vec<_>>(), [1, 5, 2]);
+
+    pair.learner.step(Event::Member(MemberEvent::Synced));
+    assert_eq!(std::mem::take(&mut pair.learner.wants), [MemberAction::AnswerSync(OBSERVER)]);
+    assert_eq!(pair.learner.answers(), []);
+    pair.learner.step(Event::Member(MemberEvent::Synced));
+    assert_eq!(pair.learner.wants, []);
+    assert_eq!(pair.learner.answers().len(), 1);
+    pair.learner.step(Event::Member(MemberEvent::Synced));
+    assert_eq!(pair.learner.wants, [MemberAction::AnswerSync(OBSERVER)]);
+}
+
+#[test]
+fn a_session_that_goes_on_at_an_observer_leaves_its_connection_here() {
+    let mut pair = Pair::new();
+    let session = pair.session;
+    pair.learner.step(Event::Member(MemberEvent::Revalidate { link: OBSERVER, session, timeout_ms: 4000 }));
+    let asked = [MemberAction::AskFor { session, timeout_ms: 4000 }];
+    assert_eq!(std::mem::take(&mut pair.learner.wants), asked);
+    assert_eq!(pair.learner.closed, []);
+    pair.learner.step(Event::Member(MemberEvent::Revalidated(session, true)));
+    let answer = MemberAction::Answer { link: OBSERVER, session, valid: true };
+    assert_eq!(pair.learner.wants, [answer]);
+    assert_eq!(pair.learner.closed, [(CONN, Reason::Moved(session))]);
+    assert_eq!(pair.learner.node.sessions().conn(session), None);
 }

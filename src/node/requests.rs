@@ -2,7 +2,6 @@
 
 use super::{
     Node, Now, Reason,
-    member::Authority,
     queue::{Answer, Queued},
 };
 use crate::{
@@ -88,9 +87,8 @@ impl Node {
                     Standing::Elsewhere => return self.useless(conn, Reason::Moved(session)),
                     Standing::Nowhere => return self.useless(conn, Reason::NoSession(session)),
                 };
-                if let Authority::Holding(holding) = &mut self.authority {
-                    holding.requests.push(Request::Op { conn, session, header, body, identities });
-                    return;
+                if self.holds() {
+                    return self.hold_back(Request::Op { conn, session, header, body, identities });
                 }
                 let asked = Asked { conn, session, live, header: &header, identities: &identities };
                 if header.op == OpCode::CLOSE_SESSION && self.is_only_here(session) {

@@ -124,6 +124,18 @@ fn options(config: &Config, ensemble: &config::Ensemble) -> Options {
             .then(|| i64::from(config.session.tick_time_ms).max(LEAST_ISOLATION_MS)),
         force_snapshot: ensemble.leading.force_snapshot_sync,
         observer_keeps: ensemble.observers.write_log,
-        recent: RecentBounds { count: whole(config.storage.commit_log_count), bytes: RECENT_BYTES },
+        observer_masters: ensemble.observers.master_port.is_some(),
+        recent: RecentBounds {
+            count: whole(config.storage.commit_log_count),
+            bytes: kept_bytes(&ensemble.observers),
+        },
+    }
+}
+
+/// So many bytes of transactions are kept in memory for learners: where followers serve observers, what the operator says.
+fn kept_bytes(observers: &config::Observers) -> usize {
+    match observers.master_port {
+        Some(_) => observers.master_size_limit_bytes.map_or(0, whole),
+        None => RECENT_BYTES,
     }
 }

@@ -33,7 +33,7 @@ pub enum Event {
     Unreachable(ServerId),
     /// A member says whom it votes for or follows.
     Notified(ServerId, Notification),
-    /// The leader's quorum port is reached: after [`Action::Dial`].
+    /// The port is reached: after [`Action::Dial`] or [`Action::DialMaster`].
     Dialled(Link),
     /// It cannot be reached.
     NotDialled(ServerId),
@@ -80,8 +80,12 @@ pub enum Action {
     Notify(Members, Notification),
     /// Connect to the quorum port of the leader; again and again, while its election port can be reached.
     Dial(ServerId),
+    /// Connect to the observer master port of this member; a few times, then the next one is tried.
+    DialMaster(ServerId),
     /// Take connections on the quorum port.
     Listen,
+    /// Take connections on the observer master port.
+    ListenForObservers,
     /// End this link. No event follows.
     HangUp(Link),
     /// There is no leader any more: end all links, take no more. No events follow.

@@ -133,6 +133,9 @@ pub enum Refusal {
         /// Its version.
         version: i64,
     },
+    /// It asks an observer master, and does not observe.
+    #[error("server {0} is no observer, and this one serves observers alone (observerMasterPort)")]
+    NoObserver(ServerId),
     /// It has more than the leader: without a vote, or nobody has proposed it.
     #[error("server {sid} is ahead of this leader, with zxid {last_zxid}")]
     Ahead {

@@ -10,13 +10,16 @@
 //! | FOLLOWERINFO, OBSERVERINFO (CEPOCH) | learner, discovery | leader, any | the accepted epoch in it |
 //! | LEADERINFO (NEWEPOCH) | leader, from discovery on | learner, discovery | the leader's own accepted epoch |
 //! | ACKEPOCH | learner, discovery | leader, any | the learner's accepted epoch, its log up to the zxid in it |
-//! | DIFF, TRUNC, SNAP | leader, from synchronisation on | learner, synchronisation | the leader's log |
+//! | DIFF, TRUNC, SNAP | leader, from synchronisation on | learner, synchronisation | the leader's log; of an observer master nothing: a quorum has it |
 //! | PROPOSAL, COMMIT, INFORM | leader, from synchronisation on | learner, from synchronisation on | nothing: a COMMIT says that a quorum has it |
 //! | NEWLEADER | leader, from synchronisation on | learner, synchronisation | nothing |
 //! | ACK of NEWLEADER (ACKLD) | learner, synchronisation | leader, from synchronisation on | all that came before, then the current epoch |
 //! | UPTODATE (COMMITLD) | leader, broadcast | learner, synchronisation | the leader's current epoch, and a quorum's |
 //! | COMMITANDACTIVATE, INFORMANDACTIVATE | leader, broadcast | learner, from synchronisation on | nothing: both quorums have the proposal |
 //! | ACK of a proposal | follower, from the ACK of NEWLEADER on | leader, broadcast | the proposal, and before it the configuration that it makes |
+//!
+//! A follower in broadcast is to its observers what a leader is (`mastering`, where `observerMasterPort` is set): it tells them what is
+//! committed there, with INFORM, and they acknowledge NEWLEADER alone.
 //!
 //! Phases are named as in the paper (Junqueira, Reed, Serafini: Zab, 2011), steps in brackets as in the TLA+ specification of
 //! the official project (`zookeeper-specifications/protocol-spec/Zab.tla`).
@@ -38,7 +41,9 @@ mod event;
 mod failure;
 mod isolation;
 mod leading;
+mod learners;
 mod learning;
+mod mastering;
 mod plan;
 mod quorum;
 mod recent;
@@ -90,6 +95,8 @@ pub struct Options {
     pub force_snapshot: bool,
     /// While it observes, its disk gets what it is told (`observer.syncEnabled`).
     pub observer_keeps: bool,
+    /// Observers learn from followers (`observerMasterPort`).
+    pub observer_masters: bool,
     /// What is kept in memory for learners.
     pub recent: RecentBounds,
 }
@@ -101,13 +108,13 @@ pub enum Role {
     Looking,
     /// It elects, has done so for a while, and serves those who only read.
     ReadOnly,
-    /// It follows this one; whether it serves.
+    /// It learns from this one, the leader or an observer master; whether it serves.
     Learning(ServerId, bool),
     /// It leads; whether it serves.
     Leading(bool),
 }
 
-/// A leader's learners, for those who ask.
+/// A leader's learners, or a follower's observers, for those who ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
     /// Connected.
@@ -168,7 +175,10 @@ impl Zab {
     pub fn is_of_member(&self, link: Link) -> bool {
         match &self.state {
             State::Leading(leading) => leading.is_of_member(&self.shared, link),
-            State::Settling | State::Looking(..) | State::Learning(_) => false,
+            State::Learning(learning) => {
+                learning.mastering().is_some_and(|it| it.is_of_member(&self.shared, link))
+            }
+            State::Settling | State::Looking(..) => false,
         }
     }
 
@@ -182,11 +192,12 @@ impl Zab {
         }
     }
 
-    /// Its learners, if it leads.
+    /// Its learners, if it leads or serves observers.
     pub fn tally(&self) -> Option<Tally> {
         match &self.state {
             State::Leading(leading) => Some(leading.tally(&self.shared)),
-            State::Settling | State::Looking(..) | State::Learning(_) => None,
+            State::Learning(learning) => learning.mastering().map(|it| it.tally(&self.shared)),
+            State::Settling | State::Looking(..) => None,
         }
     }
 
@@ -228,7 +239,7 @@ impl Zab {
         self.shared.recent.base()
     }
 
-    /// The connection with the leader that it follows.
+    /// The connection with the one that it learns from.
     pub const fn leader_link(&self) -> Option<Link> {
         match &self.state {
             State::Learning(learning) => learning.link(),
@@ -398,9 +409,7 @@ impl Zab {
                 learning.reached(shared, link, now_ms);
                 Ok(())
             }
-            (State::Learning(learning), Event::NotDialled(leader)) if leader == learning.leader() => {
-                learning.closed(None)
-            }
+            (State::Learning(learning), Event::NotDialled(whom)) => learning.missed(shared, whom, now_ms),
             (State::Learning(learning), Event::FromLeader(link, packet)) => {
                 learning.heard(shared, link, packet, now_ms)
             }
@@ -412,7 +421,19 @@ impl Zab {
                 leading.moving(shared, link, now_ms);
                 Ok(())
             }
-            (State::Learning(learning), Event::Closed(link)) => learning.closed(Some(link)),
+            (State::Learning(learning), Event::Closed(link)) => learning.closed(shared, link),
+            (State::Learning(learning), Event::Arrived(link)) => {
+                learning.arrived(shared, link, now_ms);
+                Ok(())
+            }
+            (State::Learning(learning), Event::FromLearner(link, packet)) => {
+                learning.heard_from_observer(shared, link, packet, now_ms);
+                Ok(())
+            }
+            (State::Learning(learning), Event::LogSearched { link, found }) => {
+                learning.searched(shared, link, found);
+                Ok(())
+            }
             (State::Leading(leading), Event::Arrived(link)) => {
                 leading.arrived(shared, link, now_ms);
                 Ok(())
@@ -444,7 +465,7 @@ impl Zab {
                 self.elected(now_ms, elected);
                 Ok(())
             }
-            State::Learning(learning) => learning.wake(now_ms),
+            State::Learning(learning) => learning.wake(&mut self.shared, now_ms),
             State::Leading(leading) => leading.wake(&mut self.shared, now_ms),
         }
     }
@@ -545,7 +566,9 @@ impl Zab {
     }
 
     fn resign(&mut self, now_ms: i64, failure: Failure) {
-        if let (State::Learning(learning), Failure::LeaderSilent) = (&self.state, &failure) {
+        if let (State::Learning(learning), Failure::LeaderSilent) = (&self.state, &failure)
+            && learning.leader() == self.shared.vote.leader
+        {
             self.shared.unreachable.insert(learning.leader());
         }
         self.leave_election();

@@ -67,6 +67,10 @@ pub(super) struct Shared {
     /// Next configurations that are being made durable, and the last zxid before the first of them was seen: nothing
     /// behind it is vouched for meanwhile.
     storing_next: Option<(usize, Zxid)>,
+    /// So many observer masters were tried.
+    pub(super) masters_tried: usize,
+    /// So often in a row all of them have refused.
+    pub(super) masterless: u32,
     /// Who leads next, without an election: the last leader has said so.
     pub(super) successor: Option<ServerId>,
     /// Whether the disk gets all that this member is given. Otherwise it is synced as soon as it is given, and goes with the process.
@@ -99,6 +103,8 @@ impl Shared {
             storing: 0,
             needs_snapshot: None,
             storing_next: None,
+            masters_tried: 0,
+            masterless: 0,
             successor: None,
             keeps: true,
             failed: false,

@@ -42,9 +42,13 @@ pub(crate) struct Running {
     pub(crate) listens: bool,
     /// Whether the disk gets what it is given.
     pub(crate) keeps: bool,
+    /// As an observer master.
+    pub(crate) serves_observers: bool,
     /// Counts dials: only the last one goes on.
     pub(crate) dial: Option<(u32, ServerId)>,
     pub(crate) dials: u32,
+    /// The last one was to an observer master.
+    pub(crate) dials_master: bool,
     /// A snapshot is being put in the place of all.
     pub(crate) installing: bool,
     /// A snapshot that is to be put in place, once it has come.
@@ -101,6 +105,8 @@ impl Member {
             serves: false,
             listens: false,
             keeps: true,
+            serves_observers: false,
+            dials_master: false,
             dial: None,
             dials: 0,
             installing: false,

@@ -129,7 +129,10 @@ impl World {
         let config = configuration(0, ids(1, voters).collect(), ids(1 + voters, observers).collect());
         let spare = if may_change { spare } else { 0 };
         let all = ids(1, voters + observers + spare);
-        let members = all.map(|id| (id, Member::new(id, options(&mut rng), (config.clone(), may_change))));
+        // All members have it, or none: drawn apart from what each seed draws besides.
+        let observer_masters = Rng::new(!seed).one_in(2);
+        let mut drawn = || Options { observer_masters, ..options(&mut rng) };
+        let members = all.map(|id| (id, Member::new(id, drawn(), (config.clone(), may_change))));
         let members = members.collect();
         let mut world = Self::of(rng, variant, members);
         world.faults = true;
@@ -361,6 +364,7 @@ pub(crate) const fn scripted() -> Options {
         read_only_after_ms: None,
         force_snapshot: false,
         observer_keeps: true,
+        observer_masters: false,
         recent: RecentBounds { count: 500, bytes: 1 << 20 },
     }
 }
@@ -376,6 +380,7 @@ fn options(rng: &mut Rng) -> Options {
         read_only_after_ms: rng.one_in(2).then(|| 500 + rng.below(1000)),
         force_snapshot: rng.one_in(10),
         observer_keeps: rng.one_in(2),
+        observer_masters: false,
         recent: RecentBounds { count: rng.pick(&[2, 10, 500]), bytes: rng.pick(&[200, 1 << 20]) },
     }
 }

@@ -44,8 +44,6 @@ pub(super) enum When {
     Given,
     /// When it has this value (in any case).
     Is(&'static str),
-    /// When it is a number above 0.
-    Positive,
 }
 
 impl When {
@@ -54,7 +52,6 @@ impl When {
         match self {
             Self::Given => !value.is_empty(),
             Self::Is(word) => value.eq_ignore_ascii_case(word),
-            Self::Positive => value.trim().parse().is_ok_and(|number: i64| number > 0),
         }
     }
 }

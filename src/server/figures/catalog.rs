@@ -246,11 +246,18 @@ pub(crate) const ABSENT: &[Absent] = &[
         detailed: &[],
     },
     Absent {
-        reason: "observer masters and the `ensemble` scheme, which are not here",
+        reason: "an observer master's time with what its leader says: it is what every follower does with it",
+        works_in_members: true,
+        counts: &[],
+        basics: &[],
+        detailed: &["om_commit_process_time_ms", "om_proposal_process_time_ms"],
+    },
+    Absent {
+        reason: "the `ensemble` scheme, which is not here",
         works_in_members: false,
         counts: &["ensemble_auth_fail", "ensemble_auth_skip", "ensemble_auth_success"],
         basics: &[],
-        detailed: &["om_commit_process_time_ms", "om_proposal_process_time_ms"],
+        detailed: &[],
     },
     Absent {
         reason: "the cleaner of the optimised watch table: here connections leave in steps of their own",

@@ -134,8 +134,8 @@ fn of_ensemble(hub: &Hub) -> Vec<Entry> {
         entries.push(Entry::gauge("observer_master_id", leader.0));
     }
     let [last, min, max] = standing.proposals;
-    if let Some(tally) = standing.learners {
-        entries.extend([
+    match (standing.role, standing.learners) {
+        (Role::Leading(_), Some(tally)) => entries.extend([
             Entry::gauge("synced_followers", whole(tally.synced_followers)),
             Entry::gauge("synced_non_voting_followers", whole(tally.synced_non_voting)),
             Entry::gauge("synced_observers", whole(tally.synced_observers)),
@@ -145,7 +145,9 @@ fn of_ensemble(hub: &Hub) -> Vec<Entry> {
             Entry::gauge("last_proposal_size", last),
             Entry::gauge("min_proposal_size", min),
             Entry::gauge("max_proposal_size", max),
-        ]);
+        ]),
+        (_, Some(tally)) => entries.push(Entry::gauge("synced_observers", whole(tally.synced_observers))),
+        (_, None) => {}
     }
     entries
 }

@@ -7,6 +7,7 @@ use super::{
     Heard, PeerOptions, PieceReader,
     link::{Conversation, End},
     listening::Listening,
+    options::Address,
     outbox::{COPIED_MAX_BYTES, Crowd, Outbox},
     packets::Packets,
     sockets::connect,
@@ -51,8 +52,17 @@ const PACKET_EXTRA_BYTES: usize = 128 * 1024;
 const GUESTS_WAITING_MAX_BYTES: usize = 40 << 20;
 /// So long a server that stops waits until the others have heard what it had to say.
 const PARTING: Duration = Duration::from_millis(500);
+/// So often an observer master is tried before the next one is.
+const MASTER_ATTEMPTS: u32 = 5;
 /// That a leader cannot be reached for so long is worth a line, in ms.
 const NEWS_MS: i64 = 1000;
+
+/// Where this member meets its learners: as a leader, or as the observer master that a follower may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Door {
+    Quorum,
+    ObserverMaster,
+}
 
 /// See the module.
 pub(super) struct Links {
@@ -62,9 +72,13 @@ pub(super) struct Links {
     /// What waits for learners that are no members.
     guests: Rc<Crowd>,
     dialling: Cell<Option<AbortHandle>>,
+    /// Why observer masters could not be reached, as it was said.
+    missed: RefCell<BTreeMap<ServerId, String>>,
     listening: Listening,
     /// A link has gone.
     fewer: Notify,
+    /// Which port is listened on, if any is.
+    door: Cell<Door>,
 }
 
 /// A link, as others have it.
@@ -85,8 +99,10 @@ impl Links {
             open: RefCell::default(),
             next: Cell::new(1),
             listening: Listening::new(strangers),
+            door: Cell::new(Door::Quorum),
             guests: Rc::default(),
             dialling: Cell::default(),
+            missed: RefCell::default(),
             fewer: Notify::new(),
         })
     }
@@ -96,6 +112,43 @@ impl Links {
     pub(super) fn dial(self: &Rc<Self>, leader: ServerId) {
         let links = Rc::clone(self);
         replace(&self.dialling, Some(spawn_local(async move { links.reach(leader).await }).abort_handle()));
+    }
+
+    /// Looks for the observer master port of a follower, a few times.
+    pub(super) fn dial_master(self: &Rc<Self>, master: ServerId) {
+        let links = Rc::clone(self);
+        let dialling = spawn_local(async move { links.reach_master(master).await });
+        replace(&self.dialling, Some(dialling.abort_handle()));
+    }
+
+    async fn reach_master(self: &Rc<Self>, master: ServerId) {
+        let PeerOptions { dial_timeout, master_pause, observer_master_port, .. } = &self.wing.options;
+        for attempt in 1..=MASTER_ATTEMPTS {
+            let Some(ports) = self.wing.ports_of(master) else { break };
+            let error = match connect(&ports.meets_learners_at(*observer_master_port), *dial_timeout).await {
+                Ok(stream) => {
+                    self.missed.borrow_mut().remove(&master);
+                    let packets = Packets::of_member(self.packet_max_bytes());
+                    return self.open(stream, packets, None);
+                }
+                Err(error) => error,
+            };
+            if attempt == MASTER_ATTEMPTS || self.wing.unreachable.borrow().contains(&master) {
+                self.tell_missed(master, &error);
+                break;
+            }
+            sleep(*master_pause).await;
+        }
+        self.wing.tell_event(Event::NotDialled(master));
+    }
+
+    /// Says so once, as long as the reason is the same.
+    fn tell_missed(&self, master: ServerId, error: &io::Error) {
+        let text = error.to_string();
+        if self.missed.borrow().get(&master) != Some(&text) {
+            tracing::warn!(target: topics::PEERS, %master, %error, "no observer is served there (observerMasterPort); trying the next member");
+            self.missed.borrow_mut().insert(master, text);
+        }
     }
 
     async fn reach(self: &Rc<Self>, leader: ServerId) {
@@ -124,16 +177,25 @@ impl Links {
     }
 
     /// Takes connections of learners.
-    pub(super) fn listen(self: &Rc<Self>) {
-        let (own, on_all) = (self.wing.own_ports().quorum, self.wing.options.listen_on_all);
+    pub(super) fn listen(self: &Rc<Self>, door: Door) {
+        self.door.set(door);
         let links = Rc::clone(self);
-        self.listening.begin(own, None, on_all, move |stream| Rc::clone(&links).greet(stream));
+        let on_all = self.wing.options.listen_on_all;
+        self.listening.begin(self.own_places(), None, on_all, move |stream| Rc::clone(&links).greet(stream));
     }
 
-    /// A leader's port moves with it. Links stay.
+    fn own_places(&self) -> Vec<Address> {
+        let port = match self.door.get() {
+            Door::Quorum => None,
+            Door::ObserverMaster => self.wing.options.observer_master_port,
+        };
+        self.wing.own_ports().meets_learners_at(port)
+    }
+
+    /// A member's port moves with it. Links stay.
     pub(super) fn follow_members(self: &Rc<Self>) {
-        if self.listening.is_elsewhere_than(&self.wing.own_ports().quorum) {
-            self.listen();
+        if self.listening.is_elsewhere_than(&self.own_places()) {
+            self.listen(self.door.get());
         }
     }
 

@@ -47,6 +47,20 @@ pub(crate) struct Ports {
     pub(crate) observer: bool,
 }
 
+impl Ports {
+    /// Where it meets its learners: at its quorum port, or at this one, which all members have in common.
+    pub(super) fn meets_learners_at(&self, port: Option<u16>) -> Vec<Address> {
+        let mut places = Vec::new();
+        for address in &self.quorum {
+            let place = Address { host: address.host.clone(), port: port.unwrap_or(address.port) };
+            if !places.contains(&place) {
+                places.push(place);
+            }
+        }
+        places
+    }
+}
+
 /// Where all members of these can be reached. Who is somewhere else in a later one may be reached there as well; its part
 /// is that of the first.
 pub(super) fn ports_of(memberships: &[Membership]) -> BTreeMap<ServerId, Ports> {
@@ -89,6 +103,10 @@ pub(crate) struct PeerOptions {
     pub(crate) multi_address: bool,
     /// A connection to a leader is there within this, or is tried again (`connectToLearnerMasterLimit`).
     pub(crate) dial_timeout: Duration,
+    /// Where followers serve observers, of all members (`observerMasterPort`).
+    pub(crate) observer_master_port: Option<u16>,
+    /// Between two attempts to reach an observer master (`leaderConnectDelayDuringRetryMs`).
+    pub(crate) master_pause: Duration,
     /// Between two attempts to reach a leader (`leaderConnectDelayDuringRetryMs`, if that is less than 10 ms).
     pub(crate) dial_pause: Duration,
     /// Whoever connects to the quorum port says who it is within this (`initLimit`).
@@ -125,6 +143,8 @@ impl PeerOptions {
             keep_alive: election.keep_alive,
             multi_address: ensemble.multi_address.enabled,
             dial_timeout: ms(links.connect_timeout_ms),
+            observer_master_port: ensemble.observers.master_port,
+            master_pause: ms(links.connect_retry_delay_ms),
             dial_pause: ms(links.connect_retry_delay_ms).clamp(Duration::from_millis(1), DIAL_PAUSE),
             register_timeout: ms(links.init_timeout_ms),
             no_delay_to_leader: links.no_delay_to_leader,

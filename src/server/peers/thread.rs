@@ -1,6 +1,11 @@
 //! The thread, and what others have of it.
 
-use super::{Command, Listener, PeerOptions, elections::Elections, links::Links, wing::Wing};
+use super::{
+    Command, Listener, PeerOptions,
+    elections::Elections,
+    links::{Door, Links},
+    wing::Wing,
+};
 use std::{
     convert::Infallible,
     io,
@@ -104,7 +109,9 @@ async fn obey(
             match command {
                 Command::Notify(to, said) => elections.notify(&to, &said),
                 Command::Dial(leader) => links.dial(leader),
-                Command::Listen => links.listen(),
+                Command::DialMaster(master) => links.dial_master(master),
+                Command::Listen => links.listen(Door::Quorum),
+                Command::ListenForObservers => links.listen(Door::ObserverMaster),
                 Command::HangUp(link) => links.hang_up(link),
                 Command::HangUpAll => links.hang_up_all(),
                 Command::ToLeader(link, packet) => links.to_leader(link, &packet),

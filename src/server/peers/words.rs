@@ -75,8 +75,12 @@ pub(crate) enum Command {
     Notify(Members, Notification),
     /// See [`crate::zab::Action::Dial`].
     Dial(ServerId),
+    /// See [`crate::zab::Action::DialMaster`].
+    DialMaster(ServerId),
     /// See [`crate::zab::Action::Listen`].
     Listen,
+    /// See [`crate::zab::Action::ListenForObservers`].
+    ListenForObservers,
     /// See [`crate::zab::Action::HangUp`]. What waits to be sent over the link is dropped.
     HangUp(Link),
     /// See [`crate::zab::Action::HangUpAll`].

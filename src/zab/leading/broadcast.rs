@@ -1,8 +1,12 @@
 //! Broadcast at a leader: what a quorum has is committed (Zab paper, phase 3; in the TLA+ specification
 //! `LeaderProcessRequest`, `LeaderProcessACK` and `LeaderBroadcastCOMMIT`).
 
-use super::{Learners, learner::Learner};
-use crate::zab::{Action, Link, ensemble::keeps_leader, shared::Shared};
+use crate::zab::{
+    Action, Link,
+    ensemble::keeps_leader,
+    learners::{Learner, Learners},
+    shared::Shared,
+};
 use oxkeeper_codec::{ServerId, Zxid, learner::ToLearner};
 use std::collections::VecDeque;
 
@@ -34,7 +38,7 @@ impl Broadcast {
     /// Commits what a quorum has: of both configurations, up to the transaction that puts the next one in force.
     pub(super) fn commit(&mut self, shared: &mut Shared, learners: &Learners) {
         if shared.committed == shared.given {
-            return self.answer_syncs(shared);
+            return;
         }
         while !self.stopped {
             let vouched = vouched(shared, learners);
@@ -47,7 +51,6 @@ impl Broadcast {
                 break;
             }
         }
-        self.answer_syncs(shared);
     }
 
     /// `changing`: the last of them is the change of the configuration, which these have.
@@ -58,11 +61,7 @@ impl Broadcast {
         last: Zxid,
         changing: Option<&Vouched>,
     ) {
-        let fed = |observers| {
-            let of = learners.iter().filter(move |(_, l)| l.is_fed() && l.is_observer() == observers);
-            of.map(|(&link, _)| link).collect::<Vec<Link>>()
-        };
-        let (followers, observers) = (fed(false), fed(true));
+        let (followers, observers) = (learners.fed(false), learners.fed(true));
         let leader = changing.map(|vouched| designated(shared, vouched, last));
         let newly = shared.recent.after(shared.committed).take_while(|(zxid, _)| *zxid <= last);
         let newly: Vec<_> = newly.cloned().collect();
@@ -78,6 +77,7 @@ impl Broadcast {
             if !observers.is_empty() {
                 shared.act(Action::ToLearners(observers.clone(), inform));
             }
+            self.answer_syncs(shared, zxid);
         }
         shared.commit(last);
         if let Some(leader) = leader {
@@ -91,16 +91,20 @@ impl Broadcast {
 
     pub(super) fn sync_requested(&mut self, shared: &mut Shared, link: Link) {
         self.syncs.push_back((shared.given, link));
-        self.answer_syncs(shared);
+        let committed = shared.committed;
+        self.answer_syncs(shared, committed);
     }
 
     pub(super) fn pending_syncs(&self) -> usize {
         self.syncs.len()
     }
 
-    fn answer_syncs(&mut self, shared: &mut Shared) {
+    /// Answers those that wait for nothing behind `committed`, before learners hear of the next commit: official followers expect what
+    /// their clients have asked, writes and syncs, in the order in which they have handed it on, and nothing that follows is ever
+    /// answered there when it comes in another one (`CommitProcessor.queuedWriteRequests`).
+    fn answer_syncs(&mut self, shared: &mut Shared, committed: Zxid) {
         while let Some(&(zxid, link)) = self.syncs.front()
-            && zxid <= shared.committed
+            && zxid <= committed
         {
             self.syncs.pop_front();
             shared.tell_learner(link, ToLearner::Sync);

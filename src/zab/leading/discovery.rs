@@ -11,8 +11,8 @@
 //!
 //! Until one of them shows it waits, and is brought to the leader's history then.
 
-use super::{Learners, Sync};
-use crate::zab::{Failure, Refusal, quorum::Members, shared::Shared};
+use super::Sync;
+use crate::zab::{Failure, Refusal, learners::Learners, quorum::Members, shared::Shared};
 use oxkeeper_codec::{ServerId, Zxid};
 use std::collections::BTreeMap;
 
@@ -142,7 +142,7 @@ impl Discovery {
                 shared.store_accepted_epoch(self.epoch);
             }
             Step::Proving => {
-                for (&link, learner) in learners {
+                for (&link, learner) in learners.iter_mut() {
                     learner.ask(shared, link, self.epoch);
                 }
                 if self.is_proved(shared) {

@@ -7,24 +7,23 @@
 
 mod broadcast;
 mod discovery;
-mod learner;
 mod sync;
 
-use super::{Action, Failure, Link, Refusal, Tally, quorum::Members, shared::Shared};
+use super::{
+    Action, Failure, Link, Tally,
+    learners::{Learner, Learners, Said},
+    quorum::Members,
+    shared::Shared,
+};
 use broadcast::Broadcast;
 use bytes::Bytes;
 use discovery::Discovery;
-use learner::{Learner, State};
 use oxkeeper_codec::{
     ServerId, Zxid,
     election::Notification,
     learner::{ToLeader, ToLearner},
 };
-use std::collections::BTreeMap;
 use sync::Sync;
-
-/// Learners by link: the smaller link is the older one.
-type Learners = BTreeMap<Link, Learner>;
 
 /// The official server begins a new epoch when this one is due.
 const LAST_COUNTER: i64 = 0xffff_fffe;
@@ -40,7 +39,6 @@ pub(super) struct Leading {
     turned_away: Members,
     /// When discovery and synchronisation must be over (`initLimit`), in ms of the elapsed clock.
     deadline_ms: i64,
-    ping_at_ms: i64,
     /// From then on a voter that elects again ends discovery (`leader.maxTimeToWaitForEpoch`), in ms of the elapsed clock.
     impatient_at_ms: Option<i64>,
     /// Another one leads, and those who are still here are waited for until then, in ms of the elapsed clock.
@@ -59,11 +57,10 @@ impl Leading {
         shared.act(Action::Listen);
         let mut leading = Self {
             phase: Phase::Discovery(Discovery::begin(shared)),
-            learners: Learners::new(),
+            learners: Learners::none(now_ms + shared.options.ping_ms),
             supporters,
             turned_away: Members::new(),
             deadline_ms: now_ms + shared.options.init_ms,
-            ping_at_ms: now_ms + shared.options.ping_ms,
             impatient_at_ms: shared.options.epoch_wait_ms.map(|ms| now_ms + ms),
             waits_until_ms: None,
         };
@@ -88,24 +85,15 @@ impl Leading {
 
     /// Whose acknowledgements come over a link, if they count.
     pub(super) fn voter_at(&self, shared: &Shared, link: Link) -> Option<ServerId> {
-        self.learners.get(&link).filter(|learner| learner.counts(shared)).and_then(Learner::sid)
+        self.learners.get(link).filter(|learner| learner.counts(shared)).and_then(Learner::sid)
     }
 
     pub(super) fn is_of_member(&self, shared: &Shared, link: Link) -> bool {
-        let sid = self.learners.get(&link).and_then(Learner::sid);
-        sid.is_some_and(|sid| shared.ensemble.has(sid))
+        self.learners.is_of_member(shared, link)
     }
 
     pub(super) fn tally(&self, shared: &Shared) -> Tally {
-        let mut tally = Tally { learners: self.learners.len(), ..Tally::default() };
-        for learner in self.learners.values().filter(|learner| learner.vouches_for().is_some()) {
-            let votes = learner.sid().is_some_and(|sid| shared.quorums().is_voter(sid));
-            match (learner.is_observer(), votes) {
-                (true, _) => tally.synced_observers += 1,
-                (false, true) => tally.synced_followers += 1,
-                (false, false) => tally.synced_non_voting += 1,
-            }
-        }
+        let mut tally = self.learners.tally(shared);
         if let Phase::Broadcast(broadcast) = &self.phase {
             tally.pending_syncs = broadcast.pending_syncs();
         }
@@ -113,9 +101,8 @@ impl Leading {
     }
 
     pub(super) fn deadline_ms(&self) -> i64 {
-        let silence = self.learners.values().map(Learner::deadline_ms).min();
-        let begun = (!self.serves()).then_some(self.deadline_ms);
-        [silence, begun].into_iter().flatten().fold(self.ping_at_ms, i64::min)
+        let learners_ms = self.learners.deadline_ms();
+        if self.serves() { learners_ms } else { learners_ms.min(self.deadline_ms) }
     }
 
     pub(super) fn wake(&mut self, shared: &mut Shared, now_ms: i64) -> Result<(), Failure> {
@@ -126,55 +113,29 @@ impl Leading {
         {
             return Err(Failure::HandedOver);
         }
-        let pings = now_ms >= self.ping_at_ms;
-        let waited_for: Members =
-            self.learners.values().filter(|learner| learner.waits()).filter_map(Learner::sid).collect();
-        let is_lost = |learner: &mut Learner| {
-            now_ms >= learner.deadline_ms()
-                || (pings && learner.owes(shared, now_ms))
-                || (!learner.waits()
-                    && learner.sid().is_some_and(|sid| waited_for.contains(&sid))
-                    && learner.is_silent(shared, now_ms))
-        };
-        let lost: Vec<Link> = self
-            .learners
-            .iter_mut()
-            .filter_map(|(&link, learner)| is_lost(learner).then_some(link))
-            .collect();
-        for link in lost {
+        for link in self.learners.lost(shared, now_ms) {
             shared.act(Action::HangUp(link));
             self.closed(shared, link)?;
         }
-        if pings {
-            self.ping_at_ms = now_ms + shared.options.ping_ms;
-            let fed =
-                self.learners.iter().filter(|(_, learner)| learner.is_fed()).map(|(&link, _)| link).collect();
-            shared.act(Action::ToLearners(fed, ToLearner::Ping(shared.given)));
-        }
+        let given = shared.given;
+        self.learners.ping(shared, given, now_ms);
         Ok(())
     }
 
     /// A connection on the quorum port.
     pub(super) fn arrived(&mut self, shared: &Shared, link: Link, now_ms: i64) {
-        self.learners.insert(link, Learner::arrived(now_ms, now_ms + shared.options.init_ms));
+        self.learners.arrived(shared, link, now_ms);
     }
 
     /// A learner takes what it is sent.
     pub(super) fn moving(&mut self, shared: &Shared, link: Link, now_ms: i64) {
-        if let Some(learner) = self.learners.get_mut(&link) {
-            learner.heard_from(now_ms, shared);
-        }
+        self.learners.moving(shared, link, now_ms);
     }
 
     /// A link has ended.
     pub(super) fn closed(&mut self, shared: &mut Shared, link: Link) -> Result<(), Failure> {
-        let Some(gone) = self.learners.remove(&link) else { return Ok(()) };
-        // The next oldest link of this id has waited for that.
-        let same = |learner: &&mut Learner| gone.sid().is_some() && learner.sid() == gone.sid();
-        if !gone.waits()
-            && let Some(next) = self.learners.values_mut().find(same)
-        {
-            next.goes_on();
+        if self.learners.remove(link).is_none() {
+            return Ok(());
         }
         if let Phase::Broadcast(broadcast) = &mut self.phase {
             broadcast.lost(link);
@@ -250,58 +211,33 @@ impl Leading {
         packet: ToLeader,
         now_ms: i64,
     ) -> Result<(), Failure> {
-        let is_taken = |sid| self.learners.values().any(|learner| learner.sid() == Some(sid));
-        let waits = matches!(&packet, ToLeader::Info(info) if info.sid == shared.me || is_taken(info.sid));
-        let Some(learner) = self.learners.get_mut(&link) else { return Ok(()) };
-        learner.heard_from(now_ms, shared);
-        match (learner.state(), packet) {
-            (State::Arrived, ToLeader::Info(info)) => {
-                learner.register(&info, shared, waits)?;
-                if waits {
-                    shared.act(Action::SameId(link, info.sid));
-                }
+        let said = self.learners.heard(shared, link, packet, now_ms)?;
+        let Some(learner) = self.learners.get(link) else { return Ok(()) };
+        let counts = learner.counts(shared);
+        match said {
+            Said::Registered(info) => {
                 if let Some(epoch) = self.phase.epoch()
                     && info.accepted_epoch > epoch
-                    && learner.counts(shared)
+                    && counts
                     && shared.quorums().is_voter(info.sid)
                 {
                     return Err(Failure::LaterPromise { sid: info.sid, accepted: info.accepted_epoch });
                 }
                 if let Phase::Discovery(discovery) = &mut self.phase {
-                    discovery.registered(info.sid, info.accepted_epoch, learner.counts(shared));
+                    discovery.registered(info.sid, info.accepted_epoch, counts);
                 }
             }
-            (State::Asked, ToLeader::AckEpoch { last_zxid, current_epoch }) => {
-                learner.proved(last_zxid);
+            Said::Promised { last_zxid, current_epoch } => {
                 if let (Phase::Discovery(discovery), Some(sid)) = (&mut self.phase, learner.sid()) {
-                    discovery.proved(shared, sid, learner.counts(shared), last_zxid, current_epoch)?;
+                    discovery.proved(shared, sid, counts, last_zxid, current_epoch)?;
                 }
             }
-            (State::Fed { .. }, ToLeader::Ack(zxid)) => {
-                if zxid.counter() == 0 {
-                    learner.vouched();
-                } else if zxid > shared.given
-                    && let Some(sid) = learner.sid()
-                {
-                    return Err(Failure::Learner(Refusal::Ahead { sid, last_zxid: zxid }));
-                } else {
-                    learner.acknowledged(zxid);
-                }
+            Said::Acknowledged => {
                 if let Phase::Broadcast(broadcast) = &mut self.phase {
                     broadcast.commit(shared, &self.learners);
                 }
             }
-            (State::Fed { .. }, ToLeader::Ping { touched, .. }) => shared.act(Action::Touched(touched)),
-            (State::Fed { .. }, ToLeader::Revalidate { session, timeout_ms }) => {
-                shared.act(Action::Revalidate { link, session, timeout_ms });
-            }
-            (State::Fed { .. }, ToLeader::Request(request)) => shared.act(Action::Forwarded(link, request)),
-            (state, packet) => {
-                return Err(Failure::Learner(Refusal::Unexpected {
-                    phase: state.name(),
-                    packet: packet.kind(),
-                }));
-            }
+            Said::Nothing => {}
         }
         self.advance(shared);
         Ok(())
@@ -336,8 +272,8 @@ impl Leading {
 
     /// Whether the log files have all that a learner lacks and the memory has not.
     pub(super) fn searched(&mut self, shared: &mut Shared, link: Link, found: bool) {
-        if let (Some(learner), Some(epoch)) = (self.learners.get_mut(&link), self.phase.epoch()) {
-            learner.searched(shared, link, found, epoch);
+        if let Some(epoch) = self.phase.epoch() {
+            self.learners.searched(shared, link, found, epoch);
         }
     }
 
@@ -353,10 +289,7 @@ impl Leading {
         debug_assert!(self.serves(), "a leader that a quorum has acknowledged");
         shared.expect_made_by(zxid, &txn)?;
         shared.append(zxid, txn.clone());
-        let followers =
-            self.learners.iter().filter(|(_, learner)| learner.is_fed() && !learner.is_observer());
-        let followers = followers.map(|(&link, _)| link).collect();
-        shared.act(Action::ToLearners(followers, ToLearner::Proposal(zxid, txn)));
+        shared.act(Action::ToLearners(self.learners.fed(false), ToLearner::Proposal(zxid, txn)));
         Ok(())
     }
 
@@ -388,7 +321,7 @@ impl Leading {
         let (Phase::Sync(Sync { epoch, .. }) | Phase::Broadcast(Broadcast { epoch, .. })) = self.phase else {
             return;
         };
-        for (&link, learner) in &mut self.learners {
+        for (&link, learner) in self.learners.iter_mut() {
             learner.ask(shared, link, epoch);
             learner.synchronise(shared, link, epoch);
             if serves {

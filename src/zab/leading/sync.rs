@@ -4,8 +4,8 @@
 //! All that the leader's log holds is part of that history, whoever proposed it: it is committed when a quorum has
 //! acknowledged NEWLEADER.
 
-use super::{Learners, following};
-use crate::zab::shared::Shared;
+use super::following;
+use crate::zab::{learners::Learners, shared::Shared};
 use oxkeeper_codec::Zxid;
 
 /// See the module.

@@ -6,21 +6,31 @@
 mod broadcast;
 mod discovery;
 mod feed;
+mod masters;
 mod sync;
 
-use super::{Action, Failure, Link, shared::Shared};
+use super::{Action, Failure, Link, mastering::Mastering, shared::Shared};
 use broadcast::Broadcast;
 use discovery::Discovery;
 use feed::Feed;
-use oxkeeper_codec::{ServerId, Zxid, election::Notification, learner::ToLearner};
+use oxkeeper_codec::{
+    ServerId, Zxid,
+    election::Notification,
+    learner::{ToLeader, ToLearner},
+};
 use sync::Sync;
 
 /// A learner and its leader.
 #[derive(Debug, Clone)]
 pub(super) struct Learning {
+    /// Whom it learns from: the leader, or an observer master.
     leader: ServerId,
+    /// So many observer masters are tried before it looks for a leader again.
+    untried: usize,
     link: Option<Link>,
     phase: Phase,
+    /// Its own observers.
+    mastering: Option<Mastering>,
     /// When it gives up unless something was heard, in ms of the elapsed clock.
     deadline_ms: i64,
 }
@@ -33,14 +43,30 @@ enum Phase {
 }
 
 impl Learning {
-    /// Looks for the leader that was elected.
+    /// Looks for the leader that was elected, or for an observer master.
     pub(super) fn begin(shared: &mut Shared, leader: ServerId, now_ms: i64) -> Self {
-        shared.act(Action::Dial(leader));
         let deadline_ms = now_ms + shared.options.connect_ms;
-        Self { leader, link: None, phase: Phase::Discovery(Discovery::Dialling), deadline_ms }
+        let phase = Phase::Discovery(Discovery::Dialling);
+        let untried = masters::count(shared, leader);
+        let mut learning = Self { leader, untried, link: None, phase, mastering: None, deadline_ms };
+        if !learning.dial_master(shared, now_ms) {
+            shared.act(Action::Dial(leader));
+        }
+        learning
     }
 
-    /// Whom it follows.
+    /// Tries the next observer master. False: there is none left.
+    fn dial_master(&mut self, shared: &mut Shared, now_ms: i64) -> bool {
+        let Some(untried) = self.untried.checked_sub(1) else { return false };
+        let leader = shared.vote.leader;
+        let Some(master) = masters::next(shared, leader) else { return false };
+        (self.leader, self.untried) = (master, untried);
+        self.deadline_ms = now_ms + shared.options.connect_ms;
+        shared.act(Action::DialMaster(master));
+        true
+    }
+
+    /// Whom it learns from.
     pub(super) const fn leader(&self) -> ServerId {
         self.leader
     }
@@ -55,12 +81,23 @@ impl Learning {
         matches!(self.phase, Phase::Broadcast(_))
     }
 
-    pub(super) const fn deadline_ms(&self) -> i64 {
-        self.deadline_ms
+    /// Its own observers, if it serves any.
+    pub(super) const fn mastering(&self) -> Option<&Mastering> {
+        self.mastering.as_ref()
     }
 
-    pub(super) const fn wake(&self, now_ms: i64) -> Result<(), Failure> {
-        if now_ms >= self.deadline_ms { Err(Failure::LeaderSilent) } else { Ok(()) }
+    pub(super) fn deadline_ms(&self) -> i64 {
+        self.mastering.as_ref().map_or(i64::MAX, Mastering::deadline_ms).min(self.deadline_ms)
+    }
+
+    pub(super) fn wake(&mut self, shared: &mut Shared, now_ms: i64) -> Result<(), Failure> {
+        if now_ms >= self.deadline_ms {
+            return Err(Failure::LeaderSilent);
+        }
+        if let Some(mastering) = &mut self.mastering {
+            mastering.wake(shared, now_ms);
+        }
+        Ok(())
     }
 
     /// The leader's port was reached.
@@ -69,6 +106,7 @@ impl Learning {
             && self.link.is_none()
         {
             self.link = Some(link);
+            shared.masterless = 0;
             self.deadline_ms = now_ms + shared.options.init_ms;
             discovery.register(shared, link);
         } else {
@@ -90,9 +128,52 @@ impl Learning {
         Ok(())
     }
 
-    /// The link has ended, or could not be made.
-    pub(super) fn closed(&self, link: Option<Link>) -> Result<(), Failure> {
-        if link == self.link { Err(Failure::LeaderGone) } else { Ok(()) }
+    /// No link could be made.
+    pub(super) fn missed(&mut self, shared: &mut Shared, whom: ServerId, now_ms: i64) -> Result<(), Failure> {
+        if whom != self.leader || self.link.is_some() || self.dial_master(shared, now_ms) {
+            return Ok(());
+        }
+        shared.masterless += u32::from(self.leader != shared.vote.leader);
+        Err(Failure::LeaderGone)
+    }
+
+    /// A link has ended.
+    pub(super) fn closed(&mut self, shared: &mut Shared, link: Link) -> Result<(), Failure> {
+        if Some(link) == self.link {
+            return Err(Failure::LeaderGone);
+        }
+        if let Some(mastering) = &mut self.mastering {
+            mastering.closed(shared, link);
+        }
+        Ok(())
+    }
+
+    /// An observer has come. One that is late, since this follower serves none any more, has to go.
+    pub(super) fn arrived(&mut self, shared: &mut Shared, link: Link, now_ms: i64) {
+        match &mut self.mastering {
+            Some(mastering) => mastering.arrived(shared, link, now_ms),
+            None => shared.act(Action::HangUp(link)),
+        }
+    }
+
+    /// What one of them says.
+    pub(super) fn heard_from_observer(
+        &mut self,
+        shared: &mut Shared,
+        link: Link,
+        packet: ToLeader,
+        now_ms: i64,
+    ) {
+        if let Some(mastering) = &mut self.mastering {
+            mastering.heard(shared, link, packet, now_ms);
+        }
+    }
+
+    /// Whether the log files have all that an observer lacks.
+    pub(super) fn searched(&mut self, shared: &mut Shared, link: Link, found: bool) {
+        if let Some(mastering) = &mut self.mastering {
+            mastering.searched(shared, link, found);
+        }
     }
 
     /// What the leader says.
@@ -111,19 +192,25 @@ impl Learning {
             Phase::Discovery(discovery) => discovery.heard(shared, link, &packet)?.map(Phase::Sync),
             Phase::Sync(sync) => sync.heard(shared, link, packet)?.map(Phase::Broadcast),
             Phase::Broadcast(broadcast) => {
+                let (before, changing) = (shared.committed, change_in(&packet));
                 broadcast.heard(shared, link, packet)?;
+                if let Some(mastering) = &mut self.mastering {
+                    mastering.committed(shared, before, changing);
+                }
                 None
             }
         };
-        self.advance(next);
+        self.advance(shared, next);
         shared.check_kept()
     }
 
-    /// Something comes over the link.
+    /// Something comes over the link, or moves over that of an observer.
     pub(super) fn moving(&mut self, shared: &Shared, link: Link, now_ms: i64) {
         if Some(link) == self.link {
             let patience_ms = if self.serves() { shared.options.sync_ms } else { shared.options.init_ms };
             self.deadline_ms = now_ms + patience_ms;
+        } else if let Some(mastering) = &mut self.mastering {
+            mastering.moving(shared, link, now_ms);
         }
     }
 
@@ -141,7 +228,7 @@ impl Learning {
     pub(super) fn accepted(&mut self, shared: &mut Shared) {
         if let (Phase::Discovery(discovery), Some(link)) = (&mut self.phase, self.link) {
             let next = discovery.accepted(shared, link).map(Phase::Sync);
-            self.advance(next);
+            self.advance(shared, next);
         }
     }
 
@@ -156,14 +243,24 @@ impl Learning {
     pub(super) fn history_replaced(&mut self, shared: &mut Shared, last: Zxid) -> Result<(), Failure> {
         if let (Phase::Sync(sync), Some(link)) = (&mut self.phase, self.link) {
             let next = sync.history_replaced(shared, link, last)?.map(Phase::Broadcast);
-            self.advance(next);
+            self.advance(shared, next);
         }
         shared.check_kept()
     }
 
-    fn advance(&mut self, next: Option<Phase>) {
-        if let Some(next) = next {
-            self.phase = next;
+    fn advance(&mut self, shared: &mut Shared, next: Option<Phase>) {
+        let Some(next) = next else { return };
+        self.phase = next;
+        if self.serves() && shared.options.observer_masters && !shared.observes() {
+            self.mastering = Some(Mastering::begin(shared, shared.current_epoch));
         }
+    }
+}
+
+/// The change of the configuration that a packet puts in force, and who leads then.
+const fn change_in(packet: &ToLearner) -> Option<(Zxid, ServerId)> {
+    match packet {
+        ToLearner::CommitAndActivate(zxid, leader) => Some((*zxid, *leader)),
+        _ => None,
     }
 }

@@ -262,6 +262,21 @@ fn a_sync_is_answered_behind_all_that_is_proposed() {
     assert_eq!(script.told_learner(1), [ToLearner::Commit(first), ToLearner::Sync]);
 }
 
+/// An official follower waits for what its clients have asked in the order in which it has handed that on: a sync that is answered
+/// behind the commit of a write that came later would leave it waiting for ever.
+#[test]
+fn a_sync_is_answered_before_the_commit_of_what_is_proposed_behind_it() {
+    let mut script = established(zxid(1, 5));
+    let first = proposes(&mut script, "one");
+    script.zab.sync_requested(Link(1));
+    let second = proposes(&mut script, "two");
+    script.tell(Event::Synced(second));
+    script.done();
+    script.learner_says(1, ToLeader::Ack(second));
+    let told = [ToLearner::Commit(first), ToLearner::Sync, ToLearner::Commit(second)];
+    assert_eq!(script.told_learner(1), told);
+}
+
 #[test]
 fn a_learner_that_takes_its_snapshot_is_not_silent() {
     let mut script = established(zxid(1, 5));

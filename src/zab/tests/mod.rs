@@ -5,6 +5,7 @@ mod electing;
 mod isolated;
 mod leader;
 mod learner;
+mod masters;
 mod reconfiguring;
 
 use super::{Action, Ensemble, Event, Link, Options, RecentBounds, Stored, Zab};
@@ -82,6 +83,7 @@ impl Script {
             read_only_after_ms: None,
             force_snapshot: false,
             observer_keeps: true,
+            observer_masters: false,
             recent,
         };
         change(&mut options);

@@ -26,7 +26,9 @@ impl World {
         match action {
             Action::Notify(..)
             | Action::Dial(_)
+            | Action::DialMaster(_)
             | Action::Listen
+            | Action::ListenForObservers
             | Action::HangUp(_)
             | Action::HangUpAll
             | Action::ToLeader(..)
@@ -79,16 +81,18 @@ impl World {
                     }
                 }
             }
-            Action::Dial(leader) => {
+            Action::Dial(leader) | Action::DialMaster(leader) => {
+                running.dials_master = matches!(action, Action::DialMaster(_));
                 running.dials += 1;
                 let dial = running.dials;
                 running.dial = Some((dial, leader));
                 self.after(1, Due::Dials(id, dial));
             }
             Action::Listen => running.listens = true,
+            Action::ListenForObservers => running.serves_observers = true,
             Action::HangUp(link) => self.hang_up(id, link),
             Action::HangUpAll => {
-                (running.listens, running.dial) = (false, None);
+                (running.listens, running.serves_observers, running.dial) = (false, false, None);
                 running.received = None;
                 if running.wanted.take().is_some() {
                     member.disk.write(Write::GiveUp);
@@ -406,13 +410,19 @@ impl World {
         }
         let target = &self.members[&leader];
         let start = self.members[&id].start;
+        let (serves_observers, listens) =
+            target.running.as_ref().map_or((false, false), |it| (it.serves_observers, it.listens));
+        let takes_in = if running.dials_master { serves_observers } else { listens };
         if !target.lives() || !self.network.connects(id, leader) {
             self.after(1, Due::Event(id, start, Event::NotDialled(leader)));
         } else if self.network.is_stalled(id, leader) || self.network.is_stalled(leader, id) {
             self.after(10, Due::Dials(id, dial));
-        } else if target.running.as_ref().is_some_and(|running| running.listens) {
+        } else if takes_in {
+            self.figures.count(Figure::Mastered, usize::from(running.dials_master));
             self.connect(id, leader);
             self.members.get_mut(&id).unwrap().running.as_mut().unwrap().dial = None;
+        } else if running.dials_master {
+            self.after(10, Due::Event(id, start, Event::NotDialled(leader)));
         } else {
             self.after(10, Due::Dials(id, dial));
         }

@@ -21,6 +21,7 @@ pub(crate) enum Figure {
     Losses,
     ClockFaults,
     Reads,
+    Mastered,
     ReadOnly,
     WithoutDisk,
     WentBack,
@@ -36,7 +37,7 @@ pub(crate) enum Figure {
 /// The figures from here on are of clients with sessions, and those of changes are not.
 const OF_SESSIONS: usize = Figure::Connects as usize;
 
-const NAMES: [&str; 25] = [
+const NAMES: [&str; 26] = [
     "committed",
     "crashes",
     "leaders",
@@ -52,6 +53,7 @@ const NAMES: [&str; 25] = [
     "votes lost",
     "clocks that jump or drift",
     "reads",
+    "observers at followers",
     "times read-only",
     "observers without a disk",
     "observers that got a vote",

@@ -78,6 +78,9 @@ impl World {
                 let packet = ToLearner::Revalidated { session, valid };
                 return self.send_down(link, Down::Packet(packet));
             }
+            MemberAction::AnswerSync(link) => {
+                return self.send_down(link, Down::Packet(ToLearner::Sync));
+            }
             MemberAction::Sync(link) => {
                 let actions = running.zab.sync_requested(link);
                 return self.act(id, actions);
@@ -99,7 +102,16 @@ impl World {
 
     /// What a leader and its learners tell each other of clients.
     pub(super) fn of_clients(&mut self, id: ServerId, action: Action) {
+        let running = self.members[&id].running.as_ref();
+        let leader = running.and_then(|running| running.zab.leader_link());
         let event = match action {
+            // What an observer has heard of its follower hands on.
+            Action::Touched(touched) if leader.is_some() => {
+                let zxid = Zxid::ZERO;
+                return leader.into_iter().for_each(|link| {
+                    self.send_up(link, ToLeader::Ping { zxid, touched: touched.clone() });
+                });
+            }
             Action::Touched(sessions) => MemberEvent::Touched(sessions),
             Action::Revalidate { link, session, timeout_ms } => {
                 MemberEvent::Revalidate { link, session, timeout_ms }

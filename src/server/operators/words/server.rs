@@ -8,6 +8,7 @@ use crate::{
     },
     tree::Tree,
     version,
+    zab::Role,
 };
 use oxkeeper_codec::Zxid;
 use std::sync::Arc;
@@ -36,7 +37,7 @@ fn head(mode: &str) -> String {
 /// What `srvr` and `stat` share. The official server counts the root twice.
 fn figures(hub: &Hub, zxid: Zxid, nodes: usize, mode: &str) -> String {
     let latency = hub.latency();
-    let standing = hub.standing.lock().filter(|standing| standing.learners.is_some());
+    let standing = hub.standing.lock().filter(|standing| matches!(standing.role, Role::Leading(_)));
     let proposals = standing.map(|Standing { proposals: [last, min, max], .. }| {
         format!("Proposal sizes last/min/max: {last}/{min}/{max}\n")
     });

@@ -83,7 +83,9 @@ impl Runner {
             let command = match action {
                 Action::Notify(to, said) => Command::Notify(to, said),
                 Action::Dial(leader) => Command::Dial(leader),
+                Action::DialMaster(master) => Command::DialMaster(master),
                 Action::Listen => Command::Listen,
+                Action::ListenForObservers => Command::ListenForObservers,
                 Action::HangUp(link) => Command::HangUp(link),
                 Action::HangUpAll => Command::HangUpAll,
                 Action::ToLeader(link, packet) => Command::ToLeader(link, packet),
@@ -155,6 +157,7 @@ impl Running {
             read_only_after_ms: None,
             force_snapshot: false,
             observer_keeps: true,
+            observer_masters: false,
             // Whoever was away for long is sent what the log has.
             recent: RecentBounds { count: 20, bytes: 1 << 20 },
         };

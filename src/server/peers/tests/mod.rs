@@ -311,6 +311,8 @@ fn options(id: i64, members: &BTreeMap<ServerId, Ports>) -> PeerOptions {
         keep_alive: false,
         multi_address: false,
         dial_timeout: Duration::from_secs(5),
+        observer_master_port: None,
+        master_pause: Duration::from_millis(10),
         dial_pause: Duration::from_millis(10),
         register_timeout: Duration::from_secs(5),
         no_delay_to_leader: true,

@@ -3,6 +3,10 @@
 //!
 //! Invariants: what came over one link is judged in its order; a learner that asks for much keeps no other one waiting. A learner
 //! bounds what its clients have in work itself, so whoever is sent away for it is none, or broken.
+//!
+//! At an observer master the same stands before the link to the leader, with less effect: it does not know with which transaction a
+//! request comes back, so one counts as in work until what was proposed when it was handed on is applied. The leader's bound for this
+//! follower's link is behind it.
 
 use super::Sequencer;
 use crate::{

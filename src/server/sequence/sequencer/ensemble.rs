@@ -37,7 +37,10 @@ use oxkeeper_codec::{
     learner::{ToLeader, ToLearner},
     txn::LoggedTxn,
 };
-use std::{collections::VecDeque, time::Instant};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    time::Instant,
+};
 
 /// See the module.
 pub(crate) struct Member {
@@ -62,6 +65,8 @@ pub(crate) struct Member {
     pub(super) feeds: Vec<(Link, PieceWriter)>,
     /// What the node knows of the ensemble, while this member leads.
     told: Option<KnownEnsemble>,
+    /// Sessions that observers of this follower have heard from since its leader has asked.
+    heard_by_observers: BTreeSet<SessionId>,
     /// When workers were asked last which sessions they have heard of, in ms of the elapsed clock.
     touches_since_ms: i64,
     /// Whether the disk gets what this member has.
@@ -100,6 +105,7 @@ impl Member {
             asked: Asked::default(),
             feeds: Vec::new(),
             told: None,
+            heard_by_observers: BTreeSet::new(),
             touches_since_ms: 0,
             keeps: true,
             progress: Progress::new(ack_sample),
@@ -292,6 +298,7 @@ impl Sequencer {
             MemberAction::Answer { link, session, valid } => {
                 Some(Command::ToLearners(vec![link], ToLearner::Revalidated { session, valid }))
             }
+            MemberAction::AnswerSync(link) => Some(Command::ToLearners(vec![link], ToLearner::Sync)),
             MemberAction::Sync(link) => {
                 let actions = member.zab.sync_requested(link);
                 member.todo.extend(actions);
@@ -358,7 +365,12 @@ impl Sequencer {
             Action::HangUpAll => self.hang_up_all(),
             Action::Notify(to, said) => self.tell(Command::Notify(to, said)),
             Action::Dial(leader) => self.tell(Command::Dial(leader)),
+            Action::DialMaster(master) => self.tell(Command::DialMaster(master)),
             Action::Listen => self.tell(Command::Listen),
+            Action::ListenForObservers => {
+                tracing::info!(target: topics::PEERS, "serving observers (observerMasterPort)");
+                self.tell(Command::ListenForObservers);
+            }
             Action::ToLeader(link, packet) => self.tell(Command::ToLeader(link, packet)),
             Action::ToLearners(links, packet) => {
                 if let (&[link], ToLearner::Diff(_) | ToLearner::Trunc(_)) = (&*links, &packet) {
@@ -457,6 +469,7 @@ impl Sequencer {
     /// What concerns clients, here or on another member.
     fn clients_action(&mut self, action: Action) {
         let event = match action {
+            Action::Touched(sessions) if !self.node.decides() => return self.heard_by_observers(&sessions),
             Action::Touched(sessions) => MemberEvent::Touched(sessions),
             Action::Revalidate { link, session, timeout_ms } => {
                 MemberEvent::Revalidate { link, session, timeout_ms }
@@ -481,10 +494,24 @@ impl Sequencer {
     fn pinged(&mut self, link: Link, zxid: Zxid) {
         self.tell(Command::ToLeader(link, ToLeader::Ping { zxid, touched: Vec::new() }));
         let Some(member) = &mut self.member else { return };
+        let heard_by_observers = std::mem::take(&mut member.heard_by_observers);
+        if !heard_by_observers.is_empty() {
+            self.touched(&heard_by_observers.into_iter().collect::<Vec<_>>());
+        }
+        let Some(member) = &mut self.member else { return };
         let since_ms = std::mem::replace(&mut member.touches_since_ms, self.hub.clock.elapsed_ms());
         for (worker, port) in self.hub.workers.iter().enumerate() {
             self.tree.shard(worker).inbox.push(Item::Touches(since_ms));
             port.notify.notify_one();
+        }
+    }
+
+    /// Observers of this follower have heard from these sessions: its leader is told when it asks next.
+    fn heard_by_observers(&mut self, sessions: &[(SessionId, i32)]) {
+        let known = |(session, _): &&(SessionId, i32)| self.node.sessions().global.knows(*session);
+        let known = sessions.iter().filter(known).map(|(session, _)| *session);
+        if let Some(member) = &mut self.member {
+            member.heard_by_observers.extend(known);
         }
     }
 
@@ -503,6 +530,7 @@ impl Sequencer {
         let Some(member) = &mut self.member else { return };
         member.asked = Asked::default();
         member.incoming.clear();
+        member.heard_by_observers.clear();
         if std::mem::take(&mut member.fetching).wanted.is_some() {
             self.hand_over();
             self.log.replace(None);

@@ -65,8 +65,8 @@ impl State {
         let peer = self.peers.get_mut(&id).unwrap();
         let Some(running) = &mut peer.running else { return };
         match action {
-            Action::Dial(leader) => running.dials = Some(leader),
-            Action::Listen => running.listens = true,
+            Action::Dial(leader) | Action::DialMaster(leader) => running.dials = Some(leader),
+            Action::Listen | Action::ListenForObservers => running.listens = true,
             Action::StoreAcceptedEpoch(epoch) => peer.disk.write(Write::AcceptedEpoch(epoch)),
             Action::StoreCurrentEpoch(epoch) => {
                 peer.disk.write(Write::CurrentEpoch(epoch));

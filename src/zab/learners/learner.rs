@@ -1,5 +1,6 @@
-//! One learner, as its leader knows it.
+//! One learner, as its leader or its observer master knows it.
 
+use super::Said;
 use crate::zab::{
     Action, Failure, Link, Refusal,
     plan::{Plan, plan},
@@ -7,7 +8,7 @@ use crate::zab::{
 };
 use oxkeeper_codec::{
     ServerId, Zxid,
-    learner::{LearnerInfo, PROTOCOL_VERSION, ToLearner},
+    learner::{LearnerInfo, PROTOCOL_VERSION, ToLeader, ToLearner},
 };
 
 /// After so many pings without an answer a link gives its place up to another one with the same id.
@@ -15,7 +16,7 @@ const SILENT_PINGS: i64 = 3;
 
 /// How far it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
+enum State {
     /// It has not said who it is.
     Arrived,
     /// FOLLOWERINFO or OBSERVERINFO has come; LEADERINFO goes when the epoch is known.
@@ -38,7 +39,7 @@ pub(super) enum State {
 }
 
 impl State {
-    pub(super) const fn name(self) -> &'static str {
+    const fn name(self) -> &'static str {
         match self {
             Self::Arrived => "registration",
             Self::Registered | Self::Asked => "discovery",
@@ -50,7 +51,7 @@ impl State {
 
 /// See the module.
 #[derive(Debug, Clone)]
-pub(super) struct Learner {
+pub(in crate::zab) struct Learner {
     sid: Option<ServerId>,
     observer: bool,
     state: State,
@@ -76,27 +77,28 @@ impl Learner {
         }
     }
 
-    pub(super) const fn sid(&self) -> Option<ServerId> {
+    pub(in crate::zab) const fn sid(&self) -> Option<ServerId> {
         self.sid
     }
 
-    pub(super) const fn state(&self) -> State {
-        self.state
+    /// Where its log ends, if it waits to be synchronised.
+    pub(in crate::zab) const fn proved(&self) -> Option<Zxid> {
+        if let State::Proved(last) = self.state { Some(last) } else { None }
     }
 
     /// When it is given up unless it says something, in ms of the elapsed clock.
-    pub(super) const fn deadline_ms(&self) -> i64 {
+    pub(in crate::zab) const fn deadline_ms(&self) -> i64 {
         self.deadline_ms
     }
 
-    pub(super) const fn is_observer(&self) -> bool {
+    pub(in crate::zab) const fn is_observer(&self) -> bool {
         self.observer
     }
 
     /// Whether its acknowledgements are a vote, if its id has one. One that observes and gets its vote with the next configuration
     /// has a say in whether that comes into force (`Leader.waitForNewLeaderAck`), if it was brought up with it: what is proposed
     /// later, it does not hear of before it is committed.
-    pub(super) fn counts(&self, shared: &Shared) -> bool {
+    pub(in crate::zab) fn counts(&self, shared: &Shared) -> bool {
         self.sid.is_some_and(|sid| !self.waits && (!self.observer || self.gets_vote(sid, shared)))
     }
 
@@ -110,7 +112,7 @@ impl Learner {
     }
 
     /// Whether it waits for an older link with its id to end.
-    pub(super) const fn waits(&self) -> bool {
+    pub(in crate::zab) const fn waits(&self) -> bool {
         self.waits
     }
 
@@ -124,12 +126,12 @@ impl Learner {
         now_ms - self.heard_ms > SILENT_PINGS * shared.options.ping_ms
     }
 
-    pub(super) const fn is_fed(&self) -> bool {
+    pub(in crate::zab) const fn is_fed(&self) -> bool {
         matches!(self.state, State::Fed { .. })
     }
 
     /// What it vouches for.
-    pub(super) const fn vouches_for(&self) -> Option<Zxid> {
+    pub(in crate::zab) const fn vouches_for(&self) -> Option<Zxid> {
         match self.state {
             State::Fed { acked, vouched: true, .. } => Some(acked),
             _ => None,
@@ -154,13 +156,47 @@ impl Learner {
         self.owed.is_some_and(|(_, since_ms)| now_ms - since_ms > shared.options.sync_ms)
     }
 
-    /// It says who it is. `waits`: an older link has its id, or this member.
-    pub(super) fn register(
+    /// What it says. `waits`: an older link has the id that it tells, or this member.
+    pub(super) fn says(
         &mut self,
-        info: &LearnerInfo,
-        shared: &Shared,
+        shared: &mut Shared,
+        link: Link,
+        packet: ToLeader,
         waits: bool,
-    ) -> Result<(), Failure> {
+    ) -> Result<Said, Failure> {
+        match (self.state, packet) {
+            (State::Arrived, ToLeader::Info(info)) => {
+                self.register(&info, shared, waits)?;
+                if waits {
+                    shared.act(Action::SameId(link, info.sid));
+                }
+                return Ok(Said::Registered(info));
+            }
+            (State::Asked, ToLeader::AckEpoch { last_zxid, current_epoch }) => {
+                self.state = State::Proved(last_zxid);
+                return Ok(Said::Promised { last_zxid, current_epoch });
+            }
+            (State::Fed { .. }, ToLeader::Ack(zxid)) => {
+                self.acknowledged(zxid, shared)?;
+                return Ok(Said::Acknowledged);
+            }
+            (State::Fed { .. }, ToLeader::Ping { touched, .. }) => shared.act(Action::Touched(touched)),
+            (State::Fed { .. }, ToLeader::Revalidate { session, timeout_ms }) => {
+                shared.act(Action::Revalidate { link, session, timeout_ms });
+            }
+            (State::Fed { .. }, ToLeader::Request(request)) => shared.act(Action::Forwarded(link, request)),
+            (state, packet) => {
+                return Err(Failure::Learner(Refusal::Unexpected {
+                    phase: state.name(),
+                    packet: packet.kind(),
+                }));
+            }
+        }
+        Ok(Said::Nothing)
+    }
+
+    /// It says who it is. `waits`: an older link has its id, or this member.
+    fn register(&mut self, info: &LearnerInfo, shared: &Shared, waits: bool) -> Result<(), Failure> {
         if let Some(version) = info.config_version
             && version > shared.ensemble.version()
         {
@@ -173,24 +209,23 @@ impl Learner {
         Ok(())
     }
 
-    pub(super) const fn proved(&mut self, last_zxid: Zxid) {
-        self.state = State::Proved(last_zxid);
-    }
-
-    pub(super) const fn vouched(&mut self) {
-        if let State::Fed { vouched, .. } = &mut self.state {
+    /// Its disk has this: NEWLEADER, and so all that came before it, or one proposal.
+    fn acknowledged(&mut self, zxid: Zxid, shared: &Shared) -> Result<(), Failure> {
+        let State::Fed { acked, vouched, .. } = &mut self.state else { return Ok(()) };
+        if zxid.counter() == 0 {
             *vouched = true;
-        }
-    }
-
-    pub(super) fn acknowledged(&mut self, zxid: Zxid) {
-        if let State::Fed { acked, .. } = &mut self.state {
+        } else if zxid > shared.given
+            && let Some(sid) = self.sid
+        {
+            return Err(Failure::Learner(Refusal::Ahead { sid, last_zxid: zxid }));
+        } else {
             *acked = zxid.max(*acked);
         }
+        Ok(())
     }
 
     /// The epoch is known: asks for the promise to follow no older one.
-    pub(super) fn ask(&mut self, shared: &mut Shared, link: Link, epoch: i64) {
+    pub(in crate::zab) fn ask(&mut self, shared: &mut Shared, link: Link, epoch: i64) {
         if self.state == State::Registered && !self.waits {
             self.state = State::Asked;
             let protocol_version = PROTOCOL_VERSION;
@@ -199,7 +234,7 @@ impl Learner {
     }
 
     /// A quorum has proved that nobody is ahead: brings it to the leader's history, or has the log files searched.
-    pub(super) fn synchronise(&mut self, shared: &mut Shared, link: Link, epoch: i64) {
+    pub(in crate::zab) fn synchronise(&mut self, shared: &mut Shared, link: Link, epoch: i64) {
         let State::Proved(last) = self.state else { return };
         let plan = match shared.options.force_snapshot {
             true => Plan::Snap,
@@ -258,7 +293,7 @@ impl Learner {
     }
 
     /// The leader serves: so may it, once it has acknowledged NEWLEADER.
-    pub(super) fn serve(&mut self, shared: &mut Shared, link: Link) {
+    pub(in crate::zab) fn serve(&mut self, shared: &mut Shared, link: Link) {
         if let State::Fed { vouched: true, serves: serves @ false, .. } = &mut self.state {
             *serves = true;
             shared.tell_learner(link, ToLearner::UpToDate);
