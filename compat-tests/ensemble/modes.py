@@ -4,7 +4,6 @@ members and on one of ours; what both tell must be the same, but for what is lis
 
 usage: modes.py [--kinds 3.9.5,oxkeeper] [MODE ...]     A kind may be three members, as 3.9.5/3.9.5/oxkeeper. The last line is `N passed, M failed`."""
 import argparse
-import contextlib
 import os
 import re
 import signal
@@ -19,15 +18,12 @@ MODES = {}
 SHORT_MS, LONG_MS, SOON_S = 2000, 60000, 20
 
 # Facts that differ on purpose, and why.
-KEPT = "whoever waits for nothing undecided keeps its connection when the leader changes"
 LOCAL_LIVES = "a local session lives as long as its member and its time-out"
 HOLE = "an official observer without a disk that gets a vote logs behind what was in memory alone: a restart loses that, and it may lead all the same"
 DELIBERATE = {
     "a session without localSessionsEnabled": "official servers since 3.7 answer its handshake with an error, and the client has no session",
     "its session after the partition": LOCAL_LIVES,
     "a local session after its leader": LOCAL_LIVES,
-    "its connection": KEPT,
-    "its readers' connections": KEPT,
     "what it lacks with a vote, when it was killed": HOLE,
     "what it lacks with a vote, under the other implementation": HOLE,
     "what it lacks with a vote, under its own implementation": HOLE,
@@ -282,41 +278,6 @@ def local_leaderless(ensemble, tell):
     tell("a local session after its leader", session(m, session_id=client.session_id, password=client.password))
 
 
-def outlived(ensemble, tell):
-    """What becomes of the connections of those who only read, at the members that remain when their leader is killed."""
-    leader = ensemble.leader()
-    others = rest(ensemble, leader)
-    with contextlib.ExitStack() as stack:
-        def client(n):
-            return stack.enter_context(others[n % len(others)].client(timeout=20))
-        clients = [client(n) for n in range(30)]
-        clients[0].create("/e", b"", 1)
-        for one in clients:
-            one.sync()
-            one.get("/")
-        watcher = clients[1]
-        watcher.watch("/e")
-        another_leads(leader, others)
-        found = [answer(lambda one=one: one.get("/")[0]) for one in clients]
-        tell("its readers' connections", "closed" if set(found) == {"closed"} else "all go on" if "closed" not in found else found)
-        if "closed" not in found:
-            clients[0].delete("/e")
-            watcher.sync()
-            need(watcher.events, "a watch that goes on")
-
-
-@mode
-def kept(ensemble, tell):
-    """Connections outlive a leader."""
-    outlived(ensemble, tell)
-
-
-@mode
-def not_kept(ensemble, tell):
-    """They do not, with keepConnections=false."""
-    outlived(ensemble, tell)
-
-
 OFFICIAL, LACKS = "3.9.5", "what it lacks %s"
 
 
@@ -394,8 +355,6 @@ SETTINGS = {
     "local": {"localSessionsEnabled": "true"},
     "local_upgraded": {"localSessionsEnabled": "true", "localSessionsUpgradingEnabled": "true"},
     "local_leaderless": {"localSessionsEnabled": "true"},
-    "kept": {},
-    "not_kept": {"keepConnections": "false"},
     "without_disk": {"syncEnabled": "false", "reconfigEnabled": "true", "skipACL": "yes"},
 }
 

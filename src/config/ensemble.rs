@@ -32,7 +32,6 @@ pub(super) fn build(settings: &mut Settings, list: &List, my_id: Option<i64>) ->
     let local_sessions = settings.note(|settings| local_sessions(settings));
     let multi_address = settings.note(|settings| multi_address(settings));
     let listen_on_all_addresses = settings.note(|settings| settings.get(&LISTEN_ON_ALL));
-    let keep_connections = settings.note(|settings| settings.get(&KEEP_CONNECTIONS));
     let standalone_enabled = settings.note(|settings| settings.get(&STANDALONE_ENABLED));
     let dynamic_file = settings.note(|settings| settings.given(&DYNAMIC_CONFIG_FILE));
     let (_, _, my_id, membership) = (init_timeout_ms?, sync_timeout_ms?, my_id?, membership?);
@@ -49,7 +48,6 @@ pub(super) fn build(settings: &mut Settings, list: &List, my_id: Option<i64>) ->
         election: election?,
         leading: leading?,
         observers: observers?,
-        keep_connections: keep_connections?,
         local_sessions: local_sessions?,
         multi_address: multi_address?,
     }))

@@ -256,8 +256,6 @@ pub struct Ensemble {
     pub leading: Leading,
     /// Observers, and who serves them.
     pub observers: Observers,
-    /// `keepConnections`: clients that wait for nothing undecided keep their connections when the leader changes.
-    pub keep_connections: bool,
     /// Sessions that the leader does not know.
     pub local_sessions: LocalSessions,
     /// Members with several addresses.

@@ -5,6 +5,11 @@
 //! what has become of it. Of everybody else the next leader's history is the past as well, unless this member's was cut or replaced
 //! ([`MemberEvent::Replaced`](super::MemberEvent::Replaced)): they are closed then, and when there is no leader within a tick.
 //!
+//! A server does not hold anybody yet. What is missing: while clients are held nothing may be applied that a leader has not been
+//! followed for (a leader commits all that it has when it begins to bring up its learners, and a learner what it is told then), so that no
+//! event and no long read shows it; a step of a long read has to wait, too; the next leader has to hear where sessions are
+//! ([`Owners`](super::member)); and what was asked at another member before must answer nobody here.
+//!
 //! Invariants: nobody is answered while there is no leader; what a connection has asked is judged in its order, and before what it asks
 //! afterwards. The shell reads no requests meanwhile ([`Node::holds`]).
 

@@ -60,7 +60,7 @@ pub struct NodeOptions {
     pub server_id: u8,
     /// Whether a member takes clients while it leads (`leaderServes`).
     pub leader_serves: bool,
-    /// Whether connections outlive the leader (`keepConnections`).
+    /// Whether connections outlive the leader.
     pub keep_connections: bool,
     /// What new sessions are.
     pub new_sessions: NewSessions,

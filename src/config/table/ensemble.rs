@@ -52,9 +52,6 @@ keys! {
     MAX_NOTIFICATION: Int<u32> = "fastleader.maxNotificationInterval", number(1, INT_MAX), "60000", "3.6.x",
         "ms; longest election wait",
         ensemble;
-    KEEP_CONNECTIONS: Flag = "keepConnections", Flag, "true", "oxkeeper",
-        "whether clients that wait for nothing undecided keep their connections when the leader changes",
-        ensemble;
     LEADER_SERVES: Lenient<OneOf<bool>> = "leaderServes", lenient(exactly(&[("yes", true), ("no", false)])), "yes",
         "<=3.4",
         "whether the leader serves clients",

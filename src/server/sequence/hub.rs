@@ -78,14 +78,14 @@ impl Gate {
     pub(super) fn set_closed(&self, closed: bool) -> bool {
         let opens = self.closed.swap(closed, Ordering::Relaxed) && !closed;
         if opens {
-            self.opened.fetch_add(1, Ordering::Relaxed);
+            self.opened.fetch_add(1, Ordering::Release);
         }
         opens
     }
 
     /// How often it was opened: whoever finds more than before has to look at what it held back.
     pub(crate) fn opened(&self) -> u64 {
-        self.opened.load(Ordering::Relaxed)
+        self.opened.load(Ordering::Acquire)
     }
 }
 

@@ -159,7 +159,7 @@ impl Sequencer {
 
     /// What was applied may have made room for what learners ask, or have been the last.
     fn go_on(&mut self) {
-        if !self.node.decides() || self.tree.tree().last_zxid() >= self.node.last_proposed() {
+        if !self.node.decides() || self.node.queued() == 0 {
             self.finishing = None;
         }
         if self.judge_asked() {
