@@ -1,6 +1,7 @@
 //! One learner, as its leader or its observer master knows it.
 
 use super::Said;
+use crate::membership::Membership;
 use crate::zab::{
     Action, Failure, Link, Refusal,
     plan::{Plan, plan},
@@ -31,6 +32,9 @@ enum State {
     Fed {
         /// What it is known to have on its disk, once it has acknowledged NEWLEADER.
         acked: Zxid,
+        /// The change of the configuration that NEWLEADER has told it of, if that is none that is only proposed: a member may know of it
+        /// without having it in its log, and it comes into force with the epoch.
+        told: Option<i64>,
         /// Whether it has.
         vouched: bool,
         /// Whether it was told to serve.
@@ -105,7 +109,7 @@ impl Learner {
     fn gets_vote(&self, sid: ServerId, shared: &Shared) -> bool {
         let Some(next) = shared.ensemble.next() else { return false };
         let hears_of_it = match self.state {
-            State::Fed { acked, .. } => acked >= Zxid(next.version()),
+            State::Fed { acked, told, .. } => acked >= Zxid(next.version()) || told == Some(next.version()),
             _ => true,
         };
         hears_of_it && !shared.quorums().current.is_voter(sid) && shared.quorums().is_voter(sid)
@@ -289,7 +293,9 @@ impl Learner {
         }
         let config = Some(shared.ensemble.latest().to_string().into());
         shared.tell_learner(link, ToLearner::NewLeader { epoch, config });
-        self.state = State::Fed { acked: shared.committed, vouched: false, serves: false };
+        let is_proposed = |version: &i64| (shared.committed.0 + 1..=shared.given.0).contains(version);
+        let told = shared.ensemble.next().map(Membership::version).filter(|version| !is_proposed(version));
+        self.state = State::Fed { acked: shared.committed, told, vouched: false, serves: false };
     }
 
     /// The leader serves: so may it, once it has acknowledged NEWLEADER.

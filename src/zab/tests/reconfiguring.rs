@@ -426,14 +426,44 @@ fn a_snapshot_is_installed_with_the_configuration_that_newleader_tells() {
     assert_eq!(script.zab.ensemble().next(), Some(&told));
 }
 
+/// Server 1 observes.
+fn observed(version: i64) -> Membership {
+    membership(&format!(
+        "server.1=a:1:2:observer\nserver.2=b:1:2:participant\nserver.3=c:1:2:participant\nversion={version:x}"
+    ))
+}
+
+/// A member keeps a change before it logs it: it may lead with one that its log has not.
+#[test]
+fn an_observer_has_a_say_in_a_change_that_it_was_told_of_and_nobody_has_logged() {
+    let next = membership(&format!(
+        "server.1=a:1:2:participant\nserver.3=c:1:2:participant\nversion={:x}",
+        zxid(1, 6).0
+    ));
+    let mut script = member(3, observed(7), Some(next.clone()));
+    for voter in [1, 2] {
+        script.hears_vote(voter, PeerState::Looking, 3, zxid(1, 5), 1);
+    }
+    for (sid, observer) in [(1_i64, true), (2, false)] {
+        script.tell(Event::Arrived(Link(sid.cast_unsigned())));
+        let says = LearnerInfo { observer, config_version: Some(7), ..info(sid) };
+        script.learner_says(sid.cast_unsigned(), ToLeader::Info(says));
+    }
+    script.tell(Event::AcceptedEpochStored(2));
+    for link in [1, 2] {
+        script.learner_says(link, ToLeader::AckEpoch { last_zxid: zxid(1, 5), current_epoch: Some(1) });
+    }
+    script.tell(Event::CurrentEpochStored(2));
+    script.learner_says(2, ToLeader::Ack(zxid(2, 0)));
+    assert_eq!(script.zab.role(), Role::Leading(false));
+    script.done();
+    script.learner_says(1, ToLeader::Ack(zxid(2, 0)));
+    assert_eq!(script.done()[..2], [Action::Activate(next), Action::Lead(2)]);
+}
+
 /// An observer hears of no proposal: it has a say in a change that it was brought up with, and in no later one.
 #[test]
 fn a_leader_does_not_count_on_an_observer_that_cannot_acknowledge_the_change() {
-    let observed = |version: i64| {
-        membership(&format!(
-            "server.1=a:1:2:observer\nserver.2=b:1:2:participant\nserver.3=c:1:2:participant\nversion={version:x}"
-        ))
-    };
     let mut script = member(3, observed(7), None);
     script.hears_vote(2, PeerState::Looking, 3, zxid(1, 5), 1);
     registers(&mut script, 2, 2, 7);
