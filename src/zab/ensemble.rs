@@ -68,7 +68,7 @@ impl Ensemble {
 
     /// Whether somebody is in the configuration in force or in the next one.
     pub fn has(&self, id: ServerId) -> bool {
-        let has = |membership: &Membership| membership.members().any(|(member, _)| member == id);
+        let has = |membership: &Membership| membership.member(id).is_some();
         has(&self.current) || self.next.as_ref().is_some_and(has)
     }
 

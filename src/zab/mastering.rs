@@ -12,10 +12,7 @@ use super::{
     learners::{Learners, Said},
     shared::Shared,
 };
-use oxkeeper_codec::{
-    ServerId, Zxid,
-    learner::{ToLeader, ToLearner},
-};
+use oxkeeper_codec::{ServerId, Zxid, learner::ToLeader};
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -103,13 +100,8 @@ impl Mastering {
             let committed = shared.committed;
             let newly = shared.recent.after(before).take_while(|(zxid, _)| *zxid <= committed);
             for (zxid, txn) in newly.cloned().collect::<Vec<_>>() {
-                let inform = match changing {
-                    Some((change, leader)) if change == zxid => {
-                        ToLearner::InformAndActivate(zxid, leader, txn)
-                    }
-                    _ => ToLearner::Inform(zxid, txn),
-                };
-                shared.act(Action::ToLearners(fed.clone(), inform));
+                let leads = changing.filter(|(change, _)| *change == zxid).map(|(_, leader)| leader);
+                Learners::inform(shared, &fed, (zxid, txn), leads);
             }
         }
         self.advance(shared);

@@ -66,17 +66,13 @@ impl Broadcast {
         let newly = shared.recent.after(shared.committed).take_while(|(zxid, _)| *zxid <= last);
         let newly: Vec<_> = newly.cloned().collect();
         for (zxid, txn) in newly {
-            let (commit, inform) = match leader {
-                Some(leader) if zxid == last => (
-                    ToLearner::CommitAndActivate(zxid, leader),
-                    ToLearner::InformAndActivate(zxid, leader, txn),
-                ),
-                _ => (ToLearner::Commit(zxid), ToLearner::Inform(zxid, txn)),
+            let leads = leader.filter(|_| zxid == last);
+            let commit = match leads {
+                Some(leader) => ToLearner::CommitAndActivate(zxid, leader),
+                None => ToLearner::Commit(zxid),
             };
             shared.act(Action::ToLearners(followers.clone(), commit));
-            if !observers.is_empty() {
-                shared.act(Action::ToLearners(observers.clone(), inform));
-            }
+            Learners::inform(shared, &observers, (zxid, txn), leads);
             self.answer_syncs(shared, zxid);
         }
         shared.commit(last);

@@ -5,6 +5,7 @@
 mod learner;
 
 use super::{Action, Failure, Link, Tally, shared::Shared};
+use bytes::Bytes;
 use oxkeeper_codec::{
     ServerId, Zxid,
     learner::{LearnerInfo, ToLeader, ToLearner},
@@ -68,6 +69,23 @@ impl Learners {
     pub(super) fn fed(&self, observers: bool) -> Vec<Link> {
         let fed = self.iter().filter(|(_, it)| it.is_fed() && it.is_observer() == observers);
         fed.map(|(&link, _)| link).collect()
+    }
+
+    /// Tells these observers of a transaction that is committed; `leads`: it changes the configuration, and this one leads then.
+    pub(super) fn inform(
+        shared: &mut Shared,
+        observers: &[Link],
+        (zxid, txn): (Zxid, Bytes),
+        leads: Option<ServerId>,
+    ) {
+        if observers.is_empty() {
+            return;
+        }
+        let inform = match leads {
+            Some(leader) => ToLearner::InformAndActivate(zxid, leader, txn),
+            None => ToLearner::Inform(zxid, txn),
+        };
+        shared.act(Action::ToLearners(observers.to_vec(), inform));
     }
 
     pub(super) fn is_of_member(&self, shared: &Shared, link: Link) -> bool {

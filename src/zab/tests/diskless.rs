@@ -19,11 +19,8 @@ fn observing(last: Zxid) -> Script {
 
 /// It finds server 3, which leads in epoch 2, and is brought to its history, without a transaction.
 fn observe(script: &mut Script, last: Zxid) {
-    script.hears_vote(3, PeerState::Leading, 3, zxid(1, 5), 1);
-    script.hears_vote(2, PeerState::Following, 3, zxid(1, 5), 1);
-    script.tell(Event::Dialled(LINK));
-    script.says(ToLearner::LeaderInfo { epoch: 2, protocol_version: PROTOCOL_VERSION });
-    script.tell(Event::AcceptedEpochStored(2));
+    script.reaches_leader(1);
+    script.promises(2);
     script.says(ToLearner::Diff(last));
     script.says(ToLearner::NewLeader { epoch: 2, config: None });
     script.tell(Event::CurrentEpochStored(2));
@@ -68,12 +65,9 @@ fn an_observer_comes_back_with_what_it_has_in_memory() {
     let mut script = observing(zxid(2, 1));
     script.tell(Event::Closed(LINK));
     assert!(!script.done().contains(&Action::GoBack));
-    script.hears_vote(3, PeerState::Leading, 3, zxid(1, 5), 2);
-    script.hears_vote(2, PeerState::Following, 3, zxid(1, 5), 2);
-    script.tell(Event::Dialled(LINK));
+    script.reaches_leader(2);
     script.done();
-    script.says(ToLearner::LeaderInfo { epoch: 3, protocol_version: PROTOCOL_VERSION });
-    script.tell(Event::AcceptedEpochStored(3));
+    script.promises(3);
     assert_eq!(
         script.told_leader(),
         [ToLeader::AckEpoch { last_zxid: zxid(2, 1), current_epoch: Some(2) }],
@@ -110,11 +104,8 @@ fn goes_back_and_follows(script: &mut Script) {
 fn who_is_to_get_a_vote_acknowledges_nothing_from_memory() {
     let mut script = observing(zxid(2, 1));
     script.tell(Event::Closed(LINK));
-    script.hears_vote(3, PeerState::Leading, 3, zxid(1, 5), 2);
-    script.hears_vote(2, PeerState::Following, 3, zxid(1, 5), 2);
-    script.tell(Event::Dialled(LINK));
-    script.says(ToLearner::LeaderInfo { epoch: 3, protocol_version: PROTOCOL_VERSION });
-    script.tell(Event::AcceptedEpochStored(3));
+    script.reaches_leader(2);
+    script.promises(3);
     script.says(ToLearner::Diff(zxid(2, 1)));
     script.done();
     script.says(ToLearner::NewLeader { epoch: 3, config: Some(with_a_vote().into()) });

@@ -27,9 +27,7 @@ fn new_leader() -> ToLearner {
 #[test]
 fn a_promise_that_was_given_before_does_not_count_twice() {
     let mut script = Script::new(1, stored(2, 1, zxid(1, 5)));
-    script.hears_vote(3, PeerState::Leading, 3, zxid(1, 5), 1);
-    script.hears_vote(2, PeerState::Following, 3, zxid(1, 5), 1);
-    script.tell(Event::Dialled(LINK));
+    script.reaches_leader(1);
     script.done();
     script.says(ToLearner::LeaderInfo { epoch: 2, protocol_version: PROTOCOL_VERSION });
     assert_eq!(script.told_leader(), [ToLeader::AckEpoch { last_zxid: zxid(1, 5), current_epoch: None }]);
@@ -38,9 +36,7 @@ fn a_promise_that_was_given_before_does_not_count_twice() {
 #[test]
 fn an_older_epoch_is_not_followed() {
     let mut script = Script::new(1, stored(5, 1, zxid(1, 5)));
-    script.hears_vote(3, PeerState::Leading, 3, zxid(1, 5), 1);
-    script.hears_vote(2, PeerState::Following, 3, zxid(1, 5), 1);
-    script.tell(Event::Dialled(LINK));
+    script.reaches_leader(1);
     script.done();
     script.says(ToLearner::LeaderInfo { epoch: 4, protocol_version: PROTOCOL_VERSION });
     assert!(script.done().contains(&Action::Resign(Failure::OldEpoch { leader: 4, accepted: 5 })));
@@ -121,9 +117,7 @@ fn zookeeper_5094_a_truncation_that_was_interrupted_is_over_before_it_votes_agai
 #[test]
 fn a_promise_that_is_under_way_is_over_before_it_votes_again() {
     let mut script = Script::new(1, stored(1, 1, zxid(1, 5)));
-    script.hears_vote(3, PeerState::Leading, 3, zxid(1, 5), 1);
-    script.hears_vote(2, PeerState::Following, 3, zxid(1, 5), 1);
-    script.tell(Event::Dialled(LINK));
+    script.reaches_leader(1);
     script.says(ToLearner::LeaderInfo { epoch: 2, protocol_version: PROTOCOL_VERSION });
     script.done();
     script.tell(Event::Closed(LINK));
@@ -223,9 +217,7 @@ fn a_leader_that_was_silent_is_waited_for_once_it_speaks() {
 #[test]
 fn an_observer_acknowledges_newleader_and_no_proposal() {
     let mut script = Script::new(4, stored(1, 1, zxid(1, 5)));
-    script.hears_vote(3, PeerState::Leading, 3, zxid(1, 5), 1);
-    script.hears_vote(2, PeerState::Following, 3, zxid(1, 5), 1);
-    script.tell(Event::Dialled(LINK));
+    script.reaches_leader(1);
     assert!(matches!(&script.told_leader()[..], [ToLeader::Info(info)] if info.observer));
     script.says(ToLearner::LeaderInfo { epoch: 1, protocol_version: PROTOCOL_VERSION });
     script.says(ToLearner::Diff(zxid(1, 6)));

@@ -127,6 +127,19 @@ impl Script {
         self.tell(Event::Notified(ServerId(from), said));
     }
 
+    /// Servers 3 and 2 say that 3 leads, and its port is reached.
+    fn reaches_leader(&mut self, peer_epoch: i64) {
+        self.hears_vote(3, PeerState::Leading, 3, zxid(1, 5), peer_epoch);
+        self.hears_vote(2, PeerState::Following, 3, zxid(1, 5), peer_epoch);
+        self.tell(Event::Dialled(LINK));
+    }
+
+    /// The leader says which epoch it begins, and the promise is durable.
+    fn promises(&mut self, epoch: i64) {
+        self.says(ToLearner::LeaderInfo { epoch, protocol_version: PROTOCOL_VERSION });
+        self.tell(Event::AcceptedEpochStored(epoch));
+    }
+
     fn says(&mut self, packet: ToLearner) {
         self.tell(Event::FromLeader(LINK, packet));
     }

@@ -82,8 +82,7 @@ fn discovered(me: i64, current: Membership) -> Script {
     script.hears_vote(3, PeerState::Leading, 3, zxid(1, 5), 1);
     script.hears_vote(other, PeerState::Following, 3, zxid(1, 5), 1);
     script.tell(Event::Dialled(LINK));
-    script.says(ToLearner::LeaderInfo { epoch: 2, protocol_version: PROTOCOL_VERSION });
-    script.tell(Event::AcceptedEpochStored(2));
+    script.promises(2);
     script
 }
 
@@ -142,11 +141,8 @@ fn a_learner_has_the_version_on_disk_before_it_acknowledges_newleader() {
 fn without_reconfig_enabled_nothing_of_that_happens() {
     let told = three(zxid(2, 0).0);
     let mut script = Script::new(1, stored(1, 1, zxid(1, 5)));
-    script.hears_vote(3, PeerState::Leading, 3, zxid(1, 5), 1);
-    script.hears_vote(2, PeerState::Following, 3, zxid(1, 5), 1);
-    script.tell(Event::Dialled(LINK));
-    script.says(ToLearner::LeaderInfo { epoch: 2, protocol_version: PROTOCOL_VERSION });
-    script.tell(Event::AcceptedEpochStored(2));
+    script.reaches_leader(1);
+    script.promises(2);
     script.says(ToLearner::Diff(zxid(1, 5)));
     script.done();
     script.says(ToLearner::NewLeader { epoch: 2, config: text(&told) });
@@ -320,11 +316,8 @@ fn who_is_named_leads_at_once_and_the_others_follow() {
 fn a_change_under_way_is_not_in_force_with_uptodate() {
     let at = zxid(2, 1);
     let mut script = member(1, three(7), None);
-    script.hears_vote(3, PeerState::Leading, 3, zxid(1, 5), 1);
-    script.hears_vote(2, PeerState::Following, 3, zxid(1, 5), 1);
-    script.tell(Event::Dialled(LINK));
-    script.says(ToLearner::LeaderInfo { epoch: 2, protocol_version: PROTOCOL_VERSION });
-    script.tell(Event::AcceptedEpochStored(2));
+    script.reaches_leader(1);
+    script.promises(2);
     script.says(ToLearner::Diff(zxid(1, 5)));
     script.says(ToLearner::Proposal(at, change(at, &two(at.0))));
     script.says(ToLearner::NewLeader { epoch: 2, config: text(&two(at.0)) });
