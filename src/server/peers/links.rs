@@ -8,7 +8,7 @@ use super::{
     link::{Conversation, End},
     listening::Listening,
     options::Address,
-    outbox::{COPIED_MAX_BYTES, Crowd, Outbox},
+    outbox::{Crowd, Outbox},
     packets::Packets,
     sockets::connect,
     strangers::Strangers,
@@ -341,18 +341,15 @@ impl Links {
     /// Encodes once for all of them.
     pub(super) fn to_learners(&self, links: &[Link], packet: &ToLearner) {
         let mut head = Vec::new();
-        let txn = packet.encode_head(&mut head);
-        if let Some(txn) = txn.filter(|txn| txn.len() > COPIED_MAX_BYTES) {
-            let (head, tail) = (Bytes::from(head), Bytes::from_static(&PACKET_TAIL));
-            links.iter().for_each(|&link| self.send(link, [head.clone(), txn.clone(), tail.clone()]));
-            return;
+        let txn = packet.encode_head(&mut head).cloned();
+        let head = Bytes::from(head);
+        match txn {
+            Some(txn) => {
+                let tail = Bytes::from_static(&PACKET_TAIL);
+                links.iter().for_each(|&link| self.send(link, [head.clone(), txn.clone(), tail.clone()]));
+            }
+            None => links.iter().for_each(|&link| self.send(link, [head.clone()])),
         }
-        if let Some(txn) = txn {
-            head.extend_from_slice(txn);
-            head.extend_from_slice(&PACKET_TAIL);
-        }
-        let whole = Bytes::from(head);
-        links.iter().for_each(|&link| self.send(link, [whole.clone()]));
     }
 
     fn send<const N: usize>(&self, link: Link, pieces: [Bytes; N]) {

@@ -18,7 +18,7 @@ const WAITING_MAX_BYTES: usize = 256 << 20;
 const PIECES_AT_ONCE: usize = 64;
 /// A piece up to this length is copied to those before it, in bytes: what waits needs no more memory than is counted, however
 /// small the packets are, and goes in fewer pieces.
-pub(super) const COPIED_MAX_BYTES: usize = 1024;
+const COPIED_MAX_BYTES: usize = 1024;
 /// What is copied together, at most, in bytes.
 const TOGETHER_MAX_BYTES: usize = 16 << 10;
 
