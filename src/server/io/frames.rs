@@ -69,7 +69,6 @@ pub(super) fn pace(hub: &Hub, conn: &Conn) -> Pace {
     match conn.phase {
         Phase::Closing => return if conn.unsent() > 0 { Pace::Wait } else { Pace::Close },
         Phase::Connecting | Phase::Answering => return Pace::Wait,
-        Phase::Open(_) if hub.gate.is_closed() => return Pace::Wait,
         Phase::Fresh | Phase::Open(_) => {}
     }
     if conn.unsent() + conn.waiting.expected() >= UNSENT_HIGH_BYTES {

@@ -17,8 +17,6 @@ pub(crate) struct State {
     pub(super) packets: Packets,
     /// Requests of this poll round.
     pub(super) requests: Vec<Request>,
-    /// How often the gate had been opened when connections were last woken for it ([`crate::server::sequence::Gate`]).
-    pub(super) gate_opened: u64,
     /// Encoded lists of children.
     pub(super) lists: ListCache,
     /// Bytes read by namespace.
@@ -34,7 +32,6 @@ impl State {
             read_buffer: vec![0; READ_BUFFER_BYTES],
             packets: Packets::default(),
             requests: Vec::new(),
-            gate_opened: 0,
             lists,
             reads: Namespaces::default(),
             over_quota: Namespaces::default(),

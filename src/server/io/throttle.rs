@@ -85,14 +85,6 @@ impl Wakeup<'_> {
         }
     }
 
-    /// There is a leader again: all that were held back look again.
-    pub(super) fn follow_gate(&mut self) {
-        let opened = self.worker.front.hub.gate.opened();
-        if std::mem::replace(&mut self.state.gate_opened, opened) != opened {
-            self.state.conns.iter_mut().for_each(|conn| conn.wake_if_held_back());
-        }
-    }
-
     /// Another worker's requests may have ended: those held back look again if there is room.
     pub(super) fn let_held_go_on(&mut self) {
         if has_room(self.worker) {

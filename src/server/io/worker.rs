@@ -106,10 +106,7 @@ impl Worker {
             for mail in worker.front.mail_of(worker.index) {
                 worker.mail(mail);
             }
-            worker.wake_up(|wakeup| {
-                wakeup.follow_gate();
-                wakeup.let_held_go_on();
-            });
+            worker.wake_up(|wakeup| wakeup.let_held_go_on());
         }
     }
 

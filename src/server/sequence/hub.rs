@@ -12,7 +12,7 @@ use crate::{
 };
 use oxkeeper_codec::Zxid;
 use parking_lot::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicBool;
 use tokio::sync::Notify;
 
 /// The mode of a member that has no leader, in the words of `srvr`.
@@ -60,35 +60,6 @@ impl Standing {
 /// Of what other members have said, so many bytes may wait to be looked at.
 pub(crate) const HEARD_MAX_BYTES: usize = 2 << 20;
 
-/// Whether clients' requests are read.
-#[derive(Debug, Default)]
-pub(crate) struct Gate {
-    closed: AtomicBool,
-    /// How often it was opened.
-    opened: AtomicU64,
-}
-
-impl Gate {
-    /// Whether nothing is to be read from connections with a session: there is no leader, and they wait for one.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Relaxed)
-    }
-
-    /// Whether it was closed, and is not any more.
-    pub(super) fn set_closed(&self, closed: bool) -> bool {
-        let opens = self.closed.swap(closed, Ordering::Relaxed) && !closed;
-        if opens {
-            self.opened.fetch_add(1, Ordering::Release);
-        }
-        opens
-    }
-
-    /// How often it was opened: whoever finds more than before has to look at what it held back.
-    pub(crate) fn opened(&self) -> u64 {
-        self.opened.load(Ordering::Acquire)
-    }
-}
-
 /// Shared by all threads of one server.
 #[derive(Debug)]
 pub(crate) struct Hub {
@@ -100,7 +71,6 @@ pub(crate) struct Hub {
     pub(crate) stats: ServerStats,
     pub(crate) workers: Vec<WorkerPort>,
     pub(crate) stopping: AtomicBool,
-    pub(crate) gate: Gate,
     /// What `hash` tells.
     pub(crate) digests: DigestHistory,
     /// What it is in its ensemble; `None`: it is alone.

@@ -26,7 +26,7 @@ mod turn;
 pub(crate) use address::{conn_id, place_of, worker_of};
 pub(crate) use feeder::Feeder;
 pub(crate) use fill::Fill;
-pub(crate) use hub::{Gate, HEARD_MAX_BYTES, Hub, READ_ONLY, Standing, WorkerPort};
+pub(crate) use hub::{HEARD_MAX_BYTES, Hub, READ_ONLY, Standing, WorkerPort};
 pub(crate) use load::{Disks, Loaded, VERSION_DIR, load, open_disks};
 pub(crate) use log_queue::LogQueue;
 pub(crate) use log_writer::LogWriter;

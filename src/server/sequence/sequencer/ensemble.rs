@@ -143,9 +143,6 @@ impl Sequencer {
         }
         self.hand_over();
         self.tell_standing();
-        if self.hub.gate.set_closed(self.node.holds()) {
-            self.hub.workers.iter().for_each(|worker| worker.notify.notify_one());
-        }
         self.tell_node();
     }
 
