@@ -7,15 +7,15 @@
 //!
 //! A server does not hold anybody yet. What is missing: while clients are held nothing may be applied that a leader has not been
 //! followed for (a leader commits all that it has when it begins to bring up its learners, and a learner what it is told then), so that no
-//! event and no long read shows it; a step of a long read has to wait, too; the next leader has to hear where sessions are
-//! ([`Owners`](super::member)); and what was asked at another member before must answer nobody here.
+//! event and no long read shows it; workers have to wait as well, with steps of long reads, too; the next leader has to hear where sessions are
+//! ([`Owners`](super::authority)); and what was asked at another member before must answer nobody here.
 //!
 //! Invariants: nobody is answered while there is no leader; what a connection has asked is judged in its order, and before what it asks
-//! afterwards. The shell reads no requests meanwhile ([`Node::holds`]).
+//! afterwards. The shell is to read no requests meanwhile ([`Node::holds`]).
 
 use super::{
     Node, Now, Reason, Request,
-    member::{Authority, Forwarding, Holding},
+    authority::{Authority, Forwarding, Holding},
     queue::Queued,
 };
 use crate::{session::ConnId, tree::Tree};

@@ -10,6 +10,7 @@
 //! reads the one that it is handed, and [`Node::apply`] gets it from whoever holds the right to write.
 //! No I/O, no clock, no randomness, no threads.
 
+mod authority;
 mod batch;
 mod connect;
 mod containers;
@@ -35,10 +36,10 @@ use crate::{
     session::{ConnId, SessionIds, SessionTracker, Sessions, TimeoutBounds},
     tree::Tree,
 };
+use authority::{Authority, Owners};
 use bytes::Bytes;
 use containers::ContainerCheck;
 use ending::Ending;
-use member::{Authority, Owners};
 use oxkeeper_codec::{SessionId, Zxid, txn::LoggedTxn};
 use queue::{Queue, Queued};
 use shared::Shared;
@@ -391,6 +392,8 @@ impl Node {
     }
 }
 
+#[cfg(test)]
+mod holding_tests;
 #[cfg(test)]
 mod member_tests;
 #[cfg(test)]

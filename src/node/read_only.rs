@@ -2,7 +2,7 @@
 //!
 //! Their sessions are local ones, also where others are global: the official server since 3.7 gives none then.
 
-use super::{Delivery, NewSessions, Node, Now, Reason, member::Authority};
+use super::{Delivery, NewSessions, Node, Now, Reason, authority::Authority};
 use crate::session::SessionTracker;
 
 impl Node {
