@@ -16,6 +16,7 @@ pub mod recovery;
 pub mod server;
 pub mod session;
 pub mod storage;
+pub mod tls;
 pub mod topics;
 pub mod tree;
 pub mod version;

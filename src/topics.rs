@@ -10,6 +10,8 @@ pub const CLIENTS: &str = "oxkeeper::clients";
 pub const SESSIONS: &str = "oxkeeper::sessions";
 /// Who clients are: authentications.
 pub const AUTH: &str = "oxkeeper::auth";
+/// The audit log, where it has no file of its own.
+pub const AUDIT: &str = "oxkeeper::audit";
 /// Requests: over a quota, over a limit, of an unknown kind.
 pub const REQUESTS: &str = "oxkeeper::requests";
 /// Four-letter words.

@@ -6,6 +6,7 @@ use super::{
     digest::{self, DigestAlgorithm},
     identities::Identities,
     ip,
+    x509::X509,
 };
 use core::net::IpAddr;
 use oxkeeper_codec::{
@@ -31,6 +32,8 @@ pub struct AuthConfig {
     pub ensemble_names: Option<Vec<String>>,
     /// Whether there is a scheme `key` (`KeyAuthenticationProvider`): a number that the one in `/key` divides.
     pub key: bool,
+    /// The scheme `x509`, if there is one (`X509AuthenticationProvider`).
+    pub x509: Option<X509>,
     /// A connection needs an identity of one of these schemes (`zookeeper.enforce.auth.schemes`); `None` if not
     /// enforced.
     pub enforced_schemes: Option<Vec<String>>,
@@ -46,6 +49,7 @@ impl Default for AuthConfig {
             ensemble: false,
             ensemble_names: None,
             key: false,
+            x509: None,
             enforced_schemes: None,
         }
     }
@@ -66,6 +70,9 @@ pub enum AuthError {
     /// The scheme wants data, and there is none.
     #[error("the authentication data is missing")]
     MissingData,
+    /// The client has shown no certificate.
+    #[error("it has shown no certificate")]
+    NoCertificate,
     /// The connection has [`Identities::MAX`] of them already, or [`Identities::MAX_BYTES`] with this one.
     #[error("the connection has too many identities")]
     TooMany,
@@ -82,6 +89,8 @@ pub(super) enum Provider {
     Ensemble,
     /// A multiple of a number in the tree.
     Key,
+    /// The subject of a certificate.
+    X509,
 }
 
 impl Provider {
@@ -92,6 +101,7 @@ impl Provider {
             "ip" => Some(Self::Ip),
             "ensemble" => Some(Self::Ensemble),
             "key" => Some(Self::Key),
+            "x509" => Some(Self::X509),
             _ => None,
         }
     }
@@ -103,17 +113,18 @@ impl Provider {
             Self::Ip => true,
             Self::Ensemble => config.ensemble,
             Self::Key => config.key,
+            Self::X509 => config.x509.is_some(),
         })
     }
 
     /// Whether its identities tell who created something: an address does not.
     pub(super) const fn identifies(self) -> bool {
-        matches!(self, Self::Digest | Self::Key)
+        matches!(self, Self::Digest | Self::Key | Self::X509)
     }
 
     /// Whether it looks into an id to tell whether an ACL may name it.
     pub(super) const fn parses(self) -> bool {
-        matches!(self, Self::Digest | Self::Ip)
+        matches!(self, Self::Digest | Self::Ip | Self::X509)
     }
 
     /// Whether an ACL may name the id.
@@ -123,13 +134,14 @@ impl Provider {
             Self::Ip => ip::is_valid(id),
             Self::Ensemble => false,
             Self::Key => true,
+            Self::X509 => crate::tls::is_distinguished_name(id),
         }
     }
 
     /// Whether the identity is one that the ACL names.
     pub(super) fn matches(self, id: &str, expression: &str) -> bool {
         match self {
-            Self::Digest | Self::Key => id == expression,
+            Self::Digest | Self::Key | Self::X509 => id == expression,
             Self::Ensemble => false,
             Self::Ip => ip::matches(id, expression),
         }
@@ -165,6 +177,12 @@ pub fn authenticate(config: &AuthConfig, offer: Offer<'_>, ids: &mut Identities)
     match Provider::configured(config, scheme).ok_or(AuthError::UnknownScheme)? {
         Provider::Ip => {
             add(ip::identity(remote))?;
+        }
+        Provider::X509 => {
+            // The handshake has proven it, or nothing can.
+            if !ids.has_scheme("x509") {
+                return Err(AuthError::NoCertificate);
+            }
         }
         Provider::Ensemble => {
             let name = decode_lossy(data.unwrap_or_default());
@@ -211,10 +229,16 @@ pub fn is_valid_id(config: &AuthConfig, scheme: &str, id: &str) -> bool {
 pub fn who_am_i(ids: &Identities) -> Vec<ClientInfo> {
     let shown = |id: &Id| match Provider::of_scheme(&id.scheme) {
         Some(Provider::Digest) => ByteStr::from(id.id.split(':').next().unwrap_or_default()),
-        Some(Provider::Ip | Provider::Ensemble | Provider::Key) => id.id.clone(),
+        Some(Provider::Ip | Provider::Ensemble | Provider::Key | Provider::X509) => id.id.clone(),
         None => ByteStr::default(),
     };
     ids.as_slice().iter().map(|id| ClientInfo { auth_scheme: id.scheme.clone(), user: shown(id) }).collect()
+}
+
+/// The users of the identities, parted by commas, for the audit log (`AuthUtil.getUsers`).
+pub fn users(ids: &Identities) -> String {
+    let users = who_am_i(ids).into_iter().map(|shown| shown.user);
+    users.filter(|user| !user.trim().is_empty()).map(|user| user.to_string()).collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]

@@ -56,9 +56,10 @@ impl<W: Write> Write for Escaped<W> {
     }
 }
 
-/// Control characters, what breaks lines, and what changes the direction of writing.
+/// Control characters, what breaks lines, and what changes the direction of writing. A tab does none of that, and parts what
+/// the audit log tells.
 fn is_to_be_escaped(char: char) -> bool {
-    char.is_control() || matches!(char, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    char.is_control() && char != '\t' || matches!(char, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -75,7 +76,7 @@ mod tests {
     fn what_breaks_lines_or_speaks_to_the_terminal_is_escaped() {
         for (text, expected) in [
             ("/a \"b\" \\ ü", "/a \"b\" \\ ü"),
-            ("x\r\n2030 ERROR", "x\\r\\n2030 ERROR"),
+            ("x\r\n2030\tERROR", "x\\r\\n2030\tERROR"),
             ("\x1b[2J\u{9b}31m\0", "\\u{1b}[2J\\u{9b}31m\\0"),
             ("\u{2028}\u{202e}\u{2066}", "\\u{2028}\\u{202e}\\u{2066}"),
         ] {

@@ -14,10 +14,13 @@ use super::table::{
     auth::*,
     client::*,
     ensemble::{READ_ONLY_MODE, RECONFIG_ENABLED},
+    operator::*,
     storage::*,
     throttle::*,
 };
+use super::tls;
 use super::types::{EnforcedScheme, FourLetterWord, FourLetterWords};
+use crate::auth::X509;
 
 /// Builds the configuration. `my_id` is the number in `dataDir/myid`, if there is such a file.
 pub(super) fn build(mut settings: Settings, my_id: Option<i64>) -> Result<Config, Refusal> {
@@ -67,25 +70,31 @@ fn parts(settings: &mut Settings, my_id: Option<i64>) -> Option<Config> {
 }
 
 fn client(settings: &Settings, own_line: Option<ClientAddress>) -> Result<Client, ConfigError> {
-    let ClientAddress { host, port } = client_address(settings, own_line)?;
+    let tls = tls::client(settings)?;
+    let only_secure = tls.as_ref().is_some_and(|tls| tls.secure.is_some());
+    let (port, address) = client_address(settings, own_line, only_secure)?
+        .map_or((None, None), |ClientAddress { host, port }| (Some(port), host));
     Ok(Client {
         port,
-        address: host,
+        address,
         listen_backlog: settings.get(&LISTEN_BACKLOG)?,
         tcp_keep_alive: settings.get(&TCP_KEEP_ALIVE)?,
         max_connections_per_address: settings.get(&MAX_CLIENT_CNXNS)?,
         max_connections: settings.get(&MAX_CNXNS)?,
         sessionless_timeout_ms: settings.get(&SESSIONLESS_TIMEOUT)?,
         io_workers: settings.given(&IO_WORKERS)?.flatten(),
+        tls,
     })
 }
 
 /// The client port comes from `clientPort`, or from the server's own line; both must agree (`setupClientPort`
-/// in `QuorumPeerConfig`). Names are compared only as far as that needs no look-up.
+/// in `QuorumPeerConfig`). Names are compared only as far as that needs no look-up. With `secure`, a port of TLS alone,
+/// there need not be another one.
 fn client_address(
     settings: &Settings,
     own_line: Option<ClientAddress>,
-) -> Result<ClientAddress, ConfigError> {
+    secure: bool,
+) -> Result<Option<ClientAddress>, ConfigError> {
     let port = settings.given(&CLIENT_PORT)?;
     let host = settings.given(&CLIENT_PORT_ADDRESS)?;
     let Some(port) = port else {
@@ -95,10 +104,13 @@ fn client_address(
                 .conflict("set, but clientPort is not"));
         }
         let reason = "without it there is no port for clients (a server.N line counts when myid names it)";
-        return own_line.ok_or_else(|| settings.missing("clientPort", reason));
+        if own_line.is_none() && !secure {
+            return Err(settings.missing("clientPort", reason));
+        }
+        return Ok(own_line);
     };
     let address = |host: &Option<String>| host.as_ref().and_then(|host| host.parse::<IpAddr>().ok());
-    let from_file = ClientAddress { host: host.filter(|host| !is_everywhere(host)), port };
+    let from_file = ClientAddress { host: host.filter(|host| !members::is_everywhere(host)), port };
     match own_line {
         Some(own) => {
             let both = address(&own.host).zip(address(&from_file.host));
@@ -108,15 +120,10 @@ fn client_address(
                 let problem = "differs from the client address in this server's server.N line";
                 return Err(settings.find_or_default(&CLIENT_PORT).conflict(problem));
             }
-            Ok(own)
+            Ok(Some(own))
         }
-        None => Ok(from_file),
+        None => Ok(Some(from_file)),
     }
-}
-
-fn is_everywhere(host: &str) -> bool {
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    bare.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified())
 }
 
 fn session(settings: &Settings) -> Result<Session, ConfigError> {
@@ -276,6 +283,7 @@ fn auth(settings: &Settings) -> Result<Auth, ConfigError> {
         ensemble_provider: has_provider(settings, "EnsembleAuthenticationProvider"),
         ensemble_names: settings.given(&ENSEMBLE_NAMES)?,
         key_provider: has_provider(settings, "KeyAuthenticationProvider"),
+        x509: x509(settings)?,
         enforced_schemes: enforced_schemes(settings, digest_scheme_enabled)?,
     })
 }
@@ -302,6 +310,13 @@ fn enforced_schemes(settings: &Settings, digest: bool) -> Result<Option<Vec<Enfo
     names.iter().map(scheme).collect::<Result<_, _>>().map(Some)
 }
 
+/// The official server has the scheme where there is a `secureClientPort`, or where its provider is named.
+fn x509(settings: &Settings) -> Result<Option<X509>, ConfigError> {
+    let on = tls::client(settings)?.is_some() || has_provider(settings, "X509AuthenticationProvider");
+    let super_user = settings.given(&X509_SUPER_USER)?.flatten();
+    Ok(on.then_some(X509 { super_user }))
+}
+
 /// Whether a provider of the official server is asked for by its class.
 fn has_provider(settings: &Settings, class: &str) -> bool {
     settings
@@ -319,12 +334,13 @@ fn check_providers(settings: &mut Settings) -> Result<(), ConfigError> {
         "IPAuthenticationProvider",
         "EnsembleAuthenticationProvider",
         "KeyAuthenticationProvider",
+        "X509AuthenticationProvider",
     ];
     let mut warnings = Vec::new();
     for (_, given) in settings.family(AUTH_PROVIDER.spec.name) {
         match given.value.strip_prefix(PROVIDERS) {
             Some(class) if BUILT_IN.contains(&class) => {}
-            Some(_) => return Err(given.not_supported("SASL and x509 are not available in this version")),
+            Some(_) => return Err(given.not_supported("it is not available in this version")),
             None => warnings.push(given.warning("unknown provider: its scheme is not available")),
         }
     }
@@ -348,5 +364,8 @@ fn operator(settings: &mut Settings) -> Result<Operator, ConfigError> {
             }
         }
     }
-    Ok(Operator { four_letter_words: words, read_only_mode })
+    let file = settings.given(&AUDIT_FILE)?.flatten().map(PathBuf::from);
+    let audit = AuditTo { file, json: settings.get(&AUDIT_JSON)? };
+    let audit = settings.get(&AUDIT)?.then_some(audit);
+    Ok(Operator { four_letter_words: words, read_only_mode, audit })
 }

@@ -6,6 +6,7 @@ use super::model::{Election, Ensemble, Leading, Links, LocalSessions, MultiAddre
 use super::rules::{self, Flag, Int, Rule};
 use super::settings::{Given, Settings};
 use super::table::{Key, When, client::TICK_TIME, ensemble::*, storage::DATA_DIR};
+use super::tls;
 use crate::membership::{Membership, MembershipError, Role};
 use oxkeeper_codec::ServerId;
 use std::path::PathBuf;
@@ -31,6 +32,7 @@ pub(super) fn build(settings: &mut Settings, list: &List, my_id: Option<i64>) ->
     let observers = settings.note(|settings| observers(settings));
     let local_sessions = settings.note(|settings| local_sessions(settings));
     let multi_address = settings.note(|settings| multi_address(settings));
+    let tls = settings.note(|settings| tls::quorum(settings));
     let listen_on_all_addresses = settings.note(|settings| settings.get(&LISTEN_ON_ALL));
     let standalone_enabled = settings.note(|settings| settings.get(&STANDALONE_ENABLED));
     let dynamic_file = settings.note(|settings| settings.given(&DYNAMIC_CONFIG_FILE));
@@ -50,15 +52,14 @@ pub(super) fn build(settings: &mut Settings, list: &List, my_id: Option<i64>) ->
         observers: observers?,
         local_sessions: local_sessions?,
         multi_address: multi_address?,
+        tls: tls?,
     }))
 }
 
 /// What would be less safe without, or decide otherwise.
 fn refuse_what_is_not_there(settings: &mut Settings) {
     const SASL: &str = "SASL between servers is not available in this version";
-    const TLS: &str = "TLS between servers is not available in this version";
     for (name, reason) in [
-        ("sslQuorum", TLS),
         ("quorum.auth.enableSasl", SASL),
         ("quorum.auth.learnerRequireSasl", SASL),
         ("quorum.auth.serverRequireSasl", SASL),

@@ -10,6 +10,7 @@ use super::table::ensemble::STANDALONE_ENABLED;
 use crate::membership::{Lines, Member, MembershipError, Role};
 use oxkeeper_codec::ServerId;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 /// The lines of servers and groups.
 pub(super) struct List {
@@ -36,6 +37,12 @@ impl List {
         let client = self.lines.members().get(&ServerId(id?))?.client.as_ref()?;
         Some(ClientAddress { host: client.interface().map(str::to_owned), port: client.port })
     }
+}
+
+/// Whether a host stands for all interfaces.
+pub(super) fn is_everywhere(host: &str) -> bool {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    bare.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified())
 }
 
 /// Reads all lines of servers and groups; `None` after what is wrong with them was noted.

@@ -27,6 +27,7 @@ mod spelling;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod types;
 
 use std::path::Path;
@@ -34,8 +35,9 @@ use std::path::Path;
 pub use self::dynamic::DynamicFiles;
 pub use self::error::{ConfigError, Origin, Refusal, Warning};
 pub use self::model::{
-    Auth, Batching, Client, ConnectionThrottle, ConnectionWeights, Containers, Election, Ensemble, Leading,
-    Limits, Links, LocalSessions, MultiAddress, Observers, Operator, Session, Storage, Throttle, Tree,
+    AuditTo, Auth, Batching, Client, ClientTls, ConnectionThrottle, ConnectionWeights, Containers, Election,
+    Ensemble, Leading, Limits, Links, LocalSessions, MultiAddress, Observers, Operator, QuorumTls,
+    SecurePort, Session, Storage, Throttle, Tree,
 };
 pub use self::types::{EnforcedScheme, FourLetterWord, FourLetterWords, SnapshotCompression};
 

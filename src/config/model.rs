@@ -7,15 +7,17 @@ use std::path::PathBuf;
 
 use super::dynamic::DynamicFiles;
 use super::types::{EnforcedScheme, FourLetterWords, SnapshotCompression};
-use crate::auth::DigestAlgorithm;
+use crate::auth::{DigestAlgorithm, X509};
 use crate::membership::Membership;
+use crate::tls::TlsSettings;
 use oxkeeper_codec::ServerId;
 
 /// The client port and its connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Client {
-    /// `clientPort`, or the client port of the server's own `server.N` line. 0 takes any free port.
-    pub port: u16,
+    /// `clientPort`, or the client port of the server's own `server.N` line. 0 takes any free port; `None` where
+    /// `secureClientPort` is the only one.
+    pub port: Option<u16>,
     /// `clientPortAddress`: host or IP address to listen on; `None` for all interfaces.
     pub address: Option<String>,
     /// `clientPortListenBacklog`: connections waiting to be accepted; `None` for a large number of them.
@@ -31,6 +33,30 @@ pub struct Client {
     pub sessionless_timeout_ms: u32,
     /// `nio.numWorkerThreads`: I/O workers; `None` lets the server choose by cores.
     pub io_workers: Option<u32>,
+    /// TLS; `None` where no port for clients has it.
+    pub tls: Option<ClientTls>,
+}
+
+/// TLS for clients.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientTls {
+    /// `secureClientPort`: for TLS alone.
+    pub secure: Option<SecurePort>,
+    /// `client.portUnification`: TLS on the client port, too.
+    pub unified: bool,
+    /// `netty.server.outstandingHandshake.limit`: handshakes under way; `None` for without an end.
+    pub max_handshakes: Option<u32>,
+    /// Stores, protocols and checks.
+    pub settings: TlsSettings,
+}
+
+/// The port for TLS alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecurePort {
+    /// `secureClientPort`. 0 takes any free port.
+    pub port: u16,
+    /// `secureClientPortAddress`: host or IP address to listen on; `None` for all interfaces.
+    pub address: Option<String>,
 }
 
 /// Session timeouts.
@@ -215,6 +241,8 @@ pub struct Auth {
     pub ensemble_names: Option<Vec<String>>,
     /// `authProvider.X` names `KeyAuthenticationProvider`.
     pub key_provider: bool,
+    /// The scheme `x509`: a port for clients has TLS, or `authProvider.X` names `X509AuthenticationProvider`.
+    pub x509: Option<X509>,
     /// `IPAuthenticationProvider.usexforwardedfor`: for commands over HTTP.
     pub use_x_forwarded_for: bool,
     /// `enforce.auth.enabled` with `enforce.auth.schemes`: one of these must have been passed, never an empty
@@ -229,6 +257,17 @@ pub struct Operator {
     pub four_letter_words: FourLetterWords,
     /// `readonlymode.enabled`: no further effect on a standalone server.
     pub read_only_mode: bool,
+    /// `audit.enable`: where the audit log goes; `None` for none.
+    pub audit: Option<AuditTo>,
+}
+
+/// Where the audit log goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditTo {
+    /// `audit.file`; `None`: with all other lines.
+    pub file: Option<PathBuf>,
+    /// `audit.json`: lines are JSON objects.
+    pub json: bool,
 }
 
 /// What a member of an ensemble is told. Ticks are multiplied already.
@@ -260,6 +299,21 @@ pub struct Ensemble {
     pub local_sessions: LocalSessions,
     /// Members with several addresses.
     pub multi_address: MultiAddress,
+    /// TLS among members; `None` where they do without.
+    pub tls: Option<QuorumTls>,
+}
+
+/// TLS on the quorum and election ports, and on that of observer masters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuorumTls {
+    /// `sslQuorum`: this member connects to others by TLS.
+    pub dials: bool,
+    /// `portUnification`, or TLS is not asked for by `sslQuorum`: others may connect without.
+    pub takes_plain: bool,
+    /// `fips-mode` is off: the names in certificates are checked as the settings say.
+    pub checks_names: bool,
+    /// Stores, protocols and checks.
+    pub settings: TlsSettings,
 }
 
 /// Between a leader and its learners.

@@ -175,6 +175,8 @@ pub struct CommittedBatch {
     pub made_ms: Vec<i64>,
     /// Transactions after which the tree's digest was not the one foreseen.
     pub digest_mismatches: Vec<Zxid>,
+    /// Sessions that have ended, each with the changes that took its ephemerals: a place in [`CommittedBatch::changes`].
+    pub ended: Vec<(SessionId, Range<usize>)>,
     /// Replies that would have been too long, and say so instead.
     pub too_long: usize,
     /// The tree's digest after each transaction whose zxid is a multiple of `DIGEST_EVERY`.
@@ -313,6 +315,9 @@ impl Node {
         }
         let changes = first_change..batch.changes.len();
         if !changes.is_empty() {
+            if matches!(logged.txn, Txn::CloseSession(_)) {
+                batch.ended.push((logged.header.client_id, changes.clone()));
+            }
             batch.entries.push(Entry::Changes { zxid, changes });
         }
         self.learn_session(logged);

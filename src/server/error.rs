@@ -1,6 +1,6 @@
 //! Why a server does not start.
 
-use crate::storage::StoreError;
+use crate::{storage::StoreError, tls::TlsError};
 use std::{error::Error, io, path::PathBuf};
 
 /// A start that failed: what, where, and what to do.
@@ -44,9 +44,11 @@ pub enum ServerError {
     /// The data cannot be read without loss.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The host of the client port has no address.
-    #[error("clientPortAddress={host}: cannot find its address: {source}")]
+    /// The host of a client port has no address.
+    #[error("{key}={host}: cannot find its address: {source}")]
     Resolve {
+        /// The setting.
+        key: &'static str,
         /// As it is written.
         host: String,
         /// Why.
@@ -60,6 +62,17 @@ pub enum ServerError {
         /// Why.
         source: io::Error,
     },
+    /// The audit log cannot be written.
+    #[error("audit.file={path}: cannot write it: {source}", path = path.display())]
+    AuditLog {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// TLS cannot be had as it is configured.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The system refuses something that a server needs.
     #[error("cannot {what}: {source}")]
     System {

@@ -9,10 +9,14 @@ use crate::{
         ServerError,
         chance::random,
         clock::{self, Clock},
-        figures::{Basic, Count, DigestHistory, ServerStats},
-        io::{Door, Entrance, Front, House, Limits, Mail, WaitingRoom, Words, Worker, listen},
+        figures::{Audit, Basic, Count, DigestHistory, Outcome, ServerStats},
+        io::{
+            Door, Entrance, Front, HandshakeThread, Handshakes, House, Limits, Mail, WaitingRoom, Words,
+            Worker, listen, listen_secure,
+        },
         join::join_ensemble,
-        operators::{Desk, answered_by_all},
+        operators::{Desk, Ports, answered_by_all},
+        peers::PeerTls,
         process,
         sequence::{
             Disks, Fill, HEARD_MAX_BYTES, Hub, Loaded, LogQueue, LogWriter, Mailbox, Message, Sequencer,
@@ -22,6 +26,7 @@ use crate::{
     },
     session::TimeoutBounds,
     storage::{LogOptions, Recovered, ScheduleOptions, SnapshotSchedule, TxnLog},
+    tls::{self, Certificates, ServerTls},
     topics,
 };
 use parking_lot::Mutex;
@@ -71,10 +76,7 @@ pub fn run(config: Config) -> Result<(), ServerError> {
     for event in events {
         match (event, server.take()) {
             (Event::Signal(SIGHUP), running) => {
-                tracing::info!(
-                    target: topics::SERVER,
-                    "SIGHUP: there is nothing to reopen, and settings are read at a start; going on"
-                );
+                hang_up(running.as_ref());
                 server = running;
             }
             (Event::Prepared(prepared), _) => server = Some(Server::start((*prepared)?)?),
@@ -91,8 +93,32 @@ pub fn run(config: Config) -> Result<(), ServerError> {
     Ok(())
 }
 
+/// Certificates are read again and the audit log is begun anew, if there are some.
+fn hang_up(server: Option<&Server>) {
+    let audit = server.and_then(|server| server.front.hub.audit.as_ref());
+    if let Some(audit) = audit {
+        audit.reopen();
+    }
+    match server.map(|server| &*server.certificates) {
+        None | Some([]) => tracing::info!(
+            target: topics::SERVER,
+            audit_log = audit.is_some(),
+            "SIGHUP: there are no certificates to read again, and settings are read at a start; going on"
+        ),
+        Some(certificates) => certificates.iter().for_each(|certificates| certificates.reload("SIGHUP")),
+    }
+}
+
 fn name(signal: i32) -> &'static str {
     signal_hook::low_level::signal_name(signal).unwrap_or("another one")
+}
+
+/// Opens the audit log, if there is to be one.
+fn audit_log(config: &Config) -> Result<Option<Audit>, ServerError> {
+    let Some(to) = &config.operator.audit else { return Ok(None) };
+    let opened = Audit::open(to)
+        .map_err(|source| ServerError::AuditLog { path: to.file.clone().unwrap_or_default(), source });
+    opened.map(Some)
 }
 
 /// A server that has all it needs, and whose data is loaded.
@@ -106,7 +132,30 @@ struct Prepared {
     disks: Disks,
     loaded: Loaded,
     words: Arc<dyn Words>,
-    room: WaitingRoom,
+    /// Where clients of plain text wait; `None` where there is no port for them.
+    room: Option<WaitingRoom>,
+    tls: Option<PreparedTls>,
+    /// TLS among members.
+    peer_tls: Option<PeerTls>,
+    audit: Option<Audit>,
+}
+
+/// TLS for clients.
+struct PreparedTls {
+    tls: Arc<ServerTls>,
+    handshakes: Handshakes,
+    thread: HandshakeThread,
+    /// The port for TLS alone. Clients wait in its backlog while the data is loaded.
+    listener: Option<std::net::TcpListener>,
+}
+
+impl PreparedTls {
+    fn new(client: &config::Client) -> Result<Option<Self>, ServerError> {
+        let Some(config) = &client.tls else { return Ok(None) };
+        let tls = Arc::new(ServerTls::load(config.settings.clone())?);
+        let (handshakes, thread) = Handshakes::new(Arc::clone(&tls), config.max_handshakes)?;
+        Ok(Some(Self { tls, handshakes, thread, listener: listen_secure(client)? }))
+    }
 }
 
 impl Prepared {
@@ -115,39 +164,54 @@ impl Prepared {
         let clock = Clock::start();
         process::set_up();
         let listener = listen(&config.client)?;
-        say_what_starts(&config.storage, &listener);
+        let tls = PreparedTls::new(&config.client)?;
+        let secure = tls.as_ref().and_then(|tls| tls.listener.as_ref());
+        let audit = audit_log(&config)?;
+        let peer_tls = config.ensemble.as_ref().and_then(|ensemble| ensemble.tls.as_ref());
+        let peer_tls = peer_tls.map(PeerTls::load).transpose()?;
+        say_what_starts(&config.storage, listener.as_ref(), secure);
         let runtimes = std::iter::repeat_with(Worker::runtime).take(worker_count(&config));
         let runtimes: io::Result<Vec<Runtime>> = runtimes.collect();
         let what = "start the I/O workers (nio.numWorkerThreads)";
         let runtimes = runtimes.map_err(|source| ServerError::System { what, source })?;
         let descriptors = process::connections(runtimes.len());
-        let port = listener.local_addr().map_or(config.client.port, |address| address.port());
-        let words: Arc<dyn Words> = Arc::new(Desk::new(config.operator.four_letter_words, port));
+        let ports = Ports { client: listener.as_ref().and_then(port_of), secure: secure.and_then(port_of) };
+        let words: Arc<dyn Words> = Arc::new(Desk::new(config.operator.four_letter_words, ports));
         let house = House {
             words: Arc::clone(&words),
             silence: Duration::from_millis(config.client.sessionless_timeout_ms.into()),
             descriptors,
             clock,
         };
-        let room = WaitingRoom::open(listener, house)?;
+        let room = listener.map(|listener| WaitingRoom::open(listener, house)).transpose()?;
         let disks = open_disks(&config.storage)?;
         let loaded = load(&config, &disks)?;
-        Ok(Self { config, clock, runtimes, descriptors, disks, loaded, words, room })
+        Ok(Self { config, clock, runtimes, descriptors, disks, loaded, words, room, tls, peer_tls, audit })
     }
 }
 
 /// Where the data is and which port was bound, as they turned out to be.
-fn say_what_starts(storage: &config::Storage, listener: &std::net::TcpListener) {
+fn say_what_starts(
+    storage: &config::Storage,
+    listener: Option<&std::net::TcpListener>,
+    secure: Option<&std::net::TcpListener>,
+) {
+    let address = |listener: &std::net::TcpListener| shown(listener.local_addr().ok());
     let dir = |dir: &std::path::Path| {
         std::path::absolute(dir).unwrap_or_else(|_| dir.to_path_buf()).display().to_string()
     };
     tracing::info!(
         target: topics::SERVER,
-        address = %shown(listener.local_addr().ok()),
+        address = listener.map(address),
+        secure = secure.map(address),
         data_dir = dir(&storage.data_dir),
         data_log_dir = dir(&storage.data_log_dir),
         "the client port is bound; loading the data"
     );
+}
+
+fn port_of(listener: &std::net::TcpListener) -> Option<u16> {
+    listener.local_addr().ok().map(|address| address.port())
 }
 
 /// The address of the client port, for people.
@@ -167,14 +231,31 @@ struct Server {
     front: Arc<Front>,
     workers: Threads,
     others: Threads,
+    /// Keys and certificates towards clients and members.
+    certificates: Vec<Arc<dyn Certificates>>,
 }
 
 impl Server {
     fn start(prepared: Prepared) -> Result<Self, ServerError> {
-        let Prepared { config, clock, runtimes, descriptors, disks, loaded, words, room } = prepared;
+        let Prepared { config, clock, runtimes, descriptors, disks, loaded, .. } = prepared;
+        let Prepared { words, room, tls, peer_tls, audit, .. } = prepared;
         let Loaded { tree, sessions, recovered, digest_mismatches } = loaded;
-        let Door { listener, waiting } = room.close()?;
-        let address = listener.local_addr().ok();
+        let (listener, waiting) = match room.map(WaitingRoom::close).transpose()? {
+            Some(Door { listener, waiting }) => (Some(listener), waiting),
+            None => (None, Vec::new()),
+        };
+        let address = listener.as_ref().map(|listener| shown(listener.local_addr().ok()));
+        let mut certificates: Vec<Arc<dyn Certificates>> = Vec::new();
+        let (handshakes, thread_of_tls, secure) = match tls {
+            Some(PreparedTls { tls, handshakes, thread, listener }) => {
+                certificates.push(tls);
+                (Some(handshakes), Some(thread), listener)
+            }
+            None => (None, None, None),
+        };
+        if let Some(tls) = &peer_tls {
+            certificates.push(Arc::clone(&tls.certificates) as _);
+        }
         let (znodes, open_sessions) = (tree.node_count(), sessions.len());
         let workers = runtimes.len();
         let auth = auth_config(&config.auth);
@@ -183,6 +264,7 @@ impl Server {
             clock,
             mailbox: Mailbox::default(),
             heard: Fill::new(HEARD_MAX_BYTES),
+            audit,
             stats: started(clock.elapsed_ms(), &recovered, digest_mismatches),
             workers: std::iter::repeat_with(WorkerPort::default).take(workers).collect(),
             stopping: AtomicBool::new(false),
@@ -196,28 +278,45 @@ impl Server {
         let shards = std::iter::repeat_with(|| Shard::new(random())).take(workers);
         let (writer, readers) = share(tree, shards);
 
-        let (sequencing, others) = start_writers(&hub, node, writer, disks, &recovered)?;
-        let entrance = entrance(&runtimes[0], listener, waiting)?;
-        let front = Arc::new(Front::new(Arc::clone(&hub), auth, limits, words));
-        let workers = start_workers(&front, &sequencing, runtimes, readers, entrance)?;
+        let (sequencing, others) = start_writers(&hub, node, (writer, disks), peer_tls, &recovered)?;
+        let entrance = entrance(&runtimes[0], listener, secure, waiting)?;
+        let front = Arc::new(Front::new(Arc::clone(&hub), auth, limits, words, handshakes));
+        for certificates in certificates.iter().filter(|certificates| certificates.reloads()) {
+            let certificates = Arc::downgrade(certificates);
+            // It has nothing to finish: it is not waited for at the end.
+            thread("certificates", move || tls::watch(&certificates))?;
+        }
+        let mut workers = start_workers(&front, &sequencing, runtimes, readers, entrance)?;
+        if let Some(handshakes) = thread_of_tls {
+            let front = Arc::clone(&front);
+            workers.push(("handshakes", thread("handshakes", move || handshakes.run(&front))?));
+        }
         tracing::info!(
             target: topics::SERVER,
-            address = %shown(address),
+            address,
             znodes,
             sessions = open_sessions,
             zxid = %recovered.last_zxid,
-            workers = workers.len(),
+            workers = front.hub.workers.len(),
             took_ms = clock.elapsed_ms(),
             "{}",
             if hub.config.ensemble.is_none() { "serving" } else { "ready; serving once there is a leader" }
         );
-        Ok(Self { front, workers, others })
+        if let Some(audit) = &front.hub.audit {
+            audit.of_server("serverStart", None, Outcome::Success);
+        }
+        Ok(Self { front, workers, others, certificates })
     }
 
     /// What is in work is answered, then connections end, then what they asked for, then the files.
     fn stop(self) -> Result<(), ServerError> {
+        let audit = self.front.hub.audit.as_ref();
+        if let Some(audit) = audit {
+            audit.of_server("serverStop", None, Outcome::Invoked);
+        }
         self.drain();
         self.front.hub.stopping.store(true, Ordering::Relaxed);
+        self.front.end_handshakes();
         for worker in 0..self.front.hub.workers.len() {
             self.front.post(worker, Mail::Stop);
         }
@@ -227,6 +326,9 @@ impl Server {
         join(self.others)?;
         let hub = &self.front.hub;
         hub.stats.warnings.tell_left_out(hub.clock.elapsed_ms(), true);
+        if let Some(audit) = &hub.audit {
+            audit.flush();
+        }
         tracing::info!(target: topics::SERVER, "stopped");
         Ok(())
     }
@@ -268,15 +370,15 @@ fn finish(hub: &Hub) {
 fn start_writers(
     hub: &Arc<Hub>,
     node: Node,
-    tree: TreeWriter,
-    disks: Disks,
+    (tree, disks): (TreeWriter, Disks),
+    tls: Option<PeerTls>,
     recovered: &Recovered,
 ) -> Result<(Sequencing, Threads), ServerError> {
     let disks = Arc::new(disks);
     let (log_queue, snapshot_queue) = (Arc::new(LogQueue::default()), Arc::new(SnapshotQueue::default()));
     let joined = hub.config.ensemble.as_ref().map(|ensemble| {
         let store = (Arc::clone(&disks), Arc::clone(&log_queue));
-        join_ensemble(hub, ensemble, store, recovered.last_zxid)
+        join_ensemble(hub, ensemble, store, tls, recovered.last_zxid)
     });
     let (member, doorbell) = joined.transpose()?.unzip();
     let Disks { snap: snap_disk, log: log_disk } = &*disks;
@@ -315,14 +417,16 @@ fn start_writers(
 /// Has the first worker watch the port.
 fn entrance(
     runtime: &Runtime,
-    listener: std::net::TcpListener,
+    plain: Option<std::net::TcpListener>,
+    secure: Option<std::net::TcpListener>,
     waiting: Vec<(std::net::TcpStream, SocketAddr)>,
 ) -> Result<Entrance, ServerError> {
     let _entered = runtime.enter();
-    let listener = tokio::net::TcpListener::from_std(listener);
-    let listener =
-        listener.map_err(|source| ServerError::System { what: "watch the client port", source })?;
-    Ok(Entrance { listener, waiting })
+    let watch = |listener: Option<std::net::TcpListener>| {
+        let listener = listener.map(tokio::net::TcpListener::from_std).transpose();
+        listener.map_err(|source| ServerError::System { what: "watch the client port", source })
+    };
+    Ok(Entrance { plain: watch(plain)?, secure: watch(secure)?, waiting })
 }
 
 fn start_workers(
@@ -449,6 +553,7 @@ fn auth_config(auth: &config::Auth) -> AuthConfig {
         ensemble: auth.ensemble_provider,
         ensemble_names: auth.ensemble_names.clone(),
         key: auth.key_provider,
+        x509: auth.x509.clone(),
         digest_algorithm: auth.digest_algorithm,
         skip_acl: auth.skip_acl,
         enforced_schemes: auth.enforced_schemes.as_ref().map(|schemes| schemes.iter().map(scheme).collect()),

@@ -26,8 +26,12 @@ keys! {
         "schemes that enforcing accepts: digest, ip";
     ENSEMBLE_NAMES: List = "ensembleAuthName", List, "unset", "3.6.x",
         "names that the ensemble scheme accepts, parted by commas";
+    X509_SUPER_USER: Text = "X509AuthenticationProvider.superUser", Text, "unset", "3.5.x",
+        "certificate subject, as RFC 2253 writes it, that may do everything";
+    SSL_AUTH_PROVIDER: OneOf<()> = "ssl.authProvider", exactly(&[("x509", ())]), "x509", "3.5.x",
+        "scheme of client certificates";
     AUTH_PROVIDER: Text = "authProvider.*", Text, "unset", "<=3.4",
-        "class of an authentication provider: the official ones for digest, ip, ensemble and key";
+        "class of an authentication provider: the official ones for digest, ip, x509, ensemble and key";
 }
 
 accepted! {
@@ -38,8 +42,6 @@ accepted! {
 
 accepted! {
     ABSENT, Status::Missing(When::Given);
-    "X509AuthenticationProvider.superUser", Text, "unset", "3.5.x",
-        "certificate subject that may do everything";
     "SASLAuthenticationProvider.superPassword", Text, "unset", "<=3.4",
         "DIGEST-MD5 password of the user super";
     "superUser", Text, "unset", "<=3.4", "SASL id that may do everything";

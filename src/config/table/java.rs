@@ -19,8 +19,6 @@ accepted! {
     "nio.directBufferBytes", number::<u32>(0, INT_MAX), "65536", "3.5.x", "direct buffer of an I/O thread";
     "nio.shutdownTimeout", number::<u64>(0, i64::MAX), "5000", "3.5.x", "ms for I/O threads to end";
     "netty.advancedFlowControl.enabled", Switch, "false", "3.6.x", "read on demand; here it always is so";
-    "netty.server.outstandingHandshake.limit", number::<i32>(-INT_MAX, INT_MAX), "-1", "3.6.x",
-        "TLS handshakes at once";
     "netty.server.earlyDropSecureConnectionHandshakes", Switch, "false", "3.7.x", "drop TLS connections early";
     "commitProcessor.numWorkerThreads", number::<u32>(0, INT_MAX), "cores", "3.5.x",
         "workers of the commit stage";

@@ -13,10 +13,10 @@ pub(super) mod auth;
 pub(super) mod client;
 pub(super) mod ensemble;
 mod java;
-mod operator;
+pub(super) mod operator;
 pub(super) mod storage;
 pub(super) mod throttle;
-mod tls;
+pub(super) mod tls;
 
 use super::rules::{Otherwise, Rule};
 
@@ -133,9 +133,9 @@ pub(super) const SECTIONS: &[(&str, &[Part])] = &[
     ("storage", &[storage::ROWS]),
     ("write batching and throttling", &[throttle::ROWS]),
     ("authentication and access", &[auth::ROWS, auth::ABSENT, auth::REFUSED, auth::ENSEMBLE]),
-    ("TLS", &[tls::REFUSED, tls::SWITCHES, tls::QUORUM, tls::ABSENT]),
+    ("TLS", &[tls::ROWS, tls::SIDES, tls::REFUSED, tls::CONTEXTS, tls::ENGINE]),
     ("ensemble", &[ensemble::ROWS, ensemble::MEMBERS, ensemble::ACCEPTED]),
-    ("operators", &[operator::ADMIN, operator::SWITCHES, operator::ACCEPTED]),
+    ("operators", &[operator::ROWS, operator::ADMIN, operator::SWITCHES, operator::ACCEPTED]),
     ("accepted, of no concern here", &[java::ACCEPTED]),
 ];
 

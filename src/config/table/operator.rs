@@ -1,6 +1,6 @@
 //! Rows about what operators look at: admin server, metrics exporter, audit log, pause monitor.
 
-use super::{Status, When, accepted};
+use super::{Status, When, accepted, keys};
 use crate::config::rules::*;
 
 const PROMETHEUS: &str = "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider";
@@ -10,6 +10,15 @@ const PROVIDERS: &[(&str, ())] = &[
     (PROMETHEUS, ()),
 ];
 
+keys! {
+    AUDIT: Switch = "audit.enable", Switch, "false", "3.6.x", "audit log: who has changed what";
+    AUDIT_FILE: Text = "audit.file", Text, "unset", "oxkeeper",
+        "file of the audit log, begun anew at SIGHUP; unset: with all other lines, target oxkeeper::audit";
+    AUDIT_JSON: Switch = "audit.json", Switch, "false", "oxkeeper", "lines of the audit log as JSON objects";
+    AUDIT_CLASS: Text = "audit.impl.class", Text, "Slf4jAuditLogger", "3.6.x", "where the audit log goes",
+        idle "a class for the JVM: see audit.file";
+}
+
 accepted! {
     ADMIN, Status::Missing(When::Is(PROMETHEUS));
     "metricsProvider.className", lenient(exactly(PROVIDERS)), "DefaultMetricsProvider", "3.6.x", "where metrics go";
@@ -18,7 +27,6 @@ accepted! {
 accepted! {
     SWITCHES, Status::Missing(When::Is("true"));
     "admin.enableServer", lenient(one_of(&[("true", ()), ("false", ())])), "true", "3.5.x", "HTTP admin server";
-    "audit.enable", Switch, "false", "3.6.x", "audit log";
     "jvm.pause.monitor", Flag, "false", "3.5.x", "log pauses of the process";
     "messageTracker.Enabled", Switch, "false", "3.6.x", "keep the last quorum messages for the log";
     "pathStats.enabled", Switch, "false", "3.6.x", "statistics of paths in the log";
@@ -47,7 +55,6 @@ accepted! {
     "metricsProvider.workerShutdownTimeoutMs", number::<u64>(0, i64::MAX), "1000", "3.7.1",
         "ms the exporter's workers may end in";
     "metricsProvider.*", Text, "unset", "3.6.x", "further settings of the exporter, ssl.* among them";
-    "audit.impl.class", Text, "Slf4jAuditLogger", "3.6.x", "where the audit log goes";
     "jvm.pause.warn-threshold.ms", decimal::<i64>(i64::MIN, i64::MAX), "10000", "3.5.x",
         "ms of a pause that is a warning";
     "jvm.pause.info-threshold.ms", decimal::<i64>(i64::MIN, i64::MAX), "1000", "3.5.x", "ms of a pause that is told";

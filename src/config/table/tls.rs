@@ -1,65 +1,126 @@
-//! Rows about TLS. What asks for TLS towards clients is refused; stores, protocols and checks are warned about.
+//! Rows about TLS: the ports, and stores, protocols and checks once for clients (`ssl.`) and once for members
+//! (`ssl.quorum.`).
 
-use super::{Status, When, accepted};
-use crate::config::rules::*;
+use super::{Key, Row, Spec, Status, When, accepted, keys};
+use crate::{config::rules::*, tls::ClientAuth};
 
-const REASON: &str = "TLS is not available in this version";
+const LISTS: &str = "revocation is not checked in this version: a revoked certificate would be let in";
+const CONTEXT: &str = "a class for the JVM cannot make the TLS context of this server";
 
-/// All TLS rows exist for the client port and for the quorum ports, named `ssl.` and `ssl.quorum.`.
-macro_rules! twice {
-    ($($name:literal, $build:expr, $default:literal, $since:literal, $meaning:literal;)*) => {
-        accepted! {
-            ABSENT, Status::Missing(When::Given);
-            $(concat!("ssl.", $name), $build, $default, $since, $meaning;)*
-            $(concat!("ssl.quorum.", $name), $build, $default, $since, $meaning;)*
-            "ssl.authProvider", Text, "x509", "3.5.x", "scheme of client certificates";
-            "ssl.sslProvider", lenient(one_of(&[("JDK", ()), ("OPENSSL", ()), ("OPENSSL_REFCNT", ())])), "JDK",
-        "3.9.x",
-                "TLS engine";
-            "fips-mode", Switch, "true", "3.8.2", "leave host name checks to the runtime";
-            "portUnification", Flag, "false", "3.5.x", "plain and TLS on the quorum ports";
-            "sslQuorumReloadCertFiles", Flag, "false", "3.5.x",
-        "reload quorum certificates when files change";
-            "client.certReload", Switch, "false", "3.7.2", "reload client-port certificates when files change";
+keys! {
+    SECURE_PORT: Int<u16> = "secureClientPort", decimal(0, 65535), "unset", "3.5.x", "TLS port for clients";
+    SECURE_ADDRESS: Host = "secureClientPortAddress", Host, "all interfaces", "3.5.x",
+        "address that secureClientPort is bound to";
+    CLIENT_UNIFICATION: Switch = "client.portUnification", Switch, "false", "3.5.x",
+        "plain and TLS on the client port";
+    CERT_RELOAD: Switch = "client.certReload", Switch, "false", "3.7.2",
+        "reload client-port certificates when files change";
+    HANDSHAKES: Int<i32> = "netty.server.outstandingHandshake.limit", number(-INT_MAX, INT_MAX), "-1", "3.6.x",
+        "TLS handshakes under way on the client ports; more are turned away, without an end if it is below 1";
+    QUORUM_TLS: Flag = "sslQuorum", Flag, "false", "3.5.x", "TLS on quorum and election ports", ensemble;
+    QUORUM_UNIFICATION: Flag = "portUnification", Flag, "false", "3.5.x", "plain and TLS on the quorum ports", ensemble;
+    QUORUM_RELOAD: Flag = "sslQuorumReloadCertFiles", Flag, "false", "3.5.x",
+        "reload quorum certificates when files change", ensemble;
+    FIPS_MODE: Switch = "fips-mode", Switch, "true", "3.8.2",
+        "names in members' certificates are not checked, and members do not log in with DIGEST-MD5", ensemble;
+}
+
+accepted! {
+    REFUSED, Status::Refused(When::Is("true"), LISTS);
+    "ssl.crl", Switch, "false", "3.5.x", "revocation lists";
+    "ssl.ocsp", Switch, "false", "3.5.x", "OCSP";
+    "ssl.quorum.crl", Switch, "false", "3.5.x", "revocation lists";
+    "ssl.quorum.ocsp", Switch, "false", "3.5.x", "OCSP";
+}
+
+accepted! {
+    CONTEXTS, Status::Refused(When::Given, CONTEXT);
+    "ssl.context.supplier.class", Text, "unset", "3.6.x", "own TLS context";
+    "ssl.quorum.context.supplier.class", Text, "unset", "3.6.x", "own TLS context";
+}
+
+accepted! {
+    ENGINE, Status::Java;
+    "ssl.sslProvider", lenient(one_of(&[("JDK", ()), ("OPENSSL", ()), ("OPENSSL_REFCNT", ())])), "JDK",
+        "3.9.x", "TLS engine; there is one here";
+}
+
+/// The words of `clientAuth`. An empty one counts as not written.
+const CLIENT_AUTH: &[(&str, ClientAuth)] =
+    &[("NONE", ClientAuth::None), ("WANT", ClientAuth::Want), ("NEED", ClientAuth::Need)];
+
+/// Declares the rows that exist on both sides: a field of [`Side`] each, and the list of them all.
+macro_rules! sides {
+    ($($field:ident: $rule:ty = $name:literal, $build:expr, $default:literal $(($quorum:literal))?, $since:literal,
+       $meaning:literal;)*) => {
+        /// The rows of one side.
+        pub(in crate::config) struct Side {
+            /// What they begin with.
+            pub(in crate::config) prefix: &'static str,
+            $(pub(in crate::config) $field: Key<$rule>,)*
         }
+
+        /// Towards clients.
+        pub(in crate::config) static CLIENT_SIDE: Side = Side {
+            prefix: "ssl.",
+            $($field: Key {
+                spec: Spec {
+                    name: concat!("ssl.", $name),
+                    aliases: &[],
+                    default: $default,
+                    since: $since,
+                    status: Status::Used,
+                    meaning: $meaning,
+                },
+                rule: $build,
+            },)*
+        };
+
+        /// Between members.
+        pub(in crate::config) static QUORUM_SIDE: Side = Side {
+            prefix: "ssl.quorum.",
+            $($field: Key {
+                spec: Spec {
+                    name: concat!("ssl.quorum.", $name),
+                    aliases: &[],
+                    default: sides!(@default $default $($quorum)?),
+                    since: $since,
+                    status: Status::Ensemble,
+                    meaning: $meaning,
+                },
+                rule: $build,
+            },)*
+        };
+
+        /// The rows of both sides.
+        pub(super) static SIDES: &[&dyn Row] = &[$(&CLIENT_SIDE.$field, &QUORUM_SIDE.$field,)*];
     };
+    (@default $default:literal) => { $default };
+    (@default $default:literal $quorum:literal) => { $quorum };
 }
 
-accepted! {
-    REFUSED, Status::Refused(When::Given, REASON);
-    "secureClientPort", decimal::<u16>(0, 65535), "unset", "3.5.x", "TLS port for clients";
-    "secureClientPortAddress", Text, "all interfaces", "3.5.x", "address that secureClientPort is bound to";
-}
-
-accepted! {
-    SWITCHES, Status::Refused(When::Is("true"), REASON);
-    "client.portUnification", Switch, "false", "3.5.x", "plain and TLS on the client port";
-}
-
-accepted! {
-    QUORUM, Status::Idle(When::Is("true"), "a standalone server has no quorum ports");
-    "sslQuorum", Flag, "false", "3.5.x", "TLS on quorum and election ports";
-}
-
-twice! {
-    "keyStore.location", Text, "unset", "3.5.x", "key store";
-    "keyStore.password", Text, "", "3.5.x", "password of the key store";
-    "keyStore.passwordPath", Text, "unset", "3.8.0", "file with the password of the key store";
-    "keyStore.type", Text, "by extension", "3.5.x", "JKS, PEM, PKCS12 or BCFKS";
-    "trustStore.location", Text, "unset", "3.5.x", "trust store";
-    "trustStore.password", Text, "", "3.5.x", "password of the trust store";
-    "trustStore.passwordPath", Text, "unset", "3.8.0", "file with the password of the trust store";
-    "trustStore.type", Text, "by extension", "3.5.x", "JKS, PEM, PKCS12 or BCFKS";
-    "protocol", Text, "TLSv1.3", "3.5.x", "TLS protocol";
-    "enabledProtocols", Text, "value of protocol", "3.5.x", "protocols offered";
-    "ciphersuites", Text, "by runtime", "3.5.x", "cipher suites";
-    "context.supplier.class", Text, "unset", "3.6.x", "own TLS context";
-    "hostnameVerification", Switch, "true", "3.5.x", "check host names in certificates";
-    "clientHostnameVerification", Switch, "false", "3.9.4", "check the connecting side's too";
-    "allowReverseDnsLookup", Switch, "false", "3.9.5", "fall back to reverse DNS in that check";
-    "crl", Switch, "false", "3.5.x", "revocation lists";
-    "ocsp", Switch, "false", "3.5.x", "OCSP";
-    "clientAuth", lenient(one_of(&[("NONE", ()), ("WANT", ()), ("NEED", ())])), "NEED", "3.5.x", "client certificates";
-    "handshakeDetectionTimeoutMillis", lenient(decimal::<u32>(0, INT_MAX)), "5000", "3.5.x",
-        "ms to tell TLS from plain";
+sides! {
+    key_store: Text = "keyStore.location", Text, "unset", "3.5.x", "file of the server's key and certificates";
+    key_store_password: Text = "keyStore.password", Text, "", "3.5.x", "password of the key store";
+    key_store_password_path: Text = "keyStore.passwordPath", Text, "unset", "3.8.0",
+        "file with the password of the key store; wins over the password";
+    key_store_type: Text = "keyStore.type", Text, "by extension", "3.5.x", "JKS, PEM or PKCS12";
+    trust_store: Text = "trustStore.location", Text, "unset", "3.5.x", "file of the certificates that vouch for others";
+    trust_store_password: Text = "trustStore.password", Text, "", "3.5.x", "password of the trust store";
+    trust_store_password_path: Text = "trustStore.passwordPath", Text, "unset", "3.8.0",
+        "file with the password of the trust store; wins over the password";
+    trust_store_type: Text = "trustStore.type", Text, "by extension", "3.5.x", "JKS, PEM or PKCS12";
+    protocol: Text = "protocol", Text, "TLSv1.3 and TLSv1.2", "3.5.x", "the one TLS version that is spoken";
+    protocols: List = "enabledProtocols", List, "value of protocol", "3.5.x", "TLS versions that are spoken";
+    suites: List = "ciphersuites", List, "all that are safe", "3.5.x", "cipher suites, by their names in Java";
+    server_names: Switch = "hostnameVerification", Switch, "true", "3.5.x",
+        "names in the certificate of the side that is connected to are checked; this server connects to members only";
+    client_names: Switch = "clientHostnameVerification", Switch, "false" ("true"), "3.9.4",
+        "names in the certificate of the connecting side are checked, too";
+    reverse_lookup: Switch = "allowReverseDnsLookup", Switch, "false" ("true"), "3.9.5",
+        "that check also takes the name that the system has for the address";
+    client_auth: Lenient<OneOf<ClientAuth>> = "clientAuth", lenient(one_of(CLIENT_AUTH)), "NEED", "3.5.x",
+        "whether the connecting side must show a certificate";
+    detection_timeout: Lenient<Int<u32>> = "handshakeDetectionTimeoutMillis", lenient(decimal(0, INT_MAX)), "5000",
+        "3.5.x", "ms to tell TLS from plain, and for the handshake on the quorum ports";
 }

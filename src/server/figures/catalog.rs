@@ -76,6 +76,10 @@ figures! {
         Revalidations = "revalidate_count",
         /// Connections closed because they never had a session.
         SessionlessExpired = "sessionless_connections_expired",
+        /// TLS handshakes that were not begun: too many were under way.
+        HandshakesExceeded = "tls_handshake_exceeded",
+        /// TLS handshakes that came to nothing.
+        UnsuccessfulHandshakes = "unsuccessful_handshake",
         /// Snapshots that failed.
         SnapshotErrors = "snapshot_error_count",
         /// Replies to connections that were gone.
@@ -279,13 +283,9 @@ pub(crate) const ABSENT: &[Absent] = &[
         detailed: &[],
     },
     Absent {
-        reason: "TLS and the Netty transport",
+        reason: "the Netty transport",
         works_in_members: false,
-        counts: &[
-            "cnxn_closed_without_zk_server_running",
-            "tls_handshake_exceeded",
-            "unsuccessful_handshake",
-        ],
+        counts: &["cnxn_closed_without_zk_server_running"],
         basics: &["netty_queued_buffer_capacity"],
         detailed: &[],
     },

@@ -54,6 +54,12 @@ pub(crate) enum Closing<'a> {
     TakesNothing { unsent: usize },
     /// Its client has closed it, and not ended its session.
     Gone,
+    /// Its TLS handshake came to nothing.
+    Handshake { error: &'a str },
+    /// As many TLS handshakes are under way as may be.
+    Handshakes,
+    /// What it sent is not what its TLS would send.
+    Tls { error: &'a str },
 }
 
 impl Closing<'_> {
@@ -78,6 +84,8 @@ impl Closing<'_> {
             Self::Sessionless { .. } => Kind::Sessionless,
             Self::TakesNothing { .. } => Kind::TakesNothing,
             Self::Gone => Kind::Gone,
+            Self::Handshake { .. } | Self::Tls { .. } => Kind::Tls,
+            Self::Handshakes => Kind::Throttled,
         }
     }
 
@@ -146,6 +154,11 @@ impl Display for Closing<'_> {
                 write!(f, "it does not take its events: {unsent} bytes wait to be sent")
             }
             Self::Gone => f.write_str("its client has closed it, and not ended its session"),
+            Self::Handshake { error } => f.write_str(error),
+            Self::Handshakes => {
+                f.write_str("too many TLS handshakes at once (netty.server.outstandingHandshake.limit)")
+            }
+            Self::Tls { error } => write!(f, "what it sent is no TLS of its session: {error}"),
         }
     }
 }

@@ -74,6 +74,8 @@ kinds! {
     TakesNothing = 10 "connections that take no events",
     /// A client that is gone, and has left its session.
     Gone = 50 "clients that are gone",
+    /// TLS that failed.
+    Tls = 10 "TLS that failed",
     /// An authentication that failed.
     AuthFailed = 10 "failed authentications",
     /// A client that has to authenticate first.

@@ -6,6 +6,7 @@
 //! Invariant: what `catalog` names is printed always, also while it is zero, as the official server does. This wing
 //! knows no thread and no connection.
 
+mod audit;
 mod catalog;
 mod closing;
 mod digests;
@@ -18,6 +19,7 @@ mod stats;
 mod summary;
 mod warnings;
 
+pub(crate) use audit::{Audit, Audited, Outcome};
 pub(crate) use catalog::{ABSENT, Basic, Count, Detailed};
 pub(crate) use closing::Closing;
 pub(crate) use digests::DigestHistory;

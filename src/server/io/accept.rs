@@ -1,6 +1,12 @@
 //! Taking in connections: one task on the first worker, which gives each to the worker with the fewest.
 
-use super::{front::Mail, limits::Refused, listen::listen, worker::Worker};
+use super::{
+    front::{Mail, Newcomer},
+    handshakes::Speaks,
+    limits::Refused,
+    listen::listen,
+    worker::Worker,
+};
 use crate::{
     config,
     server::{
@@ -10,16 +16,19 @@ use crate::{
     },
     topics,
 };
-use std::{convert::Infallible, io, net::SocketAddr, rc::Rc, time::Duration};
+use std::{convert::Infallible, future::pending, io, net::SocketAddr, rc::Rc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
-    task::spawn_blocking,
+    task::{spawn_blocking, spawn_local},
     time::sleep,
 };
 
 /// Where connections come in.
 pub(crate) struct Entrance {
-    pub(crate) listener: TcpListener,
+    /// The client port, if there is one.
+    pub(crate) plain: Option<TcpListener>,
+    /// The port for TLS alone, if there is one.
+    pub(crate) secure: Option<TcpListener>,
     /// Who came while the data was loaded.
     pub(crate) waiting: Vec<(std::net::TcpStream, SocketAddr)>,
 }
@@ -31,30 +40,45 @@ const BIND_PAUSE: Duration = Duration::from_secs(1);
 
 /// Accepts connections for as long as the server runs, those first who have waited for it; at another place, when the
 /// configuration of the ensemble says so. Connections stay.
-pub(super) async fn accept(worker: Rc<Worker>, Entrance { mut listener, waiting }: Entrance) {
+pub(super) async fn accept(worker: Rc<Worker>, Entrance { plain, secure, waiting }: Entrance) {
+    let hub = &worker.front.hub;
+    let mut client = hub.config.client.clone();
+    let unified = client.tls.as_ref().is_some_and(|tls| tls.unified);
+    let speaks = if unified { Speaks::Both } else { Speaks::Plain };
     for (stream, peer) in waiting {
         match TcpStream::from_std(stream) {
-            Ok(stream) => place(&worker, stream, canonical(peer)),
+            Ok(stream) => place(&worker, stream, canonical(peer), speaks),
             Err(error) => worker.not_taken(Some(peer), &error),
         }
     }
-    let hub = &worker.front.hub;
-    let mut client = hub.config.client.clone();
+    if let Some(secure) = secure {
+        let worker = Rc::clone(&worker);
+        spawn_local(async move { take_in(&worker, &secure, Speaks::Tls).await });
+    }
+    let mut listener = plain;
     loop {
+        let taking_in = async {
+            match &listener {
+                Some(listener) => take_in(&worker, listener, speaks).await,
+                None => pending().await,
+            }
+        };
         tokio::select! {
-            never = take_in(&worker, &listener) => match never {},
+            never = taking_in => match never {},
             moved = moved(hub, &client) => client = moved,
         }
         // It may be the same place under another name.
         drop(listener);
-        (client, listener) = bind(hub, client).await;
+        let bound;
+        (client, bound) = bind(hub, client).await;
+        listener = Some(bound);
     }
 }
 
-async fn take_in(worker: &Rc<Worker>, listener: &TcpListener) -> Infallible {
+async fn take_in(worker: &Rc<Worker>, listener: &TcpListener, speaks: Speaks) -> Infallible {
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => place(worker, stream, canonical(peer)),
+            Ok((stream, peer)) => place(worker, stream, canonical(peer), speaks),
             Err(error) => {
                 worker.not_taken(None, &error);
                 sleep(PAUSE).await;
@@ -69,7 +93,7 @@ async fn moved(hub: &Hub, client: &config::Client) -> config::Client {
         hub.membership_changed.notified().await;
         let Some(place) = hub.client_place() else { continue };
         let moved = config::Client {
-            port: place.port,
+            port: Some(place.port),
             address: place.interface().map(str::to_owned),
             ..client.clone()
         };
@@ -86,7 +110,10 @@ async fn bind(hub: &Hub, mut client: config::Client) -> (config::Client, TcpList
         let wanted = client.clone();
         // A name may take its time.
         let bound = spawn_blocking(move || listen(&wanted)).await.map_err(io::Error::other);
-        let bound = bound.and_then(|bound| TcpListener::from_std(bound.map_err(io::Error::other)?));
+        let bound = bound.and_then(|bound| {
+            let bound = bound.map_err(io::Error::other)?;
+            TcpListener::from_std(bound.ok_or(io::ErrorKind::InvalidInput)?)
+        });
         let error = match bound {
             Ok(listener) => {
                 let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
@@ -111,7 +138,7 @@ fn canonical(peer: SocketAddr) -> SocketAddr {
 }
 
 /// Gives a connection to a worker, or closes it.
-fn place(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
+fn place(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr, speaks: Speaks) {
     let front = &worker.front;
     if let Err(refused) = front.limits.open(peer.ip()) {
         worker.stats().sheet.count(Count::ConnectionsRejected).add(1);
@@ -125,13 +152,23 @@ fn place(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
         return;
     }
     tracing::debug!(target: topics::CLIENTS, %peer, "a connection is taken in");
-    let fewest = front.hub.workers.iter().enumerate().min_by_key(|(_, port)| port.stats.connections.get());
-    let target = fewest.map_or(0, |(index, _)| index);
+    let target = front.least_busy();
     let placed = set_up(&stream, front.hub.config.client.tcp_keep_alive).and_then(|()| {
-        if target == worker.index {
-            worker.adopt(stream, peer);
-        } else {
-            front.post(target, Mail::Accepted(stream.into_std()?, peer));
+        match &front.handshakes {
+            Some(handshakes) if speaks != Speaks::Plain => {
+                if handshakes.begin(stream.into_std()?, peer, speaks).is_none() {
+                    worker.stats().sheet.count(Count::HandshakesExceeded).add(1);
+                    let now_ms = front.hub.clock.elapsed_ms();
+                    let client = Client { peer, session: None };
+                    front.hub.stats.warnings.closing(now_ms, client, &Closing::Handshakes);
+                    front.limits.close(peer.ip());
+                }
+            }
+            _ if target == worker.index => worker.adopt(stream, peer, None),
+            _ => {
+                let stream = stream.into_std()?;
+                front.post(target, Mail::Accepted(Newcomer { stream, peer, secured: None }));
+            }
         }
         Ok(())
     });

@@ -1,6 +1,6 @@
 //! One client connection, as its worker sees it.
 
-use super::{long::Long, outbox::Outbox};
+use super::{audit::Asked, front::Secured, long::Long, outbox::Outbox, sealed::Sealed};
 use crate::{auth::Identities, server::figures::Client, session::ConnId, watch::ConnKey};
 use bytes::Bytes;
 use oxkeeper_codec::{OpCode, SessionId, Zxid};
@@ -48,6 +48,8 @@ pub(crate) struct Waiting {
     pub(crate) large: bool,
     /// Its body, which begins with the path, if it may exceed a quota.
     pub(super) under_quota: Option<Bytes>,
+    /// What the audit log will tell of, if there is one.
+    pub(super) audited: Option<Box<Asked>>,
 }
 
 impl Waiting {
@@ -181,6 +183,8 @@ pub(crate) struct Conn {
     pub(super) input: Vec<u8>,
     /// What is to be sent.
     pub(super) output: Outbox,
+    /// Its TLS, if it has some.
+    pub(super) sealed: Option<Box<Sealed>>,
     /// Requests that the sequencer has.
     pub(crate) waiting: InWork,
     /// The request that is being answered in steps.
@@ -229,6 +233,7 @@ impl Conn {
             identities: Identities::new(peer.ip()),
             input: Vec::new(),
             output: Outbox::default(),
+            sealed: None,
             waiting: InWork::default(),
             long: None,
             held_back: false,
@@ -256,9 +261,24 @@ impl Conn {
         self.is_gone |= matches!(self.phase, Phase::Open(_)) && !self.ends_session;
     }
 
-    /// Bytes that wait to be sent.
+    /// Bytes that wait to be sent; what is sealed already counts as one.
     pub(crate) fn unsent(&self) -> usize {
-        self.output.unsent()
+        let sealed =
+            self.sealed.as_ref().is_some_and(|sealed| sealed.has_unsent(self.phase == Phase::Closing));
+        self.output.unsent() + usize::from(sealed)
+    }
+
+    /// It has TLS, and the identities that go with that.
+    pub(super) fn secure(&mut self, Secured { tls, early, identities }: Secured) {
+        for id in identities {
+            self.identities.add(id);
+        }
+        self.sealed = Some(Box::new(Sealed::new(tls, early)));
+    }
+
+    /// Whether it has TLS.
+    pub(crate) const fn is_secure(&self) -> bool {
+        self.sealed.is_some()
     }
 
     /// Notes that it is alive if its socket holds more than when it was last looked at.
@@ -276,7 +296,10 @@ impl Conn {
             [one] => self.stream.try_write(one),
             many => self.stream.try_write_vectored(many),
         };
-        self.output.send(write).is_ok()
+        match &mut self.sealed {
+            None => self.output.send(write).is_ok(),
+            Some(sealed) => sealed.send(&mut self.output, self.phase == Phase::Closing, write).is_ok(),
+        }
     }
 
     /// Whether it has been closing for so long that what is still unsent is given up. Its task is woken when it has.

@@ -149,7 +149,7 @@ impl Wakeup<'_> {
 
     /// A reply from the sequencer. Returns what the connection's watches have, unless it is gone.
     fn reply(&mut self, id: ConnId, op: OpCode, frame: &[u8], shared: Option<&Bytes>) -> Option<ConnKey> {
-        let Waiting { since_ms, xid, under_quota, .. } = self.finish_waiting(id)?;
+        let Waiting { since_ms, xid, under_quota, audited, .. } = self.finish_waiting(id)?;
         self.state.conns.send(id, frame);
         let frame_len = frame.len() + shared.map_or(0, Bytes::len);
         let now_ms = self.now_ms;
@@ -160,6 +160,11 @@ impl Wakeup<'_> {
             && let Some(path) = under_quota.as_deref().and_then(path_of)
         {
             self.state.over_quota.record(path, 1);
+        }
+        if let (Some(audited), Some(audit)) = (audited, &self.worker.front.hub.audit)
+            && let Some(conn) = self.state.conns.get(id)
+        {
+            audited.tell(audit, conn, error(frame), frame);
         }
         // A write that failed has no name in the statistics, as in the official server.
         let op = if write && error(frame) != Code::OK { OpCode::ERROR } else { op };

@@ -5,6 +5,7 @@
 //! is not answered further.
 
 use super::{
+    audit::Asked,
     conn::{Conn, ConnStats, Phase, Waiting},
     limits::Wanted,
     lists::Listed,
@@ -369,7 +370,10 @@ impl Wakeup<'_> {
         let expected = expected_len(tree, header.op, &body);
         let quotas = worker.front.hub.config.tree.enforce_quota && may_exceed_quota(header.op);
         let under_quota = quotas.then(|| body.clone());
-        conn.waiting.push(Waiting { since_ms: now_ms, xid: header.xid, len, large, expected, under_quota });
+        let audit = worker.front.hub.audit.as_ref();
+        let audited = audit.and_then(|_| Asked::of(header.op, &body, &conn.identities));
+        let xid = header.xid;
+        conn.waiting.push(Waiting { since_ms: now_ms, xid, len, large, expected, under_quota, audited });
         if header.op == OpCode::CLOSE_SESSION {
             // Whatever follows is not looked at.
             conn.input = Vec::new();

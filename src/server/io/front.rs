@@ -1,12 +1,14 @@
 //! What the workers share: the rules of the client port, their mail, and who answers four-letter words.
 
-use super::{limits::Limits, state::State, words::Words};
+use super::{handshakes::Handshakes, limits::Limits, state::State, words::Words};
 use crate::{
     auth::AuthConfig,
     server::sequence::{Hub, Shard},
     session::ConnId,
 };
+use oxkeeper_codec::records::Id;
 use parking_lot::Mutex;
+use rustls::ServerConnection;
 use std::{
     net::{SocketAddr, TcpStream},
     sync::{Arc, atomic::AtomicBool},
@@ -18,7 +20,7 @@ pub(super) type WorkerQuery = Box<dyn FnOnce(&mut State, &mut Shard) + Send>;
 /// What a worker is told that has nothing to do with the tree.
 pub(crate) enum Mail {
     /// A new connection.
-    Accepted(TcpStream, SocketAddr),
+    Accepted(Newcomer),
     /// A question.
     Query(WorkerQuery),
     /// What a connection gets that has asked a four-letter word; it ends then.
@@ -30,7 +32,7 @@ pub(crate) enum Mail {
 impl std::fmt::Debug for Mail {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Accepted(..) => "Accepted",
+            Self::Accepted(_) => "Accepted",
             Self::Query(_) => "Query",
             Self::Answered(..) => "Answered",
             Self::Stop => "Stop",
@@ -38,11 +40,30 @@ impl std::fmt::Debug for Mail {
     }
 }
 
+/// A connection that goes to a worker.
+pub(crate) struct Newcomer {
+    pub(crate) stream: TcpStream,
+    pub(crate) peer: SocketAddr,
+    /// Its TLS, if it has some.
+    pub(super) secured: Option<Secured>,
+}
+
+/// What a TLS handshake has brought.
+pub(super) struct Secured {
+    pub(super) tls: Box<ServerConnection>,
+    /// What has come behind it.
+    pub(super) early: Vec<u8>,
+    /// Whom the client's certificate names.
+    pub(super) identities: Vec<Id>,
+}
+
 /// The client port, as all workers see it.
 pub(crate) struct Front {
     pub(crate) hub: Arc<Hub>,
     pub(crate) auth: AuthConfig,
     pub(crate) limits: Limits,
+    /// Where connections shake hands; `None` where no port has TLS.
+    pub(super) handshakes: Option<Handshakes>,
     /// Who answers four-letter words.
     pub(crate) words: Arc<dyn Words>,
     /// Whether nothing more is read from connections: the server is about to stop.
@@ -52,15 +73,34 @@ pub(crate) struct Front {
 }
 
 impl Front {
-    pub(crate) fn new(hub: Arc<Hub>, auth: AuthConfig, limits: Limits, words: Arc<dyn Words>) -> Self {
+    pub(crate) fn new(
+        hub: Arc<Hub>,
+        auth: AuthConfig,
+        limits: Limits,
+        words: Arc<dyn Words>,
+        handshakes: Option<Handshakes>,
+    ) -> Self {
         let mail = hub.workers.iter().map(|_| Mutex::default()).collect();
-        Self { hub, auth, limits, words, draining: AtomicBool::new(false), mail }
+        Self { hub, auth, limits, handshakes, words, draining: AtomicBool::new(false), mail }
+    }
+
+    /// The worker with the fewest connections.
+    pub(super) fn least_busy(&self) -> usize {
+        let fewest = self.hub.workers.iter().enumerate().min_by_key(|(_, port)| port.stats.connections.get());
+        fewest.map_or(0, |(index, _)| index)
     }
 
     /// Leaves mail for a worker.
     pub(crate) fn post(&self, worker: usize, mail: Mail) {
         self.mail[worker].lock().push(mail);
         self.hub.workers[worker].notify.notify_one();
+    }
+
+    /// Has no more handshakes made.
+    pub(crate) fn end_handshakes(&self) {
+        if let Some(handshakes) = &self.handshakes {
+            handshakes.end();
+        }
     }
 
     /// Takes a worker's mail.

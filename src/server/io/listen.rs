@@ -13,24 +13,47 @@ use std::{
 /// Connections that may wait to be accepted, unless configured.
 const DEFAULT_BACKLOG: u32 = 8192;
 
-/// Listens on the client port.
+/// Listens on the client port, if there is one.
 ///
 /// # Errors
 /// The host is not known, or the port is not to be had.
-pub(crate) fn listen(client: &config::Client) -> Result<TcpListener, ServerError> {
-    let backlog = i32::try_from(client.listen_backlog.unwrap_or(DEFAULT_BACKLOG)).unwrap_or(i32::MAX);
-    let host = client.address.as_deref();
+pub(crate) fn listen(client: &config::Client) -> Result<Option<TcpListener>, ServerError> {
+    let Some(port) = client.port else { return Ok(None) };
+    listen_on("clientPortAddress", client.address.as_deref(), port, client.listen_backlog).map(Some)
+}
+
+/// Listens on the port that is for TLS alone, if there is one.
+///
+/// # Errors
+/// As of [`listen`].
+pub(crate) fn listen_secure(client: &config::Client) -> Result<Option<TcpListener>, ServerError> {
+    let Some(secure) = client.tls.as_ref().and_then(|tls| tls.secure.as_ref()) else { return Ok(None) };
+    let host = secure.address.as_deref();
+    listen_on("secureClientPortAddress", host, secure.port, client.listen_backlog).map(Some)
+}
+
+/// Listens on a port, on all interfaces unless there is a host, which the setting `key` names.
+fn listen_on(
+    key: &'static str,
+    host: Option<&str>,
+    port: u16,
+    backlog: Option<u32>,
+) -> Result<TcpListener, ServerError> {
+    let backlog = i32::try_from(backlog.unwrap_or(DEFAULT_BACKLOG)).unwrap_or(i32::MAX);
     let refused = |source| {
-        let address = format!("{}:{}", host.unwrap_or("*"), client.port);
+        let address = format!("{}:{port}", host.unwrap_or("*"));
         ServerError::Listen { address, source }
     };
     match host {
         Some(host) => {
-            let address = resolve(host, client.port)
-                .map_err(|source| ServerError::Resolve { host: host.to_owned(), source })?;
+            let address = resolve(host, port).map_err(|source| ServerError::Resolve {
+                key,
+                host: host.to_owned(),
+                source,
+            })?;
             listen_at(address, backlog).map_err(refused)
         }
-        None => listen_everywhere(client.port, backlog).map_err(refused),
+        None => listen_everywhere(port, backlog).map_err(refused),
     }
 }
 
@@ -113,7 +136,7 @@ mod tests {
 
     fn listen_with(lines: &str) -> Result<TcpListener, ServerError> {
         let config = Config::parse("zoo.cfg", &format!("dataDir=/d\n{lines}"), &[]).expect("good settings");
-        listen(&config.client)
+        listen(&config.client).map(|listener| listener.expect("there is a client port"))
     }
 
     /// What is said of a port that is not to be had.

@@ -6,11 +6,13 @@
 //! four-letter words only by [`Words`].
 
 mod accept;
+mod audit;
 mod conn;
 mod conns;
 mod drain;
 mod frames;
 mod front;
+mod handshakes;
 mod limits;
 mod listen;
 mod lists;
@@ -18,6 +20,7 @@ mod local;
 mod long;
 mod outbox;
 mod packets;
+mod sealed;
 mod serve;
 mod state;
 mod throttle;
@@ -29,8 +32,9 @@ mod worker;
 pub(crate) use accept::Entrance;
 pub(crate) use conn::{Conn, ConnStats, Phase};
 pub(crate) use front::{Front, Mail};
+pub(crate) use handshakes::{HandshakeThread, Handshakes};
 pub(crate) use limits::Limits;
-pub(crate) use listen::listen;
+pub(crate) use listen::{listen, listen_secure};
 pub(crate) use state::State;
 pub(crate) use waiting_room::{Door, House, WaitingRoom};
 pub(crate) use words::{Spoken, Words};

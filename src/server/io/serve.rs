@@ -3,6 +3,7 @@
 use super::{
     conn::{Conn, Phase},
     frames::{self, Pace},
+    sealed::Opened,
     worker::Worker,
 };
 use crate::{
@@ -42,6 +43,7 @@ enum Goes {
 impl Worker {
     /// The life of a connection.
     pub(super) async fn serve(worker: Rc<Self>, id: ConnId) {
+        worker.take_in_early(id);
         while poll_fn(|cx| worker.poll_conn(id, cx)).await == Goes::On {
             // A task that wakes itself would come again before the runtime has looked at the sockets: with a long request
             // under way 61 times, and all other clients would wait for that.
@@ -98,7 +100,7 @@ impl Worker {
     /// One wake-up of a connection: sends what is left, reads what has arrived, answers it.
     fn poll_conn(self: &Rc<Self>, id: ConnId, cx: &mut Context<'_>) -> Poll<Goes> {
         for _ in 0..READS_AT_ONCE {
-            let stream = {
+            let (stream, sealed) = {
                 let mut state = self.state.borrow_mut();
                 let Some(conn) = state.conns.get(id) else { return Poll::Ready(Goes::Ends) };
                 if !conn.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
@@ -119,7 +121,7 @@ impl Worker {
                 if conn.phase == Phase::Closing && conn.lingers_too_long(cx) {
                     return Poll::Ready(Goes::Ends);
                 }
-                Rc::clone(&conn.stream)
+                (Rc::clone(&conn.stream), conn.is_secure())
             };
             let mut pace = self.go_on(id);
             if pace == Pace::Read {
@@ -130,7 +132,7 @@ impl Worker {
                 match stream.poll_read_ready(cx) {
                     Poll::Pending => return self.poll_writable(id, &stream, cx),
                     Poll::Ready(Err(_)) => return Poll::Ready(Goes::Ends),
-                    Poll::Ready(Ok(())) => pace = self.read(id, &stream),
+                    Poll::Ready(Ok(())) => pace = self.read(id, &stream, sealed),
                 }
             }
             match pace {
@@ -161,7 +163,7 @@ impl Worker {
     }
 
     /// Reads once and answers what is whole.
-    fn read(self: &Rc<Self>, id: ConnId, stream: &TcpStream) -> Pace {
+    fn read(self: &Rc<Self>, id: ConnId, stream: &TcpStream, sealed: bool) -> Pace {
         let mut buffer = std::mem::take(&mut self.state.borrow_mut().read_buffer);
         let mut got = 0;
         let result = stream.try_io(Interest::READABLE, || {
@@ -183,10 +185,71 @@ impl Worker {
         let pace = match (alive, got) {
             (false, _) => Pace::Close,
             (true, 0) => Pace::Read,
+            (true, got) if sealed => self.open(id, &buffer[..got]),
             (true, got) => self.take_in(id, &buffer[..got]),
         };
         self.state.borrow_mut().read_buffer = buffer;
         pace
+    }
+
+    /// Answers what has come behind a TLS handshake.
+    fn take_in_early(self: &Rc<Self>, id: ConnId) {
+        let mut state = self.state.borrow_mut();
+        let early = state.conns.get(id).and_then(|conn| Some(conn.sealed.as_mut()?.take_early()));
+        drop(state);
+        if let Some(early) = early.filter(|early| !early.is_empty())
+            && self.take_in(id, &early) == Pace::Close
+        {
+            self.state.borrow_mut().conns.close(id);
+        }
+    }
+
+    /// Opens what was read, and answers what is whole.
+    fn open(self: &Rc<Self>, id: ConnId, read: &[u8]) -> Pace {
+        let (opened, mut plain) = {
+            let mut state = self.state.borrow_mut();
+            let mut plain = std::mem::take(&mut state.opened);
+            let sealed = state.conns.get(id).and_then(|conn| conn.sealed.as_mut());
+            (sealed.map(|sealed| sealed.open(read, &mut plain)), plain)
+        };
+        let pace = match opened {
+            Some(Ok(Opened::More)) if plain.is_empty() => Pace::Read,
+            Some(Ok(Opened::More)) => self.take_in(id, &plain),
+            Some(Ok(Opened::Ended)) => self.end_of_tls(id, &plain),
+            Some(Err(error)) => self.not_tls(id, &error),
+            None => Pace::Close,
+        };
+        plain.clear();
+        self.state.borrow_mut().opened = plain;
+        pace
+    }
+
+    /// The client has said that this is all: it goes as one that has closed its connection.
+    fn end_of_tls(self: &Rc<Self>, id: ConnId, plain: &[u8]) -> Pace {
+        if !plain.is_empty() {
+            self.take_in(id, plain);
+        }
+        self.stats().sheet.count(Count::ConnectionsDropped).add(1);
+        let mut state = self.state.borrow_mut();
+        if let Some(conn) = state.conns.get(id) {
+            conn.note_gone();
+        }
+        // It is told so in turn, if it still listens.
+        state.conns.close(id);
+        state.conns.flush(id);
+        Pace::Close
+    }
+
+    /// What came is not what the client's TLS would send. The alert goes out, and nothing else.
+    fn not_tls(&self, id: ConnId, error: &rustls::Error) -> Pace {
+        let mut state = self.state.borrow_mut();
+        let Some(conn) = state.conns.get(id) else { return Pace::Close };
+        let hub = &self.front.hub;
+        let why = Closing::Tls { error: &error.to_string() };
+        hub.stats.warnings.closing(hub.clock.elapsed_ms(), conn.client(), &why);
+        conn.output.clear();
+        conn.flush();
+        Pace::Close
     }
 
     fn take_in(self: &Rc<Self>, id: ConnId, input: &[u8]) -> Pace {

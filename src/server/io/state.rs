@@ -13,6 +13,8 @@ pub(crate) struct State {
     pub(crate) conns: Conns,
     /// What was read of one connection, while it is looked at.
     pub(super) read_buffer: Vec<u8>,
+    /// What was opened of that, if it was sealed.
+    pub(super) opened: Vec<u8>,
     /// What the requests in work are kept in.
     pub(super) packets: Packets,
     /// Requests of this poll round.
@@ -30,6 +32,7 @@ impl State {
         Self {
             conns: Conns::default(),
             read_buffer: vec![0; READ_BUFFER_BYTES],
+            opened: Vec::new(),
             packets: Packets::default(),
             requests: Vec::new(),
             lists,

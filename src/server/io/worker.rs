@@ -10,7 +10,7 @@
 use super::{
     accept::{self, Entrance},
     conn::Phase,
-    front::{Front, Mail},
+    front::{Front, Mail, Newcomer, Secured},
     lists::ListCache,
     state::State,
     throttle,
@@ -179,8 +179,8 @@ impl Worker {
 
     fn mail(self: &Rc<Self>, mail: Mail) {
         match mail {
-            Mail::Accepted(stream, peer) => match TcpStream::from_std(stream) {
-                Ok(stream) => self.adopt(stream, peer),
+            Mail::Accepted(Newcomer { stream, peer, secured }) => match TcpStream::from_std(stream) {
+                Ok(stream) => self.adopt(stream, peer, secured),
                 Err(error) => {
                     self.not_taken(Some(peer), &error);
                     self.front.limits.close(peer.ip());
@@ -199,9 +199,14 @@ impl Worker {
     }
 
     /// Takes in a new connection.
-    pub(super) fn adopt(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr) {
+    pub(super) fn adopt(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr, secured: Option<Secured>) {
         let now_ms = self.front.hub.clock.elapsed_ms();
         let id = self.state.borrow_mut().conns.insert(self.index, stream, peer, now_ms);
+        if let Some(secured) = secured
+            && let Some(conn) = self.state.borrow_mut().conns.get(id)
+        {
+            conn.secure(secured);
+        }
         self.stats().connections.add(1);
         spawn_local(Self::serve(Rc::clone(self), id));
     }

@@ -9,4 +9,4 @@ mod report;
 mod words;
 
 pub(crate) use ask::answered_by_all;
-pub(crate) use words::Desk;
+pub(crate) use words::{Desk, Ports};

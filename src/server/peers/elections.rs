@@ -10,6 +10,7 @@ use super::{
     options::Address,
     sockets::listen,
     strangers::Strangers,
+    stream::PeerStream,
     wing::Wing,
 };
 use crate::{topics, zab::Members};
@@ -182,7 +183,8 @@ impl Elections {
         }
     }
 
-    async fn greet(self: Rc<Self>, mut stream: TcpStream) -> io::Result<()> {
+    async fn greet(self: Rc<Self>, stream: TcpStream) -> io::Result<()> {
+        let mut stream = PeerStream::accepted(stream, &self.wing).await?;
         let mut input = BytesMut::with_capacity(256);
         let hello = loop {
             match Hello::decode(&input).map_err(io::Error::other)? {

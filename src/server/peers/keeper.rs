@@ -1,6 +1,6 @@
 //! Keeps the connection with the election port of one other member.
 
-use super::{options::Address, pace::Pace, slot::Slot, sockets::connect, wing::Wing};
+use super::{options::Address, pace::Pace, slot::Slot, stream::PeerStream, wing::Wing};
 use crate::{server::ports::set_up, topics, zab::Event};
 use bytes::{Bytes, BytesMut};
 use oxkeeper_codec::{
@@ -14,11 +14,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{
-        TcpStream,
-        tcp::{ReadHalf, WriteHalf},
-    },
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split},
     time::{sleep, timeout},
 };
 
@@ -61,7 +57,7 @@ pub(super) enum Call {
 /// A connection, and what has come over it already.
 #[derive(Debug)]
 pub(super) struct Connection {
-    pub(super) stream: TcpStream,
+    pub(super) stream: PeerStream,
     pub(super) input: BytesMut,
 }
 
@@ -205,9 +201,10 @@ impl Keeper {
 
     async fn dial(&self) -> io::Result<Connection> {
         let options = &self.wing.options;
-        let mut stream = connect(&self.addresses, options.connect_timeout).await?;
-        set_up(&stream, options.keep_alive)?;
+        let mut stream = PeerStream::dial(&self.addresses, options.connect_timeout, &self.wing).await?;
+        set_up(stream.socket(), options.keep_alive)?;
         stream.write_all(&self.hello()).await?;
+        stream.flush().await?;
         if options.me > self.peer {
             return Ok(Connection { stream, input: BytesMut::new() });
         }
@@ -228,12 +225,12 @@ impl Keeper {
     }
 
     /// Talks until the connection is of no use any more.
-    async fn converse(&self, Connection { mut stream, input }: Connection) -> End {
-        if set_up(&stream, self.wing.options.keep_alive).is_err() {
+    async fn converse(&self, Connection { stream, input }: Connection) -> End {
+        if set_up(stream.socket(), self.wing.options.keep_alive).is_err() {
             return End::Lost;
         }
         let since_ms = self.wing.now_ms();
-        let (read, write) = stream.split();
+        let (read, write) = split(stream);
         let called = async {
             loop {
                 match self.seat.call.take().await {
@@ -251,10 +248,14 @@ impl Keeper {
     }
 
     /// Says the newest that is to be said. What could not be said is said over the next connection.
-    async fn speak(&self, mut write: WriteHalf<'_>) {
+    async fn speak(&self, mut write: impl AsyncWrite + Unpin) {
         loop {
             let said = self.seat.say.look().await;
-            let written = timeout(self.wing.options.silence_timeout, write.write_all(&said)).await;
+            let write = async {
+                write.write_all(&said).await?;
+                write.flush().await
+            };
+            let written = timeout(self.wing.options.silence_timeout, write).await;
             if !matches!(written, Ok(Ok(()))) {
                 return;
             }
@@ -262,7 +263,7 @@ impl Keeper {
         }
     }
 
-    async fn hear(&self, mut read: ReadHalf<'_>, mut input: BytesMut) {
+    async fn hear(&self, mut read: impl AsyncRead + Unpin, mut input: BytesMut) {
         let mut pace = Pace::new(self.wing.now_ms());
         while self.take_in(&mut input, &mut pace) {
             while let Some(pause) = pace.pause(self.wing.now_ms()) {

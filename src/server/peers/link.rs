@@ -6,6 +6,7 @@ use super::{
     outbox::{Next, Outbox},
     packets::{Packets, READ_BYTES},
     snapshot,
+    stream::PeerStream,
     wing::Wing,
 };
 use crate::zab::{Event, Link};
@@ -17,11 +18,7 @@ use oxkeeper_codec::{
 };
 use std::{io, pin::pin};
 use tokio::{
-    io::AsyncWriteExt,
-    net::{
-        TcpStream,
-        tcp::{ReadHalf, WriteHalf},
-    },
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, split},
     task::yield_now,
 };
 
@@ -48,8 +45,25 @@ impl Conversation<'_> {
     ///
     /// # Errors
     /// Why it does; `Ok`: the other side has ended it, perhaps since this one had finished.
-    pub(super) async fn run(&self, mut stream: TcpStream, packets: Packets) -> io::Result<()> {
-        let (read, mut write) = stream.split();
+    pub(super) async fn run(&self, stream: PeerStream, packets: Packets) -> io::Result<()> {
+        match stream {
+            PeerStream::Plain(mut stream) => {
+                let (read, write) = stream.split();
+                self.converse(read, write, packets).await
+            }
+            tls @ PeerStream::Tls(_) => {
+                let (read, write) = split(tls);
+                self.converse(read, write, packets).await
+            }
+        }
+    }
+
+    async fn converse(
+        &self,
+        read: impl AsyncRead + Unpin,
+        mut write: impl AsyncWrite + Unpin,
+        packets: Packets,
+    ) -> io::Result<()> {
         let mut hearing = pin!(self.hear(read, packets));
         tokio::select! {
             ended = &mut hearing => return ended,
@@ -60,7 +74,7 @@ impl Conversation<'_> {
         hearing.await
     }
 
-    async fn hear(&self, mut read: ReadHalf<'_>, mut packets: Packets) -> io::Result<()> {
+    async fn hear(&self, mut read: impl AsyncRead + Unpin, mut packets: Packets) -> io::Result<()> {
         let mut questions = 0;
         loop {
             while let Some(packet) = packets.next()? {
@@ -115,7 +129,7 @@ impl Conversation<'_> {
     }
 
     /// Until there is nothing more to say.
-    async fn say(&self, write: &mut WriteHalf<'_>) -> io::Result<()> {
+    async fn say(&self, write: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
         while let Some(next) = self.outbox.next().await {
             match next {
                 Next::Bytes => self.outbox.write(write).await?,
@@ -128,6 +142,7 @@ impl Conversation<'_> {
                         write.write_all(&piece).await?;
                         moving.on();
                     }
+                    write.flush().await?;
                 }
             }
         }

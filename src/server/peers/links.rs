@@ -10,8 +10,8 @@ use super::{
     options::Address,
     outbox::{Crowd, Outbox},
     packets::Packets,
-    sockets::connect,
     strangers::Strangers,
+    stream::PeerStream,
     wing::Wing,
 };
 use crate::{
@@ -125,14 +125,15 @@ impl Links {
         let PeerOptions { dial_timeout, master_pause, observer_master_port, .. } = &self.wing.options;
         for attempt in 1..=MASTER_ATTEMPTS {
             let Some(ports) = self.wing.ports_of(master) else { break };
-            let error = match connect(&ports.meets_learners_at(*observer_master_port), *dial_timeout).await {
-                Ok(stream) => {
-                    self.missed.borrow_mut().remove(&master);
-                    let packets = Packets::of_member(self.packet_max_bytes());
-                    return self.open(stream, packets, None);
-                }
-                Err(error) => error,
-            };
+            let error =
+                match self.dial_at(&ports.meets_learners_at(*observer_master_port), *dial_timeout).await {
+                    Ok(stream) => {
+                        self.missed.borrow_mut().remove(&master);
+                        let packets = Packets::of_member(self.packet_max_bytes());
+                        return self.open(stream, packets, None);
+                    }
+                    Err(error) => error,
+                };
             if attempt == MASTER_ATTEMPTS || self.wing.unreachable.borrow().contains(&master) {
                 self.tell_missed(master, &error);
                 break;
@@ -140,6 +141,10 @@ impl Links {
             sleep(*master_pause).await;
         }
         self.wing.tell_event(Event::NotDialled(master));
+    }
+
+    async fn dial_at(&self, addresses: &[Address], within: Duration) -> io::Result<PeerStream> {
+        PeerStream::dial(addresses, within, &self.wing).await
     }
 
     /// Says so once, as long as the reason is the same.
@@ -156,7 +161,7 @@ impl Links {
         let since_ms = self.wing.now_ms();
         let mut said = String::new();
         while let Some(ports) = self.wing.ports_of(leader) {
-            let error = match connect(&ports.quorum, *dial_timeout).await {
+            let error = match self.dial_at(&ports.quorum, *dial_timeout).await {
                 Ok(stream) => {
                     let packets = Packets::of_member(self.packet_max_bytes());
                     return self.open(stream, packets, None);
@@ -200,7 +205,8 @@ impl Links {
     }
 
     /// Has a connection say who it is: it is a learner's then.
-    async fn greet(self: Rc<Self>, mut stream: TcpStream) -> io::Result<()> {
+    async fn greet(self: Rc<Self>, stream: TcpStream) -> io::Result<()> {
+        let mut stream = PeerStream::accepted(stream, &self.wing).await?;
         let mut packets = Packets::of_stranger(FIRST_PACKET_MAX_BYTES);
         let packet = loop {
             match packets.next()? {
@@ -254,12 +260,12 @@ impl Links {
     }
 
     /// Makes a link of a connection: of a learner, who has said who it is in `info`, or of the leader.
-    fn open(self: &Rc<Self>, stream: TcpStream, packets: Packets, info: Option<LearnerInfo>) {
+    fn open(self: &Rc<Self>, stream: PeerStream, packets: Packets, info: Option<LearnerInfo>) {
         let end = if info.is_some() { End::Leader } else { End::Learner };
         let PeerOptions { no_delay_to_leader, no_delay_to_learners, .. } = self.wing.options;
         let no_delay = if end == End::Leader { no_delay_to_learners } else { no_delay_to_leader };
         // A connection that is broken already shows it soon enough.
-        drop(stream.set_nodelay(no_delay));
+        drop(stream.socket().set_nodelay(no_delay));
         let link = Link(self.next.get());
         self.next.set(link.0 + 1);
         let learner = info.as_ref().map(|info| info.sid);

@@ -21,6 +21,7 @@ mod slot;
 mod snapshot;
 mod sockets;
 mod strangers;
+mod stream;
 mod thread;
 mod wing;
 mod words;
@@ -28,7 +29,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use options::PeerOptions;
+pub(crate) use options::{PeerOptions, PeerTls};
 pub(crate) use pieces::{PieceReader, PieceWriter, piece_stream};
 pub(crate) use thread::Peers;
 pub(crate) use words::{Command, Heard, Listener};

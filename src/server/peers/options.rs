@@ -4,6 +4,7 @@ use crate::{
     config,
     membership::{Addresses, Membership, Role},
     storage::{Compression, Disk},
+    tls::{MemberTls, TlsError},
 };
 use oxkeeper_codec::ServerId;
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
@@ -80,6 +81,43 @@ pub(super) fn ports_of(memberships: &[Membership]) -> BTreeMap<ServerId, Ports> 
     all
 }
 
+/// TLS among members.
+#[derive(Debug, Clone)]
+pub(crate) struct PeerTls {
+    /// Keys and certificates.
+    pub(crate) certificates: Arc<MemberTls>,
+    /// This member connects to others by TLS (`sslQuorum`).
+    pub(crate) dials: bool,
+    /// Others may connect without (`portUnification`).
+    pub(crate) takes_plain: bool,
+    /// The names in the certificates of those that this member connects to are checked
+    /// (`ssl.quorum.hostnameVerification`).
+    pub(crate) checks_names_of_servers: bool,
+    /// And of those that connect to it (`ssl.quorum.clientHostnameVerification`).
+    pub(crate) checks_names_of_clients: bool,
+    /// A connection tells TLS from plain within this, and shakes hands
+    /// (`ssl.quorum.handshakeDetectionTimeoutMillis`).
+    pub(crate) detection: Duration,
+}
+
+impl PeerTls {
+    /// Reads the stores.
+    ///
+    /// # Errors
+    /// The setting that cannot be honoured.
+    pub(crate) fn load(tls: &config::QuorumTls) -> Result<Self, TlsError> {
+        let config::QuorumTls { dials, takes_plain, checks_names, settings } = tls;
+        Ok(Self {
+            dials: *dials,
+            takes_plain: *takes_plain,
+            checks_names_of_servers: *checks_names && settings.checks_server_names,
+            checks_names_of_clients: *checks_names && settings.checks_client_names,
+            detection: Duration::from_millis(settings.detection_timeout_ms.into()),
+            certificates: Arc::new(MemberTls::load(settings.clone())?),
+        })
+    }
+}
+
 /// See the module.
 #[derive(Debug, Clone)]
 pub(crate) struct PeerOptions {
@@ -115,6 +153,8 @@ pub(crate) struct PeerOptions {
     pub(crate) no_delay_to_leader: bool,
     /// TCP_NODELAY towards learners (`leader.nodelay`).
     pub(crate) no_delay_to_learners: bool,
+    /// TLS, if members have it.
+    pub(crate) tls: Option<PeerTls>,
     /// What a client may send, in bytes (`jute.maxbuffer`).
     pub(crate) max_packet_bytes: usize,
     /// Where a snapshot from a leader goes.
@@ -149,6 +189,7 @@ impl PeerOptions {
             register_timeout: ms(links.init_timeout_ms),
             no_delay_to_leader: links.no_delay_to_leader,
             no_delay_to_learners: links.no_delay_to_learners,
+            tls: None,
             max_packet_bytes,
             snap_disk,
             snap_compression: Compression::None,

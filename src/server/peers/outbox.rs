@@ -10,7 +10,10 @@ use std::{
     pin::Pin,
     rc::Rc,
 };
-use tokio::{io::AsyncWrite, net::tcp::WriteHalf, sync::Notify};
+use tokio::{
+    io::{AsyncWrite, AsyncWriteExt},
+    sync::Notify,
+};
 
 /// What may wait, in bytes.
 const WAITING_MAX_BYTES: usize = 256 << 20;
@@ -163,7 +166,7 @@ impl Outbox {
     }
 
     /// Writes pieces of packets from the front, in one system call.
-    pub(super) async fn write(&self, to: &mut WriteHalf<'_>) -> io::Result<()> {
+    pub(super) async fn write(&self, to: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
         let written = poll_fn(|context| {
             let queue = self.queue.borrow();
             let mut slices = [IoSlice::new(&[]); PIECES_AT_ONCE];
@@ -178,6 +181,8 @@ impl Outbox {
         if written == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
+        // What TLS has taken is on its way only then.
+        to.flush().await?;
         self.written(written);
         Ok(())
     }

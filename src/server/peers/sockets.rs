@@ -22,8 +22,8 @@ const BACKLOG: i32 = 1024;
 /// An address of a member has so much time before its next one is tried as well.
 const HEAD_START: Duration = Duration::from_millis(200);
 
-/// Connects to the first of a member's addresses that answers; each within `within`.
-pub(super) async fn connect(addresses: &[Address], within: Duration) -> io::Result<TcpStream> {
+/// Connects to the first of a member's addresses that answers, and says which one that is; each within `within`.
+pub(super) async fn connect(addresses: &[Address], within: Duration) -> io::Result<(TcpStream, Address)> {
     let (mut attempts, mut left) = (JoinSet::new(), addresses.iter());
     let mut failed = io::Error::other("it has no address");
     loop {
@@ -42,11 +42,11 @@ pub(super) async fn connect(addresses: &[Address], within: Duration) -> io::Resu
     }
 }
 
-async fn reach(address: Address, within: Duration) -> io::Result<TcpStream> {
+async fn reach(address: Address, within: Duration) -> io::Result<(TcpStream, Address)> {
     let mut failed = io::Error::other("no address");
     for at in resolve(&address).await? {
         match timeout(within, TcpStream::connect(at)).await {
-            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Ok(stream)) => return Ok((stream, address)),
             Ok(Err(error)) => failed = error,
             Err(_) => failed = io::Error::new(io::ErrorKind::TimedOut, "no answer"),
         }

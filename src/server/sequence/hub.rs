@@ -6,7 +6,7 @@ use crate::{
     membership::{HostPort, Membership},
     server::{
         clock::Clock,
-        figures::{DigestHistory, Figures, ServerStats, Sheet, WorkerStats},
+        figures::{Audit, DigestHistory, Figures, ServerStats, Sheet, WorkerStats},
     },
     zab::{Role, Tally},
 };
@@ -69,6 +69,8 @@ pub(crate) struct Hub {
     /// What other members have said and nobody has looked at yet.
     pub(crate) heard: Fill,
     pub(crate) stats: ServerStats,
+    /// The audit log, if there is one.
+    pub(crate) audit: Option<Audit>,
     pub(crate) workers: Vec<WorkerPort>,
     pub(crate) stopping: AtomicBool,
     /// What `hash` tells.

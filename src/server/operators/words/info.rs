@@ -1,5 +1,6 @@
 //! `conf`, `dirs`, `envi`, and the hash of `hash`: what is fixed, and what the file system knows.
 
+use super::Ports;
 use crate::{
     config::Ensemble,
     membership::{Addresses, Membership},
@@ -12,8 +13,9 @@ use crate::{
 use std::{fmt::Write, path::Path};
 
 /// The settings in use (`ZooKeeperServer.dumpConf`).
-pub(super) fn conf(hub: &Hub, port: u16) -> String {
-    let port = hub.client_place().map_or(port, |place| place.port);
+pub(super) fn conf(hub: &Hub, ports: Ports) -> String {
+    let number = |port: Option<u16>| port.map_or(-1, i32::from);
+    let port = hub.client_place().map_or(ports.client, |place| Some(place.port));
     let config = &hub.config;
     let dir =
         |dir: &Path| std::path::absolute(dir.join(VERSION_DIR)).unwrap_or_else(|_| dir.join(VERSION_DIR));
@@ -21,7 +23,7 @@ pub(super) fn conf(hub: &Hub, port: u16) -> String {
     let per_address = config.client.max_connections_per_address.unwrap_or(0);
     let backlog = config.client.listen_backlog.map_or(-1, i64::from);
     let mut text = String::new();
-    _ = writeln!(text, "clientPort={port}\nsecureClientPort=-1");
+    _ = writeln!(text, "clientPort={}\nsecureClientPort={}", number(port), number(ports.secure));
     _ = writeln!(text, "dataDir={}\ndataDirSize={}", snap.display(), size_of(&snap));
     _ = writeln!(text, "dataLogDir={}\ndataLogSize={}", log.display(), size_of(&log));
     _ = writeln!(text, "tickTime={}\nmaxClientCnxns={per_address}", config.session.tick_time_ms);

@@ -35,12 +35,21 @@ const NOT_SERVING: &str = "This ZooKeeper instance is not currently serving requ
 /// The trace mask that nobody has set (`ZooTrace`).
 const DEFAULT_TRACE_MASK: i64 = 306;
 
+/// The ports that clients are taken in on, as they were bound.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ports {
+    /// `clientPort`.
+    pub(crate) client: Option<u16>,
+    /// `secureClientPort`.
+    pub(crate) secure: Option<u16>,
+}
+
 /// Answers four-letter words, before there is data and once the server serves.
 #[derive(Debug)]
 pub(crate) struct Desk {
     enabled: FourLetterWords,
-    /// The port that clients are taken in on.
-    port: u16,
+    /// The ports that clients are taken in on.
+    ports: Ports,
     /// What `gtmk` and `stmk` tell and set; nothing is traced by it.
     trace_mask: AtomicI64,
 }
@@ -53,9 +62,9 @@ struct Asked {
 }
 
 impl Desk {
-    /// Answers the words that are enabled, for a server on this port.
-    pub(crate) const fn new(enabled: FourLetterWords, port: u16) -> Self {
-        Self { enabled, port, trace_mask: AtomicI64::new(DEFAULT_TRACE_MASK) }
+    /// Answers the words that are enabled, for a server on these ports.
+    pub(crate) const fn new(enabled: FourLetterWords, ports: Ports) -> Self {
+        Self { enabled, ports, trace_mask: AtomicI64::new(DEFAULT_TRACE_MASK) }
     }
 
     /// What is asked; or what is to be said to everything that is no whole word, or none that is enabled.
@@ -108,7 +117,7 @@ impl Words for Desk {
         if let Some(text) = self.alone(&asked) {
             return Spoken::Answer(text);
         }
-        let (word, port) = (asked.word, self.port);
+        let (word, ports) = (asked.word, self.ports);
         let Some(mode) = front.hub.mode() else { return Spoken::Answer(not_serving(word)) };
         match word {
             FourLetterWord::Isro => Spoken::Answer(if mode == READ_ONLY { "ro" } else { "rw" }.to_owned()),
@@ -116,7 +125,7 @@ impl Words for Desk {
             FourLetterWord::Hash => Spoken::Answer(front.hub.digests.to_text()),
             _ => {
                 let front = Arc::clone(front);
-                Spoken::Later(Box::new(move || in_time(&front, word, port)))
+                Spoken::Later(Box::new(move || in_time(&front, word, ports)))
             }
         }
     }
@@ -134,18 +143,18 @@ fn not_serving(word: FourLetterWord) -> String {
 }
 
 /// Answers beside the traffic.
-fn in_time(front: &Arc<Front>, word: FourLetterWord, port: u16) -> String {
-    ask(&Ask::new(front), word, port).unwrap_or_else(|NoAnswer| {
+fn in_time(front: &Arc<Front>, word: FourLetterWord, ports: Ports) -> String {
+    ask(&Ask::new(front), word, ports).unwrap_or_else(|NoAnswer| {
         let hub = &front.hub;
         hub.stats.warnings.word_too_late(hub.clock.elapsed_ms(), word.name());
         NOT_SERVING.to_owned()
     })
 }
 
-fn ask(ask: &Ask<'_>, word: FourLetterWord, port: u16) -> Result<String, NoAnswer> {
+fn ask(ask: &Ask<'_>, word: FourLetterWord, ports: Ports) -> Result<String, NoAnswer> {
     let hub = &ask.front().hub;
     match word {
-        FourLetterWord::Conf => Ok(info::conf(hub, port)),
+        FourLetterWord::Conf => Ok(info::conf(hub, ports)),
         FourLetterWord::Dirs => Ok(info::dirs(hub)),
         FourLetterWord::Envi => Ok(info::envi()),
         FourLetterWord::Cons => conns::cons(ask),

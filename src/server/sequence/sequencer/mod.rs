@@ -32,7 +32,7 @@ use crate::{
     node::{Action, CommittedBatch, Delivery, Event, MemberEvent, Node, Now},
     server::{
         clock,
-        figures::{Basic, Count, Detailed},
+        figures::{Audit, Basic, Count, Detailed, Outcome},
         peers::Command,
     },
     session::ConnId,
@@ -378,6 +378,9 @@ impl Sequencer {
         if batch.too_long > 0 {
             self.hub.stats.warnings.reply_too_long(self.hub.clock.elapsed_ms());
         }
+        if let Some(audit) = &self.hub.audit {
+            tell_ended(audit, &batch);
+        }
         for zxid in &batch.digest_mismatches {
             self.hub.stats.sequencer.count(Count::DigestMismatches).add(1);
             tracing::error!(target: topics::DATA, %zxid, "the tree's digest is not the one that was foreseen: the data of this server may differ from that of others");
@@ -421,4 +424,14 @@ fn addressed(batch: &CommittedBatch, workers: usize) -> Vec<bool> {
         addressed[worker_of(conn)] = true;
     }
     addressed
+}
+
+/// Has the audit log tell of the ephemerals that have gone with their sessions.
+fn tell_ended(audit: &Audit, batch: &CommittedBatch) {
+    for (session, changes) in &batch.ended {
+        for change in &batch.changes[changes.clone()] {
+            let gone = Some((*session, &*change.path));
+            audit.of_server("ephemeralZNodeDeletionOnSessionCloseOrExpire", gone, Outcome::Success);
+        }
+    }
 }

@@ -1,0 +1,364 @@
+#!/usr/bin/env python3
+"""TLS on the client ports, against an official server with the same settings: what is let in, what it is called, what is answered.
+
+Each check runs on both; what both show must be the same, but for what docs/differences.md names, which is said where it is asked.
+usage: tls.py [CHECK ...]. SUT: the command that serves a zoo.cfg. The last line is `N passed, M failed`."""
+import os
+import shlex
+import shutil
+import socket
+import ssl
+import struct
+import sys
+import tempfile
+import time
+import traceback
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "common"))
+os.environ.setdefault("APP_LIMIT_S", "3600")
+from applib import Proc, free_ports, need, until  # noqa: E402
+from certs import PASSWORD, Authority  # noqa: E402
+from zkmini import ZkError, ZkMini  # noqa: E402
+
+TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+X509 = "org.apache.zookeeper.server.auth.X509AuthenticationProvider"
+OFFICIAL, OURS = "official", "oxkeeper"
+DATA_BYTES, READS = 900_000, 40
+
+
+class Server:
+    """One server with TLS, of either kind, in a directory of its own."""
+
+    def __init__(self, kind, pki, settings):
+        self.kind, self.pki = kind, pki
+        self.work = tempfile.mkdtemp(prefix="tls-")
+        self.plain, self.secure = free_ports(2)
+        data = os.path.join(self.work, "data")
+        os.makedirs(data)
+        self.lines = {"tickTime": 1000, "dataDir": data, "clientPort": self.plain, "clientPortAddress": "127.0.0.1", "secureClientPort": self.secure,
+                      "secureClientPortAddress": "127.0.0.1", "serverCnxnFactory": "org.apache.zookeeper.server.NettyServerCnxnFactory",
+                      "admin.enableServer": "false", "4lw.commands.whitelist": "*", "ssl.keyStore.location": pki.path("pem", "server"),
+                      "ssl.trustStore.location": pki.path("pem"), **settings}
+        self.lines = {key: value for key, value in self.lines.items() if value is not None}
+        self.log, self.cfg = os.path.join(self.work, "log"), os.path.join(self.work, "zoo.cfg")
+        with open(self.cfg, "w") as f:
+            f.writelines("%s=%s\n" % line for line in self.lines.items())
+
+    def __enter__(self):
+        env = dict(os.environ, ADMIN="false", ZKJAVA=os.environ.get("ZKJAVA", "-Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"))
+        argv = [os.path.join(HERE, "..", "apache", "apache")] if self.kind == OFFICIAL else shlex.split(os.environ["SUT"])
+        self.proc = Proc(self.kind, argv + [self.cfg], self.log, env=env)
+        port = self.plain if "clientPort" in self.lines else self.secure
+        until("%s to listen" % self.kind, lambda: not self.proc.alive() or self.answers(port), 60, 0.1)
+        need(self.proc.alive(), "%s ended: %s" % (self.kind, open(self.log, errors="replace").read()[-500:]))
+        return self
+
+    def answers(self, port):
+        with socket.create_connection(("127.0.0.1", port), 2) as s:
+            if port == self.secure:
+                return True
+            s.settimeout(2)
+            s.sendall(b"srvr")
+            return b"Mode" in s.recv(4096)
+
+    def __exit__(self, *_):
+        self.proc.kill()
+        if not os.environ.get("KEEP"):
+            shutil.rmtree(self.work, ignore_errors=True)
+
+    def client(self, name="client", port=None, **kw):
+        return ZkMini(port or self.secure, tls=self.pki.context(name, **{k: kw.pop(k) for k in ("versions", "ciphers") if k in kw}), **kw)
+
+    def figures(self):
+        """What `mntr` says, as numbers."""
+        with socket.create_connection(("127.0.0.1", self.plain), 5) as s:
+            s.sendall(b"mntr")
+            text = b"".join(iter(lambda: s.recv(65536), b"")).decode()
+        pairs = (line.split("\t", 1) for line in text.splitlines() if "\t" in line)
+        return {key: value for key, value in pairs}
+
+
+def ids(client):
+    """What whoAmI tells, in no order."""
+    r = client._call(107, b"")
+    (n,) = struct.unpack(">i", r[:4])
+    found, p = [], 4
+    for _ in range(n):
+        words = []
+        for _word in range(2):
+            (length,) = struct.unpack(">i", r[p:p + 4])
+            words.append(r[p + 4:p + 4 + max(length, 0)].decode())
+            p += 4 + max(length, 0)
+        found.append("%s:%s" % tuple(words))
+    return sorted(found)
+
+
+def outcome(connect):
+    """What a client sees: its ids, or that it is turned away."""
+    try:
+        with connect() as client:
+            return ids(client)
+    except (ssl.SSLError, ConnectionError, ZkError) as error:
+        return "turned away" if not isinstance(error, ZkError) else "error %d" % error.code
+
+
+def code(call, *args, **kw):
+    try:
+        call(*args, **kw)
+        return 0
+    except ZkError as error:
+        return error.code
+    except (ConnectionError, ssl.SSLError):
+        return "closed"
+
+
+def both(pki, settings, look, differs=None):
+    """Has both servers looked at; `differs`: what ours shows instead of some of what the official one does."""
+    seen = {}
+    for kind in (OFFICIAL, OURS):
+        with Server(kind, pki, settings) as server:
+            seen[kind] = look(server)
+    expected = {**seen[OFFICIAL], **(differs or {})}
+    for key in expected.keys() | seen[OURS].keys():
+        need(expected.get(key) == seen[OURS].get(key), "%s: %r, the official one: %r" % (key, seen[OURS].get(key), seen[OFFICIAL].get(key)))
+    return len(expected)
+
+
+# -- the checks
+
+def versions(pki):
+    """Who is let in with which version, and what is spoken then."""
+    offers = {"all": None, "1.3": (TLS13, TLS13), "1.2": (TLS12, TLS12)}
+
+    def look(server):
+        seen = {}
+        for name, offer in offers.items():
+            try:
+                with server.client(versions=offer) as client:
+                    seen[name] = client.s.version(), client.s.cipher()[0]
+            except (ssl.SSLError, ConnectionError):
+                seen[name] = "turned away"
+        return seen
+
+    gcm12 = ("TLSv1.2", "ECDHE-RSA-AES128-GCM-SHA256")
+    count = both(pki, {}, look, {"1.2": gcm12})                        # ours cuts off no client of 3.8 by default
+    count += both(pki, {"ssl.protocol": "TLSv1.2"}, look)
+    count += both(pki, {"ssl.enabledProtocols": "TLSv1.3,TLSv1.2"}, look)
+    count += both(pki, {"ssl.enabledProtocols": "TLSv1.2", "ssl.ciphersuites": "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"}, look)
+    return "%d facts" % count
+
+
+def client_auth(pki):
+    """Each value, with and without a certificate, and with those that are no good."""
+    strangers = Authority(os.path.join(pki.work, "strangers"), subject="/C=US/O=Other/CN=Authority")
+    strangers.leaf("stranger", "/CN=stranger")
+
+    def of_strangers():
+        context = pki.context()
+        context.load_cert_chain(strangers.path("crt", "stranger"), strangers.path("key", "stranger"))
+        return context
+
+    def look(server):
+        return {"none": outcome(lambda: server.client(None)), "good": outcome(lambda: server.client("client")),
+                "elliptic": outcome(lambda: server.client("elliptic")), "expired": outcome(lambda: server.client("expired")),
+                "of another authority": outcome(lambda: ZkMini(server.secure, tls=of_strangers())),
+                "1.2": outcome(lambda: server.client(None, versions=(TLS12, TLS12)))}
+
+    count = 0
+    for value in (None, "need", "want", "none", "NEED"):
+        count += both(pki, {"ssl.clientAuth": value, "ssl.enabledProtocols": "TLSv1.3,TLSv1.2"}, look)
+    return "%d facts" % count
+
+
+def unified(pki):
+    """Plain and TLS on one port; words in both."""
+    def word(port, text, context=None):
+        with socket.create_connection(("127.0.0.1", port), 15) as s:
+            s = context.wrap_socket(s, server_hostname="localhost") if context else s
+            s.sendall(text)
+            try:
+                return b"".join(iter(lambda: s.recv(4096), b""))
+            except (ConnectionError, ssl.SSLError):
+                return b"reset"
+
+    def look(server):
+        tls = pki.context("client")
+        conf = word(server.plain, b"conf").decode().splitlines()
+        return {"plain word": word(server.plain, b"ruok"), "word in TLS": word(server.plain, b"ruok", tls), "word on the secure port": word(server.secure, b"ruok", tls),
+                "plain session": outcome(lambda: ZkMini(server.plain)), "session in TLS": outcome(lambda: server.client(port=server.plain)),
+                "on the secure port": outcome(lambda: server.client()),
+                "ports": [line.replace(str(server.plain), "PLAIN").replace(str(server.secure), "SECURE") for line in conf if "lientPort=" in line],
+                "plain on the secure port": outcome(lambda: ZkMini(server.secure))}
+
+    count = both(pki, {"client.portUnification": "true"}, look)
+    count += both(pki, {"client.portUnification": "false"}, lambda server: {"TLS on the plain port": outcome(lambda: server.client(port=server.plain))})
+    return "%d facts" % count
+
+
+def secure_alone(pki):
+    """A server with no other port than that for TLS."""
+    return "%d facts" % both(pki, {"clientPort": None, "clientPortAddress": None}, lambda server: {"session": outcome(lambda: server.client())})
+
+
+def x509(pki):
+    """Names of subjects, and what they may do."""
+    subjects = ["client", "backwards", "odd", "elliptic"]
+
+    def look(server):
+        seen = {}
+        for name in subjects:
+            with server.client(name) as client:
+                mine = [text.split(":", 1)[1] for text in ids(client) if text.startswith("x509:")][0]
+                seen[name] = ids(client)
+                client.create("/" + name, acl=[(31, "x509", mine)])
+                client.create("/auth-" + name, acl=[(31, "auth", "")])
+                seen["acls of " + name] = client.get_acl("/" + name), client.get_acl("/auth-" + name)
+                seen["packet of " + name] = code(client.auth, "x509", "whatever")
+                seen["after it " + name] = ids(client)
+        for reader in subjects:
+            with server.client(reader) as client:
+                seen["read by " + reader] = [code(client.get, "/" + name) for name in subjects]
+        with server.client("root") as client:
+            seen["super"] = ids(client), [code(client.get, "/" + name) for name in subjects]
+        with server.client("client") as client:
+            for n, text in enumerate(["CN=a", "CN=a,OU=b", "cn=a", "2.5.4.3=a", "CN=a\\, b", 'CN="a, b"', "CN=#0401", "", "nonsense", "=a", "CN", "CN=a,,OU=b", "CN=a+OU=b",
+                                      "CN=a,", ",CN=a", "FOO=a", "CN= a ", "CN=a;OU=b", "1.2=a", "CN=\u00fc", "emailAddress=a@b", "CN=a\\"]):
+                seen["acl of %r" % text] = code(client.create, "/acl%d" % n, acl=[(31, "x509", text)])
+        with ZkMini(server.plain) as client:
+            seen["auth on a plain connection"] = code(client.create, "/none", acl=[(31, "auth", "")])
+            seen["packet on a plain connection"] = code(client.auth, "x509", "CN=a")
+        return seen
+
+    return "%d facts" % both(pki, {"X509AuthenticationProvider.superUser": "CN=root,O=Test"}, look)
+
+
+def sessions(pki):
+    """A session moves between the ports; long replies, long requests, many at once."""
+    def look(server):
+        client = server.client("client", session_ms=8000)
+        client.create("/big", b"x" * DATA_BYTES)
+        client.create("/mine", flags=1)
+        for _ in range(READS):
+            client.xid += 1
+            client._send(struct.pack(">ii", client.xid, 4) + client._str("/big") + b"\0")
+        total = sum(len(client._recv()) for _ in range(READS))
+        moved = client.renewed(server.plain)
+        owner = moved.exists("/mine")["ephemeralOwner"] == client.session_id
+        back = moved.renewed(server.secure, tls=pki.context("client"))
+        seen = {"bytes": total, "owner": owner, "ids of a moved one": ids(moved) if False else None, "ids": ids(back), "left": code(client.exists, "/mine")}
+        back.close()
+        with ZkMini(server.plain) as other:
+            seen["ephemeral"] = other.exists("/mine")
+        return seen
+
+    return "%d facts" % both(pki, {}, look)
+
+
+def counted(pki):
+    """What failed is counted."""
+    def look(server):
+        for _ in range(3):
+            outcome(lambda: server.client(None))
+        for _ in range(2):
+            with socket.create_connection(("127.0.0.1", server.secure), 5) as s:
+                s.sendall(b"no TLS at all")
+                s.recv(100)
+        until("the last one to be counted", lambda: int(float(server.figures()["zk_unsuccessful_handshake"])) >= 5, 10, 0.1)
+        return {key: int(float(server.figures()[key])) for key in ("zk_unsuccessful_handshake", "zk_auth_failed_count", "zk_tls_handshake_exceeded")}
+
+    return "%d facts" % both(pki, {}, look)
+
+
+def stalled(pki):
+    """Who does not go on with its handshake is let go, and holds up nobody meanwhile."""
+    def look(server):
+        began = time.monotonic()
+        silent = [socket.create_connection(("127.0.0.1", server.secure), 5) for _ in range(200)]
+        for s in silent[::2]:
+            s.sendall(b"\x16\x03\x01\x02\x00\x01")
+        slowest = 0
+        for _ in range(20):
+            at = time.monotonic()
+            with server.client() as client:
+                client.exists("/")
+            slowest = max(slowest, time.monotonic() - at)
+        for s in silent:
+            s.settimeout(15)
+            try:
+                need(s.recv(100) == b"" or True, "whatever is said")
+            except ConnectionError:
+                pass
+        took = time.monotonic() - began
+        need(8 < took < 13, "let go after %.1f s" % took)
+        need(slowest < 2, "another client waited %.1f s" % slowest)
+        return {"let go": True}
+
+    return "%d facts" % both(pki, {"maxClientCnxns": "0"}, look)
+
+
+def reloaded(pki):
+    """New files are taken up without a restart, and connections stay."""
+    def serial(server):
+        with server.client() as client:
+            return client.s.getpeercert()["serialNumber"]
+
+    def look(server):
+        pki.leaf("changing", "/CN=localhost")
+        os.replace(pki.path("pem", "changing"), pki.path("pem", "reloaded"))
+        time.sleep(3)
+        before = serial(server)
+        stays = server.client()
+        pki.leaf("changing", "/CN=localhost")
+        os.replace(pki.path("pem", "changing"), pki.path("pem", "reloaded"))
+        until("the new certificate", lambda: serial(server) != before, 30, 0.3)
+        stays.exists("/")
+        return {"taken up": True}
+
+    pki.leaf("reloaded", "/CN=localhost")
+    return "%d facts" % both(pki, {"ssl.keyStore.location": pki.path("pem", "reloaded"), "client.certReload": "true"}, look)
+
+
+def stores(pki):
+    """The same key in each kind of store."""
+    count = 0
+    for place, trust in ((pki.pkcs12("server"), pki.trust_jks("PKCS12")), (pki.jks("server"), pki.trust_jks())):
+        settings = {"ssl.keyStore.location": place, "ssl.keyStore.password": PASSWORD, "ssl.trustStore.location": trust, "ssl.trustStore.password": PASSWORD}
+        count += both(pki, settings, lambda server: {"session": outcome(lambda: server.client()), "without": outcome(lambda: server.client(None))})
+    return "%d facts" % count
+
+
+CHECKS = [versions, client_auth, unified, secure_alone, x509, sessions, counted, stalled, reloaded, stores]
+
+
+def main():
+    wanted = [check for check in CHECKS if not sys.argv[1:] or check.__name__ in sys.argv[1:]]
+    passed = failed = 0
+    work = tempfile.mkdtemp(prefix="tls-judge-")
+    try:
+        pki = Authority(work)
+        pki.leaf("server", "/C=US/O=Test/CN=localhost")
+        pki.leaf("client", "/C=US/O=Example, Inc./OU=eng/CN=kafka")
+        pki.leaf("backwards", "/CN=kafka/OU=eng/O=Example, Inc./C=US")
+        pki.leaf("odd", "/C=US/DC=example/UID=u1/emailAddress=a@example.org/serialNumber=77/ST=Z\u00fcrich/CN=k+a #1;\"x\"".replace("+", "\\+"))
+        pki.leaf("elliptic", "/C=US/CN=elliptic", key=("ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"))
+        pki.leaf("expired", "/C=US/CN=expired", days=("-days", "-1"))
+        pki.leaf("root", "/O=Test/CN=root")
+        for check in wanted:
+            began = time.monotonic()
+            try:
+                told, word = check(pki), "ok   "
+                passed += 1
+            except Exception as error:  # noqa: BLE001
+                traceback.print_exc()
+                told, word = str(error)[:400], "FAIL "
+                failed += 1
+            print("%s %s (%.1f s): %s" % (word, check.__name__, time.monotonic() - began, told), flush=True)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    print("%d passed, %d failed" % (passed, failed))
+    return failed > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,94 @@
+//! From checked settings to what is said about TLS, on the client ports and between members.
+
+use super::{
+    error::ConfigError,
+    members,
+    model::{ClientTls, QuorumTls, SecurePort},
+    rules::Text,
+    settings::Settings,
+    table::{
+        Key,
+        tls::{
+            CERT_RELOAD, CLIENT_SIDE, CLIENT_UNIFICATION, FIPS_MODE, HANDSHAKES, QUORUM_RELOAD, QUORUM_SIDE,
+            QUORUM_TLS, QUORUM_UNIFICATION, SECURE_ADDRESS, SECURE_PORT, Side,
+        },
+    },
+};
+use crate::tls::{Password, StoreSettings, TlsSettings};
+use std::path::PathBuf;
+
+/// TLS for clients; `None` if no port has it.
+pub(super) fn client(settings: &Settings) -> Result<Option<ClientTls>, ConfigError> {
+    let port = settings.given(&SECURE_PORT)?;
+    let address = settings.given(&SECURE_ADDRESS)?;
+    if port.is_none() && address.is_some() && !settings.any_refused(&["secureClientPort"]) {
+        let given = settings.find_or_default(&SECURE_ADDRESS);
+        return Err(given.conflict("set, but secureClientPort is not"));
+    }
+    let unified = settings.get(&CLIENT_UNIFICATION)?;
+    let secure =
+        port.map(|port| SecurePort { port, address: address.filter(|host| !members::is_everywhere(host)) });
+    if secure.is_none() && !unified {
+        return Ok(None);
+    }
+    let reloads = settings.get(&CERT_RELOAD)?;
+    let limit: i32 = settings.get(&HANDSHAKES)?;
+    Ok(Some(ClientTls {
+        secure,
+        unified,
+        max_handshakes: u32::try_from(limit).ok().filter(|&limit| limit > 0),
+        settings: side(settings, &CLIENT_SIDE, reloads)?,
+    }))
+}
+
+/// TLS among members; `None` if they do without.
+pub(super) fn quorum(settings: &Settings) -> Result<Option<QuorumTls>, ConfigError> {
+    let (dials, unified) = (settings.get(&QUORUM_TLS)?, settings.get(&QUORUM_UNIFICATION)?);
+    if !dials && !unified {
+        return Ok(None);
+    }
+    Ok(Some(QuorumTls {
+        dials,
+        takes_plain: unified,
+        checks_names: !settings.get(&FIPS_MODE)?,
+        settings: side(settings, &QUORUM_SIDE, settings.get(&QUORUM_RELOAD)?)?,
+    }))
+}
+
+fn side(settings: &Settings, rows: &Side, reloads: bool) -> Result<TlsSettings, ConfigError> {
+    let list = |list: Option<Vec<String>>| list.unwrap_or_default();
+    let protocols = match list(settings.given(&rows.protocols)?) {
+        none if none.is_empty() => settings.given(&rows.protocol)?.flatten().into_iter().collect(),
+        some => some,
+    };
+    let store = |path: &Key<Text>, kind: &Key<Text>, password: &Key<Text>, password_path: &Key<Text>| {
+        let Some(path) = settings.given(path)?.flatten() else { return Ok(None) };
+        let text = settings.given(password)?.flatten().unwrap_or_default();
+        let file = settings.given(password_path)?.flatten();
+        let password = file.map_or(Password::Text(text), |file| Password::File(file.into()));
+        Ok(Some(StoreSettings { path: PathBuf::from(path), kind: settings.given(kind)?.flatten(), password }))
+    };
+    Ok(TlsSettings {
+        prefix: rows.prefix,
+        key_store: store(
+            &rows.key_store,
+            &rows.key_store_type,
+            &rows.key_store_password,
+            &rows.key_store_password_path,
+        )?,
+        trust_store: store(
+            &rows.trust_store,
+            &rows.trust_store_type,
+            &rows.trust_store_password,
+            &rows.trust_store_password_path,
+        )?,
+        protocols,
+        suites: list(settings.given(&rows.suites)?),
+        client_auth: settings.get(&rows.client_auth)?,
+        checks_server_names: settings.get(&rows.server_names)?,
+        checks_client_names: settings.get(&rows.client_names)?,
+        allows_reverse_lookup: settings.get(&rows.reverse_lookup)?,
+        detection_timeout_ms: settings.get(&rows.detection_timeout)?,
+        reloads,
+    })
+}

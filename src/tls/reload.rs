@@ -1,0 +1,143 @@
+//! Keys and certificates that are read again when their files change.
+
+use super::{
+    TlsError, context,
+    files::{self, Stamp},
+    settings::TlsSettings,
+};
+use crate::topics;
+use parking_lot::Mutex;
+use rustls::{ClientConfig, ServerConfig};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+/// Between two looks at the files.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Keys and certificates, for those who only have them read again.
+pub trait Certificates: Send + Sync {
+    /// Reads the files again, because of `cause`. If they are no good, what was there before stays. Connections stay in
+    /// any case.
+    fn reload(&self, cause: &str);
+
+    /// Whether that is to be done when they change.
+    fn reloads(&self) -> bool;
+
+    /// Does it if they have changed.
+    fn look(&self);
+}
+
+/// Reads the files again each time that they have changed, for as long as somebody else holds them.
+pub fn watch(certificates: &Weak<dyn Certificates>) {
+    loop {
+        std::thread::sleep(LOOK_EVERY);
+        match certificates.upgrade() {
+            Some(certificates) => certificates.look(),
+            None => return,
+        }
+    }
+}
+
+/// What is made of the files.
+type Make<C> = fn(&TlsSettings) -> Result<C, TlsError>;
+
+/// TLS as its settings say, with the files as they were last read.
+#[derive(Debug)]
+pub struct Reloaded<C> {
+    settings: TlsSettings,
+    make: Make<C>,
+    current: Mutex<Current<C>>,
+}
+
+/// For those who connect to this server.
+pub type ServerTls = Reloaded<Arc<ServerConfig>>;
+/// For both sides of the connections among members.
+pub type MemberTls = Reloaded<(Arc<ServerConfig>, Arc<ClientConfig>)>;
+
+#[derive(Debug)]
+struct Current<C> {
+    made: C,
+    stamps: Vec<Stamp>,
+}
+
+impl<C> Current<C> {
+    fn load(settings: &TlsSettings, make: Make<C>) -> Result<Self, TlsError> {
+        // Before they are read: what changes meanwhile is read again.
+        let stamps = files::stamps(settings);
+        Ok(Self { made: make(settings)?, stamps })
+    }
+}
+
+impl ServerTls {
+    /// Reads the stores.
+    ///
+    /// # Errors
+    /// The setting and the file that cannot be honoured, and why.
+    pub fn load(settings: TlsSettings) -> Result<Self, TlsError> {
+        Self::new(settings, |settings| Ok(Arc::new(context::server_config(settings)?)))
+    }
+
+    /// What a new connection is accepted with.
+    pub fn accepting(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.current.lock().made)
+    }
+}
+
+impl MemberTls {
+    /// Reads the stores.
+    ///
+    /// # Errors
+    /// The setting and the file that cannot be honoured, and why.
+    pub fn load(settings: TlsSettings) -> Result<Self, TlsError> {
+        Self::new(settings, |settings| {
+            Ok((Arc::new(context::server_config(settings)?), Arc::new(context::client_config(settings)?)))
+        })
+    }
+
+    /// What a new connection is accepted with.
+    pub fn accepting(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.current.lock().made.0)
+    }
+
+    /// What a new connection is made with.
+    pub fn dialling(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.current.lock().made.1)
+    }
+}
+
+impl<C> Reloaded<C> {
+    fn new(settings: TlsSettings, make: Make<C>) -> Result<Self, TlsError> {
+        let current = Mutex::new(Current::load(&settings, make)?);
+        Ok(Self { settings, make, current })
+    }
+}
+
+impl<C: Send> Certificates for Reloaded<C> {
+    fn reload(&self, cause: &str) {
+        let settings = self.settings.prefix;
+        match Current::load(&self.settings, self.make) {
+            Ok(current) => {
+                *self.current.lock() = current;
+                tracing::info!(target: topics::SERVER, cause, settings, "keys and certificates are read again");
+            }
+            Err(error) => {
+                // Said once for each change.
+                self.current.lock().stamps = files::stamps(&self.settings);
+                tracing::error!(target: topics::SERVER, cause, %error, "keys and certificates cannot be read again: those from before stay");
+            }
+        }
+    }
+
+    fn reloads(&self) -> bool {
+        self.settings.reloads
+    }
+
+    fn look(&self) {
+        let changed = self.current.lock().stamps != files::stamps(&self.settings);
+        if changed {
+            self.reload("the files have changed");
+        }
+    }
+}
