@@ -255,7 +255,7 @@ mod tests {
         let config = server.config().expect("good settings");
         assert_eq!(
             (config.client.port, config.session.tick_time_ms, config.storage.snap_count),
-            (2182, 2000, 7)
+            (Some(2182), 2000, 7)
         );
     }
 }

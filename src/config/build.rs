@@ -52,6 +52,9 @@ fn parts(settings: &mut Settings, my_id: Option<i64>) -> Option<Config> {
     let auth = settings.note(|settings| auth(settings));
     let operator = settings.note(operator);
     let ensemble = list.and_then(|list| ensemble::build(settings, &list, my_id));
+    let quorum_tls =
+        ensemble.as_ref().is_none_or(|ensemble| ensemble.as_ref().is_some_and(|member| member.tls.is_some()));
+    tls::remark_unused(settings, client.as_ref().is_none_or(|client| client.tls.is_some()), quorum_tls);
     Some(Config {
         ensemble: ensemble?,
         client: client?,

@@ -192,7 +192,7 @@ mod tests {
         files.activate(&named, ServerId(1)).expect("written");
         let rewritten = fs::read_to_string(dir.path().join("zoo.cfg")).expect("it is there");
         assert!(!rewritten.contains("clientPort"), "{rewritten}");
-        assert_eq!(Config::load(&dir.path().join("zoo.cfg"), &[]).expect("good").client.port, 2190);
+        assert_eq!(Config::load(&dir.path().join("zoo.cfg"), &[]).expect("good").client.port, Some(2190));
     }
 
     #[test]

@@ -208,9 +208,12 @@ fn several_addresses_have_to_be_allowed() {
 #[test]
 fn what_is_not_there_between_servers_is_refused() {
     for (line, reason) in [
-        ("sslQuorum=true", "TLS between servers is not available in this version"),
-        ("quorum.auth.enableSasl=true", "SASL between servers is not available in this version"),
-    ] {
+        "quorum.auth.enableSasl=true",
+        "quorum.auth.learnerRequireSasl=true",
+        "quorum.auth.serverRequireSasl=true",
+    ]
+    .map(|line| (line, "SASL between servers is not available in this version"))
+    {
         let message = format!("DIR/zoo.cfg:8: {line}: not supported yet: {reason}");
         refused(&format!("{THREE}{line}"), &message);
         load(line).expect("a standalone server has no use for it");
@@ -271,7 +274,7 @@ fn a_dynamic_file_without_a_version_in_its_name_has_version_0() {
 fn the_client_port_may_stand_in_the_own_line() {
     let zoo = "dataDir=DIR\ninitLimit=1\nsyncLimit=1\nserver.1=a:1:2;127.0.0.1:2181\nserver.2=b:1:2\nserver.3=c:1:2";
     let config = load_with(&[("zoo.cfg", zoo), ("myid", "1")], &[]).expect("a port");
-    assert_eq!((config.client.port, config.client.address.as_deref()), (2181, Some("127.0.0.1")));
+    assert_eq!((config.client.port, config.client.address.as_deref()), (Some(2181), Some("127.0.0.1")));
     let error = load_with(&[("zoo.cfg", zoo), ("myid", "2")], &[]).expect_err("no port");
     assert!(error.starts_with("DIR/zoo.cfg: clientPort is not set"), "{error}");
     // What stands in zoo.cfg alone is not told to other members.

@@ -91,7 +91,11 @@ mod tests {
 
     fn check(files: &[(&str, &str)], expected: Result<u16, &str>) {
         let port = load_from(files).map(|config| config.client.port);
-        assert_eq!(port.as_ref().map(|&port| port).map_err(String::as_str), expected, "for {files:?}");
+        assert_eq!(
+            port.as_ref().map(|&port| port).map_err(String::as_str),
+            expected.map(Some),
+            "for {files:?}"
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The whole way from text to [`Config`], case by case.
 
 use super::*;
+use crate::tls::{ClientAuth, Password};
 
 const BASE: &str = "dataDir=/d\nclientPort=2181\n";
 
@@ -98,7 +99,7 @@ fn defaults() {
 
 #[test]
 fn client_port() {
-    check("", |c| c.client.port, 2181);
+    check("", |c| c.client.port, Some(2181));
     check("clientPortAddress=10.0.0.1", |c| c.client.address.clone(), Some("10.0.0.1".to_owned()));
     check("clientPortAddress=0.0.0.0", |c| c.client.address.clone(), None);
     check("clientPortAddress=[::]", |c| c.client.address.clone(), None);
@@ -230,7 +231,7 @@ fn providers() {
         Some(vec!["foo".into(), "bar".into()]),
     );
     let class = format!("{package}SASLAuthenticationProvider");
-    let message = "not supported yet: SASL and x509 are not available in this version";
+    let message = "not supported yet: it is not available in this version";
     refused(&format!("authProvider.x={class}"), &format!("zoo.cfg:3: authProvider.x={class}: {message}"));
     let unknown = parse("authProvider.x=com.example.Mine").expect("served without it");
     assert!(
@@ -242,8 +243,9 @@ fn providers() {
 
 #[test]
 fn what_is_not_there_is_refused_or_told() {
-    for line in ["secureClientPort=2281", "client.portUnification=true"] {
-        refused(line, &format!("zoo.cfg:3: {line}: not supported yet: TLS is not available in this version"));
+    for line in ["ssl.crl=true", "ssl.quorum.ocsp=true"] {
+        let reason = "revocation is not checked in this version: a revoked certificate would be let in";
+        refused(line, &format!("zoo.cfg:3: {line}: not supported yet: {reason}"));
     }
     for line in ["sessionRequireClientSASLAuth=true", "requireKerberosConfig=true"] {
         refused(
@@ -251,7 +253,7 @@ fn what_is_not_there_is_refused_or_told() {
             &format!("zoo.cfg:3: {line}: not supported yet: SASL is not available in this version"),
         );
     }
-    for key in ["admin.enableServer", "audit.enable", "jvm.pause.monitor"] {
+    for key in ["admin.enableServer", "jvm.pause.monitor"] {
         let config = parse(&format!("{key}=true")).expect(key);
         let warning = config.warnings.first().expect(key).to_string();
         assert!(warning.starts_with(&format!("{key}: not available in this version: ")), "{warning}");
@@ -260,9 +262,6 @@ fn what_is_not_there_is_refused_or_told() {
     let class = "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider";
     let message = "metricsProvider.className: not available in this version: where metrics go (zoo.cfg:3)";
     warned(&format!("metricsProvider.className={class}"), message);
-    // As in the official standalone server, which never looks at it.
-    warned("sslQuorum=TRUE", "sslQuorum: no effect: a standalone server has no quorum ports (zoo.cfg:3)");
-    check("sslQuorum=false", |_| (), ());
 }
 
 #[test]
@@ -285,7 +284,6 @@ fn what_has_no_effect_says_so_and_why() {
             "watchManagerName: no effect, it concerns the Java server: class of the watch table; there is one here",
         ),
         ("superUser.2=me", "superUser.2: not available in this version: further such SASL ids"),
-        ("ssl.crl=true", "ssl.crl: not available in this version: revocation lists"),
         (
             "jmx.log4j.disable=true",
             "jmx.log4j.disable: no effect, it concerns the Java server: no beans of the logging library",
@@ -304,7 +302,6 @@ fn what_has_no_effect_says_so_and_why() {
                 "maxResponseCacheSize",
                 "intBufferStartingSizeBytes",
                 "jute.maxbuffer.extrasize",
-                "sslQuorum",
             ],
         ),
     ] {
@@ -440,7 +437,7 @@ fn values_that_the_official_server_passes_over() {
         ("skipACL=true", "yes, no; the default counts (no)"),
         ("digest.enabled=on", "counts as false"),
         ("leaderServes=true", "yes, no; the default counts (yes)"),
-        ("ssl.quorum.clientAuth=", "it has no effect on this server"),
+        ("ssl.quorum.clientAuth=", "NONE, WANT, NEED; the default counts (NEED)"),
         ("admin.serverPort=eighty", "not available in this version"),
         ("watcherCleanThreshold=many", "no effect, it concerns the Java server"),
         ("minSessionTimeout=-5", "-5 is too low, 0 is used"),
@@ -508,16 +505,58 @@ fn the_command_line_wins() {
 #[test]
 fn servers_without_a_file() {
     let config = Config::default_server(&[]).expect("defaults");
-    assert_eq!((config.client.port, config.storage.data_dir.as_path()), (2181, Path::new("./data")));
+    assert_eq!((config.client.port, config.storage.data_dir.as_path()), (Some(2181), Path::new("./data")));
     assert_eq!(config.client.max_connections_per_address, Some(60));
     assert!(config.storage.create_dirs);
-    assert_eq!(Config::default_server(&pairs("clientPort=99")).expect("defaults").client.port, 99);
+    assert_eq!(Config::default_server(&pairs("clientPort=99")).expect("defaults").client.port, Some(99));
     let arguments = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
     let config = Config::from_arguments(&arguments("2182 /d"), &[]).expect("good arguments");
-    assert_eq!((config.client.port, config.client.max_connections_per_address), (2182, None));
+    assert_eq!((config.client.port, config.client.max_connections_per_address), (Some(2182), None));
     let config = Config::from_arguments(&arguments("2182 /d 2000 5"), &[]).expect("good arguments");
     assert_eq!((config.session.tick_time_ms, config.client.max_connections_per_address), (2000, Some(5)));
     assert_eq!(config.warnings, []);
     let error = Config::from_arguments(&arguments("x /d"), &[]).expect_err("no port").to_string();
     assert_eq!(error, "command line: clientPort: bad value \"x\"; allowed: a whole number from 0 to 65535");
+}
+
+#[test]
+fn tls_is_for_the_ports_that_ask_for_it() {
+    let unused =
+        "ssl.keyStore.location: no effect: neither secureClientPort nor client.portUnification asks for TLS";
+    warned("ssl.keyStore.location=/k.pem", &format!("{unused} (zoo.cfg:3)"));
+    refused(
+        "secureClientPortAddress=::1",
+        "zoo.cfg:3: secureClientPortAddress: set, but secureClientPort is not",
+    );
+    let text = "secureClientPort=2281\nsecureClientPortAddress=127.0.0.1\nssl.keyStore.location=/k.p12\n\
+                ssl.keyStore.password=a b\nssl.trustStore.location=/t.jks\nssl.trustStore.passwordPath=/p\n\
+                ssl.clientAuth=want\nssl.protocol=TLSv1.2\nclient.certReload=true";
+    let tls = parse(text).expect("good settings").client.tls.expect("TLS");
+    let secure = SecurePort { port: 2281, address: Some("127.0.0.1".to_owned()) };
+    assert_eq!((tls.secure, tls.unified, tls.max_handshakes), (Some(secure), false, None));
+    assert_eq!(tls.settings.protocols, ["TLSv1.2"]);
+    assert_eq!((tls.settings.client_auth, tls.settings.reloads), (ClientAuth::Want, true));
+    let key_store = tls.settings.key_store.expect("one");
+    assert_eq!(
+        (key_store.path.to_str(), key_store.password),
+        (Some("/k.p12"), Password::Text("a b".to_owned()))
+    );
+    assert_eq!(tls.settings.trust_store.expect("one").password, Password::File("/p".into()));
+}
+
+#[test]
+fn a_port_of_tls_may_be_the_only_one() {
+    let alone = Config::parse("zoo.cfg", "dataDir=/d\nsecureClientPort=2281", &[]).expect("good settings");
+    assert_eq!((alone.client.port, alone.client.tls.is_some()), (None, true));
+    assert!(Config::parse("zoo.cfg", "dataDir=/d", &[]).is_err());
+    // With both there is a scheme of certificates.
+    assert!(alone.auth.x509.is_some() && parse("").expect("good settings").auth.x509.is_none());
+    refused("ssl.authProvider=mine", "zoo.cfg:3: ssl.authProvider: bad value \"mine\"; allowed: x509");
+}
+
+#[test]
+fn no_password_is_shown() {
+    let text = "secureClientPort=1\nssl.keyStore.location=/k.pem\nssl.keyStore.password=hidden";
+    let config = parse(text).expect("good settings");
+    assert!(!format!("{config:?}").contains("hidden"));
 }

@@ -55,6 +55,25 @@ pub(super) fn quorum(settings: &Settings) -> Result<Option<QuorumTls>, ConfigErr
     }))
 }
 
+/// Tells of stores that nothing is done with, `client` and `quorum` being whether TLS is asked for there.
+pub(super) fn remark_unused(settings: &mut Settings, client: bool, quorum: bool) {
+    let unused = [
+        (client, &CLIENT_SIDE, "neither secureClientPort nor client.portUnification asks for TLS"),
+        (
+            quorum,
+            &QUORUM_SIDE,
+            "there are no other members, or neither sslQuorum nor portUnification asks for TLS",
+        ),
+    ];
+    for (_, side, reason) in unused.into_iter().filter(|(used, ..)| !used) {
+        for key in [&side.key_store, &side.trust_store] {
+            let given = settings.find(key.spec.name).filter(|given| !given.value.is_empty());
+            let remark = given.map(|given| given.warning(format!("no effect: {reason}")));
+            settings.warnings.extend(remark);
+        }
+    }
+}
+
 fn side(settings: &Settings, rows: &Side, reloads: bool) -> Result<TlsSettings, ConfigError> {
     let list = |list: Option<Vec<String>>| list.unwrap_or_default();
     let protocols = match list(settings.given(&rows.protocols)?) {

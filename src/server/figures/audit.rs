@@ -309,10 +309,10 @@ mod tests {
 
     #[test]
     fn the_file_takes_lines_and_is_begun_anew_where_it_was_moved() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let path = dir.path().join("zookeeper_audit.log");
-        let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).expect("a file");
         for json in [false, true] {
+            let dir = tempfile::tempdir().expect("a directory");
+            let path = dir.path().join("zookeeper_audit.log");
+            let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).expect("a file");
             let to = AuditTo { file: Some(path.clone()), json };
             let audit = Audit::open(&to).expect("it can be written");
             audit.write(&AUDITED);

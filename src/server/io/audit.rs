@@ -139,7 +139,9 @@ fn done(reader: &mut Reader<'_>) -> Option<Option<ByteStr>> {
     let header = MultiHeader::decode(reader).ok().filter(|header| !header.done)?;
     let path = matches!(header.op, OpCode::CREATE | OpCode::CREATE2).then(|| ByteStr::decode(reader).ok());
     match header.op {
-        OpCode::CREATE2 | OpCode::SET_DATA => drop(Stat::decode(reader).ok()?),
+        OpCode::CREATE2 | OpCode::SET_DATA => {
+            Stat::decode(reader).ok()?;
+        }
         OpCode::ERROR => return None,
         _ => {}
     }
@@ -197,7 +199,7 @@ mod tests {
     #[test]
     fn a_sequential_one_has_the_name_that_it_got() {
         let open = vec![Acl { perms: Perms::ALL, id: Id { scheme: "world".into(), id: "anyone".into() } }];
-        let create = CreateRequest { path: "/a-".into(), data: None, acl: open, flags: 3 };
+        let create = CreateRequest { path: "/a-".into(), data: None, acl: Some(open), flags: 3 };
         let asked = asked(OpCode::CREATE, &create);
         let done = asked.lines(Code::OK, &ByteStr::from_static("/a-0000000007").to_vec());
         assert_eq!(done, [created("/a-0000000007".into(), 3, Outcome::Success)]);

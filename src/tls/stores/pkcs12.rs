@@ -40,22 +40,30 @@ pub(super) fn key_store(bytes: &[u8], password: &str) -> Result<KeyStore, StoreE
 
 /// From a certificate to its issuer and so on, each once.
 fn chain(certificates: &[CertificateDer<'static>], own: usize) -> Vec<CertificateDer<'static>> {
-    let names = |certificate: &CertificateDer<'_>| {
-        let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
-        Some((parsed.subject().as_raw().to_vec(), parsed.issuer().as_raw().to_vec()))
-    };
-    let all: Vec<_> = certificates.iter().map(names).collect();
+    let all: Vec<Option<Names>> = certificates.iter().map(Names::of).collect();
     let (mut chain, mut last) = (vec![own], own);
-    while let Some((_, issuer)) = &all[last] {
-        let is_issuer = |(at, names): (usize, &Option<(Vec<u8>, Vec<u8>)>)| {
-            let is = names.as_ref().is_some_and(|(subject, _)| subject == issuer) && !chain.contains(&at);
-            is.then_some(at)
-        };
-        let Some(next) = all.iter().enumerate().find_map(is_issuer) else { break };
+    while let Some(Names { issuer, .. }) = &all[last] {
+        let is_issuer = |names: &Option<Names>| names.as_ref().is_some_and(|names| names.subject == *issuer);
+        let next = all.iter().enumerate().find(|(at, names)| !chain.contains(at) && is_issuer(names));
+        let Some((next, _)) = next else { break };
         chain.push(next);
         last = next;
     }
     chain.into_iter().map(|at| certificates[at].clone()).collect()
+}
+
+/// Whose a certificate is, and who has signed it, as they are encoded.
+struct Names {
+    subject: Vec<u8>,
+    issuer: Vec<u8>,
+}
+
+impl Names {
+    fn of(certificate: &CertificateDer<'_>) -> Option<Self> {
+        let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+        let (subject, issuer) = (parsed.subject().as_raw().to_vec(), parsed.issuer().as_raw().to_vec());
+        Some(Self { subject, issuer })
+    }
 }
 
 /// Certificates that stand alone: those that keytool has marked, or, where it has marked none, all of a store without

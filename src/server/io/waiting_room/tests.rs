@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     config::{FourLetterWord, FourLetterWords},
-    server::operators::Desk,
+    server::operators::{Desk, Ports},
 };
 use std::net::Ipv4Addr;
 
@@ -20,7 +20,7 @@ fn room(words: FourLetterWords, silence: Duration, descriptors: u32) -> (Waiting
         WaitingRoom::open(
             listener,
             House {
-                words: Arc::new(Desk::new(words, address.port())),
+                words: Arc::new(Desk::new(words, Ports { client: Some(address.port()), secure: None })),
                 silence,
                 descriptors,
                 clock: Clock::start(),

@@ -317,6 +317,7 @@ fn options(id: i64, members: &BTreeMap<ServerId, Ports>) -> PeerOptions {
         register_timeout: Duration::from_secs(5),
         no_delay_to_leader: true,
         no_delay_to_learners: true,
+        tls: None,
         max_packet_bytes: 0xfffff,
         snap_disk: Arc::new(MemoryDisk::new("/snap")),
         snap_compression: Compression::None,
