@@ -13,6 +13,7 @@ pub mod node;
 pub mod processor;
 mod properties;
 pub mod recovery;
+pub mod sasl;
 pub mod server;
 pub mod session;
 pub mod storage;

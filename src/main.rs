@@ -102,9 +102,10 @@ const fn exit_code(error: &ServerError) -> ExitCode {
         | ServerError::NoLogs { .. }
         | ServerError::Store(StoreError::WrongPlace { .. }) => ExitCode::DataDirUnavailable,
         // There it is a part of reading the configuration.
-        ServerError::Resolve { .. } | ServerError::Tls(_) | ServerError::AuditLog { .. } => {
-            ExitCode::InvalidInvocation
-        }
+        ServerError::Resolve { .. }
+        | ServerError::Tls(_)
+        | ServerError::AuditLog { .. }
+        | ServerError::Jaas { .. } => ExitCode::InvalidInvocation,
         ServerError::Store(_)
         | ServerError::Listen { .. }
         | ServerError::System { .. }

@@ -114,7 +114,7 @@ pub fn check(acl: &[Acl], wanted: Perms, ids: &Identities, config: &AuthConfig) 
 fn names(config: &AuthConfig, expression: &Id, ids: &Identities) -> bool {
     let Some(provider) = Provider::configured(config, &expression.scheme) else { return false };
     let mut same_scheme = ids.as_slice().iter().filter(|id| id.scheme == expression.scheme);
-    same_scheme.any(|id| provider.matches(&id.id, &expression.id))
+    same_scheme.any(|id| provider.matches(config, &id.id, &expression.id))
 }
 
 /// What getACL shows to who is not ADMIN: digest ids without their hashes. (The official server leaves what follows

@@ -6,8 +6,10 @@ use super::{
     digest::{self, DigestAlgorithm},
     identities::Identities,
     ip,
+    sasl::Sasl,
     x509::X509,
 };
+use crate::sasl::KerberosName;
 use core::net::IpAddr;
 use oxkeeper_codec::{
     ByteStr, decode_lossy,
@@ -32,6 +34,8 @@ pub struct AuthConfig {
     pub ensemble_names: Option<Vec<String>>,
     /// Whether there is a scheme `key` (`KeyAuthenticationProvider`): a number that the one in `/key` divides.
     pub key: bool,
+    /// The scheme `sasl`, if there is one (`SASLAuthenticationProvider`).
+    pub sasl: Option<Sasl>,
     /// The scheme `x509`, if there is one (`X509AuthenticationProvider`).
     pub x509: Option<X509>,
     /// A connection needs an identity of one of these schemes (`zookeeper.enforce.auth.schemes`); `None` if not
@@ -49,6 +53,7 @@ impl Default for AuthConfig {
             ensemble: false,
             ensemble_names: None,
             key: false,
+            sasl: None,
             x509: None,
             enforced_schemes: None,
         }
@@ -70,6 +75,9 @@ pub enum AuthError {
     /// The scheme wants data, and there is none.
     #[error("the authentication data is missing")]
     MissingData,
+    /// A login by SASL has packets of its own.
+    #[error("SASL logs in by its own packets")]
+    OwnPackets,
     /// The client has shown no certificate.
     #[error("it has shown no certificate")]
     NoCertificate,
@@ -91,6 +99,8 @@ pub(super) enum Provider {
     Key,
     /// The subject of a certificate.
     X509,
+    /// A login by SASL.
+    Sasl,
 }
 
 impl Provider {
@@ -102,6 +112,7 @@ impl Provider {
             "ensemble" => Some(Self::Ensemble),
             "key" => Some(Self::Key),
             "x509" => Some(Self::X509),
+            "sasl" => Some(Self::Sasl),
             _ => None,
         }
     }
@@ -114,12 +125,13 @@ impl Provider {
             Self::Ensemble => config.ensemble,
             Self::Key => config.key,
             Self::X509 => config.x509.is_some(),
+            Self::Sasl => config.sasl.is_some(),
         })
     }
 
     /// Whether its identities tell who created something: an address does not.
     pub(super) const fn identifies(self) -> bool {
-        matches!(self, Self::Digest | Self::Key | Self::X509)
+        matches!(self, Self::Digest | Self::Key | Self::X509 | Self::Sasl)
     }
 
     /// Whether it looks into an id to tell whether an ACL may name it.
@@ -134,13 +146,18 @@ impl Provider {
             Self::Ip => ip::is_valid(id),
             Self::Ensemble => false,
             Self::Key => true,
+            Self::Sasl => KerberosName::parse(id).is_ok(),
             Self::X509 => crate::tls::is_distinguished_name(id),
         }
     }
 
     /// Whether the identity is one that the ACL names.
-    pub(super) fn matches(self, id: &str, expression: &str) -> bool {
+    pub(super) fn matches(self, config: &AuthConfig, id: &str, expression: &str) -> bool {
         match self {
+            Self::Sasl => {
+                let of_all = config.sasl.as_ref().and_then(|sasl| sasl.any_user.as_deref());
+                id == "super" || id == expression || of_all == Some(expression)
+            }
             Self::Digest | Self::Key | Self::X509 => id == expression,
             Self::Ensemble => false,
             Self::Ip => ip::matches(id, expression),
@@ -178,6 +195,7 @@ pub fn authenticate(config: &AuthConfig, offer: Offer<'_>, ids: &mut Identities)
         Provider::Ip => {
             add(ip::identity(remote))?;
         }
+        Provider::Sasl => return Err(AuthError::OwnPackets),
         Provider::X509 => {
             // The handshake has proven it, or nothing can.
             if !ids.has_scheme("x509") {
@@ -224,20 +242,20 @@ pub fn is_valid_id(config: &AuthConfig, scheme: &str, id: &str) -> bool {
     Provider::configured(config, scheme).is_some_and(|provider| provider.is_valid(id))
 }
 
-/// The answer of whoAmI: a digest identity shows its user only, one without a provider (`super`) shows nothing
+/// The answer of whoAmI: a digest identity shows its user only, one without a provider here (`super`) shows nothing
 /// (`AuthUtil.getClientInfos`).
-pub fn who_am_i(ids: &Identities) -> Vec<ClientInfo> {
-    let shown = |id: &Id| match Provider::of_scheme(&id.scheme) {
+pub fn who_am_i(config: &AuthConfig, ids: &Identities) -> Vec<ClientInfo> {
+    let shown = |id: &Id| match Provider::configured(config, &id.scheme) {
         Some(Provider::Digest) => ByteStr::from(id.id.split(':').next().unwrap_or_default()),
-        Some(Provider::Ip | Provider::Ensemble | Provider::Key | Provider::X509) => id.id.clone(),
+        Some(_) => id.id.clone(),
         None => ByteStr::default(),
     };
     ids.as_slice().iter().map(|id| ClientInfo { auth_scheme: id.scheme.clone(), user: shown(id) }).collect()
 }
 
 /// The users of the identities, parted by commas, for the audit log (`AuthUtil.getUsers`).
-pub fn users(ids: &Identities) -> String {
-    let users = who_am_i(ids).into_iter().map(|shown| shown.user);
+pub fn users(config: &AuthConfig, ids: &Identities) -> String {
+    let users = who_am_i(config, ids).into_iter().map(|shown| shown.user);
     users.filter(|user| !user.trim().is_empty()).map(|user| user.to_string()).collect::<Vec<_>>().join(",")
 }
 
@@ -409,8 +427,10 @@ mod tests {
         let mut ids = Identities::new([10, 0, 0, 7].into());
         ids.add(Identities::super_user());
         ids.add(Id { scheme: "digest".into(), id: "bob:x:y".into() });
-        let shown: Vec<_> =
-            who_am_i(&ids).into_iter().map(|i| format!("{}={}", i.auth_scheme, i.user)).collect();
+        let shown: Vec<_> = who_am_i(&AuthConfig::default(), &ids)
+            .into_iter()
+            .map(|i| format!("{}={}", i.auth_scheme, i.user))
+            .collect();
         assert_eq!(shown, ["ip=10.0.0.7", "super=", "digest=bob"]);
     }
 }

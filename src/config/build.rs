@@ -19,7 +19,7 @@ use super::table::{
     throttle::*,
 };
 use super::tls;
-use super::types::{EnforcedScheme, FourLetterWord, FourLetterWords};
+use super::types::{EnforcedScheme, FourLetterWord, FourLetterWords, Secret};
 use crate::auth::X509;
 
 /// Builds the configuration. `my_id` is the number in `dataDir/myid`, if there is such a file.
@@ -276,6 +276,7 @@ fn containers(settings: &Settings) -> Result<Containers, ConfigError> {
 
 fn auth(settings: &Settings) -> Result<Auth, ConfigError> {
     let digest_scheme_enabled = settings.get(&DIGEST_SCHEME)?;
+    let (x509, sasl) = (x509(settings)?, sasl(settings)?);
     Ok(Auth {
         skip_acl: settings.get(&SKIP_ACL)?,
         eager_acl_check: settings.get(&EAGER_ACL_CHECK)?,
@@ -286,13 +287,23 @@ fn auth(settings: &Settings) -> Result<Auth, ConfigError> {
         ensemble_provider: has_provider(settings, "EnsembleAuthenticationProvider"),
         ensemble_names: settings.given(&ENSEMBLE_NAMES)?,
         key_provider: has_provider(settings, "KeyAuthenticationProvider"),
-        x509: x509(settings)?,
-        enforced_schemes: enforced_schemes(settings, digest_scheme_enabled)?,
+        x509: x509.clone(),
+        sasl: sasl.clone(),
+        enforced_schemes: enforced_schemes(settings, digest_scheme_enabled, sasl.provider, x509.is_some())?,
     })
 }
 
 /// Enforcing without a scheme, or with one that no client can pass here, is refused.
-fn enforced_schemes(settings: &Settings, digest: bool) -> Result<Option<Vec<EnforcedScheme>>, ConfigError> {
+fn enforced_schemes(
+    settings: &Settings,
+    digest: bool,
+    sasl: bool,
+    x509: bool,
+) -> Result<Option<Vec<EnforcedScheme>>, ConfigError> {
+    if settings.get(&REQUIRE_SASL)? {
+        let given = settings.find_or_default(&REQUIRE_SASL);
+        return if sasl { Ok(Some(vec![EnforcedScheme::Sasl])) } else { Err(given.conflict(NO_SASL)) };
+    }
     if !settings.get(&ENFORCE_AUTH)? {
         return Ok(None);
     }
@@ -302,15 +313,39 @@ fn enforced_schemes(settings: &Settings, digest: bool) -> Result<Option<Vec<Enfo
         // The line to repair is one that was written.
         let written = settings.find(ENFORCE_AUTH_SCHEMES.spec.name).cloned();
         let blamed = written.unwrap_or_else(|| settings.find_or_default(&ENFORCE_AUTH));
-        return Err(blamed.conflict("enforcing needs enforce.auth.schemes: digest, ip"));
+        return Err(blamed.conflict("enforcing needs enforce.auth.schemes: digest, ip, sasl, x509"));
     }
     let scheme = |name: &String| match name.as_str() {
         "digest" if digest => Ok(EnforcedScheme::Digest),
         "digest" => Err(given.conflict("the digest scheme is switched off")),
         "ip" => Ok(EnforcedScheme::Ip),
+        "sasl" if sasl => Ok(EnforcedScheme::Sasl),
+        "sasl" => Err(given.conflict(NO_SASL)),
+        "x509" if x509 => Ok(EnforcedScheme::X509),
+        "x509" => Err(given.conflict("no port for clients has TLS, and authProvider.x509 is not set")),
         other => Err(given.not_supported(format!("scheme {other} is not available in this version"))),
     };
     names.iter().map(scheme).collect::<Result<_, _>>().map(Some)
+}
+
+/// What to do where the scheme is asked for and is not there.
+const NO_SASL: &str = "the scheme sasl is not available: set \
+                       authProvider.sasl=org.apache.zookeeper.server.auth.SASLAuthenticationProvider";
+
+fn sasl(settings: &Settings) -> Result<Sasl, ConfigError> {
+    let further = settings.family(SASL_SUPER_USERS.spec.name).map(|(_, given)| given.value.clone());
+    Ok(Sasl {
+        provider: has_provider(settings, "SASLAuthenticationProvider"),
+        jaas_file: settings.given(&JAAS_FILE)?.flatten().map(PathBuf::from),
+        section: settings.get(&SASL_SECTION)?.unwrap_or_default(),
+        super_password: settings.given(&SASL_SUPER_PASSWORD)?.flatten().map(Secret::new),
+        super_users: settings.given(&SASL_SUPER_USER)?.flatten().into_iter().chain(further).collect(),
+        any_user: settings.given(&ANY_SASL_USER)?.flatten(),
+        keeps_failed: settings.get(&ALLOW_FAILED_SASL)?,
+        removes_host: settings.get(&REMOVE_HOST)?,
+        removes_realm: settings.get(&REMOVE_REALM)?,
+        rules: settings.get(&AUTH_TO_LOCAL)?.unwrap_or_default(),
+    })
 }
 
 /// The official server has the scheme where there is a `secureClientPort`, or where its provider is named.
@@ -329,7 +364,7 @@ fn has_provider(settings: &Settings, class: &str) -> bool {
 
 const PROVIDERS: &str = "org.apache.zookeeper.server.auth.";
 
-/// Providers that need SASL or TLS are refused: ACLs would mean something else without them. One that nobody knows
+/// Providers of the official server that are not here are refused: ACLs would mean something else without them. One that nobody knows
 /// is told, as in the official server: whoever asks for its scheme fails to authenticate.
 fn check_providers(settings: &mut Settings) -> Result<(), ConfigError> {
     const BUILT_IN: &[&str] = &[
@@ -338,6 +373,7 @@ fn check_providers(settings: &mut Settings) -> Result<(), ConfigError> {
         "EnsembleAuthenticationProvider",
         "KeyAuthenticationProvider",
         "X509AuthenticationProvider",
+        "SASLAuthenticationProvider",
     ];
     let mut warnings = Vec::new();
     for (_, given) in settings.family(AUTH_PROVIDER.spec.name) {

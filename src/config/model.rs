@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use super::dynamic::DynamicFiles;
-use super::types::{EnforcedScheme, FourLetterWords, SnapshotCompression};
+use super::types::{EnforcedScheme, FourLetterWords, Secret, SnapshotCompression};
 use crate::auth::{DigestAlgorithm, X509};
 use crate::membership::Membership;
 use crate::tls::TlsSettings;
@@ -245,9 +245,36 @@ pub struct Auth {
     pub x509: Option<X509>,
     /// `IPAuthenticationProvider.usexforwardedfor`: for commands over HTTP.
     pub use_x_forwarded_for: bool,
-    /// `enforce.auth.enabled` with `enforce.auth.schemes`: one of these must have been passed, never an empty
+    /// Logins by SASL.
+    pub sasl: Sasl,
+    /// `enforce.auth.enabled` with `enforce.auth.schemes`, or `sessionRequireClientSASLAuth`: one of these must have been passed, never an empty
     /// list; `None` serves everybody.
     pub enforced_schemes: Option<Vec<EnforcedScheme>>,
+}
+
+/// Logins of clients by SASL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sasl {
+    /// `authProvider.X` names `SASLAuthenticationProvider`: ACLs may name ids of the scheme.
+    pub provider: bool,
+    /// `java.security.auth.login.config`: who may log in; `None`: nobody.
+    pub jaas_file: Option<PathBuf>,
+    /// `sasl.serverconfig`: the section of that file.
+    pub section: String,
+    /// `SASLAuthenticationProvider.superPassword`: of the user `super`.
+    pub super_password: Option<Secret>,
+    /// `superUser`, `superUser.X`: ids that may do everything.
+    pub super_users: Vec<String>,
+    /// `letAnySaslUserDoX`: an ACL id that is everybody's who has logged in.
+    pub any_user: Option<String>,
+    /// `allowSaslFailedClients`: a connection stays that has failed.
+    pub keeps_failed: bool,
+    /// `kerberos.removeHostFromPrincipal`.
+    pub removes_host: bool,
+    /// `kerberos.removeRealmFromPrincipal`.
+    pub removes_realm: bool,
+    /// `security.auth_to_local`.
+    pub rules: String,
 }
 
 /// What operators see.

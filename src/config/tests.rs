@@ -212,9 +212,14 @@ fn authentication() {
     let schemes = vec![EnforcedScheme::Digest, EnforcedScheme::Ip];
     check(&format!("{enforce}digest, ip"), |c| c.auth.enforced_schemes.clone(), Some(schemes));
     check("enforce.auth.schemes=sasl", |c| c.auth.enforced_schemes.clone(), None);
-    let unavailable = "not supported yet: scheme sasl is not available in this version";
-    refused(&format!("{enforce}sasl"), &format!("zoo.cfg:4: enforce.auth.schemes=sasl: {unavailable}"));
-    let needed = "enforcing needs enforce.auth.schemes: digest, ip";
+    let provider = "authProvider.sasl=org.apache.zookeeper.server.auth.SASLAuthenticationProvider";
+    let unavailable = format!("the scheme sasl is not available: set {provider}");
+    refused(&format!("{enforce}sasl"), &format!("zoo.cfg:4: enforce.auth.schemes: {unavailable}"));
+    for lines in [format!("{enforce}sasl"), "sessionRequireClientSASLAuth=true".to_owned()] {
+        let sasl = Some(vec![EnforcedScheme::Sasl]);
+        check(&format!("{provider}\n{lines}"), |c| c.auth.enforced_schemes.clone(), sasl);
+    }
+    let needed = "enforcing needs enforce.auth.schemes: digest, ip, sasl, x509";
     refused("enforce.auth.enabled=true", &format!("zoo.cfg:3: enforce.auth.enabled: {needed}"));
     refused(enforce, &format!("zoo.cfg:4: enforce.auth.schemes: {needed}"));
     assert!(parse(&format!("{enforce}digest\nDigestAuthenticationProvider.enabled=false")).is_err());
@@ -230,7 +235,8 @@ fn providers() {
         |c| c.auth.ensemble_names.clone(),
         Some(vec!["foo".into(), "bar".into()]),
     );
-    let class = format!("{package}SASLAuthenticationProvider");
+    check(&format!("authProvider.1={package}SASLAuthenticationProvider"), |c| c.auth.sasl.provider, true);
+    let class = format!("{package}X509ZNodeGroupAclProvider");
     let message = "not supported yet: it is not available in this version";
     refused(&format!("authProvider.x={class}"), &format!("zoo.cfg:3: authProvider.x={class}: {message}"));
     let unknown = parse("authProvider.x=com.example.Mine").expect("served without it");
@@ -247,12 +253,11 @@ fn what_is_not_there_is_refused_or_told() {
         let reason = "revocation is not checked in this version: a revoked certificate would be let in";
         refused(line, &format!("zoo.cfg:3: {line}: not supported yet: {reason}"));
     }
-    for line in ["sessionRequireClientSASLAuth=true", "requireKerberosConfig=true"] {
-        refused(
-            line,
-            &format!("zoo.cfg:3: {line}: not supported yet: SASL is not available in this version"),
-        );
-    }
+    let line = "requireKerberosConfig=true";
+    refused(
+        line,
+        &format!("zoo.cfg:3: {line}: not supported yet: Kerberos is not available in this version"),
+    );
     for key in ["admin.enableServer", "jvm.pause.monitor"] {
         let config = parse(&format!("{key}=true")).expect(key);
         let warning = config.warnings.first().expect(key).to_string();
@@ -283,7 +288,6 @@ fn what_has_no_effect_says_so_and_why() {
             "watchManagerName=x.Y",
             "watchManagerName: no effect, it concerns the Java server: class of the watch table; there is one here",
         ),
-        ("superUser.2=me", "superUser.2: not available in this version: further such SASL ids"),
         (
             "jmx.log4j.disable=true",
             "jmx.log4j.disable: no effect, it concerns the Java server: no beans of the logging library",

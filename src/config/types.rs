@@ -23,6 +23,43 @@ pub enum EnforcedScheme {
     Digest,
     /// The address of the client, which every connection has.
     Ip,
+    /// A login by SASL.
+    Sasl,
+    /// The subject of a certificate.
+    X509,
+}
+
+impl EnforcedScheme {
+    /// As ACLs call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Digest => "digest",
+            Self::Ip => "ip",
+            Self::Sasl => "sasl",
+            Self::X509 => "x509",
+        }
+    }
+}
+
+/// A password: it is shown nowhere.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub(super) const fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text, for who compares.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(..)")
+    }
 }
 
 /// Declares the four-letter words once: the type, the list of all, the names.

@@ -177,7 +177,7 @@ impl<'t, 'a> Reading<'t, 'a> {
             OpCode::MULTI_READ | OpCode::GET_EPHEMERALS => self.in_steps(op, body),
             OpCode::GET_ALL_CHILDREN_NUMBER => self.count_descendants(&decode(reader)?),
             OpCode::WHO_AM_I => {
-                let infos = auth::who_am_i(self.asker.identities);
+                let infos = auth::who_am_i(self.asker.auth, self.asker.identities);
                 i32::try_from(infos.len()).unwrap_or(i32::MAX).encode(self.out);
                 for info in infos {
                     encode_text(&info.auth_scheme, self.out);

@@ -70,6 +70,14 @@ pub enum ServerError {
         /// Why.
         source: io::Error,
     },
+    /// Logins of clients cannot be had as they are configured.
+    #[error("java.security.auth.login.config={path}: {problem}", path = path.display())]
+    Jaas {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and on which line.
+        problem: String,
+    },
     /// TLS cannot be had as it is configured.
     #[error(transparent)]
     Tls(#[from] TlsError),

@@ -1,7 +1,7 @@
 //! From a configuration to a running server, and back.
 
 use crate::{
-    auth::AuthConfig,
+    auth::{self, AuthConfig},
     config::{self, Config},
     node::{ContainerRules, NewSessions, Node, NodeOptions},
     processor::Rules,
@@ -11,8 +11,8 @@ use crate::{
         clock::{self, Clock},
         figures::{Audit, Basic, Count, DigestHistory, Outcome, ServerStats},
         io::{
-            Door, Entrance, Front, HandshakeThread, Handshakes, House, Limits, Mail, WaitingRoom, Words,
-            Worker, listen, listen_secure,
+            Door, Entrance, Front, HandshakeThread, Handshakes, House, Limits, Logins, Mail, WaitingRoom,
+            Words, Worker, listen, listen_secure,
         },
         join::join_ensemble,
         operators::{Desk, Ports, answered_by_all},
@@ -137,6 +137,7 @@ struct Prepared {
     tls: Option<PreparedTls>,
     /// TLS among members.
     peer_tls: Option<PeerTls>,
+    logins: Option<Logins>,
     audit: Option<Audit>,
 }
 
@@ -167,6 +168,7 @@ impl Prepared {
         let tls = PreparedTls::new(&config.client)?;
         let secure = tls.as_ref().and_then(|tls| tls.listener.as_ref());
         let audit = audit_log(&config)?;
+        let logins = Logins::load(&config.auth)?;
         let peer_tls = config.ensemble.as_ref().and_then(|ensemble| ensemble.tls.as_ref());
         let peer_tls = peer_tls.map(PeerTls::load).transpose()?;
         say_what_starts(&config.storage, listener.as_ref(), secure);
@@ -186,7 +188,20 @@ impl Prepared {
         let room = listener.map(|listener| WaitingRoom::open(listener, house)).transpose()?;
         let disks = open_disks(&config.storage)?;
         let loaded = load(&config, &disks)?;
-        Ok(Self { config, clock, runtimes, descriptors, disks, loaded, words, room, tls, peer_tls, audit })
+        Ok(Self {
+            config,
+            clock,
+            runtimes,
+            descriptors,
+            disks,
+            loaded,
+            words,
+            room,
+            tls,
+            peer_tls,
+            logins,
+            audit,
+        })
     }
 }
 
@@ -238,7 +253,7 @@ struct Server {
 impl Server {
     fn start(prepared: Prepared) -> Result<Self, ServerError> {
         let Prepared { config, clock, runtimes, descriptors, disks, loaded, .. } = prepared;
-        let Prepared { words, room, tls, peer_tls, audit, .. } = prepared;
+        let Prepared { words, room, tls, peer_tls, logins, audit, .. } = prepared;
         let Loaded { tree, sessions, recovered, digest_mismatches } = loaded;
         let (listener, waiting) = match room.map(WaitingRoom::close).transpose()? {
             Some(Door { listener, waiting }) => (Some(listener), waiting),
@@ -280,7 +295,7 @@ impl Server {
 
         let (sequencing, others) = start_writers(&hub, node, (writer, disks), peer_tls, &recovered)?;
         let entrance = entrance(&runtimes[0], listener, secure, waiting)?;
-        let front = Arc::new(Front::new(Arc::clone(&hub), auth, limits, words, handshakes));
+        let front = Arc::new(Front::new(Arc::clone(&hub), auth, limits, words, logins, handshakes));
         for certificates in certificates.iter().filter(|certificates| certificates.reloads()) {
             let certificates = Arc::downgrade(certificates);
             // It has nothing to finish: it is not waited for at the end.
@@ -542,21 +557,22 @@ fn new_sessions(ensemble: Option<&config::Ensemble>) -> NewSessions {
     }
 }
 
-fn auth_config(auth: &config::Auth) -> AuthConfig {
-    let scheme = |scheme: &config::EnforcedScheme| match scheme {
-        config::EnforcedScheme::Digest => "digest".to_owned(),
-        config::EnforcedScheme::Ip => "ip".to_owned(),
-    };
+fn auth_config(config: &config::Auth) -> AuthConfig {
+    let scheme = |scheme: &config::EnforcedScheme| scheme.name().to_owned();
     AuthConfig {
-        super_digest: auth.super_digest.clone(),
-        digest_enabled: auth.digest_scheme_enabled,
-        ensemble: auth.ensemble_provider,
-        ensemble_names: auth.ensemble_names.clone(),
-        key: auth.key_provider,
-        x509: auth.x509.clone(),
-        digest_algorithm: auth.digest_algorithm,
-        skip_acl: auth.skip_acl,
-        enforced_schemes: auth.enforced_schemes.as_ref().map(|schemes| schemes.iter().map(scheme).collect()),
+        super_digest: config.super_digest.clone(),
+        digest_enabled: config.digest_scheme_enabled,
+        ensemble: config.ensemble_provider,
+        ensemble_names: config.ensemble_names.clone(),
+        key: config.key_provider,
+        sasl: config.sasl.provider.then(|| auth::Sasl { any_user: config.sasl.any_user.clone() }),
+        x509: config.x509.clone(),
+        digest_algorithm: config.digest_algorithm,
+        skip_acl: config.skip_acl,
+        enforced_schemes: config
+            .enforced_schemes
+            .as_ref()
+            .map(|schemes| schemes.iter().map(scheme).collect()),
     }
 }
 

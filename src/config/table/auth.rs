@@ -1,4 +1,4 @@
-//! Rows about who may do what: the digest and ip schemes, and what of SASL and x509 is refused or warned about.
+//! Rows about who may do what: the schemes, and what of Kerberos is refused or warned about.
 
 use super::{Status, When, accepted, keys};
 use crate::auth::DigestAlgorithm;
@@ -19,43 +19,48 @@ keys! {
     FORWARDED_FOR: Switch = "IPAuthenticationProvider.usexforwardedfor", Switch, "false", "3.9.3",
         "HTTP commands take the client's address from X-Forwarded-For",
         idle "there is no HTTP admin server in this version";
-    // Who believes to have switched it on must not be served without it.
     ENFORCE_AUTH: Flag = "enforce.auth.enabled", Flag, "false", "3.7.x",
         "serve only connections that passed one of enforce.auth.schemes";
     ENFORCE_AUTH_SCHEMES: List = "enforce.auth.schemes", List, "unset", "3.7.x",
-        "schemes that enforcing accepts: digest, ip";
+        "schemes that enforcing accepts: digest, ip, sasl, x509";
     ENSEMBLE_NAMES: List = "ensembleAuthName", List, "unset", "3.6.x",
         "names that the ensemble scheme accepts, parted by commas";
+    // Who believes to have switched it on must not be served without it.
+    REQUIRE_SASL: Flag = "sessionRequireClientSASLAuth", Flag, "false", "3.5.x",
+        "serve only clients that passed SASL";
+    JAAS_FILE: Text = "java.security.auth.login.config", Text, "unset", "<=3.4", "JAAS file";
+    SASL_SECTION: Text = "sasl.serverconfig", Text, "Server", "<=3.4", "JAAS section of the server";
+    SASL_SUPER_PASSWORD: Text = "SASLAuthenticationProvider.superPassword", Text, "unset", "<=3.4",
+        "DIGEST-MD5 password of the user super, in place of that in the JAAS file";
+    SASL_SUPER_USER: Text = "superUser", Text, "unset", "<=3.4", "SASL id that may do everything";
+    SASL_SUPER_USERS: Text = "superUser.*", Text, "unset", "<=3.4", "further such SASL ids";
+    ANY_SASL_USER: Text = "letAnySaslUserDoX", Text, "unset", "3.5.x", "ACL id that every SASL user matches";
+    ALLOW_FAILED_SASL: Switch = "allowSaslFailedClients", Switch, "false", "<=3.4",
+        "keep connections that failed SASL";
+    REMOVE_HOST: Switch = "kerberos.removeHostFromPrincipal", Switch, "false", "<=3.4",
+        "drop the host of a principal";
+    REMOVE_REALM: Switch = "kerberos.removeRealmFromPrincipal", Switch, "false", "<=3.4",
+        "drop the realm of a principal";
+    AUTH_TO_LOCAL: Text = "security.auth_to_local", Text, "DEFAULT", "<=3.4",
+        "rules that map principals to names";
     X509_SUPER_USER: Text = "X509AuthenticationProvider.superUser", Text, "unset", "3.5.x",
         "certificate subject, as RFC 2253 writes it, that may do everything";
     SSL_AUTH_PROVIDER: OneOf<()> = "ssl.authProvider", exactly(&[("x509", ())]), "x509", "3.5.x",
         "scheme of client certificates";
     AUTH_PROVIDER: Text = "authProvider.*", Text, "unset", "<=3.4",
-        "class of an authentication provider: the official ones for digest, ip, x509, ensemble and key";
+        "class of an authentication provider: the official ones for digest, ip, sasl, x509, ensemble and key";
 }
 
 accepted! {
-    REFUSED, Status::Refused(When::Is("true"), "SASL is not available in this version");
-    "sessionRequireClientSASLAuth", Flag, "false", "3.5.x", "serve only clients that passed SASL";
+    REFUSED, Status::Refused(When::Is("true"), "Kerberos is not available in this version");
     "requireKerberosConfig", Flag, "false", "<=3.4", "do not start without a Kerberos configuration";
 }
 
 accepted! {
     ABSENT, Status::Missing(When::Given);
-    "SASLAuthenticationProvider.superPassword", Text, "unset", "<=3.4",
-        "DIGEST-MD5 password of the user super";
-    "superUser", Text, "unset", "<=3.4", "SASL id that may do everything";
-    "superUser.*", Text, "unset", "<=3.4", "further such SASL ids";
-    "letAnySaslUserDoX", Text, "unset", "3.5.x", "ACL id that every SASL user matches";
-    "allowSaslFailedClients", Switch, "false", "<=3.4", "keep connections that failed SASL";
-    "kerberos.removeHostFromPrincipal", Switch, "false", "<=3.4", "drop the host of a principal";
-    "kerberos.removeRealmFromPrincipal", Switch, "false", "<=3.4", "drop the realm of a principal";
     "kerberos.minReLoginTimeMs", number::<u64>(0, i64::MAX), "60000", "3.5.x", "ms between logins";
-    "security.auth_to_local", Text, "DEFAULT", "<=3.4", "rules that map principals to names";
     "kinit", Text, "/usr/bin/kinit", "<=3.4", "command that renews tickets";
     "server.realm", Text, "unset", "<=3.4", "realm of the server's principal";
-    "sasl.serverconfig", Text, "Server", "<=3.4", "JAAS section of the server";
-    "java.security.auth.login.config", Text, "unset", "<=3.4", "JAAS file";
 }
 
 accepted! {

@@ -32,6 +32,8 @@ pub(crate) enum Closing<'a> {
     AuthRequired,
     /// It could not authenticate.
     AuthFailed { scheme: &'a str, error: AuthError },
+    /// It could not log in by SASL; `stays`: it may go on without.
+    LoginFailed { error: &'a str, stays: bool },
     /// It has seen a later zxid than this server.
     ZxidAhead { seen: Zxid, last: Zxid },
     /// There is no such session.
@@ -73,7 +75,7 @@ impl Closing<'_> {
             Self::Stale => Kind::Stale,
             Self::UnknownOp(_) => Kind::UnknownOp,
             Self::AuthRequired => Kind::AuthRequired,
-            Self::AuthFailed { .. } => Kind::AuthFailed,
+            Self::AuthFailed { .. } | Self::LoginFailed { .. } => Kind::AuthFailed,
             Self::ZxidAhead { .. } => Kind::ZxidAhead,
             Self::NoSession(_) => Kind::NoSession,
             Self::WrongPassword(_) => Kind::WrongPassword,
@@ -129,6 +131,10 @@ impl Display for Closing<'_> {
             Self::AuthRequired => f.write_str("it has to authenticate first (enforce.auth.schemes)"),
             Self::AuthFailed { scheme, error } => {
                 write!(f, "authentication failed: {error}, scheme \"{}\"", Short(scheme))
+            }
+            Self::LoginFailed { error, stays: false } => write!(f, "its login by SASL failed: {error}"),
+            Self::LoginFailed { error, stays: true } => {
+                write!(f, "not closed (allowSaslFailedClients), but its login by SASL failed: {error}")
             }
             Self::ZxidAhead { seen, last } => {
                 write!(f, "its client has seen zxid {seen}, which is later than this server's {last}")

@@ -1,9 +1,9 @@
 //! What clients of this server have changed, for the audit log: told when the reply is made.
 
-use super::conn::Conn;
+use super::{conn::Conn, front::Front};
 use crate::{
     auth::{self, Identities},
-    server::figures::{Audit, Audited, Outcome},
+    server::figures::{Audited, Outcome},
 };
 use bytes::Bytes;
 use oxkeeper_codec::{
@@ -55,8 +55,9 @@ impl Asked {
     }
 
     /// Tells what has become of it; `frame` is the reply.
-    pub(super) fn tell(&self, audit: &Audit, conn: &Conn, code: Code, frame: &[u8]) {
-        let users = auth::users(&self.identities);
+    pub(super) fn tell(&self, front: &Front, conn: &Conn, code: Code, frame: &[u8]) {
+        let Some(audit) = &front.hub.audit else { return };
+        let users = auth::users(&front.auth, &self.identities);
         let reply = frame.get(PREFIX_LEN + HEADER_LEN..).unwrap_or_default();
         for Line { operation, znode, znode_type, acl, outcome } in self.lines(code, reply) {
             audit.write(&Audited {

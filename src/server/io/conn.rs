@@ -1,7 +1,7 @@
 //! One client connection, as its worker sees it.
 
 use super::{audit::Asked, front::Secured, long::Long, outbox::Outbox, sealed::Sealed};
-use crate::{auth::Identities, server::figures::Client, session::ConnId, watch::ConnKey};
+use crate::{auth::Identities, sasl, server::figures::Client, session::ConnId, watch::ConnKey};
 use bytes::Bytes;
 use oxkeeper_codec::{OpCode, SessionId, Zxid};
 use std::{
@@ -179,6 +179,8 @@ pub(crate) struct Conn {
     pub(crate) session: Option<SessionId>,
     pub(crate) timeout_ms: i32,
     pub(super) identities: Identities,
+    /// Its login by SASL, once it has begun.
+    pub(super) login: Option<Box<sasl::Server>>,
     /// Bytes that are not a whole frame yet, or that wait until the connection may go on.
     pub(super) input: Vec<u8>,
     /// What is to be sent.
@@ -231,6 +233,7 @@ impl Conn {
             session: None,
             timeout_ms: 0,
             identities: Identities::new(peer.ip()),
+            login: None,
             input: Vec::new(),
             output: Outbox::default(),
             sealed: None,

@@ -161,10 +161,8 @@ impl Wakeup<'_> {
         {
             self.state.over_quota.record(path, 1);
         }
-        if let (Some(audited), Some(audit)) = (audited, &self.worker.front.hub.audit)
-            && let Some(conn) = self.state.conns.get(id)
-        {
-            audited.tell(audit, conn, error(frame), frame);
+        if let Some((audited, conn)) = audited.zip(self.state.conns.get(id)) {
+            audited.tell(&self.worker.front, conn, error(frame), frame);
         }
         // A write that failed has no name in the statistics, as in the official server.
         let op = if write && error(frame) != Code::OK { OpCode::ERROR } else { op };

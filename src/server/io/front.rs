@@ -1,6 +1,6 @@
 //! What the workers share: the rules of the client port, their mail, and who answers four-letter words.
 
-use super::{handshakes::Handshakes, limits::Limits, state::State, words::Words};
+use super::{handshakes::Handshakes, limits::Limits, login::Logins, state::State, words::Words};
 use crate::{
     auth::AuthConfig,
     server::sequence::{Hub, Shard},
@@ -62,6 +62,8 @@ pub(crate) struct Front {
     pub(crate) hub: Arc<Hub>,
     pub(crate) auth: AuthConfig,
     pub(crate) limits: Limits,
+    /// Who may log in by SASL; `None`: nobody.
+    pub(super) logins: Option<Logins>,
     /// Where connections shake hands; `None` where no port has TLS.
     pub(super) handshakes: Option<Handshakes>,
     /// Who answers four-letter words.
@@ -78,10 +80,11 @@ impl Front {
         auth: AuthConfig,
         limits: Limits,
         words: Arc<dyn Words>,
+        logins: Option<Logins>,
         handshakes: Option<Handshakes>,
     ) -> Self {
         let mail = hub.workers.iter().map(|_| Mutex::default()).collect();
-        Self { hub, auth, limits, handshakes, words, draining: AtomicBool::new(false), mail }
+        Self { hub, auth, limits, logins, handshakes, words, draining: AtomicBool::new(false), mail }
     }
 
     /// The worker with the fewest connections.

@@ -3,7 +3,7 @@
 
 use super::{
     conn::{Conn, Phase},
-    drain,
+    drain, login,
     wakeup::Wakeup,
 };
 use crate::{
@@ -18,19 +18,29 @@ use crate::{
 };
 use oxkeeper_codec::{
     ByteStr, Code, Decode, Encode, EventType, OpCode, Reader, Zxid,
-    records::{AuthPacket, ErrorResponse, GetSaslRequest, RequestHeader, SetSaslResponse},
+    records::{AuthPacket, ErrorResponse, GetSaslRequest, ReplyHeader, RequestHeader},
 };
 
 /// An answer: its zxid and body, or an error; and whether the connection is closed after it.
 pub(super) struct Answer {
     zxid: Zxid,
-    result: Result<Vec<u8>, Code>,
+    code: Code,
+    body: Vec<u8>,
     closes: bool,
 }
 
 impl Answer {
-    pub(super) const fn new(zxid: Zxid, result: Result<Vec<u8>, Code>) -> Self {
-        Self { zxid, result, closes: false }
+    pub(super) fn new(zxid: Zxid, result: Result<Vec<u8>, Code>) -> Self {
+        let (code, body) = match result {
+            Ok(body) => (Code::OK, body),
+            Err(code) => (code, Vec::new()),
+        };
+        Self { zxid, code, body, closes: false }
+    }
+
+    /// After which the connection is closed.
+    pub(super) const fn last(code: Code, body: Vec<u8>) -> Self {
+        Self { zxid: Zxid::ZERO, code, body, closes: true }
     }
 }
 
@@ -45,11 +55,8 @@ impl Wakeup<'_> {
                 Some(answer) => answer,
                 None => return self.state.conns.close(id),
             },
-            // There is no SASL set-up here: the client is told so by a null token.
             OpCode::SASL => match GetSaslRequest::from_slice(body) {
-                Ok(GetSaslRequest { token: Some(_) }) => {
-                    Answer::new(Zxid::ZERO, Ok(SetSaslResponse { token: None }.to_vec()))
-                }
+                Ok(GetSaslRequest { token: Some(token) }) => self.log_in(id, &token),
                 Ok(GetSaslRequest { token: None }) | Err(_) => {
                     self.tell_why(id, &Closing::NoRequest);
                     return self.state.conns.close(id);
@@ -65,7 +72,7 @@ impl Wakeup<'_> {
             }
             OpCode(op) => {
                 self.tell_why(id, &Closing::UnknownOp(op));
-                Answer { zxid: Zxid(-1), result: Err(Code::UNIMPLEMENTED), closes: true }
+                Answer { zxid: Zxid(-1), ..Answer::last(Code::UNIMPLEMENTED, Vec::new()) }
             }
         };
         self.reply_to(id, header, answer);
@@ -73,7 +80,7 @@ impl Wakeup<'_> {
 
     /// Answers with an error, then closes the connection.
     pub(super) fn refuse(&mut self, id: ConnId, header: &RequestHeader, code: Code) {
-        self.reply_to(id, header, Answer { zxid: Zxid::ZERO, result: Err(code), closes: true });
+        self.reply_to(id, header, Answer::last(code, Vec::new()));
     }
 
     /// Answers that the request has waited too long to be executed.
@@ -89,15 +96,14 @@ impl Wakeup<'_> {
         let Some(conn) = self.state.conns.outgoing(id) else { return };
         let output = conn.output.tail();
         let start = output.len();
-        let (code, body) = match answer.result {
-            Ok(body) => (Code::OK, body),
-            Err(code) => (code, Vec::new()),
-        };
-        read::reply(output, header.xid, answer.zxid, code, |out| out.extend_from_slice(&body));
+        // With an error there may be a body, too.
+        let Answer { zxid, code: err, body, closes } = answer;
+        read::reply_head(output, ReplyHeader { xid: header.xid, zxid, err }, body.len());
+        output.extend_from_slice(&body);
         let frame_len = output.len() - start;
         conn.stats.sent += 1;
-        conn.stats.replied(header.op, header.xid, answer.zxid, now_ms, 0);
-        if answer.closes {
+        conn.stats.replied(header.op, header.xid, zxid, now_ms, 0);
+        if closes {
             conn.phase = Phase::Closing;
         }
         if matches!(header.op, OpCode::AUTH | OpCode::SASL) {
@@ -108,9 +114,24 @@ impl Wakeup<'_> {
         }
     }
 
+    /// A step of a login by SASL. Where nobody can log in, the client is told so by a null token.
+    fn log_in(&mut self, id: ConnId, token: &[u8]) -> Answer {
+        let Self { worker, state, .. } = self;
+        let (Some(logins), Some(conn)) = (&worker.front.logins, state.conns.get(id)) else {
+            return login::told(None);
+        };
+        let (answer, failed) = logins.step(&mut conn.login, &mut conn.identities, token);
+        if let Some(error) = failed {
+            self.tell_why(id, &Closing::LoginFailed { error: &error.to_string(), stays: !answer.closes });
+        } else {
+            tracing::debug!(target: topics::AUTH, peer = %conn.peer, "a step of a login by SASL");
+        }
+        answer
+    }
+
     /// `None`: the connection is closed without an answer, as for what does not decode.
     fn authenticate(&mut self, id: ConnId, body: &[u8]) -> Option<Answer> {
-        let refused = |code| Some(Answer { zxid: Zxid::ZERO, result: Err(code), closes: true });
+        let refused = |code| Some(Answer::last(code, Vec::new()));
         let Ok(packet) = AuthPacket::decode(&mut Reader::new(body).taking_nulls()) else {
             self.tell_why(id, &Closing::NoRequest);
             return None;
