@@ -2,10 +2,10 @@
 
 use super::error::ConfigError;
 use super::members::List;
-use super::model::{Election, Ensemble, Leading, Links, LocalSessions, MultiAddress, Observers};
-use super::rules::{self, Flag, Int, Rule};
+use super::model::{Election, Ensemble, Leading, Links, LocalSessions, MultiAddress, Observers, QuorumSasl};
+use super::rules::{self, Int};
 use super::settings::{Given, Settings};
-use super::table::{Key, When, client::TICK_TIME, ensemble::*, storage::DATA_DIR};
+use super::table::{Key, When, auth::*, client::TICK_TIME, ensemble::*, storage::DATA_DIR, tls::FIPS_MODE};
 use super::tls;
 use crate::membership::{Membership, MembershipError, Role};
 use oxkeeper_codec::ServerId;
@@ -15,7 +15,6 @@ use std::path::PathBuf;
 /// `my_id` is the number in `dataDir/myid`, if there is such a file.
 pub(super) fn build(settings: &mut Settings, list: &List, my_id: Option<i64>) -> Option<Option<Ensemble>> {
     let Some(asked_by) = &list.asked_by else { return Some(None) };
-    refuse_what_is_not_there(settings);
     let my_id = settings.note(|settings| own_id(settings, list, my_id));
     let membership = settings.note(|settings| membership(settings, list, asked_by));
     settings.note(|settings| check_addresses(settings, list));
@@ -33,6 +32,7 @@ pub(super) fn build(settings: &mut Settings, list: &List, my_id: Option<i64>) ->
     let local_sessions = settings.note(|settings| local_sessions(settings));
     let multi_address = settings.note(|settings| multi_address(settings));
     let tls = settings.note(|settings| tls::quorum(settings));
+    let sasl = settings.note(|settings| sasl(settings));
     let listen_on_all_addresses = settings.note(|settings| settings.get(&LISTEN_ON_ALL));
     let standalone_enabled = settings.note(|settings| settings.get(&STANDALONE_ENABLED));
     let dynamic_file = settings.note(|settings| settings.given(&DYNAMIC_CONFIG_FILE));
@@ -53,24 +53,40 @@ pub(super) fn build(settings: &mut Settings, list: &List, my_id: Option<i64>) ->
         local_sessions: local_sessions?,
         multi_address: multi_address?,
         tls: tls?,
+        sasl: sasl?,
     }))
 }
 
-/// What would be less safe without, or decide otherwise.
-fn refuse_what_is_not_there(settings: &mut Settings) {
-    const SASL: &str = "SASL between servers is not available in this version";
-    for (name, reason) in [
-        ("quorum.auth.enableSasl", SASL),
-        ("quorum.auth.learnerRequireSasl", SASL),
-        ("quorum.auth.serverRequireSasl", SASL),
-    ] {
-        let asked = settings.find(name).filter(|given| Flag.parse(&given.value) == Some(true)).cloned();
-        if let Some(given) = asked {
-            // No remark says that it has no effect.
-            settings.warnings.retain(|warning| warning.key != given.key);
-            settings.note(|_| Err::<(), _>(given.not_supported(reason)));
+/// Logins among members; `None` if they do without.
+fn sasl(settings: &Settings) -> Result<Option<QuorumSasl>, ConfigError> {
+    let (logs_in, is_required) = (settings.get(&LEARNER_SASL)?, settings.get(&SERVER_SASL)?);
+    if !settings.get(&QUORUM_SASL)? {
+        for (asked, key) in [(logs_in, &LEARNER_SASL), (is_required, &SERVER_SASL)] {
+            if asked {
+                return Err(settings.find_or_default(key).conflict("it needs quorum.auth.enableSasl=true"));
+            }
         }
+        return Ok(None);
     }
+    if is_required && !logs_in {
+        let problem = "it needs quorum.auth.learnerRequireSasl=true: members would not let each other in";
+        return Err(settings.find_or_default(&SERVER_SASL).conflict(problem));
+    }
+    let asked = settings.find_or_default(&QUORUM_SASL);
+    if logs_in && settings.get(&FIPS_MODE)? {
+        let problem = "members log in with DIGEST-MD5, which fips-mode excludes: set fips-mode=false";
+        return Err(asked.conflict(problem));
+    }
+    let jaas_file = settings.given(&JAAS_FILE)?.flatten();
+    let jaas_file =
+        jaas_file.ok_or_else(|| asked.conflict("it needs java.security.auth.login.config, the JAAS file"))?;
+    Ok(Some(QuorumSasl {
+        logs_in,
+        is_required,
+        jaas_file: jaas_file.into(),
+        learner_section: settings.get(&LEARNER_SECTION)?.unwrap_or_default(),
+        server_section: settings.get(&SERVER_SECTION)?.unwrap_or_default(),
+    }))
 }
 
 /// The oracle decides among two participants; among others it has no say (`QuorumOracleMaj.containsQuorum`).

@@ -328,6 +328,23 @@ pub struct Ensemble {
     pub multi_address: MultiAddress,
     /// TLS among members; `None` where they do without.
     pub tls: Option<QuorumTls>,
+    /// `quorum.auth.enableSasl`: logins among members.
+    pub sasl: Option<QuorumSasl>,
+}
+
+/// Logins among members.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuorumSasl {
+    /// `quorum.auth.learnerRequireSasl`: this member logs in to others.
+    pub logs_in: bool,
+    /// `quorum.auth.serverRequireSasl`: others have to log in here.
+    pub is_required: bool,
+    /// `java.security.auth.login.config`: names and passwords.
+    pub jaas_file: PathBuf,
+    /// `quorum.auth.learner.saslLoginContext`: the section with the own name.
+    pub learner_section: String,
+    /// `quorum.auth.server.saslLoginContext`: the section with those of the others.
+    pub server_section: String,
 }
 
 /// TLS on the quorum and election ports, and on that of observer masters.

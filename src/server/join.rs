@@ -5,7 +5,7 @@ use crate::{
     membership::Membership,
     server::{
         ServerError,
-        peers::{Heard, Listener, PeerOptions, PeerTls, Peers},
+        peers::{Heard, Listener, PeerLogin, PeerOptions, PeerTls, Peers},
         sequence::{Disks, Feeder, Hub, LogQueue, Member, Message, Sequencing, compression},
     },
     storage::{Disk, Epochs, told_with_snapshot},
@@ -61,7 +61,7 @@ pub(super) fn join_ensemble(
     hub: &Arc<Hub>,
     ensemble: &config::Ensemble,
     (disks, log): (Arc<Disks>, Arc<LogQueue>),
-    tls: Option<PeerTls>,
+    secured: (Option<PeerTls>, Option<PeerLogin>),
     last_zxid: Zxid,
 ) -> Result<(Member, Arc<Doorbell>), ServerError> {
     let last_seen = next_configuration(ensemble, &*disks.snap)?;
@@ -81,7 +81,7 @@ pub(super) fn join_ensemble(
     let max_packet_bytes = whole(hub.config.limits.max_packet_bytes);
     let mut peers = PeerOptions::new(ensemble, max_packet_bytes, Arc::clone(&disks.snap));
     peers.snap_compression = compression(hub.config.storage.snapshot_compression);
-    peers.tls = tls;
+    (peers.tls, peers.login) = secured;
     let listener: Arc<dyn Listener> = doorbell.clone();
     let peers = Peers::start(peers, listener);
     let peers = peers.map_err(|source| ServerError::System { what: "open the election port", source })?;

@@ -18,6 +18,7 @@ mod owner;
 mod peers;
 mod ports;
 mod process;
+mod security;
 mod sequence;
 mod start;
 

@@ -9,15 +9,13 @@ use crate::{
         ServerError,
         chance::random,
         clock::{self, Clock},
-        figures::{Audit, Basic, Count, DigestHistory, Outcome, ServerStats},
-        io::{
-            Door, Entrance, Front, HandshakeThread, Handshakes, House, Limits, Logins, Mail, WaitingRoom,
-            Words, Worker, listen, listen_secure,
-        },
+        figures::{Basic, Count, DigestHistory, Outcome, ServerStats},
+        io::{Door, Entrance, Front, House, Limits, Mail, WaitingRoom, Words, Worker, listen},
         join::join_ensemble,
         operators::{Desk, Ports, answered_by_all},
-        peers::PeerTls,
+        peers::{PeerLogin, PeerTls},
         process,
+        security::{ClientTls, Security},
         sequence::{
             Disks, Fill, HEARD_MAX_BYTES, Hub, Loaded, LogQueue, LogWriter, Mailbox, Message, Sequencer,
             Sequencing, Shard, SnapshotQueue, SnapshotThread, Standing, TreeReader, TreeWriter, WorkerPort,
@@ -26,7 +24,7 @@ use crate::{
     },
     session::TimeoutBounds,
     storage::{LogOptions, Recovered, ScheduleOptions, SnapshotSchedule, TxnLog},
-    tls::{self, Certificates, ServerTls},
+    tls::{self, Certificates},
     topics,
 };
 use parking_lot::Mutex;
@@ -113,14 +111,6 @@ fn name(signal: i32) -> &'static str {
     signal_hook::low_level::signal_name(signal).unwrap_or("another one")
 }
 
-/// Opens the audit log, if there is to be one.
-fn audit_log(config: &Config) -> Result<Option<Audit>, ServerError> {
-    let Some(to) = &config.operator.audit else { return Ok(None) };
-    let opened = Audit::open(to)
-        .map_err(|source| ServerError::AuditLog { path: to.file.clone().unwrap_or_default(), source });
-    opened.map(Some)
-}
-
 /// A server that has all it needs, and whose data is loaded.
 struct Prepared {
     config: Config,
@@ -134,29 +124,7 @@ struct Prepared {
     words: Arc<dyn Words>,
     /// Where clients of plain text wait; `None` where there is no port for them.
     room: Option<WaitingRoom>,
-    tls: Option<PreparedTls>,
-    /// TLS among members.
-    peer_tls: Option<PeerTls>,
-    logins: Option<Logins>,
-    audit: Option<Audit>,
-}
-
-/// TLS for clients.
-struct PreparedTls {
-    tls: Arc<ServerTls>,
-    handshakes: Handshakes,
-    thread: HandshakeThread,
-    /// The port for TLS alone. Clients wait in its backlog while the data is loaded.
-    listener: Option<std::net::TcpListener>,
-}
-
-impl PreparedTls {
-    fn new(client: &config::Client) -> Result<Option<Self>, ServerError> {
-        let Some(config) = &client.tls else { return Ok(None) };
-        let tls = Arc::new(ServerTls::load(config.settings.clone())?);
-        let (handshakes, thread) = Handshakes::new(Arc::clone(&tls), config.max_handshakes)?;
-        Ok(Some(Self { tls, handshakes, thread, listener: listen_secure(client)? }))
-    }
+    security: Security,
 }
 
 impl Prepared {
@@ -165,12 +133,8 @@ impl Prepared {
         let clock = Clock::start();
         process::set_up();
         let listener = listen(&config.client)?;
-        let tls = PreparedTls::new(&config.client)?;
-        let secure = tls.as_ref().and_then(|tls| tls.listener.as_ref());
-        let audit = audit_log(&config)?;
-        let logins = Logins::load(&config.auth)?;
-        let peer_tls = config.ensemble.as_ref().and_then(|ensemble| ensemble.tls.as_ref());
-        let peer_tls = peer_tls.map(PeerTls::load).transpose()?;
+        let security = Security::load(&config)?;
+        let secure = security.tls.as_ref().and_then(|tls| tls.listener.as_ref());
         say_what_starts(&config.storage, listener.as_ref(), secure);
         let runtimes = std::iter::repeat_with(Worker::runtime).take(worker_count(&config));
         let runtimes: io::Result<Vec<Runtime>> = runtimes.collect();
@@ -188,20 +152,7 @@ impl Prepared {
         let room = listener.map(|listener| WaitingRoom::open(listener, house)).transpose()?;
         let disks = open_disks(&config.storage)?;
         let loaded = load(&config, &disks)?;
-        Ok(Self {
-            config,
-            clock,
-            runtimes,
-            descriptors,
-            disks,
-            loaded,
-            words,
-            room,
-            tls,
-            peer_tls,
-            logins,
-            audit,
-        })
+        Ok(Self { config, clock, runtimes, descriptors, disks, loaded, words, room, security })
     }
 }
 
@@ -252,25 +203,22 @@ struct Server {
 
 impl Server {
     fn start(prepared: Prepared) -> Result<Self, ServerError> {
-        let Prepared { config, clock, runtimes, descriptors, disks, loaded, .. } = prepared;
-        let Prepared { words, room, tls, peer_tls, logins, audit, .. } = prepared;
+        let Prepared { config, clock, runtimes, descriptors, disks, loaded, words, room, security } =
+            prepared;
         let Loaded { tree, sessions, recovered, digest_mismatches } = loaded;
         let (listener, waiting) = match room.map(WaitingRoom::close).transpose()? {
             Some(Door { listener, waiting }) => (Some(listener), waiting),
             None => (None, Vec::new()),
         };
         let address = listener.as_ref().map(|listener| shown(listener.local_addr().ok()));
-        let mut certificates: Vec<Arc<dyn Certificates>> = Vec::new();
+        let certificates = security.certificates();
+        let Security { tls, logins, peer_tls, peer_login, audit } = security;
         let (handshakes, thread_of_tls, secure) = match tls {
-            Some(PreparedTls { tls, handshakes, thread, listener }) => {
-                certificates.push(tls);
+            Some(ClientTls { handshakes, thread, listener, .. }) => {
                 (Some(handshakes), Some(thread), listener)
             }
             None => (None, None, None),
         };
-        if let Some(tls) = &peer_tls {
-            certificates.push(Arc::clone(&tls.certificates) as _);
-        }
         let (znodes, open_sessions) = (tree.node_count(), sessions.len());
         let workers = runtimes.len();
         let auth = auth_config(&config.auth);
@@ -293,7 +241,8 @@ impl Server {
         let shards = std::iter::repeat_with(|| Shard::new(random())).take(workers);
         let (writer, readers) = share(tree, shards);
 
-        let (sequencing, others) = start_writers(&hub, node, (writer, disks), peer_tls, &recovered)?;
+        let (sequencing, others) =
+            start_writers(&hub, node, (writer, disks), (peer_tls, peer_login), &recovered)?;
         let entrance = entrance(&runtimes[0], listener, secure, waiting)?;
         let front = Arc::new(Front::new(Arc::clone(&hub), auth, limits, words, logins, handshakes));
         for certificates in certificates.iter().filter(|certificates| certificates.reloads()) {
@@ -386,14 +335,14 @@ fn start_writers(
     hub: &Arc<Hub>,
     node: Node,
     (tree, disks): (TreeWriter, Disks),
-    tls: Option<PeerTls>,
+    secured: (Option<PeerTls>, Option<PeerLogin>),
     recovered: &Recovered,
 ) -> Result<(Sequencing, Threads), ServerError> {
     let disks = Arc::new(disks);
     let (log_queue, snapshot_queue) = (Arc::new(LogQueue::default()), Arc::new(SnapshotQueue::default()));
     let joined = hub.config.ensemble.as_ref().map(|ensemble| {
         let store = (Arc::clone(&disks), Arc::clone(&log_queue));
-        join_ensemble(hub, ensemble, store, tls, recovered.last_zxid)
+        join_ensemble(hub, ensemble, store, secured, recovered.last_zxid)
     });
     let (member, doorbell) = joined.transpose()?.unzip();
     let Disks { snap: snap_disk, log: log_disk } = &*disks;

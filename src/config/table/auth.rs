@@ -43,6 +43,15 @@ keys! {
         "drop the realm of a principal";
     AUTH_TO_LOCAL: Text = "security.auth_to_local", Text, "DEFAULT", "<=3.4",
         "rules that map principals to names";
+    QUORUM_SASL: Flag = "quorum.auth.enableSasl", Flag, "false", "<=3.4", "SASL between servers", ensemble;
+    LEARNER_SASL: Flag = "quorum.auth.learnerRequireSasl", Flag, "false", "<=3.4",
+        "outgoing connections must pass it", ensemble;
+    SERVER_SASL: Flag = "quorum.auth.serverRequireSasl", Flag, "false", "<=3.4",
+        "incoming connections must pass it", ensemble;
+    LEARNER_SECTION: Text = "quorum.auth.learner.saslLoginContext", Text, "QuorumLearner", "<=3.4",
+        "JAAS section for outgoing ones", ensemble;
+    SERVER_SECTION: Text = "quorum.auth.server.saslLoginContext", Text, "QuorumServer", "<=3.4",
+        "JAAS section for incoming ones", ensemble;
     X509_SUPER_USER: Text = "X509AuthenticationProvider.superUser", Text, "unset", "3.5.x",
         "certificate subject, as RFC 2253 writes it, that may do everything";
     SSL_AUTH_PROVIDER: OneOf<()> = "ssl.authProvider", exactly(&[("x509", ())]), "x509", "3.5.x",
@@ -66,11 +75,6 @@ accepted! {
 accepted! {
     ENSEMBLE, Status::Ensemble;
     "kerberos.canonicalizeHostNames", Switch, "false", "3.7.x", "canonical host names in SASL between servers";
-    "quorum.auth.enableSasl", Flag, "false", "<=3.4", "SASL between servers";
-    "quorum.auth.learnerRequireSasl", Flag, "false", "<=3.4", "outgoing connections must pass it";
-    "quorum.auth.serverRequireSasl", Flag, "false", "<=3.4", "incoming connections must pass it";
-    "quorum.auth.learner.saslLoginContext", Text, "QuorumLearner", "<=3.4", "JAAS section for outgoing ones";
-    "quorum.auth.server.saslLoginContext", Text, "QuorumServer", "<=3.4", "JAAS section for incoming ones";
     "quorum.auth.kerberos.servicePrincipal", Text, "zkquorum/localhost", "<=3.4", "service principal";
     "quorum.cnxn.threads.size", decimal::<i32>(INT_MIN, INT_MAX), "20", "<=3.4",
         "threads of that authentication";

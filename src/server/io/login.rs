@@ -8,13 +8,13 @@ use super::local::Answer;
 use crate::{
     auth::{self, Identities},
     config::{self, Secret},
-    sasl::{DigestError, Jaas, Module, NameRules, Next, RuleError, Server},
-    server::{ServerError, chance},
+    sasl::{DigestError, Module, NameRules, Next, RuleError, Server},
+    server::{ServerError, chance, peers::read_jaas},
     topics,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use oxkeeper_codec::{Code, Encode, Zxid, records::SetSaslResponse};
-use std::{collections::BTreeMap, fmt, path::Path};
+use std::{collections::BTreeMap, fmt};
 
 /// The protocol and the name that servers have towards their clients.
 const PROTOCOL: &str = "zookeeper";
@@ -76,14 +76,17 @@ impl Logins {
             return Ok(None);
         };
         let refused = |problem: String| ServerError::Jaas { path: path.clone(), problem };
-        let jaas = read(path)?;
+        let jaas = read_jaas(path)?;
         let Some(modules) = jaas.section(&sasl.section) else {
             let names = jaas.names().collect::<Vec<_>>().join(", ");
             let problem = format!("it has no section {}, only {names} (sasl.serverconfig)", sasl.section);
             if is_required {
                 return Err(refused(problem));
             }
-            tracing::warn!(target: topics::AUTH, file = %path.display(), problem, "no client can log in by SASL");
+            // The file may be for members alone.
+            if sasl.provider {
+                tracing::warn!(target: topics::AUTH, file = %path.display(), problem, "no client can log in by SASL");
+            }
             return Ok(None);
         };
         if let Some(other) = modules.iter().find(|module| module.name() != "DigestLoginModule") {
@@ -165,18 +168,4 @@ impl Logins {
 /// The answer of a server that has this to say, or nothing.
 pub(super) fn told(token: Option<Vec<u8>>) -> Answer {
     Answer::new(Zxid::ZERO, Ok(SetSaslResponse { token: token.map(Into::into) }.to_vec()))
-}
-
-fn read(path: &Path) -> Result<Jaas, ServerError> {
-    let refused = |problem: String| ServerError::Jaas { path: path.to_path_buf(), problem };
-    let text = std::fs::read_to_string(path).map_err(|error| refused(format!("cannot read it: {error}")))?;
-    // Of Java's properties those that are the same without Java.
-    let property = |name: &str| match name {
-        "user.home" => std::env::var("HOME").ok(),
-        "user.name" => std::env::var("USER").ok(),
-        "user.dir" => std::env::current_dir().ok().map(|dir| dir.display().to_string()),
-        "file.separator" => Some("/".to_owned()),
-        _ => None,
-    };
-    Jaas::parse(&text, property).map_err(|error| refused(error.to_string()))
 }

@@ -7,6 +7,7 @@
 use super::{
     keeper::{Call, Connection, Keeper, Seat},
     listening::{BIND_PAUSE, Listening},
+    login,
     options::Address,
     sockets::listen,
     strangers::Strangers,
@@ -199,6 +200,7 @@ impl Elections {
                 None => {}
             }
         };
+        login::let_in(&mut stream, &self.wing, &mut input).await?;
         let me = self.wing.options.me;
         if hello.sid == me {
             let text = format!("it says that it is server {me}, as this one: see both files myid");

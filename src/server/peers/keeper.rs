@@ -1,6 +1,6 @@
 //! Keeps the connection with the election port of one other member.
 
-use super::{options::Address, pace::Pace, slot::Slot, stream::PeerStream, wing::Wing};
+use super::{login, options::Address, pace::Pace, slot::Slot, stream::PeerStream, wing::Wing};
 use crate::{server::ports::set_up, topics, zab::Event};
 use bytes::{Bytes, BytesMut};
 use oxkeeper_codec::{
@@ -205,6 +205,7 @@ impl Keeper {
         set_up(stream.socket(), options.keep_alive)?;
         stream.write_all(&self.hello()).await?;
         stream.flush().await?;
+        login::log_in(&mut stream, &self.wing, options.connect_timeout).await?;
         if options.me > self.peer {
             return Ok(Connection { stream, input: BytesMut::new() });
         }

@@ -7,6 +7,7 @@ use super::{
     Heard, PeerOptions, PieceReader,
     link::{Conversation, End},
     listening::Listening,
+    login,
     options::Address,
     outbox::{Crowd, Outbox},
     packets::Packets,
@@ -144,7 +145,9 @@ impl Links {
     }
 
     async fn dial_at(&self, addresses: &[Address], within: Duration) -> io::Result<PeerStream> {
-        PeerStream::dial(addresses, within, &self.wing).await
+        let mut stream = PeerStream::dial(addresses, within, &self.wing).await?;
+        login::log_in(&mut stream, &self.wing, within).await?;
+        Ok(stream)
     }
 
     /// Says so once, as long as the reason is the same.
@@ -208,6 +211,7 @@ impl Links {
     async fn greet(self: Rc<Self>, stream: TcpStream) -> io::Result<()> {
         let mut stream = PeerStream::accepted(stream, &self.wing).await?;
         let mut packets = Packets::of_stranger(FIRST_PACKET_MAX_BYTES);
+        login::let_in(&mut stream, &self.wing, packets.raw()).await?;
         let packet = loop {
             match packets.next()? {
                 Some(packet) => break packet,

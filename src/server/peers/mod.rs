@@ -11,6 +11,7 @@ mod keeper;
 mod link;
 mod links;
 mod listening;
+mod login;
 mod moving;
 mod options;
 mod outbox;
@@ -29,6 +30,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use login::{PeerLogin, read_jaas};
 pub(crate) use options::{PeerOptions, PeerTls};
 pub(crate) use pieces::{PieceReader, PieceWriter, piece_stream};
 pub(crate) use thread::Peers;

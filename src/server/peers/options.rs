@@ -1,5 +1,6 @@
 //! What the wing is made with.
 
+use super::login::PeerLogin;
 use crate::{
     config,
     membership::{Addresses, Membership, Role},
@@ -155,6 +156,8 @@ pub(crate) struct PeerOptions {
     pub(crate) no_delay_to_learners: bool,
     /// TLS, if members have it.
     pub(crate) tls: Option<PeerTls>,
+    /// Logins by SASL, if members have them (`quorum.auth.enableSasl`).
+    pub(crate) login: Option<PeerLogin>,
     /// What a client may send, in bytes (`jute.maxbuffer`).
     pub(crate) max_packet_bytes: usize,
     /// Where a snapshot from a leader goes.
@@ -190,6 +193,7 @@ impl PeerOptions {
             no_delay_to_leader: links.no_delay_to_leader,
             no_delay_to_learners: links.no_delay_to_learners,
             tls: None,
+            login: None,
             max_packet_bytes,
             snap_disk,
             snap_compression: Compression::None,

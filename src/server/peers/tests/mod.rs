@@ -318,6 +318,7 @@ fn options(id: i64, members: &BTreeMap<ServerId, Ports>) -> PeerOptions {
         no_delay_to_leader: true,
         no_delay_to_learners: true,
         tls: None,
+        login: None,
         max_packet_bytes: 0xfffff,
         snap_disk: Arc::new(MemoryDisk::new("/snap")),
         snap_compression: Compression::None,

@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+"""TLS and logins among members: mixed with official ones, from plain to TLS and back while clients work, and who is kept out.
+
+usage: quorum.py [CHECK ...]. SUT: the command that serves a zoo.cfg. The last line is `N passed, M failed`."""
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, "..", "ensemble"), os.path.join(HERE, "..", "common")]
+from certs import PASSWORD, Authority  # noqa: E402
+from members import OXKEEPER, Ensemble, need, until  # noqa: E402
+from same import same  # noqa: E402
+from scenarios import SCENARIOS  # noqa: E402
+from workload import Workload  # noqa: E402
+
+OFFICIAL = "3.9.5"
+MIXED = [OFFICIAL, OXKEEPER, OFFICIAL]
+KEPT_OUT_S = 6
+JAAS = """QuorumServer { org.apache.zookeeper.server.auth.DigestLoginModule required user_member="the members' \\"own\\""; };
+QuorumLearner { org.apache.zookeeper.server.auth.DigestLoginModule required username="member" password="%s"; };
+"""
+
+
+class Estate:
+    """Keys, names and passwords of a test."""
+
+    def __init__(self, work):
+        self.pki = Authority(os.path.join(work, "pki"))
+        self.pki.leaf("member", "/O=Test/CN=member")
+        self.pki.leaf("elsewhere", "/O=Test/CN=elsewhere", san="DNS:zk.example.org")
+        self.pki.leaf("expired", "/O=Test/CN=expired", days=("-days", "-1"))
+        self.strangers = Authority(os.path.join(work, "strangers"))
+        self.strangers.leaf("stranger", "/O=Test/CN=member")
+        self.jaas, self.wrong_jaas = os.path.join(work, "jaas.conf"), os.path.join(work, "wrong.conf")
+        for path, password in ((self.jaas, "the members' \\\"own\\\""), (self.wrong_jaas, "wrong")):
+            with open(path, "w") as f:
+                f.write(JAAS % password)
+
+    def tls(self, store=None, **settings):
+        return {"sslQuorum": "true", "ssl.quorum.keyStore.location": store or self.pki.path("pem", "member"), "ssl.quorum.trustStore.location": self.pki.path("pem"), **settings}
+
+    def sasl(self, jaas=None, **settings):
+        return {"quorum.auth.enableSasl": "true", "quorum.auth.learnerRequireSasl": "true", "quorum.auth.serverRequireSasl": "true", "fips-mode": "false",
+                "java.security.auth.login.config": jaas or self.jaas, **settings}
+
+
+def run(kinds, settings, scenarios, observers=()):
+    with Ensemble(kinds, observers, **settings) as ensemble:
+        told = []
+        for name in scenarios:
+            ensemble.start()
+            told.append(SCENARIOS[name](ensemble))
+        ensemble.start()
+        return "%s; %d znodes the same on all" % ("; ".join(told), same(ensemble))
+
+
+def reconfigured(ensemble, member, settings):
+    """The member's zoo.cfg with other lines; a value of None takes a line out."""
+    with open(member.cfg) as f:
+        lines = [line for line in f.read().splitlines() if line.split("=", 1)[0] not in settings]
+    with open(member.cfg, "w") as f:
+        f.write("\n".join(lines + ["%s=%s" % pair for pair in settings.items() if pair[1] is not None]) + "\n")
+
+
+# -- the checks
+
+def tls_mixed(estate):
+    """Official members and ours, each leads in turn."""
+    return run(MIXED, estate.tls(), ["start", "leaders"], [OXKEEPER])
+
+
+def tls_names(estate):
+    """Ours alone, with the names in certificates checked, and each kind of store."""
+    store = estate.pki.pkcs12("member")
+    settings = estate.tls(store, **{"ssl.quorum.keyStore.password": PASSWORD, "fips-mode": "false", "ssl.quorum.trustStore.location": estate.pki.trust_jks(),
+                                    "ssl.quorum.trustStore.password": PASSWORD})
+    return run([OXKEEPER] * 3, settings, ["start", "outages"])
+
+
+def snapshots(estate):
+    """A member with an empty disk gets its snapshot over TLS, from either kind."""
+    with Ensemble(MIXED, **estate.tls()) as ensemble:
+        ensemble.start()
+        with ensemble.leader().client(timeout=20) as client:
+            for n in range(40):
+                client.create("/large%d" % n, os.urandom(200_000))
+        for member in (ensemble[2], ensemble[1]):
+            member.kill()
+            member.fresh()
+            member.start()
+            ensemble.serve()
+        return "%d znodes the same on all" % same(ensemble)
+
+
+def rolling(estate):
+    """From plain to TLS by the official three steps and back, one member at a time, while clients work."""
+    steps = [{"portUnification": "true", "sslQuorum": None}, {"portUnification": "true", "sslQuorum": "true"}, {"portUnification": None, "sslQuorum": "true"}]
+    stores = {key: value for key, value in estate.tls().items() if key != "sslQuorum"}
+    with Ensemble(MIXED) as ensemble:
+        ensemble.start()
+        with Workload(ensemble, "/rolling") as load:
+            for step in [*steps, steps[1], steps[0], {"portUnification": None, "sslQuorum": None}]:
+                for member in sorted(ensemble, key=lambda m: m.mode() == "leader"):
+                    member.stop()
+                    reconfigured(ensemble, member, {**stores, **step})
+                    member.start()
+                    ensemble.serve()
+                    load.goes_on()
+        need(load.expired() == 0, "%d sessions ended" % load.expired())
+        return "%s; %d znodes the same on all" % (load.verdict(), same(ensemble))
+
+
+def sasl_mixed(estate):
+    """Logins with names and passwords, official members and ours."""
+    os.environ["ZKPROPS"] = "-Djava.security.auth.login.config=" + estate.jaas
+    try:
+        return run(MIXED, estate.sasl(), ["start", "leaders"], [OXKEEPER])
+    finally:
+        del os.environ["ZKPROPS"]
+
+
+def both_at_once(estate):
+    """Logins over TLS, ours alone."""
+    return run([OXKEEPER] * 3, {**estate.tls(), **estate.sasl()}, ["start", "leaders"])
+
+
+def kept_out(estate):
+    """Who has no good certificate, no login, or the wrong one does not join, and harms nobody; it joins once that is mended."""
+    wrong = {
+        "plain": (estate.tls(), {"sslQuorum": None}),
+        "a stranger's certificate": (estate.tls(), {"ssl.quorum.keyStore.location": estate.strangers.path("pem", "stranger")}),
+        "an expired one": (estate.tls(), {"ssl.quorum.keyStore.location": estate.pki.path("pem", "expired")}),
+        "another name": (estate.tls(**{"fips-mode": "false"}), {"ssl.quorum.keyStore.location": estate.pki.path("pem", "elsewhere")}),
+        "no login": (estate.sasl(), {key: None for key in estate.sasl()}),
+        "the wrong password": (estate.sasl(), {"java.security.auth.login.config": estate.wrong_jaas}),
+    }
+    for what, (right, other) in wrong.items():
+        with Ensemble([OXKEEPER] * 3, **right) as ensemble:
+            third = ensemble[3]
+            reconfigured(ensemble, third, other)
+            for member in ensemble:
+                member.start()
+            ensemble.serve(ensemble[1], ensemble[2])
+            leader = ensemble.leader()
+            end = time.monotonic() + KEPT_OUT_S
+            while time.monotonic() < end:
+                need(third.mode() is None, "with %s a member is a %s" % (what, third.mode()))
+                with ensemble[1].client() as client:
+                    client.exists("/")
+                time.sleep(0.2)
+            need(ensemble.leader() is leader, "with %s somebody else leads" % what)
+            third.kill()
+            reconfigured(ensemble, third, {**{key: None for key in other}, **{key: value for key, value in right.items() if key in other}})
+            third.start()
+            ensemble.serve()
+    return "%d kinds" % len(wrong)
+
+
+def reloaded(estate):
+    """New keys are taken up for new connections; the ensemble goes on."""
+    store = estate.pki.path("pem", "changing")
+    shutil.copy(estate.pki.path("pem", "member"), store)
+    with Ensemble([OXKEEPER] * 3, **estate.tls(store, sslQuorumReloadCertFiles="true")) as ensemble:
+        ensemble.start()
+        estate.pki.leaf("renewed", "/O=Test/CN=renewed")
+        os.replace(estate.pki.path("pem", "renewed"), store)
+        until("all to have read it", lambda: all("read again" in open(m.log).read() for m in ensemble), 10, 0.1)
+        ensemble.leader().kill()
+        ensemble.serve(*ensemble.alive())
+        ensemble.start()
+        return "%d znodes the same on all" % same(ensemble)
+
+
+CHECKS = [tls_mixed, tls_names, snapshots, rolling, sasl_mixed, both_at_once, kept_out, reloaded]
+
+
+def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))           # so that the members are ended
+    wanted = [check for check in CHECKS if not sys.argv[1:] or check.__name__ in sys.argv[1:]]
+    passed = failed = 0
+    work = tempfile.mkdtemp(prefix="quorum-judge-")
+    try:
+        estate = Estate(work)
+        for check in wanted:
+            began = time.monotonic()
+            try:
+                told, word = check(estate), "ok   "
+                passed += 1
+            except Exception as error:  # noqa: BLE001
+                traceback.print_exc()
+                told, word = str(error)[:500], "FAIL "
+                failed += 1
+            print("%s %s (%.1f s): %s" % (word, check.__name__, time.monotonic() - began, told), flush=True)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    print("%d passed, %d failed" % (passed, failed))
+    return failed > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

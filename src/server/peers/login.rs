@@ -1,0 +1,210 @@
+//! Logins among members by SASL (`SaslQuorumAuthLearner`, `SaslQuorumAuthServer`): DIGEST-MD5.
+//!
+//! Whoever dials logs in: on a quorum port at once, on an election port behind its hello. A packet of either side: a number
+//! that nothing else begins with (8 bytes), a status (4 bytes: 0 goes on, 1 done, -1 refused), a token with its length (4
+//! bytes) before it.
+
+use super::{stream::PeerStream, wing::Wing};
+use crate::{
+    config,
+    sasl::{Client, Jaas, Module, Next, Server},
+    server::{ServerError, chance},
+    topics,
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::{Buf, BufMut, BytesMut};
+use std::{collections::BTreeMap, fmt, io, path::Path, time::Duration};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::timeout,
+};
+
+/// The protocol and the name that members have towards each other.
+const PROTOCOL: &str = "zookeeper-quorum";
+const REALM: &str = "zk-quorum-sasl-md5";
+/// What a packet begins with (`QuorumAuth.QUORUM_AUTH_MAGIC_NUMBER`).
+const MAGIC: i64 = 0x5f24_3501_3501_edcc;
+const HEAD_LEN: usize = 16;
+/// A longer token is none, in bytes.
+const TOKEN_MAX_BYTES: usize = 4096;
+/// Length of a nonce, in bytes. In base64 it has 40 characters.
+const NONCE_LEN: usize = 30;
+
+const GOES_ON: i32 = 0;
+const DONE: i32 = 1;
+const REFUSED: i32 = -1;
+
+/// How this member logs in to others, and who may log in here.
+#[derive(Clone)]
+pub(crate) struct PeerLogin {
+    /// By name.
+    passwords: BTreeMap<String, String>,
+    /// Whoever does not log in is not let in (`quorum.auth.serverRequireSasl`).
+    is_required: bool,
+    /// This member's own name and password; `None`: it does not log in (`quorum.auth.learnerRequireSasl`).
+    own: Option<(String, String)>,
+}
+
+impl fmt::Debug for PeerLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PeerLogin").field("is_required", &self.is_required).finish_non_exhaustive()
+    }
+}
+
+impl PeerLogin {
+    /// Reads the sections of the JAAS file.
+    ///
+    /// # Errors
+    /// It cannot be read, has not got them, or asks for what cannot be had.
+    pub(crate) fn load(sasl: &config::QuorumSasl, jaas: &Jaas) -> Result<Self, ServerError> {
+        let refused = |problem: String| ServerError::Jaas { path: sasl.jaas_file.clone(), problem };
+        let section = |name: &str| {
+            let modules = jaas.section(name).filter(|modules| !modules.is_empty());
+            let modules =
+                modules.ok_or_else(|| refused(format!("it has no section {name}, which members need")))?;
+            let other = modules.iter().find(|module| module.name() != "DigestLoginModule");
+            match other {
+                Some(other) => {
+                    let text = "members log in with DigestLoginModule in this version";
+                    Err(refused(format!("section {name}: {}: {text}", other.class)))
+                }
+                None => Ok(modules),
+            }
+        };
+        let users = section(&sasl.server_section)?.iter().flat_map(Module::users);
+        let passwords = users.map(|(user, password)| (user.to_owned(), password.to_owned())).collect();
+        let learner = section(&sasl.learner_section)?;
+        let option = |name: &str| learner.iter().find_map(|module| module.options.get(name).cloned());
+        let own = match sasl.logs_in {
+            false => None,
+            true => Some(option("username").zip(option("password")).ok_or_else(|| {
+                refused(format!("section {}: a username and a password are needed", sasl.learner_section))
+            })?),
+        };
+        Ok(Self { passwords, is_required: sasl.is_required, own })
+    }
+}
+
+/// Reads the JAAS file.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) fn read_jaas(path: &Path) -> Result<Jaas, ServerError> {
+    let refused = |problem: String| ServerError::Jaas { path: path.to_path_buf(), problem };
+    let text = std::fs::read_to_string(path).map_err(|error| refused(format!("cannot read it: {error}")))?;
+    // Of Java's properties those that are the same without Java.
+    let property = |name: &str| match name {
+        "user.home" => std::env::var("HOME").ok(),
+        "user.name" => std::env::var("USER").ok(),
+        "user.dir" => std::env::current_dir().ok().map(|dir| dir.display().to_string()),
+        "file.separator" => Some("/".to_owned()),
+        _ => None,
+    };
+    Jaas::parse(&text, property).map_err(|error| refused(error.to_string()))
+}
+
+fn nonce() -> io::Result<String> {
+    let bytes =
+        chance::secret::<NONCE_LEN>().ok_or_else(|| io::Error::other("there are no random numbers"))?;
+    Ok(STANDARD.encode(bytes))
+}
+
+fn refusal(text: impl fmt::Display) -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, format!("the login by SASL failed: {text}"))
+}
+
+/// Logs in to a member that was dialled, if that is asked for.
+///
+/// # Errors
+/// The member refuses, does not prove who it is, or takes longer than `within`.
+pub(super) async fn log_in(stream: &mut PeerStream, wing: &Wing, within: Duration) -> io::Result<()> {
+    let Some((user, password)) = wing.options.login.as_ref().and_then(|login| login.own.clone()) else {
+        return Ok(());
+    };
+    let exchange = async {
+        let mut client = Client::new(PROTOCOL, REALM, user, password, nonce()?);
+        send(stream, GOES_ON, &[]).await?;
+        let (GOES_ON, challenge) = receive(stream).await? else { return Err(refusal("the member refuses")) };
+        let answer = client.answer(&challenge).map_err(refusal)?;
+        send(stream, GOES_ON, &answer).await?;
+        let (DONE, proof) = receive(stream).await? else { return Err(refusal("the member refuses")) };
+        client.check(&proof).map_err(refusal)
+    };
+    let late = |_| Err(refusal("the member does not answer"));
+    timeout(within, exchange).await.unwrap_or_else(late)
+}
+
+/// Lets a member in that has connected, once it has logged in, if that is asked for. `input`: what has been read of it.
+///
+/// # Errors
+/// It has to log in and does not, or its login fails.
+pub(super) async fn let_in(stream: &mut PeerStream, wing: &Wing, input: &mut BytesMut) -> io::Result<()> {
+    let Some(login) = &wing.options.login else { return Ok(()) };
+    fill(stream, input, size_of::<i64>()).await?;
+    if (&input[..]).get_i64() != MAGIC {
+        return if login.is_required { Err(refusal("it does not log in")) } else { Ok(()) };
+    }
+    let Err(error) = judge(stream, login, input).await else { return Ok(()) };
+    send(stream, REFUSED, &[]).await?;
+    if login.is_required {
+        return Err(error);
+    }
+    tracing::warn!(target: topics::PEERS, %error, "a member is let in all the same (quorum.auth.serverRequireSasl=false)");
+    Ok(())
+}
+
+async fn judge(stream: &mut PeerStream, login: &PeerLogin, input: &mut BytesMut) -> io::Result<()> {
+    let mut server = Server::new(PROTOCOL, REALM, nonce()?);
+    loop {
+        fill(stream, input, HEAD_LEN).await?;
+        let (_, len) = head(&input.split_to(HEAD_LEN))?;
+        fill(stream, input, len).await?;
+        let token = input.split_to(len);
+        match server.step(&token, |user| login.passwords.get(user).cloned()).map_err(refusal)? {
+            Next::Send(challenge) => send(stream, GOES_ON, &challenge).await?,
+            Next::Done { token, .. } => return send(stream, DONE, &token).await,
+        }
+    }
+}
+
+/// Reads until so many bytes are there.
+async fn fill(stream: &mut PeerStream, input: &mut BytesMut, len: usize) -> io::Result<()> {
+    while input.len() < len {
+        if stream.read_buf(input).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(())
+}
+
+/// Status and length of the token.
+fn head(mut bytes: &[u8]) -> io::Result<(i32, usize)> {
+    if bytes.get_i64() != MAGIC {
+        return Err(refusal("what came is no packet of it"));
+    }
+    let (status, len) = (bytes.get_i32(), bytes.get_i32());
+    match usize::try_from(len.max(0)) {
+        Ok(len) if len <= TOKEN_MAX_BYTES => Ok((status, len)),
+        _ => Err(refusal(format!("a token of {len} bytes"))),
+    }
+}
+
+/// Reads one packet and nothing behind it.
+async fn receive(stream: &mut PeerStream) -> io::Result<(i32, Vec<u8>)> {
+    let mut bytes = [0; HEAD_LEN];
+    stream.read_exact(&mut bytes).await?;
+    let (status, len) = head(&bytes)?;
+    let mut token = vec![0; len];
+    stream.read_exact(&mut token).await?;
+    Ok((status, token))
+}
+
+async fn send(stream: &mut PeerStream, status: i32, token: &[u8]) -> io::Result<()> {
+    let mut packet = BytesMut::with_capacity(HEAD_LEN + token.len());
+    packet.put_i64(MAGIC);
+    packet.put_i32(status);
+    packet.put_i32(i32::try_from(token.len()).map_err(io::Error::other)?);
+    packet.put_slice(token);
+    stream.write_all(&packet).await?;
+    stream.flush().await
+}
