@@ -206,18 +206,48 @@ fn several_addresses_have_to_be_allowed() {
 }
 
 #[test]
-fn what_is_not_there_between_servers_is_refused() {
-    for (line, reason) in [
-        "quorum.auth.enableSasl=true",
-        "quorum.auth.learnerRequireSasl=true",
-        "quorum.auth.serverRequireSasl=true",
-    ]
-    .map(|line| (line, "SASL between servers is not available in this version"))
-    {
-        let message = format!("DIR/zoo.cfg:8: {line}: not supported yet: {reason}");
-        refused(&format!("{THREE}{line}"), &message);
-        load(line).expect("a standalone server has no use for it");
+fn members_log_in_by_sasl() {
+    const ALL: &str = "quorum.auth.enableSasl=true\nquorum.auth.learnerRequireSasl=true\n\
+                       quorum.auth.serverRequireSasl=true\nfips-mode=false\njava.security.auth.login.config=/j";
+    let sasl = told(&format!("{THREE}{ALL}")).sasl.expect("logins");
+    assert_eq!((sasl.logs_in, sasl.is_required, sasl.jaas_file.to_str()), (true, true, Some("/j")));
+    assert_eq!((&*sasl.learner_section, &*sasl.server_section), ("QuorumLearner", "QuorumServer"));
+    for (out, line, message) in [
+        (
+            "quorum.auth.enableSasl=true\n",
+            8,
+            "quorum.auth.learnerRequireSasl: it needs quorum.auth.enableSasl=true",
+        ),
+        (
+            "quorum.auth.learnerRequireSasl=true\n",
+            9,
+            "quorum.auth.serverRequireSasl: it needs quorum.auth.learnerRequireSasl=true: members would not let each other in",
+        ),
+        (
+            "fips-mode=false\n",
+            8,
+            "quorum.auth.enableSasl: members log in with DIGEST-MD5, which fips-mode excludes: set fips-mode=false",
+        ),
+        (
+            "\njava.security.auth.login.config=/j",
+            8,
+            "quorum.auth.enableSasl: it needs java.security.auth.login.config, the JAAS file",
+        ),
+    ] {
+        refused(&format!("{THREE}{}", ALL.replace(out, "")), &format!("DIR/zoo.cfg:{line}: {message}"));
     }
+    load(ALL).expect("a standalone server has no use for it");
+}
+
+#[test]
+fn members_speak_tls() {
+    let tls = |lines: &str| {
+        told(&format!("{THREE}{lines}")).tls.map(|tls| (tls.dials, tls.takes_plain, tls.checks_names))
+    };
+    assert_eq!(tls(""), None);
+    assert_eq!(tls("sslQuorum=true"), Some((true, false, false)));
+    assert_eq!(tls("portUnification=true"), Some((false, true, false)));
+    assert_eq!(tls("sslQuorum=true\nportUnification=true\nfips-mode=false"), Some((true, true, true)));
 }
 
 /// As in `QuorumOracleMaj`: it decides among two participants only, and where there is one, nobody asks for groups.

@@ -12,6 +12,7 @@ mod clock;
 mod error;
 mod figures;
 mod io;
+mod jaas;
 mod join;
 mod operators;
 mod owner;

@@ -9,7 +9,8 @@ use crate::{
         ServerError,
         figures::Audit,
         io::{HandshakeThread, Handshakes, Logins, listen_secure},
-        peers::{PeerLogin, PeerTls, read_jaas},
+        jaas::read_jaas,
+        peers::{PeerLogin, PeerTls},
     },
     tls::{Certificates, ServerTls},
 };

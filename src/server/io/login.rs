@@ -9,7 +9,7 @@ use crate::{
     auth::{self, Identities},
     config::{self, Secret},
     sasl::{DigestError, Module, NameRules, Next, RuleError, Server},
-    server::{ServerError, chance, peers::read_jaas},
+    server::{ServerError, chance, jaas::read_jaas},
     topics,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};

@@ -4,16 +4,15 @@
 //! that nothing else begins with (8 bytes), a status (4 bytes: 0 goes on, 1 done, -1 refused), a token with its length (4
 //! bytes) before it.
 
-use super::{stream::PeerStream, wing::Wing};
+use super::{passwords::PeerLogin, stream::PeerStream, wing::Wing};
 use crate::{
-    config,
-    sasl::{Client, Jaas, Module, Next, Server},
-    server::{ServerError, chance},
+    sasl::{Client, Next, Server},
+    server::chance,
     topics,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::{Buf, BufMut, BytesMut};
-use std::{collections::BTreeMap, fmt, io, path::Path, time::Duration};
+use std::{fmt, io, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::timeout,
@@ -33,75 +32,6 @@ const NONCE_LEN: usize = 30;
 const GOES_ON: i32 = 0;
 const DONE: i32 = 1;
 const REFUSED: i32 = -1;
-
-/// How this member logs in to others, and who may log in here.
-#[derive(Clone)]
-pub(crate) struct PeerLogin {
-    /// By name.
-    passwords: BTreeMap<String, String>,
-    /// Whoever does not log in is not let in (`quorum.auth.serverRequireSasl`).
-    is_required: bool,
-    /// This member's own name and password; `None`: it does not log in (`quorum.auth.learnerRequireSasl`).
-    own: Option<(String, String)>,
-}
-
-impl fmt::Debug for PeerLogin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PeerLogin").field("is_required", &self.is_required).finish_non_exhaustive()
-    }
-}
-
-impl PeerLogin {
-    /// Reads the sections of the JAAS file.
-    ///
-    /// # Errors
-    /// It cannot be read, has not got them, or asks for what cannot be had.
-    pub(crate) fn load(sasl: &config::QuorumSasl, jaas: &Jaas) -> Result<Self, ServerError> {
-        let refused = |problem: String| ServerError::Jaas { path: sasl.jaas_file.clone(), problem };
-        let section = |name: &str| {
-            let modules = jaas.section(name).filter(|modules| !modules.is_empty());
-            let modules =
-                modules.ok_or_else(|| refused(format!("it has no section {name}, which members need")))?;
-            let other = modules.iter().find(|module| module.name() != "DigestLoginModule");
-            match other {
-                Some(other) => {
-                    let text = "members log in with DigestLoginModule in this version";
-                    Err(refused(format!("section {name}: {}: {text}", other.class)))
-                }
-                None => Ok(modules),
-            }
-        };
-        let users = section(&sasl.server_section)?.iter().flat_map(Module::users);
-        let passwords = users.map(|(user, password)| (user.to_owned(), password.to_owned())).collect();
-        let learner = section(&sasl.learner_section)?;
-        let option = |name: &str| learner.iter().find_map(|module| module.options.get(name).cloned());
-        let own = match sasl.logs_in {
-            false => None,
-            true => Some(option("username").zip(option("password")).ok_or_else(|| {
-                refused(format!("section {}: a username and a password are needed", sasl.learner_section))
-            })?),
-        };
-        Ok(Self { passwords, is_required: sasl.is_required, own })
-    }
-}
-
-/// Reads the JAAS file.
-///
-/// # Errors
-/// It cannot be read.
-pub(crate) fn read_jaas(path: &Path) -> Result<Jaas, ServerError> {
-    let refused = |problem: String| ServerError::Jaas { path: path.to_path_buf(), problem };
-    let text = std::fs::read_to_string(path).map_err(|error| refused(format!("cannot read it: {error}")))?;
-    // Of Java's properties those that are the same without Java.
-    let property = |name: &str| match name {
-        "user.home" => std::env::var("HOME").ok(),
-        "user.name" => std::env::var("USER").ok(),
-        "user.dir" => std::env::current_dir().ok().map(|dir| dir.display().to_string()),
-        "file.separator" => Some("/".to_owned()),
-        _ => None,
-    };
-    Jaas::parse(&text, property).map_err(|error| refused(error.to_string()))
-}
 
 fn nonce() -> io::Result<String> {
     let bytes =

@@ -17,6 +17,7 @@ mod options;
 mod outbox;
 mod pace;
 mod packets;
+mod passwords;
 mod pieces;
 mod slot;
 mod snapshot;
@@ -30,8 +31,8 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use login::{PeerLogin, read_jaas};
 pub(crate) use options::{PeerOptions, PeerTls};
+pub(crate) use passwords::PeerLogin;
 pub(crate) use pieces::{PieceReader, PieceWriter, piece_stream};
 pub(crate) use thread::Peers;
 pub(crate) use words::{Command, Heard, Listener};

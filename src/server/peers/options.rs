@@ -1,6 +1,6 @@
 //! What the wing is made with.
 
-use super::login::PeerLogin;
+use super::passwords::PeerLogin;
 use crate::{
     config,
     membership::{Addresses, Membership, Role},
