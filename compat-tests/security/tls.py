@@ -4,6 +4,7 @@
 Each check runs on both; what both show must be the same, but for what docs/differences.md names, which is said where it is asked.
 usage: tls.py [CHECK ...]. SUT: the command that serves a zoo.cfg. The last line is `N passed, M failed`."""
 import os
+import re
 import shlex
 import shutil
 import socket
@@ -418,7 +419,28 @@ def refused(pki):
     return "%d cases" % len(cases)
 
 
-CHECKS = [versions, client_auth, unified, secure_alone, x509, sessions, counted, stalled, reloaded, stores, keys, refused]
+def java(pki):
+    """The official command line over TLS, with stores as keytool and openssl write them."""
+    jars = os.path.join(HERE, "..", "apache", "target")
+    client, trust = pki.pkcs12("client"), pki.trust_jks()
+
+    def cli(server, *words, with_key=True):
+        ssl_settings = {"trustStore.location": trust, "trustStore.password": PASSWORD, **({"keyStore.location": client, "keyStore.password": PASSWORD} if with_key else {})}
+        argv = ["java", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dlogback.configurationFile=" + os.path.join(HERE, "..", "apache", "logback.xml"),
+                "-Dzookeeper.clientCnxnSocket=org.apache.zookeeper.ClientCnxnSocketNetty", "-Dzookeeper.client.secure=true",
+                *("-Dzookeeper.ssl.%s=%s" % pair for pair in ssl_settings.items()),
+                "-cp", "%s/3.9.5/*:%s/log/*" % (jars, jars), "org.apache.zookeeper.ZooKeeperMain", "-server", "localhost:%d" % server.secure, *words]
+        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, timeout=90)
+        lines = done.stdout.decode().splitlines()
+        return [line for line in lines if line and not re.match(r"\d{4}-|Connecting|WATCHER|WatchedEvent|\t|io\.netty|javax\.net|Caused", line)]
+
+    def look(server):
+        return {"create": cli(server, "create", "/j", "x", "auth::cdrwa"), "acl": cli(server, "getAcl", "/j"), "who": sorted(cli(server, "whoami")), "get": cli(server, "get", "/j")}
+
+    return "%d facts" % both(pki, {}, look)
+
+
+CHECKS = [versions, client_auth, unified, secure_alone, x509, sessions, counted, stalled, reloaded, stores, keys, refused, java]
 
 
 def main():
