@@ -61,7 +61,7 @@ macro_rules! replay {
     )*};
 }
 
-replay! { handshake request txn multi frame quorum election log_file snapshot_file zoo_cfg membership node }
+replay! { handshake request txn multi frame quorum election log_file snapshot_file zoo_cfg membership node store jaas login }
 
 #[test]
 fn every_fuzzer_is_replayed() {
@@ -77,13 +77,16 @@ fn every_fuzzer_is_replayed() {
             "election",
             "frame",
             "handshake",
+            "jaas",
             "log_file",
+            "login",
             "membership",
             "multi",
             "node",
             "quorum",
             "request",
             "snapshot_file",
+            "store",
             "txn",
             "zoo_cfg"
         ]

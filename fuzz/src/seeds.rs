@@ -34,9 +34,32 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "zoo_cfg" => configs(),
         "membership" => MEMBERSHIPS.iter().map(|text| text.as_bytes().to_vec()).collect(),
         "node" => events(),
+        "store" => STORES.iter().map(|(kind, bytes)| [&[*kind], *bytes].concat()).collect(),
+        "jaas" => vec![JAAS.as_bytes().to_vec(), b"CN=a\\, b+OU=\"c\",O=#0c0161".to_vec()],
+        "login" => LOGINS.iter().map(|text| text.as_bytes().to_vec()).collect(),
         other => panic!("no target {other}"),
     }
 }
+
+/// See tests/data/tls/README.md.
+const STORES: [(u8, &[u8]); 5] = [
+    (0, include_bytes!("../../tests/data/tls/plain.pem")),
+    (0, include_bytes!("../../tests/data/tls/encrypted.pem")),
+    (1, include_bytes!("../../tests/data/tls/openssl.p12")),
+    (1, include_bytes!("../../tests/data/tls/keytool.jks")),
+    (1, include_bytes!("../../tests/data/tls/trust.p12")),
+];
+
+const JAAS: &str = "// a\nServer { a.DigestLoginModule required user_bob=\"b\\\"b\" /* c */ x=true; };\n\
+                    Client { com.sun.Krb5LoginModule required keyTab=\"${user.home}/k\"; };\n";
+
+const LOGINS: [&str; 4] = [
+    "realm=\"x\",nonce=\"bm9uY2U=\",charset=utf-8,algorithm=md5-sess",
+    "charset=utf-8,username=\"bob\",realm=\"zk-sasl-md5\",nonce=\"bm9uY2U=\",nc=00000001,cnonce=\"c\",\
+     digest-uri=\"zookeeper/zk-sasl-md5\",maxbuf=65536,response=00000000000000000000000000000000,qop=auth",
+    "rspauth=00000000000000000000000000000000",
+    "RULE:[2:$1;$2](^.*;host$)s/;.*$// DEFAULT",
+];
 
 fn handshakes() -> Vec<Vec<u8>> {
     let request = |session, passwd: Option<&'static [u8]>| ConnectRequest {

@@ -17,8 +17,10 @@ use oxkeeper::{
         watch_requests::{add_watch, bring_back, check_or_remove},
     },
     recovery::Rebuild,
+    sasl::{Client, Jaas, NameRules, Next, Server},
     session::{ConnId, TimeoutBounds},
     storage::{LogReader, MemoryDisk, RecoveryOptions, recover},
+    tls::{KeyStore, StoreKind, TrustStore, is_distinguished_name, subject},
     tree::{OwnerRules, PreparedTxn, Tree, TreeOptions},
     watch::{ConnKey, WatchTable},
 };
@@ -304,6 +306,51 @@ pub fn membership(data: &[u8]) {
         }
         Ok(_) => {}
         Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}
+
+/// A store of keys or certificates: the first byte says of which kind it is to be.
+pub fn store(data: &[u8]) {
+    let Some((&first, bytes)) = data.split_first() else { return };
+    let kind = if first == 0 { StoreKind::Pem } else { StoreKind::Java };
+    for password in ["changeit", ""] {
+        if let Ok(store) = KeyStore::read(bytes, kind, password) {
+            assert!(!store.chain.is_empty());
+            // Any bytes may stand where a certificate should.
+            drop(subject(&store.chain[0]));
+        }
+        if let Ok(store) = TrustStore::read(bytes, kind, password) {
+            assert!(!store.certificates.is_empty());
+        }
+    }
+}
+
+/// A JAAS file, and the name in an ACL of scheme x509.
+pub fn jaas(data: &[u8]) {
+    let text: String = data.iter().map(|&byte| char::from(byte)).collect();
+    match Jaas::parse(&text, |name| (name == "user.home").then(String::new)) {
+        Ok(jaas) => assert!(jaas.names().all(|name| jaas.section(name).is_some())),
+        Err(error) => assert!(error.line >= 1 && error.line <= 1 + text.matches('\n').count()),
+    }
+    is_distinguished_name(&text);
+}
+
+/// What a client or a server says in a login by SASL; nobody is let in by chance.
+pub fn login(data: &[u8]) {
+    let password = |user: &str| (user == "bob").then(|| "secret".to_owned());
+    let mut server = Server::new("zookeeper", "zk-sasl-md5", "bm9uY2U=".to_owned());
+    assert!(matches!(server.step(data, password), Ok(Next::Send(_))));
+    assert!(server.step(data, password).is_err());
+    let mut client =
+        Client::new("zookeeper", "x", "bob".to_owned(), "secret".to_owned(), "Y25vbmNl".to_owned());
+    if client.answer(data).is_ok() {
+        assert!(client.check(data).is_err());
+    }
+    if let Ok(text) = str::from_utf8(data) {
+        let rules = NameRules::new(text, "REALM".to_owned(), true, true);
+        if let Ok(id) = rules.and_then(|rules| rules.id_of("service/host@REALM")) {
+            assert!(!id.contains(['/', '@']));
+        }
     }
 }
 

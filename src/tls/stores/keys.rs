@@ -9,6 +9,7 @@ use md5::{Digest, Md5};
 use pkcs8::{
     EncryptedPrivateKeyInfoRef, ObjectIdentifier,
     der::{AnyRef, Decode, Reader, SliceReader, asn1::OctetStringRef},
+    pkcs5::pbes2::Kdf,
     spki::AlgorithmIdentifierRef,
 };
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -22,6 +23,9 @@ const SHA_3DES: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.
 const PBES2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.13");
 /// More rounds than any tool writes.
 const ROUNDS_MAX: u32 = 10_000_000;
+/// More memory than scrypt takes as any tool writes it, and more rounds of it.
+const SCRYPT_MAX_BYTES: u64 = 256 << 20;
+const SCRYPT_MAX_PARALLEL: u16 = 16;
 
 fn malformed(error: pkcs8::der::Error) -> StoreError {
     StoreError::Malformed { format: FORMAT, problem: error.to_string() }
@@ -49,6 +53,7 @@ pub(super) fn decrypt(der: &[u8], password: &str) -> Result<PrivateKeyDer<'stati
         }
         PBES2 => {
             let info = EncryptedPrivateKeyInfoRef::from_der(der).map_err(malformed)?;
+            bounded(&info)?;
             let decrypted = info.encryption_algorithm.decrypt(password, info.encrypted_data.as_bytes());
             decrypted.map_err(|error| match error {
                 pkcs8::pkcs5::Error::UnsupportedAlgorithm { oid } => unsupported(format!("encryption {oid}")),
@@ -62,6 +67,25 @@ pub(super) fn decrypt(der: &[u8], password: &str) -> Result<PrivateKeyDer<'stati
         return Err(StoreError::Password);
     }
     Ok(PrivatePkcs8KeyDer::from(plain).into())
+}
+
+/// Refuses what would take for ever, or all memory.
+fn bounded(info: &EncryptedPrivateKeyInfoRef<'_>) -> Result<(), StoreError> {
+    match info.encryption_algorithm.pbes2().map(|parameters| &parameters.kdf) {
+        Some(Kdf::Pbkdf2(kdf)) if kdf.iteration_count > ROUNDS_MAX => {
+            Err(unsupported(format!("a key with {} rounds of hashing", kdf.iteration_count)))
+        }
+        Some(Kdf::Scrypt(kdf)) => {
+            let memory = kdf.cost_parameter.saturating_mul(128 * u64::from(kdf.block_size));
+            let too_much = memory > SCRYPT_MAX_BYTES || kdf.parallelization > SCRYPT_MAX_PARALLEL;
+            if too_much {
+                Err(unsupported(format!("a key whose scrypt takes {memory} bytes")))
+            } else {
+                Ok(())
+            }
+        }
+        _ => Ok(()),
+    }
 }
 
 fn unsupported(what: String) -> StoreError {
