@@ -52,6 +52,8 @@ class Authority:
 
     def trust_jks(self, kind="JKS"):
         out = self.path("trust." + ("jks" if kind == "JKS" else "p12"))
+        if os.path.exists(out):
+            return out
         run("keytool", "-importcert", "-noprompt", "-alias", "ca", "-file", self.path("pem"), "-keystore", out, "-storetype", kind,
             "-storepass", PASSWORD)
         return out
