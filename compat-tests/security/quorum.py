@@ -124,6 +124,28 @@ def sasl_mixed(estate):
         del os.environ["ZKPROPS"]
 
 
+def sasl_rolling(estate):
+    """From no logins to required ones by the official three steps, one member at a time, while clients work."""
+    os.environ["ZKPROPS"] = "-Djava.security.auth.login.config=" + estate.jaas
+    fixed = {"fips-mode": "false", "java.security.auth.login.config": estate.jaas}
+    steps = [{"quorum.auth.enableSasl": "true"}, {"quorum.auth.learnerRequireSasl": "true"}, {"quorum.auth.serverRequireSasl": "true"}]
+    try:
+        with Ensemble(MIXED, **fixed) as ensemble:
+            ensemble.start()
+            with Workload(ensemble, "/logins") as load:
+                for step in steps:
+                    for member in sorted(ensemble, key=lambda m: m.mode() == "leader"):
+                        member.stop()
+                        reconfigured(ensemble, member, step)
+                        member.start()
+                        ensemble.serve()
+                        load.goes_on()
+            need(load.expired() == 0, "%d sessions ended" % load.expired())
+            return "%s; %d znodes the same on all" % (load.verdict(), same(ensemble))
+    finally:
+        del os.environ["ZKPROPS"]
+
+
 def both_at_once(estate):
     """Logins over TLS, ours alone."""
     return run([OXKEEPER] * 3, {**estate.tls(), **estate.sasl()}, ["start", "leaders"])
@@ -176,7 +198,7 @@ def reloaded(estate):
         return "%d znodes the same on all" % same(ensemble)
 
 
-CHECKS = [tls_mixed, tls_names, snapshots, rolling, sasl_mixed, both_at_once, kept_out, reloaded]
+CHECKS = [tls_mixed, tls_names, snapshots, rolling, sasl_mixed, sasl_rolling, both_at_once, kept_out, reloaded]
 
 
 def main():

@@ -324,8 +324,15 @@ impl Zab {
         match event {
             Event::Reachable(peer) => {
                 self.shared.unreachable.remove(&peer);
-                if let State::Looking(election, _) = &mut self.state {
-                    election.reached(peer);
+                match &mut self.state {
+                    State::Settling => {}
+                    State::Looking(election, _) => election.reached(peer),
+                    // Whoever has just come hears at once who leads. Besides, an official member that may be logged in to
+                    // (`quorum.auth.enableSasl`) takes a connection only once something was said over it.
+                    State::Learning(_) | State::Leading(_) => {
+                        let notification = self.notification();
+                        self.shared.act(Action::Notify(Members::from([peer]), notification));
+                    }
                 }
             }
             Event::Unreachable(peer) => {

@@ -29,6 +29,9 @@ const TOKEN_MAX_BYTES: usize = 4096;
 /// Length of a nonce, in bytes. In base64 it has 40 characters.
 const NONCE_LEN: usize = 30;
 
+/// Where logins are not asked for, whoever has said nothing for so long does not log in.
+const SPEAKS_WITHIN: Duration = Duration::from_millis(500);
+
 const GOES_ON: i32 = 0;
 const DONE: i32 = 1;
 const REFUSED: i32 = -1;
@@ -70,7 +73,12 @@ pub(super) async fn log_in(stream: &mut PeerStream, wing: &Wing, within: Duratio
 /// It has to log in and does not, or its login fails.
 pub(super) async fn let_in(stream: &mut PeerStream, wing: &Wing, input: &mut BytesMut) -> io::Result<()> {
     let Some(login) = &wing.options.login else { return Ok(()) };
-    fill(stream, input, size_of::<i64>()).await?;
+    match timeout(SPEAKS_WITHIN, fill(stream, input, size_of::<i64>())).await {
+        Ok(filled) => filled?,
+        // Whoever logs in does so at once; nobody else has to say anything yet.
+        Err(_) if !login.is_required && input.is_empty() => return Ok(()),
+        Err(_) => fill(stream, input, size_of::<i64>()).await?,
+    }
     if (&input[..]).get_i64() != MAGIC {
         return if login.is_required { Err(refusal("it does not log in")) } else { Ok(()) };
     }
