@@ -173,6 +173,33 @@ def client_auth(pki):
     return "%d facts" % count
 
 
+def answer_to_the_last_words(pki, port, text):
+    """Bytes, as they are sealed, of the answer to a word whose client says at once that this was all."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = pki.context("client").wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with socket.create_connection(("127.0.0.1", port), 15) as s:
+        def step(call):
+            while True:
+                try:
+                    return call()
+                except ssl.SSLWantReadError:
+                    s.sendall(outgoing.read())
+                    incoming.write(s.recv(65536))
+        step(tls.do_handshake)
+        tls.write(text)
+        try:
+            tls.unwrap()
+        except ssl.SSLWantReadError:
+            pass
+        s.sendall(outgoing.read())
+        told = b""
+        try:
+            told = b"".join(iter(lambda: s.recv(65536), b""))
+        except ConnectionError:
+            pass
+        return len(told)
+
+
 def unified(pki):
     """Plain and TLS on one port; words in both."""
     def word(port, text, context=None):
@@ -191,7 +218,8 @@ def unified(pki):
                 "plain session": outcome(lambda: ZkMini(server.plain)), "session in TLS": outcome(lambda: server.client(port=server.plain)),
                 "on the secure port": outcome(lambda: server.client()),
                 "ports": [line.replace(str(server.plain), "PLAIN").replace(str(server.secure), "SECURE") for line in conf if "lientPort=" in line],
-                "plain on the secure port": outcome(lambda: ZkMini(server.secure))}
+                "plain on the secure port": outcome(lambda: ZkMini(server.secure)),
+                "last words": [answer_to_the_last_words(pki, server.secure, word) > 1000 for word in (b"mntr", b"envi")]}
 
     count = both(pki, {"client.portUnification": "true"}, look)
     count += both(pki, {"client.portUnification": "false"}, lambda server: {"TLS on the plain port": outcome(lambda: server.client(port=server.plain))})

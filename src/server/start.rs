@@ -168,8 +168,8 @@ fn say_what_starts(
     };
     tracing::info!(
         target: topics::SERVER,
-        address = listener.map(address),
-        secure = secure.map(address),
+        address = listener.map(address).map(tracing::field::display),
+        secure = secure.map(address).map(tracing::field::display),
         data_dir = dir(&storage.data_dir),
         data_log_dir = dir(&storage.data_log_dir),
         "the client port is bound; loading the data"
@@ -257,7 +257,7 @@ impl Server {
         }
         tracing::info!(
             target: topics::SERVER,
-            address,
+            address = address.map(tracing::field::display),
             znodes,
             sessions = open_sessions,
             zxid = %recovered.last_zxid,

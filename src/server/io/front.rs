@@ -51,8 +51,9 @@ pub(crate) struct Newcomer {
 /// What a TLS handshake has brought.
 pub(super) struct Secured {
     pub(super) tls: Box<ServerConnection>,
-    /// What has come behind it.
+    /// What has come behind it, and whether that was all.
     pub(super) early: Vec<u8>,
+    pub(super) ended: bool,
     /// Whom the client's certificate names.
     pub(super) identities: Vec<Id>,
 }

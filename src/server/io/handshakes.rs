@@ -190,15 +190,12 @@ async fn begins_with_tls(front: &Front, stream: &TcpStream) -> Result<bool, Refu
 fn secure(x509: Option<&X509>, mut tls: ServerConnection) -> Result<Secured, Refusal> {
     let mut early = Vec::new();
     let opened = sealed::open(&mut tls, &mut &[][..], &mut early).map_err(io::Error::other)?;
-    if opened == Opened::Ended {
-        return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
-    }
     let certificate = tls.peer_certificates().and_then(|chain| chain.first());
     let identities = match (certificate, x509) {
         (Some(certificate), Some(x509)) => auth::identify(x509, &subject(certificate)?),
         _ => Vec::new(),
     };
-    Ok(Secured { tls: Box::new(tls), early, identities })
+    Ok(Secured { tls: Box::new(tls), early, ended: opened == Opened::Ended, identities })
 }
 
 /// Counts a handshake that failed, and has the log tell of it.

@@ -14,8 +14,8 @@ const SENT_AT_ONCE: usize = 1 << 20;
 #[derive(Debug)]
 pub(super) struct Sealed {
     tls: Box<ServerConnection>,
-    /// What its client sent behind the handshake.
-    early: Vec<u8>,
+    /// What its client sent behind the handshake, and whether that was all.
+    early: (Vec<u8>, Opened),
     /// Whether its end was told.
     ended: bool,
 }
@@ -30,13 +30,14 @@ pub(super) enum Opened {
 
 impl Sealed {
     /// Behind a handshake, with what it has read beyond that.
-    pub(super) const fn new(tls: Box<ServerConnection>, early: Vec<u8>) -> Self {
-        Self { tls, early, ended: false }
+    pub(super) const fn new(tls: Box<ServerConnection>, early: Vec<u8>, was_all: bool) -> Self {
+        let opened = if was_all { Opened::Ended } else { Opened::More };
+        Self { tls, early: (early, opened), ended: false }
     }
 
-    /// What the client sent behind its handshake, once.
-    pub(super) fn take_early(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.early)
+    /// What the client sent behind its handshake, once, and whether more can come.
+    pub(super) fn take_early(&mut self) -> (Vec<u8>, Opened) {
+        (std::mem::take(&mut self.early.0), self.early.1)
     }
 
     /// Opens what was read, and adds it to `plain`.

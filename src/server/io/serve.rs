@@ -197,9 +197,12 @@ impl Worker {
         let mut state = self.state.borrow_mut();
         let early = state.conns.get(id).and_then(|conn| Some(conn.sealed.as_mut()?.take_early()));
         drop(state);
-        if let Some(early) = early.filter(|early| !early.is_empty())
-            && self.take_in(id, &early) == Pace::Close
-        {
+        let pace = match early {
+            Some((early, Opened::Ended)) => self.end_of_tls(id, &early),
+            Some((early, Opened::More)) if !early.is_empty() => self.take_in(id, &early),
+            _ => return,
+        };
+        if pace == Pace::Close {
             self.state.borrow_mut().conns.close(id);
         }
     }
@@ -228,6 +231,11 @@ impl Worker {
     fn end_of_tls(self: &Rc<Self>, id: ConnId, plain: &[u8]) -> Pace {
         if !plain.is_empty() {
             self.take_in(id, plain);
+        }
+        // A word is answered before its connection ends; nothing that waits for its answer has to hurry.
+        let is_asked = |conn: &mut Conn| conn.phase == Phase::Answering;
+        if self.state.borrow_mut().conns.get(id).is_some_and(is_asked) {
+            return Pace::Wait;
         }
         self.stats().sheet.count(Count::ConnectionsDropped).add(1);
         let mut state = self.state.borrow_mut();
