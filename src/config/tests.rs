@@ -555,7 +555,9 @@ fn a_port_of_tls_may_be_the_only_one() {
     assert!(Config::parse("zoo.cfg", "dataDir=/d", &[]).is_err());
     // With both there is a scheme of certificates.
     assert!(alone.auth.x509.is_some() && parse("").expect("good settings").auth.x509.is_none());
-    refused("ssl.authProvider=mine", "zoo.cfg:3: ssl.authProvider: bad value \"mine\"; allowed: x509");
+    check("ssl.authProvider=mine", |config| config.auth.x509.is_none(), true);
+    let lines = "ssl.authProvider=mine\nsecureClientPort=2281";
+    refused(lines, "zoo.cfg:3: ssl.authProvider: bad value \"mine\"; allowed: x509");
 }
 
 #[test]

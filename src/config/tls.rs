@@ -8,6 +8,7 @@ use super::{
     settings::Settings,
     table::{
         Key,
+        auth::SSL_AUTH_PROVIDER,
         tls::{
             CERT_RELOAD, CLIENT_SIDE, CLIENT_UNIFICATION, FIPS_MODE, HANDSHAKES, QUORUM_RELOAD, QUORUM_SIDE,
             QUORUM_TLS, QUORUM_UNIFICATION, SECURE_ADDRESS, SECURE_PORT, Side,
@@ -30,6 +31,9 @@ pub(super) fn client(settings: &Settings) -> Result<Option<ClientTls>, ConfigErr
         port.map(|port| SecurePort { port, address: address.filter(|host| !members::is_everywhere(host)) });
     if secure.is_none() && !unified {
         return Ok(None);
+    }
+    if settings.get(&SSL_AUTH_PROVIDER)?.is_some_and(|scheme| scheme != "x509") {
+        return Err(settings.find_or_default(&SSL_AUTH_PROVIDER).bad_value("x509"));
     }
     let reloads = settings.get(&CERT_RELOAD)?;
     let limit: i32 = settings.get(&HANDSHAKES)?;

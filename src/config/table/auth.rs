@@ -54,8 +54,8 @@ keys! {
         "JAAS section for incoming ones", ensemble;
     X509_SUPER_USER: Text = "X509AuthenticationProvider.superUser", Text, "unset", "3.5.x",
         "certificate subject, as RFC 2253 writes it, that may do everything";
-    SSL_AUTH_PROVIDER: OneOf<()> = "ssl.authProvider", exactly(&[("x509", ())]), "x509", "3.5.x",
-        "scheme of client certificates";
+    SSL_AUTH_PROVIDER: Text = "ssl.authProvider", Text, "x509", "3.5.x",
+        "scheme of client certificates, which is looked at where a port for clients has TLS: x509 alone";
     AUTH_PROVIDER: Text = "authProvider.*", Text, "unset", "<=3.4",
         "class of an authentication provider: the official ones for digest, ip, sasl, x509, ensemble and key";
 }
