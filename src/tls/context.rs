@@ -3,7 +3,7 @@
 use super::{
     TlsError, files,
     settings::{ClientAuth, TlsSettings},
-    stores::KeyStore,
+    stores::{KeyStore, TrustStore},
     suites::{self, Chosen},
     verify::{Clients, Servers},
 };
@@ -14,20 +14,85 @@ use rustls::{
     crypto::{CryptoProvider, aws_lc_rs},
     server::{NoClientAuth, danger::ClientCertVerifier},
 };
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 /// Tickets for a client to come back with: one that has come back gets another.
 const TICKETS: usize = 1;
 
-/// The provider, with the cipher suites that the settings leave.
-fn provider(settings: &TlsSettings) -> Result<Arc<CryptoProvider>, TlsError> {
-    let cipher_suites = left(settings, "ciphersuites", &settings.suites, suites::choose)?;
-    Ok(Arc::new(CryptoProvider { cipher_suites, ..aws_lc_rs::default_provider() }))
+/// What both sides of connections are made of, read once.
+pub(super) struct Material<'s> {
+    settings: &'s TlsSettings,
+    provider: Arc<CryptoProvider>,
+    versions: Vec<&'static SupportedProtocolVersion>,
+    /// The own key, and where it is.
+    own: (KeyStore, PathBuf),
+    /// Who vouches for others, and where that stands; `None` where nobody is asked for a certificate.
+    trusted: Option<(TrustStore, PathBuf)>,
 }
 
-/// The versions that the settings leave.
-fn versions(settings: &TlsSettings) -> Result<Vec<&'static SupportedProtocolVersion>, TlsError> {
-    left(settings, "enabledProtocols", &settings.protocols, suites::versions)
+impl<'s> Material<'s> {
+    /// Reads the stores. `dials`: this server connects to others, too.
+    pub(super) fn load(settings: &'s TlsSettings, dials: bool) -> Result<Self, TlsError> {
+        let cipher_suites = left(settings, "ciphersuites", &settings.suites, suites::choose)?;
+        let asks = dials || settings.client_auth != ClientAuth::None;
+        Ok(Self {
+            settings,
+            provider: Arc::new(CryptoProvider { cipher_suites, ..aws_lc_rs::default_provider() }),
+            own: files::key_store(settings)?,
+            trusted: asks.then(|| files::trust_store(settings)).transpose()?,
+            versions: left(settings, "enabledProtocols", &settings.protocols, suites::versions)?,
+        })
+    }
+
+    /// The key store is no good.
+    fn refused(&self, source: rustls::Error) -> TlsError {
+        let setting = format!("{}keyStore.location", self.settings.prefix);
+        TlsError::Key { setting, path: self.own.1.clone(), source }
+    }
+
+    fn trusted(&self) -> Result<&(TrustStore, PathBuf), TlsError> {
+        self.trusted.as_ref().ok_or(TlsError::NoTrustStore { prefix: self.settings.prefix })
+    }
+
+    /// What speaks to whoever connects.
+    pub(super) fn server(&self) -> Result<ServerConfig, TlsError> {
+        let refused = |source| self.refused(source);
+        let verifier: Arc<dyn ClientCertVerifier> = match self.settings.client_auth {
+            ClientAuth::None => Arc::new(NoClientAuth),
+            ClientAuth::Want | ClientAuth::Need => {
+                Arc::new(Clients::new(self.trusted()?, self.settings, &self.provider)?)
+            }
+        };
+        let (KeyStore { chain, key }, _) = &self.own;
+        let config = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_protocol_versions(&self.versions)
+            .map_err(refused)?
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(chain.clone(), key.clone_key());
+        let mut config = config.map_err(refused)?;
+        // As officially: the client's order does not count.
+        config.ignore_client_order = true;
+        config.ticketer = aws_lc_rs::Ticketer::new().map_err(refused)?;
+        config.send_tls13_tickets = TICKETS;
+        Ok(config)
+    }
+
+    /// What speaks to those that this server connects to. Whose names their certificates have is the caller's to check.
+    pub(super) fn client(&self) -> Result<ClientConfig, TlsError> {
+        let refused = |source| self.refused(source);
+        let verifier = Servers::new(self.trusted()?, self.settings, &self.provider)?;
+        let (KeyStore { chain, key }, _) = &self.own;
+        let config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_protocol_versions(&self.versions)
+            .map_err(refused)?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_client_auth_cert(chain.clone(), key.clone_key());
+        let mut config = config.map_err(refused)?;
+        // Each connection shows its certificate anew.
+        config.resumption = Resumption::disabled();
+        Ok(config)
+    }
 }
 
 /// What a list of names leaves. The log tells of those that are none.
@@ -46,49 +111,4 @@ fn left<T>(
         tracing::warn!(target: topics::SERVER, setting, names, "these cannot be had, and are left out");
     }
     Ok(found)
-}
-
-/// What speaks to whoever connects.
-pub(super) fn server_config(settings: &TlsSettings) -> Result<ServerConfig, TlsError> {
-    let provider = provider(settings)?;
-    let (key_store, path) = files::key_store(settings)?;
-    let verifier: Arc<dyn ClientCertVerifier> = match settings.client_auth {
-        ClientAuth::None => Arc::new(NoClientAuth),
-        ClientAuth::Want | ClientAuth::Need => {
-            let trusted = files::trust_store(settings)?;
-            Arc::new(Clients::new(trusted, settings, &provider)?)
-        }
-    };
-    let setting = || format!("{}keyStore.location", settings.prefix);
-    let refused = |source| TlsError::Key { setting: setting(), path: path.clone(), source };
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&versions(settings)?)
-        .map_err(refused)?
-        .with_client_cert_verifier(verifier)
-        .with_single_cert(key_store.chain, key_store.key);
-    let mut config = config.map_err(refused)?;
-    // As officially: the client's order does not count.
-    config.ignore_client_order = true;
-    config.ticketer = aws_lc_rs::Ticketer::new().map_err(refused)?;
-    config.send_tls13_tickets = TICKETS;
-    Ok(config)
-}
-
-/// What speaks to those that this server connects to. Whose names their certificates have is the caller's to check.
-pub(super) fn client_config(settings: &TlsSettings) -> Result<ClientConfig, TlsError> {
-    let provider = provider(settings)?;
-    let (KeyStore { chain, key }, path) = files::key_store(settings)?;
-    let setting = || format!("{}keyStore.location", settings.prefix);
-    let refused = |source| TlsError::Key { setting: setting(), path: path.clone(), source };
-    let verifier = Servers::new(files::trust_store(settings)?, settings, &provider)?;
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&versions(settings)?)
-        .map_err(refused)?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_client_auth_cert(chain, key);
-    let mut config = config.map_err(refused)?;
-    // Each connection shows its certificate anew.
-    config.resumption = Resumption::disabled();
-    Ok(config)
 }

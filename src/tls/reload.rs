@@ -1,7 +1,8 @@
 //! Keys and certificates that are read again when their files change.
 
 use super::{
-    TlsError, context,
+    TlsError,
+    context::Material,
     files::{self, Stamp},
     settings::TlsSettings,
 };
@@ -76,7 +77,7 @@ impl ServerTls {
     /// # Errors
     /// The setting and the file that cannot be honoured, and why.
     pub fn load(settings: TlsSettings) -> Result<Self, TlsError> {
-        Self::new(settings, |settings| Ok(Arc::new(context::server_config(settings)?)))
+        Self::new(settings, |settings| Ok(Arc::new(Material::load(settings, false)?.server()?)))
     }
 
     /// What a new connection is accepted with.
@@ -92,7 +93,8 @@ impl MemberTls {
     /// The setting and the file that cannot be honoured, and why.
     pub fn load(settings: TlsSettings) -> Result<Self, TlsError> {
         Self::new(settings, |settings| {
-            Ok((Arc::new(context::server_config(settings)?), Arc::new(context::client_config(settings)?)))
+            let material = Material::load(settings, true)?;
+            Ok((Arc::new(material.server()?), Arc::new(material.client()?)))
         })
     }
 

@@ -31,22 +31,20 @@ pub(super) struct Clients {
 }
 
 impl Clients {
-    /// `trusted`: the trust store, and where it is.
+    /// `store`: the trust store, and where it is.
     pub(super) fn new(
-        (trusted, path): (TrustStore, PathBuf),
+        store: &(TrustStore, PathBuf),
         settings: &TlsSettings,
         provider: &Arc<CryptoProvider>,
     ) -> Result<Self, TlsError> {
-        let setting = || format!("{}trustStore.location", settings.prefix);
-        let no_use = |problem: String| TlsError::Trust { setting: setting(), path: path.clone(), problem };
-        let roots = Arc::new(roots(&trusted).map_err(no_use)?);
+        let roots = Arc::new(roots(store, settings)?);
         let builder = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider));
         let builder = match settings.client_auth {
             ClientAuth::Need => builder,
             ClientAuth::Want | ClientAuth::None => builder.allow_unauthenticated(),
         };
-        let paths = builder.build().map_err(|error| no_use(error.to_string()))?;
-        Ok(Self { paths, trusted: trusted.certificates })
+        let paths = builder.build().map_err(|error| no_use(store, settings, error.to_string()))?;
+        Ok(Self { paths, trusted: store.0.certificates.clone() })
     }
 }
 
@@ -61,15 +59,12 @@ pub(super) struct Servers {
 impl Servers {
     /// As of [`Clients::new`].
     pub(super) fn new(
-        (trusted, path): (TrustStore, PathBuf),
+        store: &(TrustStore, PathBuf),
         settings: &TlsSettings,
         provider: &CryptoProvider,
     ) -> Result<Self, TlsError> {
-        let setting = || format!("{}trustStore.location", settings.prefix);
-        let no_use = |problem| TlsError::Trust { setting: setting(), path: path.clone(), problem };
-        let roots = roots(&trusted).map_err(no_use)?;
         let algorithms = provider.signature_verification_algorithms;
-        Ok(Self { roots, trusted: trusted.certificates, algorithms })
+        Ok(Self { roots: roots(store, settings)?, trusted: store.0.certificates.clone(), algorithms })
     }
 }
 
@@ -79,15 +74,26 @@ pub fn is_for(certificate: &CertificateDer<'_>, name: &ServerName<'_>) -> bool {
 }
 
 /// The certificates that can vouch for others; the first reason if there is none.
-fn roots(trusted: &TrustStore) -> Result<RootCertStore, String> {
+fn roots(store: &(TrustStore, PathBuf), settings: &TlsSettings) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     let mut first = None;
-    for certificate in &trusted.certificates {
+    for certificate in &store.0.certificates {
         if let Err(error) = roots.add(certificate.clone()) {
             first.get_or_insert_with(|| error.to_string());
         }
     }
-    if roots.is_empty() { Err(first.unwrap_or_else(|| "it holds none".to_owned())) } else { Ok(roots) }
+    if roots.is_empty() {
+        return Err(no_use(store, settings, first.unwrap_or_else(|| "it holds none".to_owned())));
+    }
+    Ok(roots)
+}
+
+fn no_use((_, path): &(TrustStore, PathBuf), settings: &TlsSettings, problem: String) -> TlsError {
+    TlsError::Trust {
+        setting: format!("{}trustStore.location", settings.prefix),
+        path: path.clone(),
+        problem,
+    }
 }
 
 /// Whether a certificate that stands in the trust store passes although no path was found: no other reason counts for less.
