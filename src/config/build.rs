@@ -49,12 +49,14 @@ fn parts(settings: &mut Settings, my_id: Option<i64>) -> Option<Config> {
     let limits = settings.note(|settings| limits(settings));
     let tree = settings.note(|settings| tree(settings));
     let containers = settings.note(|settings| containers(settings));
-    let auth = settings.note(|settings| auth(settings));
+    // What is wrong with the client ports is told once.
+    let client_tls = client.as_ref().is_none_or(|client| client.tls.is_some());
+    let auth = settings.note(|settings| auth(settings, client_tls));
     let operator = settings.note(operator);
     let ensemble = list.and_then(|list| ensemble::build(settings, &list, my_id));
     let quorum_tls =
         ensemble.as_ref().is_none_or(|ensemble| ensemble.as_ref().is_some_and(|member| member.tls.is_some()));
-    tls::remark_unused(settings, client.as_ref().is_none_or(|client| client.tls.is_some()), quorum_tls);
+    tls::remark_unused(settings, client_tls, quorum_tls);
     Some(Config {
         ensemble: ensemble?,
         client: client?,
@@ -274,9 +276,10 @@ fn containers(settings: &Settings) -> Result<Containers, ConfigError> {
     })
 }
 
-fn auth(settings: &Settings) -> Result<Auth, ConfigError> {
+fn auth(settings: &Settings, client_tls: bool) -> Result<Auth, ConfigError> {
     let digest_scheme_enabled = settings.get(&DIGEST_SCHEME)?;
-    let (x509, sasl) = (x509(settings)?, sasl(settings)?);
+    let (x509, sasl) = (x509(settings, client_tls)?, sasl(settings)?);
+    let enforced_schemes = enforced_schemes(settings, digest_scheme_enabled, sasl.provider, x509.is_some())?;
     Ok(Auth {
         skip_acl: settings.get(&SKIP_ACL)?,
         eager_acl_check: settings.get(&EAGER_ACL_CHECK)?,
@@ -287,9 +290,9 @@ fn auth(settings: &Settings) -> Result<Auth, ConfigError> {
         ensemble_provider: has_provider(settings, "EnsembleAuthenticationProvider"),
         ensemble_names: settings.given(&ENSEMBLE_NAMES)?,
         key_provider: has_provider(settings, "KeyAuthenticationProvider"),
-        x509: x509.clone(),
-        sasl: sasl.clone(),
-        enforced_schemes: enforced_schemes(settings, digest_scheme_enabled, sasl.provider, x509.is_some())?,
+        x509,
+        sasl,
+        enforced_schemes,
     })
 }
 
@@ -349,8 +352,8 @@ fn sasl(settings: &Settings) -> Result<Sasl, ConfigError> {
 }
 
 /// The official server has the scheme where there is a `secureClientPort`, or where its provider is named.
-fn x509(settings: &Settings) -> Result<Option<X509>, ConfigError> {
-    let on = tls::client(settings)?.is_some() || has_provider(settings, "X509AuthenticationProvider");
+fn x509(settings: &Settings, client_tls: bool) -> Result<Option<X509>, ConfigError> {
+    let on = client_tls || has_provider(settings, "X509AuthenticationProvider");
     let super_user = settings.given(&X509_SUPER_USER)?.flatten();
     Ok(on.then_some(X509 { super_user }))
 }
