@@ -60,6 +60,20 @@ impl Module {
     }
 }
 
+/// All users of modules for names and passwords, with their passwords.
+///
+/// # Errors
+/// The first module that is for something else.
+pub fn passwords(modules: &[Module]) -> Result<BTreeMap<String, String>, &Module> {
+    match modules.iter().find(|module| module.name() != "DigestLoginModule") {
+        Some(other) => Err(other),
+        None => {
+            let users = modules.iter().flat_map(Module::users);
+            Ok(users.map(|(user, password)| (user.to_owned(), password.to_owned())).collect())
+        }
+    }
+}
+
 impl Jaas {
     /// Reads a file. `property`: the value of a property of the system that stands in a value as `${property}`.
     ///

@@ -10,5 +10,5 @@ mod jaas;
 mod kerberos_name;
 
 pub use digest_md5::{Client, DigestError, Next, Server};
-pub use jaas::{Jaas, JaasError, Module};
+pub use jaas::{Jaas, JaasError, Module, passwords};
 pub use kerberos_name::{KerberosName, NameRules, RuleError};

@@ -1,5 +1,6 @@
 //! Chance, which the core is handed.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use rustls::crypto::aws_lc_rs::default_provider;
 use std::hash::{BuildHasher, RandomState};
 
@@ -8,9 +9,12 @@ pub(crate) fn random() -> u64 {
     RandomState::new().hash_one(0u8)
 }
 
-/// Bytes that nobody can foresee; `None` if the system gives none.
-pub(crate) fn secret<const N: usize>() -> Option<[u8; N]> {
-    let mut bytes = [0; N];
+/// Length of a nonce, in bytes. In base64 it has 40 characters, as that of Java.
+const NONCE_LEN: usize = 30;
+
+/// Text that nobody can foresee, for one login; `None` if the system gives no random numbers.
+pub(crate) fn nonce() -> Option<String> {
+    let mut bytes = [0; NONCE_LEN];
     default_provider().secure_random.fill(&mut bytes).ok()?;
-    Some(bytes)
+    Some(STANDARD.encode(bytes))
 }

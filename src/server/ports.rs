@@ -1,11 +1,32 @@
 //! Ports that are listened on, for clients and for other members alike.
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use std::time::Duration;
 use std::{
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
 };
-use tokio::net::TcpStream;
+use tokio::{
+    net::TcpStream,
+    time::{error::Elapsed, timeout},
+};
+
+/// What a TLS client begins with: the type of a record of its handshake. No word, no frame of a client and no hello or
+/// packet of a member begins so.
+const HANDSHAKE_RECORD: u8 = 0x16;
+
+/// Whether what a connection sends first, within this time, is a TLS handshake. It is left unread.
+pub(super) async fn begins_with_tls(
+    stream: &TcpStream,
+    within: Duration,
+) -> Result<io::Result<bool>, Elapsed> {
+    let mut first = [0];
+    let peeked = timeout(within, stream.peek(&mut first)).await?;
+    Ok(match peeked {
+        Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+        peeked => peeked.map(|_| first == [HANDSHAKE_RECORD]),
+    })
+}
 
 /// Listens on all interfaces, of both families where there are both. `backlog`: connections that may wait to be accepted.
 pub(super) fn listen_everywhere(port: u16, backlog: i32) -> io::Result<TcpListener> {

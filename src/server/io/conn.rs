@@ -272,11 +272,11 @@ impl Conn {
     }
 
     /// It has TLS, and the identities that go with that.
-    pub(super) fn secure(&mut self, Secured { tls, early, ended, identities }: Secured) {
+    pub(super) fn secure(&mut self, Secured { sealed, identities }: Secured) {
         for id in identities {
             self.identities.add(id);
         }
-        self.sealed = Some(Box::new(Sealed::new(tls, early, ended)));
+        self.sealed = Some(sealed);
     }
 
     /// Whether it has TLS.

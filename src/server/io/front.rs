@@ -1,6 +1,8 @@
 //! What the workers share: the rules of the client port, their mail, and who answers four-letter words.
 
-use super::{handshakes::Handshakes, limits::Limits, login::Logins, state::State, words::Words};
+use super::{
+    handshakes::Handshakes, limits::Limits, login::Logins, sealed::Sealed, state::State, words::Words,
+};
 use crate::{
     auth::AuthConfig,
     server::sequence::{Hub, Shard},
@@ -8,7 +10,6 @@ use crate::{
 };
 use oxkeeper_codec::records::Id;
 use parking_lot::Mutex;
-use rustls::ServerConnection;
 use std::{
     net::{SocketAddr, TcpStream},
     sync::{Arc, atomic::AtomicBool},
@@ -50,10 +51,7 @@ pub(crate) struct Newcomer {
 
 /// What a TLS handshake has brought.
 pub(super) struct Secured {
-    pub(super) tls: Box<ServerConnection>,
-    /// What has come behind it, and whether that was all.
-    pub(super) early: Vec<u8>,
-    pub(super) ended: bool,
+    pub(super) sealed: Box<Sealed>,
     /// Whom the client's certificate names.
     pub(super) identities: Vec<Id>,
 }

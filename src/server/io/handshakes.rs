@@ -9,13 +9,14 @@
 
 use super::{
     front::{Front, Mail, Newcomer, Secured},
-    sealed::{self, Opened},
+    sealed::Sealed,
 };
 use crate::{
     auth::{self, X509},
     server::{
         ServerError,
         figures::{Client, Closing, Count},
+        ports::begins_with_tls,
     },
     tls::{ServerTls, TlsError, subject},
 };
@@ -40,8 +41,6 @@ use tokio_rustls::TlsAcceptor;
 
 /// How long a handshake may take (`SslHandler` of Netty).
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// What a TLS client begins with: the type of a record of its handshake.
-const HANDSHAKE_RECORD: u8 = 0x16;
 
 /// What may come through a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,9 +109,7 @@ impl Handshakes {
         }
         self.arrivals.send(Told::Arrival(Arrival { stream, peer, speaks })).ok()
     }
-}
 
-impl Handshakes {
     /// Ends the thread, and every handshake that is under way.
     pub(super) fn end(&self) {
         // A thread that is gone needs no telling.
@@ -154,7 +151,7 @@ impl HandshakeThread {
 async fn take_in(front: &Arc<Front>, tls: &ServerTls, Arrival { stream, peer, speaks }: Arrival) {
     let outcome = async {
         let stream = TcpStream::from_std(stream)?;
-        if speaks == Speaks::Both && !begins_with_tls(front, &stream).await? {
+        if speaks == Speaks::Both && !is_tls(front, &stream).await? {
             return Ok::<_, Refusal>((stream.into_std()?, None));
         }
         let accepting = TlsAcceptor::from(tls.accepting()).accept(stream);
@@ -174,28 +171,21 @@ async fn take_in(front: &Arc<Front>, tls: &ServerTls, Arrival { stream, peer, sp
     }
 }
 
-/// Whether what a connection sends first is a TLS handshake. Who says nothing is let go as on a plain port.
-async fn begins_with_tls(front: &Front, stream: &TcpStream) -> Result<bool, Refusal> {
+/// Whether a connection of a port that takes both begins as TLS does. Who says nothing is let go as on a plain port.
+async fn is_tls(front: &Front, stream: &TcpStream) -> Result<bool, Refusal> {
     let limit_ms = front.hub.config.client.sessionless_timeout_ms.max(1);
-    let mut first = [0];
-    match timeout(Duration::from_millis(limit_ms.into()), stream.peek(&mut first)).await {
-        Ok(Ok(0)) => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
-        Ok(Ok(_)) => Ok(first == [HANDSHAKE_RECORD]),
-        Ok(Err(error)) => Err(error.into()),
-        Err(_) => Err(Refusal::Silent),
-    }
+    let first = begins_with_tls(stream, Duration::from_millis(limit_ms.into()));
+    Ok(first.await.map_err(|_| Refusal::Silent)??)
 }
 
 /// Whom the certificate names, and what has come behind the handshake.
-fn secure(x509: Option<&X509>, mut tls: ServerConnection) -> Result<Secured, Refusal> {
-    let mut early = Vec::new();
-    let opened = sealed::open(&mut tls, &mut &[][..], &mut early).map_err(io::Error::other)?;
+fn secure(x509: Option<&X509>, tls: ServerConnection) -> Result<Secured, Refusal> {
     let certificate = tls.peer_certificates().and_then(|chain| chain.first());
     let identities = match (certificate, x509) {
         (Some(certificate), Some(x509)) => auth::identify(x509, &subject(certificate)?),
         _ => Vec::new(),
     };
-    Ok(Secured { tls: Box::new(tls), early, ended: opened == Opened::Ended, identities })
+    Ok(Secured { sealed: Box::new(Sealed::behind(tls).map_err(io::Error::other)?), identities })
 }
 
 /// Counts a handshake that failed, and has the log tell of it.

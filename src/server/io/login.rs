@@ -8,11 +8,10 @@ use super::local::Answer;
 use crate::{
     auth::{self, Identities},
     config::{self, Secret},
-    sasl::{DigestError, Module, NameRules, Next, RuleError, Server},
+    sasl::{DigestError, NameRules, Next, RuleError, Server, passwords},
     server::{ServerError, chance, jaas::read_jaas},
     topics,
 };
-use base64::{Engine, engine::general_purpose::STANDARD};
 use oxkeeper_codec::{Code, Encode, Zxid, records::SetSaslResponse};
 use std::{collections::BTreeMap, fmt};
 
@@ -21,8 +20,6 @@ const PROTOCOL: &str = "zookeeper";
 const REALM: &str = "zk-sasl-md5";
 /// The user whose password the configuration may set.
 const SUPER: &str = "super";
-/// Length of a nonce, in bytes. In base64 it has 40 characters, as that of Java.
-const NONCE_LEN: usize = 30;
 
 /// Who may log in, and what becomes of who fails.
 pub(crate) struct Logins {
@@ -89,15 +86,13 @@ impl Logins {
             }
             return Ok(None);
         };
-        if let Some(other) = modules.iter().find(|module| module.name() != "DigestLoginModule") {
+        let passwords = passwords(modules).map_err(|other| {
             let text = match other.name() {
-                "Krb5LoginModule" => "Kerberos is not available in this version".to_owned(),
-                _ => "there are DigestLoginModule (and Krb5LoginModule, not in this version)".to_owned(),
+                "Krb5LoginModule" => "Kerberos is not available in this version",
+                _ => "there are DigestLoginModule (and Krb5LoginModule, not in this version)",
             };
-            return Err(refused(format!("section {}: {}: {text}", sasl.section, other.class)));
-        }
-        let user = |(user, password): (&str, &str)| (user.to_owned(), password.to_owned());
-        let passwords: BTreeMap<String, String> = modules.iter().flat_map(Module::users).map(user).collect();
+            refused(format!("section {}: {}: {text}", sasl.section, other.class))
+        })?;
         let rules = NameRules::new(&sasl.rules, String::new(), sasl.removes_host, sasl.removes_realm);
         tracing::info!(
             target: topics::AUTH,
@@ -150,8 +145,8 @@ impl Logins {
         let server = match exchange {
             Some(server) => server,
             None => {
-                let nonce = chance::secret::<NONCE_LEN>().ok_or(LoginError::NoNonce)?;
-                exchange.insert(Box::new(Server::new(PROTOCOL, REALM, STANDARD.encode(nonce))))
+                let nonce = chance::nonce().ok_or(LoginError::NoNonce)?;
+                exchange.insert(Box::new(Server::new(PROTOCOL, REALM, nonce)))
             }
         };
         match server.step(token, |user| self.password(user))? {

@@ -13,7 +13,7 @@ const SENT_AT_ONCE: usize = 1 << 20;
 /// A connection's TLS.
 #[derive(Debug)]
 pub(super) struct Sealed {
-    tls: Box<ServerConnection>,
+    tls: ServerConnection,
     /// What its client sent behind the handshake, and whether that was all.
     early: (Vec<u8>, Opened),
     /// Whether its end was told.
@@ -30,9 +30,15 @@ pub(super) enum Opened {
 
 impl Sealed {
     /// Behind a handshake, with what it has read beyond that.
-    pub(super) const fn new(tls: Box<ServerConnection>, early: Vec<u8>, was_all: bool) -> Self {
-        let opened = if was_all { Opened::Ended } else { Opened::More };
-        Self { tls, early: (early, opened), ended: false }
+    ///
+    /// # Errors
+    /// As of [`Sealed::open`].
+    pub(super) fn behind(tls: ServerConnection) -> Result<Self, rustls::Error> {
+        let mut sealed = Self { tls, early: (Vec::new(), Opened::More), ended: false };
+        let mut early = Vec::new();
+        let opened = sealed.open(&[], &mut early)?;
+        sealed.early = (early, opened);
+        Ok(sealed)
     }
 
     /// What the client sent behind its handshake, once, and whether more can come.
@@ -45,7 +51,25 @@ impl Sealed {
     /// # Errors
     /// The bytes are not what the client's TLS would send. The alert that says so waits to be sent.
     pub(super) fn open(&mut self, mut read: &[u8], plain: &mut Vec<u8>) -> Result<Opened, rustls::Error> {
-        open(&mut self.tls, &mut read, plain)
+        let mut opened = Opened::More;
+        loop {
+            let state = self.tls.process_new_packets()?;
+            let len = state.plaintext_bytes_to_read();
+            if len > 0 {
+                let from = plain.len();
+                plain.resize(from + len, 0);
+                // As much is there as it has just said.
+                let got = self.tls.reader().read(&mut plain[from..]).unwrap_or(0);
+                plain.truncate(from + got);
+            }
+            if state.peer_has_closed() {
+                opened = Opened::Ended;
+            }
+            // It takes bytes as long as it has taken out what it had.
+            if read.is_empty() || !matches!(self.tls.read_tls(&mut read), Ok(1..)) {
+                return Ok(opened);
+            }
+        }
     }
 
     /// Whether something waits to be sent that is in no outbox. `ends`: its end is to be told, too.
@@ -88,33 +112,6 @@ impl Sealed {
                 taken => Ok(taken),
             })?;
             sent += before - output.unsent();
-        }
-    }
-}
-
-/// Opens what is in `read`, and adds it to `plain`.
-pub(super) fn open(
-    tls: &mut ServerConnection,
-    read: &mut &[u8],
-    plain: &mut Vec<u8>,
-) -> Result<Opened, rustls::Error> {
-    let mut opened = Opened::More;
-    loop {
-        let state = tls.process_new_packets()?;
-        let len = state.plaintext_bytes_to_read();
-        if len > 0 {
-            let from = plain.len();
-            plain.resize(from + len, 0);
-            // As much is there as it has just said.
-            let got = tls.reader().read(&mut plain[from..]).unwrap_or(0);
-            plain.truncate(from + got);
-        }
-        if state.peer_has_closed() {
-            opened = Opened::Ended;
-        }
-        // It takes bytes as long as it has taken out what it had.
-        if read.is_empty() || !matches!(tls.read_tls(read), Ok(1..)) {
-            return Ok(opened);
         }
     }
 }

@@ -10,7 +10,6 @@ use crate::{
     server::chance,
     topics,
 };
-use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::{Buf, BufMut, BytesMut};
 use std::{fmt, io, time::Duration};
 use tokio::{
@@ -26,8 +25,6 @@ const MAGIC: i64 = 0x5f24_3501_3501_edcc;
 const HEAD_LEN: usize = 16;
 /// A longer token is none, in bytes.
 const TOKEN_MAX_BYTES: usize = 4096;
-/// Length of a nonce, in bytes. In base64 it has 40 characters.
-const NONCE_LEN: usize = 30;
 
 /// Where logins are not asked for, whoever has said nothing for so long does not log in.
 const SPEAKS_WITHIN: Duration = Duration::from_millis(500);
@@ -37,9 +34,7 @@ const DONE: i32 = 1;
 const REFUSED: i32 = -1;
 
 fn nonce() -> io::Result<String> {
-    let bytes =
-        chance::secret::<NONCE_LEN>().ok_or_else(|| io::Error::other("there are no random numbers"))?;
-    Ok(STANDARD.encode(bytes))
+    chance::nonce().ok_or_else(|| io::Error::other("there are no random numbers"))
 }
 
 fn refusal(text: impl fmt::Display) -> io::Error {

@@ -2,7 +2,7 @@
 
 use crate::{
     config,
-    sasl::{Jaas, Module},
+    sasl::{Jaas, passwords},
     server::ServerError,
 };
 use std::{collections::BTreeMap, fmt};
@@ -35,18 +35,14 @@ impl PeerLogin {
             let modules = jaas.section(name).filter(|modules| !modules.is_empty());
             let modules =
                 modules.ok_or_else(|| refused(format!("it has no section {name}, which members need")))?;
-            let other = modules.iter().find(|module| module.name() != "DigestLoginModule");
-            match other {
-                Some(other) => {
-                    let text = "members log in with DigestLoginModule in this version";
-                    Err(refused(format!("section {name}: {}: {text}", other.class)))
-                }
-                None => Ok(modules),
-            }
+            let passwords = passwords(modules).map_err(|other| {
+                let text = "members log in with DigestLoginModule in this version";
+                refused(format!("section {name}: {}: {text}", other.class))
+            })?;
+            Ok::<_, ServerError>((modules, passwords))
         };
-        let users = section(&sasl.server_section)?.iter().flat_map(Module::users);
-        let passwords = users.map(|(user, password)| (user.to_owned(), password.to_owned())).collect();
-        let learner = section(&sasl.learner_section)?;
+        let (_, passwords) = section(&sasl.server_section)?;
+        let (learner, _) = section(&sasl.learner_section)?;
         let option = |name: &str| learner.iter().find_map(|module| module.options.get(name).cloned());
         let own = match sasl.logs_in {
             false => None,

@@ -8,6 +8,7 @@ use super::{
     sockets::connect,
     wing::Wing,
 };
+use crate::server::ports::begins_with_tls;
 use rustls::pki_types::{CertificateDer, ServerName};
 use std::{
     collections::BTreeSet,
@@ -24,9 +25,6 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
-/// What a TLS client begins with: the type of a record of its handshake. No hello and no packet begins so.
-const HANDSHAKE_RECORD: u8 = 0x16;
-
 /// See the module.
 #[derive(Debug)]
 pub(super) enum PeerStream {
@@ -42,8 +40,11 @@ impl PeerStream {
     pub(super) async fn accepted(stream: TcpStream, wing: &Wing) -> io::Result<Self> {
         let Some(tls) = &wing.options.tls else { return Ok(Self::Plain(stream)) };
         let within = tls.detection;
-        if tls.takes_plain && !begins_with_tls(&stream, within).await? {
-            return Ok(Self::Plain(stream));
+        if tls.takes_plain {
+            let silent = |_| Err(io::Error::new(io::ErrorKind::TimedOut, "it says nothing"));
+            if !begins_with_tls(&stream, within).await.unwrap_or_else(silent)? {
+                return Ok(Self::Plain(stream));
+            }
         }
         let from = stream.peer_addr()?.ip();
         let accepting = TlsAcceptor::from(tls.certificates.accepting()).accept(stream);
@@ -93,15 +94,6 @@ async fn in_time<S>(within: Duration, handshake: impl Future<Output = io::Result
         |error: io::Error| io::Error::new(error.kind(), format!("the TLS handshake failed: {error}"));
     let late = || io::Error::new(io::ErrorKind::TimedOut, "it takes too long");
     timeout(within, handshake).await.unwrap_or_else(|_| Err(late())).map_err(failed)
-}
-
-async fn begins_with_tls(stream: &TcpStream, within: Duration) -> io::Result<bool> {
-    let mut first = [0];
-    match timeout(within, stream.peek(&mut first)).await {
-        Ok(Ok(0)) => Err(io::ErrorKind::UnexpectedEof.into()),
-        Ok(peeked) => peeked.map(|_| first == [HANDSHAKE_RECORD]),
-        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "it says nothing")),
-    }
 }
 
 /// Whoever comes from an address has to show that, or the name of a member that is there.

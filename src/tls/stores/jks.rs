@@ -7,12 +7,8 @@
 //! bits before it. A key is an `EncryptedPrivateKeyInfo` whose octets are a salt of 20 bytes, the key under a
 //! stream of SHA-1 hashes, and 20 bytes of SHA-1 over password and key.
 
-use super::{KeyStore, StoreError};
-use pkcs8::{
-    ObjectIdentifier,
-    der::{Decode, Reader as _, SliceReader, asn1::OctetStringRef},
-    spki::AlgorithmIdentifierRef,
-};
+use super::{KeyStore, StoreError, keys};
+use pkcs8::ObjectIdentifier;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use sha1::{Digest, Sha1};
 
@@ -104,13 +100,8 @@ fn entries(bytes: &[u8], password: &str) -> Result<Vec<Entry>, StoreError> {
 fn decrypt(encrypted: &[u8], password: &str) -> Result<Vec<u8>, StoreError> {
     let not_der =
         |error: pkcs8::der::Error| StoreError::Malformed { format: "JKS", problem: error.to_string() };
-    let parts = SliceReader::new(encrypted).and_then(|mut reader| {
-        reader.sequence(|reader| {
-            let scheme = AlgorithmIdentifierRef::decode(reader)?;
-            Ok((scheme.oid, <&OctetStringRef>::decode(reader)?.as_bytes()))
-        })
-    });
-    let (scheme, octets) = parts.map_err(not_der)?;
+    let (scheme, octets) = keys::parts(encrypted).map_err(not_der)?;
+    let scheme = scheme.oid;
     if scheme != PROTECTOR {
         let instead = "write the store anew with keytool -importkeystore -deststoretype pkcs12";
         return Err(StoreError::Unsupported { what: format!("encryption {scheme}"), instead });

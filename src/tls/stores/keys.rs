@@ -93,7 +93,7 @@ fn unsupported(what: String) -> StoreError {
 }
 
 /// `SEQUENCE { AlgorithmIdentifier, OCTET STRING }`.
-fn parts(der: &[u8]) -> pkcs8::der::Result<(AlgorithmIdentifierRef<'_>, &[u8])> {
+pub(super) fn parts(der: &[u8]) -> pkcs8::der::Result<(AlgorithmIdentifierRef<'_>, &[u8])> {
     SliceReader::new(der)?.sequence(|reader| {
         let scheme = AlgorithmIdentifierRef::decode(reader)?;
         let encrypted = <&OctetStringRef>::decode(reader)?;
