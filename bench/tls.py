@@ -7,6 +7,7 @@ nothing is said of throughput. Keys are RSA of 2048 bits, made for the run; clie
 import argparse
 import os
 import resource
+import socket
 import ssl
 import statistics
 import struct
@@ -57,7 +58,6 @@ def requests(client, op, body, count):
 
 
 def handshakes(server, context, count, resumed):
-    import socket
     session = None
     for _ in range(count):
         with socket.create_connection(("127.0.0.1", server.secure), 10) as s:

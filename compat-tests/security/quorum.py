@@ -6,13 +6,12 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 import time
-import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "ensemble"), os.path.join(HERE, "..", "common")]
 from certs import PASSWORD, Authority  # noqa: E402
+from judge import main  # noqa: E402
 from members import OXKEEPER, Ensemble, need, until  # noqa: E402
 from same import same  # noqa: E402
 from scenarios import SCENARIOS  # noqa: E402
@@ -201,28 +200,6 @@ def reloaded(estate):
 CHECKS = [tls_mixed, tls_names, snapshots, rolling, sasl_mixed, sasl_rolling, both_at_once, kept_out, reloaded]
 
 
-def main():
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))           # so that the members are ended
-    wanted = [check for check in CHECKS if not sys.argv[1:] or check.__name__ in sys.argv[1:]]
-    passed = failed = 0
-    work = tempfile.mkdtemp(prefix="quorum-judge-")
-    try:
-        estate = Estate(work)
-        for check in wanted:
-            began = time.monotonic()
-            try:
-                told, word = check(estate), "ok   "
-                passed += 1
-            except Exception as error:  # noqa: BLE001
-                traceback.print_exc()
-                told, word = str(error)[:500], "FAIL "
-                failed += 1
-            print("%s %s (%.1f s): %s" % (word, check.__name__, time.monotonic() - began, told), flush=True)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    print("%d passed, %d failed" % (passed, failed))
-    return failed > 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))           # so that the members are ended
+    sys.exit(main(CHECKS, Estate))

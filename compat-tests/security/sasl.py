@@ -12,16 +12,14 @@ import struct
 import subprocess
 import sys
 import tempfile
-import time
-import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "common"))
 os.environ.setdefault("APP_LIMIT_S", "3600")
 from applib import Proc, free_port, need, until  # noqa: E402
-from zkmini import ZkError, ZkMini, four_letter  # noqa: E402
+from judge import OFFICIAL, OURS, WHO_AM_I, code, compared, ids, main  # noqa: E402
+from zkmini import ZkMini, four_letter  # noqa: E402
 
-OFFICIAL, OURS = "official", "oxkeeper"
 PROVIDER = "org.apache.zookeeper.server.auth.SASLAuthenticationProvider"
 JAAS = """// of a test
 Server {
@@ -31,7 +29,7 @@ Server {
 };
 """
 PASSWORDS = {"super": "super's \"secret\"", "bob": "bobs password", "admin": "admins"}
-SASL, AUTH, WHO_AM_I = 102, 100, 107
+SASL, AUTH = 102, 100
 
 
 class Server:
@@ -135,39 +133,8 @@ def log_in(client, user, password=None, first=b"", **other):
     return [shown(challenge), shown(end)]
 
 
-def ids(client):
-    r = client._call(WHO_AM_I, b"")
-    (n,) = struct.unpack(">i", r[:4])
-    found, p = [], 4
-    for _ in range(n):
-        words = []
-        for _word in range(2):
-            (length,) = struct.unpack(">i", r[p:p + 4])
-            words.append(r[p + 4:p + 4 + max(length, 0)].decode())
-            p += 4 + max(length, 0)
-        found.append("%s:%s" % tuple(words))
-    return sorted(found)
-
-
-def code(call, *args, **kw):
-    try:
-        call(*args, **kw)
-        return 0
-    except ZkError as error:
-        return error.code
-    except (ConnectionError, OSError):
-        return "closed"
-
-
-def both(settings, look, jaas=JAAS, differs=None):
-    seen = {}
-    for kind in (OFFICIAL, OURS):
-        with Server(kind, settings, jaas) as server:
-            seen[kind] = look(server)
-    expected = {**seen[OFFICIAL], **(differs or {})}
-    for key in expected.keys() | seen[OURS].keys():
-        need(expected.get(key) == seen[OURS].get(key), "%s: %r, the official one: %r" % (key, seen[OURS].get(key), seen[OFFICIAL].get(key)))
-    return len(expected)
+def both(settings, look, jaas=JAAS):
+    return compared(lambda kind: Server(kind, settings, jaas), look)
 
 
 # -- the checks
@@ -327,22 +294,5 @@ def java(_):
 CHECKS = [exchanges, acls, failed_ones_stay, required, without, refused, java]
 
 
-def main():
-    wanted = [check for check in CHECKS if not sys.argv[1:] or check.__name__ in sys.argv[1:]]
-    passed = failed = 0
-    for check in wanted:
-        began = time.monotonic()
-        try:
-            told, word = check(None), "ok   "
-            passed += 1
-        except Exception as error:  # noqa: BLE001
-            traceback.print_exc()
-            told, word = str(error)[:500], "FAIL "
-            failed += 1
-        print("%s %s (%.1f s): %s" % (word, check.__name__, time.monotonic() - began, told), flush=True)
-    print("%d passed, %d failed" % (passed, failed))
-    return failed > 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(CHECKS, lambda work: None))

@@ -14,18 +14,17 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "common"))
 os.environ.setdefault("APP_LIMIT_S", "3600")
 from applib import Proc, free_ports, need, until  # noqa: E402
 from certs import PASSWORD, Authority, run  # noqa: E402
+from judge import OFFICIAL, OURS, code, compared, ids, main  # noqa: E402
 from zkmini import ZkError, ZkMini  # noqa: E402
 
 TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 X509 = "org.apache.zookeeper.server.auth.X509AuthenticationProvider"
-OFFICIAL, OURS = "official", "oxkeeper"
 DATA_BYTES, READS = 900_000, 40
 
 
@@ -81,21 +80,6 @@ class Server:
         return {key: value for key, value in pairs}
 
 
-def ids(client):
-    """What whoAmI tells, in no order."""
-    r = client._call(107, b"")
-    (n,) = struct.unpack(">i", r[:4])
-    found, p = [], 4
-    for _ in range(n):
-        words = []
-        for _word in range(2):
-            (length,) = struct.unpack(">i", r[p:p + 4])
-            words.append(r[p + 4:p + 4 + max(length, 0)].decode())
-            p += 4 + max(length, 0)
-        found.append("%s:%s" % tuple(words))
-    return sorted(found)
-
-
 def outcome(connect):
     """What a client sees: its ids, or that it is turned away."""
     try:
@@ -105,26 +89,8 @@ def outcome(connect):
         return "turned away" if not isinstance(error, ZkError) else "error %d" % error.code
 
 
-def code(call, *args, **kw):
-    try:
-        call(*args, **kw)
-        return 0
-    except ZkError as error:
-        return error.code
-    except (ConnectionError, ssl.SSLError):
-        return "closed"
-
-
 def both(pki, settings, look, differs=None):
-    """Has both servers looked at; `differs`: what ours shows instead of some of what the official one does."""
-    seen = {}
-    for kind in (OFFICIAL, OURS):
-        with Server(kind, pki, settings) as server:
-            seen[kind] = look(server)
-    expected = {**seen[OFFICIAL], **(differs or {})}
-    for key in expected.keys() | seen[OURS].keys():
-        need(expected.get(key) == seen[OURS].get(key), "%s: %r, the official one: %r" % (key, seen[OURS].get(key), seen[OFFICIAL].get(key)))
-    return len(expected)
+    return compared(lambda kind: Server(kind, pki, settings), look, differs)
 
 
 # -- the checks
@@ -471,34 +437,18 @@ def java(pki):
 CHECKS = [versions, client_auth, unified, secure_alone, x509, sessions, counted, stalled, reloaded, stores, keys, refused, java]
 
 
-def main():
-    wanted = [check for check in CHECKS if not sys.argv[1:] or check.__name__ in sys.argv[1:]]
-    passed = failed = 0
-    work = tempfile.mkdtemp(prefix="tls-judge-")
-    try:
-        pki = Authority(work)
-        pki.leaf("server", "/C=US/O=Test/CN=localhost")
-        pki.leaf("client", "/C=US/O=Example, Inc./OU=eng/CN=kafka")
-        pki.leaf("backwards", "/CN=kafka/OU=eng/O=Example, Inc./C=US")
-        pki.leaf("odd", "/C=US/DC=example/UID=u1/emailAddress=a@example.org/serialNumber=77/ST=Z\u00fcrich/CN=k+a #1;\"x\"".replace("+", "\\+"))
-        pki.leaf("elliptic", "/C=US/CN=elliptic", key=("ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"))
-        pki.leaf("expired", "/C=US/CN=expired", days=("-days", "-1"))
-        pki.leaf("root", "/O=Test/CN=root")
-        for check in wanted:
-            began = time.monotonic()
-            try:
-                told, word = check(pki), "ok   "
-                passed += 1
-            except Exception as error:  # noqa: BLE001
-                traceback.print_exc()
-                told, word = str(error)[:400], "FAIL "
-                failed += 1
-            print("%s %s (%.1f s): %s" % (word, check.__name__, time.monotonic() - began, told), flush=True)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    print("%d passed, %d failed" % (passed, failed))
-    return failed > 0
+def prepared(work):
+    """The keys of all checks."""
+    pki = Authority(work)
+    pki.leaf("server", "/C=US/O=Test/CN=localhost")
+    pki.leaf("client", "/C=US/O=Example, Inc./OU=eng/CN=kafka")
+    pki.leaf("backwards", "/CN=kafka/OU=eng/O=Example, Inc./C=US")
+    pki.leaf("odd", "/C=US/DC=example/UID=u1/emailAddress=a@example.org/serialNumber=77/ST=Z\u00fcrich/CN=k+a #1;\"x\"".replace("+", "\\+"))
+    pki.leaf("elliptic", "/C=US/CN=elliptic", key=("ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"))
+    pki.leaf("expired", "/C=US/CN=expired", days=("-days", "-1"))
+    pki.leaf("root", "/O=Test/CN=root")
+    return pki
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(CHECKS, prepared))
