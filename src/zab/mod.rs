@@ -35,6 +35,7 @@
 //!
 //! Not there yet: the oracle.
 
+mod choosing;
 mod election;
 mod ensemble;
 mod event;
@@ -60,14 +61,11 @@ pub use shared::Stored;
 pub use vote::Vote;
 
 use bytes::Bytes;
-use election::{Elected, Election};
+use election::Election;
 use isolation::Isolation;
 use leading::Leading;
 use learning::Learning;
-use oxkeeper_codec::{
-    ServerId, Zxid,
-    election::{Notification, PeerState},
-};
+use oxkeeper_codec::{ServerId, Zxid};
 use shared::Shared;
 
 /// A connection between a leader and a learner. Numbers are given in the order in which connections come about, and
@@ -320,43 +318,6 @@ impl Zab {
         }
     }
 
-    fn election_event(&mut self, now_ms: i64, event: Event) -> Result<(), Failure> {
-        match event {
-            Event::Reachable(peer) => {
-                self.shared.unreachable.remove(&peer);
-                match &mut self.state {
-                    State::Settling => {}
-                    State::Looking(election, _) => election.reached(peer),
-                    // Whoever has just come hears at once who leads. Besides, an official member that may be logged in to
-                    // (`quorum.auth.enableSasl`) takes a connection only once something was said over it.
-                    State::Learning(_) | State::Leading(_) => {
-                        let notification = self.notification();
-                        self.shared.act(Action::Notify(Members::from([peer]), notification));
-                    }
-                }
-            }
-            Event::Unreachable(peer) => {
-                self.shared.unreachable.insert(peer);
-                self.reconsider(now_ms);
-                if let State::Leading(leading) = &self.state {
-                    leading.check_hope(&self.shared)?;
-                }
-            }
-            Event::Notified(from, said) => {
-                self.shared.unreachable.remove(&from);
-                if let State::Learning(learning) = &self.state {
-                    learning.notified(&self.shared, from, &said)?;
-                }
-                self.notified(now_ms, from, &said);
-                if let State::Leading(leading) = &mut self.state {
-                    leading.notified(&self.shared, from, &said, now_ms)?;
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
     fn disk_event(&mut self, event: Event) -> Result<(), Failure> {
         let shared = &mut self.shared;
         match (&mut self.state, event) {
@@ -474,152 +435,6 @@ impl Zab {
             }
             State::Learning(learning) => learning.wake(&mut self.shared, now_ms),
             State::Leading(leading) => leading.wake(&mut self.shared, now_ms),
-        }
-    }
-
-    fn reconsider(&mut self, now_ms: i64) {
-        if let State::Looking(election, _) = &mut self.state {
-            let Shared { ensemble, unreachable, .. } = &self.shared;
-            let elected = election.reconsider(now_ms, ensemble.quorums(), unreachable);
-            self.elected(now_ms, elected);
-        }
-    }
-
-    fn notified(&mut self, now_ms: i64, from: ServerId, said: &Notification) {
-        if matches!(self.state, State::Looking(..)) && self.takes_configuration(said) {
-            return;
-        }
-        if let State::Looking(election, _) = &mut self.state {
-            let Shared { ensemble, unreachable, .. } = &self.shared;
-            let elected = election.notified(now_ms, from, said, ensemble.quorums(), unreachable);
-            self.elected(now_ms, elected);
-        } else if matches!(self.state, State::Learning(_) | State::Leading(_))
-            && (said.state == PeerState::Looking || !self.shared.quorums().is_voter(from))
-        {
-            let notification = self.notification();
-            self.shared.act(Action::Notify(Members::from([from]), notification));
-        }
-    }
-
-    /// A member that elects takes a later configuration from whoever tells it: it is in force there. True: with other members,
-    /// so that the election begins anew.
-    fn takes_configuration(&mut self, said: &Notification) -> bool {
-        let told = said.config.as_ref().and_then(|text| self.shared.ensemble.later(text));
-        let Some(change) = told.and_then(|told| self.shared.activate(told)) else { return false };
-        if change.members {
-            self.leave_election();
-            self.state = State::Settling;
-        }
-        change.members
-    }
-
-    fn elected(&mut self, now_ms: i64, elected: Option<Elected>) {
-        let Some(Elected { vote, round, supporters }) = elected else { return };
-        let believers = match &self.state {
-            State::Looking(election, _) if vote.leader != self.shared.me => election.believers(),
-            _ => Members::new(),
-        };
-        self.leave_election();
-        // Whatever is left to be told: the others need it to end their elections.
-        self.speak();
-        (self.shared.round, self.shared.vote) = (round, vote);
-        self.shared.last_round = self.shared.last_round.max(round);
-        self.begin_under(vote.leader, supporters, now_ms);
-        if !believers.is_empty() {
-            let notification = self.notification();
-            self.shared.act(Action::Notify(believers, notification));
-        }
-    }
-
-    /// The election is over, or begins anew.
-    fn leave_election(&mut self) {
-        if let State::Looking(election, isolation) = &self.state {
-            self.shared.last_round = self.shared.last_round.max(election.round());
-            isolation.end(&mut self.shared);
-        }
-    }
-
-    /// Whom the last leader has named leads, without an election: discovery finds out who is ahead.
-    fn succeed(&mut self, leader: ServerId, now_ms: i64) {
-        let shared = &mut self.shared;
-        let vote = Vote { peer_epoch: shared.current_epoch, zxid: shared.synced, leader };
-        (shared.round, shared.vote) = (shared.last_round, vote);
-        let supporters = shared.quorums().voters();
-        self.begin_under(leader, supporters, now_ms);
-    }
-
-    fn begin_under(&mut self, leader: ServerId, supporters: Members, now_ms: i64) {
-        self.shared.act(Action::Chosen { leader, took_ms: now_ms - self.looking_since_ms });
-        self.state = if leader == self.shared.me {
-            State::Leading(Leading::begin(&mut self.shared, supporters, now_ms))
-        } else {
-            State::Learning(Learning::begin(&mut self.shared, leader, now_ms))
-        };
-    }
-
-    /// What this member tells others now.
-    fn notification(&self) -> Notification {
-        let shared = &self.shared;
-        let (state, vote, election_epoch) = match &self.state {
-            State::Settling => (PeerState::Looking, shared.own_vote(), shared.round),
-            State::Looking(election, _) => (PeerState::Looking, election.vote(), election.round()),
-            State::Learning(_) if shared.observes() => (PeerState::Observing, shared.vote, shared.round),
-            State::Learning(_) => (PeerState::Following, shared.vote, shared.round),
-            State::Leading(_) => (PeerState::Leading, shared.vote, shared.round),
-        };
-        let Vote { peer_epoch, zxid, leader } = vote;
-        let config = Some(shared.ensemble.text());
-        Notification { state, leader, zxid, election_epoch, peer_epoch, config }
-    }
-
-    fn resign(&mut self, now_ms: i64, failure: Failure) {
-        if let (State::Learning(learning), Failure::LeaderSilent) = (&self.state, &failure)
-            && learning.leader() == self.shared.vote.leader
-        {
-            self.shared.unreachable.insert(learning.leader());
-        }
-        self.leave_election();
-        if !matches!(self.state, State::Settling) {
-            if !matches!(failure, Failure::Reconfigured | Failure::HandedOver) {
-                self.shared.successor = None;
-            }
-            self.shared.act(Action::HangUpAll);
-            self.shared.act(Action::Resign(failure));
-            self.state = State::Settling;
-            self.looking_since_ms = now_ms;
-        }
-    }
-
-    /// Begins to elect, once everything is durable that has to be.
-    fn settle(&mut self, now_ms: i64) {
-        if !matches!(self.state, State::Settling) || !self.shared.is_settled() {
-            return;
-        }
-        self.shared.choose_to_keep();
-        if !self.shared.is_settled() {
-            return;
-        }
-        if let Some(leader) =
-            self.shared.successor.take().filter(|&leader| self.shared.quorums().can_lead(leader))
-        {
-            self.succeed(leader, now_ms);
-        } else {
-            self.shared.act(Action::Look);
-            let shared = &self.shared;
-            let election =
-                Election::begin(shared.me, shared.own_vote(), shared.last_round, shared.quorums(), now_ms);
-            self.state = State::Looking(election, Isolation::begin(&self.shared, now_ms));
-            self.reconsider(now_ms);
-        }
-    }
-
-    fn speak(&mut self) {
-        if let State::Looking(election, _) = &mut self.state {
-            let told = election.take_told();
-            if !told.is_empty() {
-                let notification = self.notification();
-                self.shared.act(Action::Notify(told, notification));
-            }
         }
     }
 }
