@@ -8,6 +8,7 @@
 pub mod auth;
 pub mod cli;
 pub mod config;
+pub mod gss;
 pub mod membership;
 pub mod node;
 pub mod processor;

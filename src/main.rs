@@ -105,7 +105,8 @@ const fn exit_code(error: &ServerError) -> ExitCode {
         ServerError::Resolve { .. }
         | ServerError::Tls(_)
         | ServerError::AuditLog { .. }
-        | ServerError::Jaas { .. } => ExitCode::InvalidInvocation,
+        | ServerError::Jaas { .. }
+        | ServerError::Kerberos { .. } => ExitCode::InvalidInvocation,
         ServerError::Store(_)
         | ServerError::Listen { .. }
         | ServerError::System { .. }

@@ -2,6 +2,7 @@
 """TLS and logins among members: mixed with official ones, from plain to TLS and back while clients work, and who is kept out.
 
 usage: quorum.py [CHECK ...]. SUT: the command that serves a zoo.cfg. The last line is `N passed, M failed`."""
+import atexit
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "ensemble"), os.path.join(HERE, "..", "common")]
 from certs import PASSWORD, Authority  # noqa: E402
 from judge import main  # noqa: E402
+from kdc import REALM, Kdc, module  # noqa: E402
 from members import OXKEEPER, Ensemble, need, until  # noqa: E402
 from same import same  # noqa: E402
 from scenarios import SCENARIOS  # noqa: E402
@@ -39,6 +41,21 @@ class Estate:
         for path, password in ((self.jaas, "the members' \\\"own\\\""), (self.wrong_jaas, "wrong")):
             with open(path, "w") as f:
                 f.write(JAAS % password)
+
+        self.kdc = Kdc(os.path.join(work, "kdc"))
+        atexit.register(self.kdc.stop)
+
+    def kerberos(self, learner="learner/127.0.0.1", life=None, **settings):
+        """Settings of members that log in by a key, whose file JAAS is; an official one has those of its JVM."""
+        name = learner.replace("/", "_")
+        jaas = os.path.join(self.kdc.work, name + ".jaas")
+        with open(jaas, "w") as f:
+            f.write(module("QuorumServer", self.kdc.keytab("members", "zkquorum/127.0.0.1"), "zkquorum/127.0.0.1@" + REALM))
+            f.write(module("QuorumLearner", self.kdc.keytab(name, learner, life=life), learner + "@" + REALM))
+        os.environ.update({key: self.kdc.env[key] for key in ("LD_LIBRARY_PATH", "KRB5RCACHEDIR") if key in self.kdc.env},
+                          ZKPROPS="-Djava.security.auth.login.config=%s -Djava.security.krb5.conf=%s" % (jaas, self.kdc.conf))
+        return {"quorum.auth.enableSasl": "true", "quorum.auth.learnerRequireSasl": "true", "quorum.auth.serverRequireSasl": "true",
+                "quorum.auth.kerberos.servicePrincipal": "zkquorum/_HOST", "java.security.auth.login.config": jaas, "java.security.krb5.conf": self.kdc.conf, **settings}
 
     def tls(self, store=None, **settings):
         return {"sslQuorum": "true", "ssl.quorum.keyStore.location": store or self.pki.path("pem", "member"), "ssl.quorum.trustStore.location": self.pki.path("pem"), **settings}
@@ -145,6 +162,40 @@ def sasl_rolling(estate):
         del os.environ["ZKPROPS"]
 
 
+def kerberos_mixed(estate):
+    """Logins with keys, official members and ours."""
+    settings = estate.kerberos()
+    try:
+        return run(MIXED, settings, ["start", "leaders"], [OXKEEPER])
+    finally:
+        del os.environ["ZKPROPS"]
+
+
+def kerberos_renewal(estate):
+    """Members whose tickets have run out get new ones: those that join, and those that elect. Nobody does without the KDC."""
+    life = 8
+    settings = estate.kerberos("brief/127.0.0.1", life="%ds" % life)
+    with Ensemble([OXKEEPER] * 3, **settings) as ensemble:
+        ensemble.start()
+        time.sleep(life + 1)
+        follower = next(member for member in ensemble if member.mode() == "follower")
+        follower.kill()
+        follower.start()
+        ensemble.serve()
+        ensemble.leader().kill()
+        ensemble.serve(*ensemble.alive())
+        time.sleep(life + 1)
+        estate.kdc.stop()
+        third = next(member for member in ensemble if member not in ensemble.alive())
+        third.start()
+        time.sleep(4)
+        need(third.mode() is None, "without the KDC a member is a %s" % third.mode())
+        ensemble.serve(*[member for member in ensemble if member is not third])
+        estate.kdc.start()
+        ensemble.serve()
+        return "tickets of %d s; %d znodes the same on all" % (life, same(ensemble))
+
+
 def both_at_once(estate):
     """Logins over TLS, ours alone."""
     return run([OXKEEPER] * 3, {**estate.tls(), **estate.sasl()}, ["start", "leaders"])
@@ -159,6 +210,8 @@ def kept_out(estate):
         "another name": (estate.tls(**{"fips-mode": "false"}), {"ssl.quorum.keyStore.location": estate.pki.path("pem", "elsewhere")}),
         "no login": (estate.sasl(), {key: None for key in estate.sasl()}),
         "the wrong password": (estate.sasl(), {"java.security.auth.login.config": estate.wrong_jaas}),
+        "no member's principal": (estate.kerberos(), {"java.security.auth.login.config": estate.kerberos("learner/10.0.0.1")["java.security.auth.login.config"]}),
+        "the principal of a user": (estate.kerberos(), {"java.security.auth.login.config": estate.kerberos("alice")["java.security.auth.login.config"]}),
     }
     for what, (right, other) in wrong.items():
         with Ensemble([OXKEEPER] * 3, **right) as ensemble:
@@ -179,6 +232,7 @@ def kept_out(estate):
             reconfigured(ensemble, third, {**{key: None for key in other}, **{key: value for key, value in right.items() if key in other}})
             third.start()
             ensemble.serve()
+    del os.environ["ZKPROPS"]
     return "%d kinds" % len(wrong)
 
 
@@ -197,7 +251,7 @@ def reloaded(estate):
         return "%d znodes the same on all" % same(ensemble)
 
 
-CHECKS = [tls_mixed, tls_names, snapshots, rolling, sasl_mixed, sasl_rolling, both_at_once, kept_out, reloaded]
+CHECKS = [tls_mixed, tls_names, snapshots, rolling, sasl_mixed, sasl_rolling, kerberos_mixed, kerberos_renewal, both_at_once, kept_out, reloaded]
 
 
 if __name__ == "__main__":

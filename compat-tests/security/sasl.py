@@ -35,7 +35,7 @@ SASL, AUTH = 102, 100
 class Server:
     """One server that knows the users above. What stands in zoo.cfg here are properties of the JVM there."""
 
-    def __init__(self, kind, settings, jaas=JAAS):
+    def __init__(self, kind, settings, jaas=JAAS, krb5=None):
         self.kind, self.work, self.port = kind, tempfile.mkdtemp(prefix="sasl-"), free_port()
         self.log, self.cfg = os.path.join(self.work, "log"), os.path.join(self.work, "zoo.cfg")
         os.makedirs(os.path.join(self.work, "data"))
@@ -43,13 +43,18 @@ class Server:
         lines = {"tickTime": 500, "dataDir": os.path.join(self.work, "data"), "clientPort": self.port, "clientPortAddress": "127.0.0.1", "maxClientCnxns": 0,
                  "admin.enableServer": "false", "4lw.commands.whitelist": "*", "maxSessionTimeout": 60000, "authProvider.sasl": PROVIDER, **settings}
         lines = {key: value for key, value in lines.items() if value is not None}
-        self.properties = []
+        self.properties, self.env = [], {}
         if jaas is not None:
             with open(self.jaas, "w") as f:
                 f.write(jaas)
             self.properties.append("-Djava.security.auth.login.config=" + self.jaas)
             if kind == OURS:
                 lines["java.security.auth.login.config"] = self.jaas
+        if krb5 is not None:
+            self.properties.append("-Djava.security.krb5.conf=" + krb5["KRB5_CONFIG"])
+            self.env = {key: value for key, value in krb5.items() if key in ("LD_LIBRARY_PATH", "KRB5RCACHEDIR")}
+            if kind == OURS:
+                lines["java.security.krb5.conf"] = krb5["KRB5_CONFIG"]
         with open(self.cfg, "w") as f:
             f.writelines("%s=%s\n" % line for line in lines.items())
 
@@ -57,7 +62,7 @@ class Server:
         return [os.path.join(HERE, "..", "apache", "apache")] if self.kind == OFFICIAL else shlex.split(os.environ["SUT"])
 
     def __enter__(self):
-        env = dict(os.environ, ADMIN="false", ZKJAVA="-Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1", ZKPROPS=" ".join(self.properties))
+        env = dict(os.environ, **self.env, ADMIN="false", ZKJAVA="-Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1", ZKPROPS=" ".join(self.properties))
         self.proc = Proc(self.kind, self.command() + [self.cfg], self.log, env=env)
         until("%s to serve" % self.kind, lambda: not self.proc.alive() or "Mode" in four_letter(self.port, "srvr"), 60, 0.1)
         need(self.proc.alive(), "%s ended: %s" % (self.kind, open(self.log, errors="replace").read()[-400:]))
@@ -253,9 +258,9 @@ def without(_):
 
 def refused(_):
     """What ends the start, with exit code 2 and the reason."""
-    krb = 'Server { com.sun.security.auth.module.Krb5LoginModule required useKeyTab=true keyTab="/k" principal="zookeeper/h@R"; };'
+    other = "Server { com.sun.security.auth.module.LdapLoginModule required; };"
     cases = [({"sessionRequireClientSASLAuth": "true", "authProvider.sasl": None}, JAAS, "authProvider.sasl"), ({"enforce.auth.enabled": "true", "enforce.auth.schemes": "sasl", "authProvider.sasl": None}, JAAS, "authProvider.sasl"),
-             ({"enforce.auth.enabled": "true"}, JAAS, "enforce.auth.schemes"), ({}, "Server {\n nonsense;\n", "line 2"), ({}, krb, "Krb5LoginModule"),
+             ({"enforce.auth.enabled": "true"}, JAAS, "enforce.auth.schemes"), ({}, "Server {\n nonsense;\n", "line 2"), ({}, other, "LdapLoginModule"),
              ({"sessionRequireClientSASLAuth": "true", "sasl.serverconfig": "Other"}, JAAS, "no section Other")]
     for settings, jaas, reason in cases:
         server = Server(OURS, settings, jaas)

@@ -279,6 +279,10 @@ fn containers(settings: &Settings) -> Result<Containers, ConfigError> {
 fn auth(settings: &Settings, client_tls: bool) -> Result<Auth, ConfigError> {
     let digest_scheme_enabled = settings.get(&DIGEST_SCHEME)?;
     let (x509, sasl) = (x509(settings, client_tls)?, sasl(settings)?);
+    let kerberos = Kerberos {
+        config: settings.given(&KRB5_CONF)?.flatten().map(PathBuf::from),
+        is_required: settings.get(&REQUIRE_KERBEROS)?,
+    };
     let enforced_schemes = enforced_schemes(settings, digest_scheme_enabled, sasl.provider, x509.is_some())?;
     Ok(Auth {
         skip_acl: settings.get(&SKIP_ACL)?,
@@ -292,6 +296,7 @@ fn auth(settings: &Settings, client_tls: bool) -> Result<Auth, ConfigError> {
         key_provider: has_provider(settings, "KeyAuthenticationProvider"),
         x509,
         sasl,
+        kerberos,
         enforced_schemes,
     })
 }

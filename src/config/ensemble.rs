@@ -73,10 +73,6 @@ fn sasl(settings: &Settings) -> Result<Option<QuorumSasl>, ConfigError> {
         return Err(settings.find_or_default(&SERVER_SASL).conflict(problem));
     }
     let asked = settings.find_or_default(&QUORUM_SASL);
-    if logs_in && settings.get(&FIPS_MODE)? {
-        let problem = "members log in with DIGEST-MD5, which fips-mode excludes: set fips-mode=false";
-        return Err(asked.conflict(problem));
-    }
     let jaas_file = settings.given(&JAAS_FILE)?.flatten();
     let jaas_file =
         jaas_file.ok_or_else(|| asked.conflict("it needs java.security.auth.login.config, the JAAS file"))?;
@@ -86,6 +82,10 @@ fn sasl(settings: &Settings) -> Result<Option<QuorumSasl>, ConfigError> {
         jaas_file: jaas_file.into(),
         learner_section: settings.get(&LEARNER_SECTION)?.unwrap_or_default(),
         server_section: settings.get(&SERVER_SECTION)?.unwrap_or_default(),
+        is_fips: settings.get(&FIPS_MODE)?,
+        service_principal: settings.get(&SERVICE_PRINCIPAL)?.unwrap_or_default(),
+        realm: settings.given(&SERVER_REALM)?.flatten(),
+        canonical_hosts: settings.get(&CANONICAL_HOSTS)?,
     }))
 }
 

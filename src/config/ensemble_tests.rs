@@ -212,6 +212,13 @@ fn members_log_in_by_sasl() {
     let sasl = told(&format!("{THREE}{ALL}")).sasl.expect("logins");
     assert_eq!((sasl.logs_in, sasl.is_required, sasl.jaas_file.to_str()), (true, true, Some("/j")));
     assert_eq!((&*sasl.learner_section, &*sasl.server_section), ("QuorumLearner", "QuorumServer"));
+    assert_eq!((&*sasl.service_principal, &sasl.realm), ("zkquorum/localhost", &None));
+    assert!(!sasl.is_fips && !sasl.canonical_hosts);
+    let further = "\nquorum.auth.kerberos.servicePrincipal=zk/_HOST\nserver.realm=R\nkerberos.canonicalizeHostNames=true";
+    let text = format!("{THREE}{ALL}{further}").replace("fips-mode=false\n", "");
+    let sasl = told(&text).sasl.expect("logins");
+    assert_eq!((&*sasl.service_principal, sasl.realm.as_deref()), ("zk/_HOST", Some("R")));
+    assert!(sasl.is_fips && sasl.canonical_hosts);
     for (out, line, message) in [
         (
             "quorum.auth.enableSasl=true\n",
@@ -222,11 +229,6 @@ fn members_log_in_by_sasl() {
             "quorum.auth.learnerRequireSasl=true\n",
             9,
             "quorum.auth.serverRequireSasl: it needs quorum.auth.learnerRequireSasl=true: members would not let each other in",
-        ),
-        (
-            "fips-mode=false\n",
-            8,
-            "quorum.auth.enableSasl: members log in with DIGEST-MD5, which fips-mode excludes: set fips-mode=false",
         ),
         (
             "\njava.security.auth.login.config=/j",

@@ -36,7 +36,7 @@ pub use self::dynamic::DynamicFiles;
 pub use self::error::{ConfigError, Origin, Refusal, Warning};
 pub use self::model::{
     AuditTo, Auth, Batching, Client, ClientTls, ConnectionThrottle, ConnectionWeights, Containers, Election,
-    Ensemble, Leading, Limits, Links, LocalSessions, MultiAddress, Observers, Operator, QuorumSasl,
+    Ensemble, Kerberos, Leading, Limits, Links, LocalSessions, MultiAddress, Observers, Operator, QuorumSasl,
     QuorumTls, Sasl, SecurePort, Session, Storage, Throttle, Tree,
 };
 pub use self::types::{EnforcedScheme, FourLetterWord, FourLetterWords, Secret, SnapshotCompression};

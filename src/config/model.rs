@@ -247,6 +247,8 @@ pub struct Auth {
     pub use_x_forwarded_for: bool,
     /// Logins by SASL.
     pub sasl: Sasl,
+    /// Kerberos, where logins ask for it.
+    pub kerberos: Kerberos,
     /// `enforce.auth.enabled` with `enforce.auth.schemes`, or `sessionRequireClientSASLAuth`: one of these must have been passed, never an empty
     /// list; `None` serves everybody.
     pub enforced_schemes: Option<Vec<EnforcedScheme>>,
@@ -275,6 +277,15 @@ pub struct Sasl {
     pub removes_realm: bool,
     /// `security.auth_to_local`.
     pub rules: String,
+}
+
+/// The system's Kerberos.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kerberos {
+    /// `java.security.krb5.conf`: what is read in place of `/etc/krb5.conf`.
+    pub config: Option<PathBuf>,
+    /// `requireKerberosConfig`: no start without a default realm.
+    pub is_required: bool,
 }
 
 /// What operators see.
@@ -345,6 +356,14 @@ pub struct QuorumSasl {
     pub learner_section: String,
     /// `quorum.auth.server.saslLoginContext`: the section with those of the others.
     pub server_section: String,
+    /// `fips-mode`: nobody logs in with a password.
+    pub is_fips: bool,
+    /// `quorum.auth.kerberos.servicePrincipal`: what members are called, `_HOST` for their hosts.
+    pub service_principal: String,
+    /// `server.realm`: of that name, if it is not that of this member.
+    pub realm: Option<String>,
+    /// `kerberos.canonicalizeHostNames`: hosts of members are called what the resolver calls them.
+    pub canonical_hosts: bool,
 }
 
 /// TLS on the quorum and election ports, and on that of observer masters.

@@ -211,6 +211,8 @@ fn authentication() {
     let enforce = "enforce.auth.enabled=true\nenforce.auth.schemes=";
     let schemes = vec![EnforcedScheme::Digest, EnforcedScheme::Ip];
     check(&format!("{enforce}digest, ip"), |c| c.auth.enforced_schemes.clone(), Some(schemes));
+    check("requireKerberosConfig=true", |c| c.auth.kerberos.is_required, true);
+    check("java.security.krb5.conf=/k", |c| c.auth.kerberos.config.clone(), Some("/k".into()));
     check("enforce.auth.schemes=sasl", |c| c.auth.enforced_schemes.clone(), None);
     let provider = "authProvider.sasl=org.apache.zookeeper.server.auth.SASLAuthenticationProvider";
     let unavailable = format!("the scheme sasl is not available: set {provider}");
@@ -253,11 +255,6 @@ fn what_is_not_there_is_refused_or_told() {
         let reason = "revocation is not checked in this version: a revoked certificate would be let in";
         refused(line, &format!("zoo.cfg:3: {line}: not supported yet: {reason}"));
     }
-    let line = "requireKerberosConfig=true";
-    refused(
-        line,
-        &format!("zoo.cfg:3: {line}: not supported yet: Kerberos is not available in this version"),
-    );
     for key in ["admin.enableServer", "jvm.pause.monitor"] {
         let config = parse(&format!("{key}=true")).expect(key);
         let warning = config.warnings.first().expect(key).to_string();

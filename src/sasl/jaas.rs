@@ -60,16 +60,28 @@ impl Module {
     }
 }
 
-/// All users of modules for names and passwords, with their passwords.
+/// How the modules of a section log in, or let in.
+#[derive(Debug)]
+pub enum Way<'a> {
+    /// By these names and their passwords, with DIGEST-MD5.
+    Passwords(BTreeMap<String, String>),
+    /// By Kerberos, as the options of this module say.
+    Kerberos(&'a Module),
+}
+
+/// How the modules of a section log in, or let in. With one for Kerberos, the others do not count, as officially.
 ///
 /// # Errors
 /// The first module that is for something else.
-pub fn passwords(modules: &[Module]) -> Result<BTreeMap<String, String>, &Module> {
+pub fn way(modules: &[Module]) -> Result<Way<'_>, &Module> {
+    if let Some(module) = modules.iter().find(|module| module.name() == "Krb5LoginModule") {
+        return Ok(Way::Kerberos(module));
+    }
     match modules.iter().find(|module| module.name() != "DigestLoginModule") {
         Some(other) => Err(other),
         None => {
             let users = modules.iter().flat_map(Module::users);
-            Ok(users.map(|(user, password)| (user.to_owned(), password.to_owned())).collect())
+            Ok(Way::Passwords(users.map(|(user, password)| (user.to_owned(), password.to_owned())).collect()))
         }
     }
 }

@@ -78,6 +78,12 @@ pub enum ServerError {
         /// What is wrong with it, and on which line.
         problem: String,
     },
+    /// Kerberos cannot be had as it is configured.
+    #[error("Kerberos: {problem}")]
+    Kerberos {
+        /// What is wrong.
+        problem: String,
+    },
     /// TLS cannot be had as it is configured.
     #[error(transparent)]
     Tls(#[from] TlsError),

@@ -14,6 +14,7 @@ mod figures;
 mod io;
 mod jaas;
 mod join;
+mod kerberos;
 mod operators;
 mod owner;
 mod peers;

@@ -8,8 +8,9 @@ use crate::{
     server::{
         ServerError,
         figures::Audit,
-        io::{HandshakeThread, Handshakes, Logins, listen_secure},
+        io::{HandshakeThread, Handshakes, KerberosThread, Logins, listen_secure},
         jaas::read_jaas,
+        kerberos::OnDemand,
         peers::{PeerLogin, PeerTls},
     },
     tls::{Certificates, ServerTls},
@@ -20,8 +21,8 @@ use std::{net::TcpListener, sync::Arc};
 pub(super) struct Security {
     /// TLS for clients.
     pub(super) tls: Option<ClientTls>,
-    /// Clients that may log in.
-    pub(super) logins: Option<Logins>,
+    /// Clients that may log in, and the thread that some ways of that need.
+    pub(super) logins: Option<(Logins, Option<KerberosThread>)>,
     /// TLS among members.
     pub(super) peer_tls: Option<PeerTls>,
     /// Logins among members.
@@ -57,14 +58,20 @@ impl Security {
         let ensemble = config.ensemble.as_ref();
         let peer_tls = ensemble.and_then(|ensemble| ensemble.tls.as_ref());
         let peer_login = ensemble.and_then(|ensemble| ensemble.sasl.as_ref());
-        let log_in = |sasl: &config::QuorumSasl| PeerLogin::load(sasl, &read_jaas(&sasl.jaas_file)?);
-        Ok(Self {
+        let kerberos = OnDemand::new(&config.auth.kerberos);
+        let log_in =
+            |sasl: &config::QuorumSasl| PeerLogin::load(sasl, &read_jaas(&sasl.jaas_file)?, &kerberos);
+        let security = Self {
             tls: ClientTls::new(&config.client)?,
-            logins: Logins::load(&config.auth)?,
+            logins: Logins::load(&config.auth, &kerberos)?,
             peer_tls: peer_tls.map(PeerTls::load).transpose()?,
             peer_login: peer_login.map(log_in).transpose()?,
             audit: audit_log(config)?,
-        })
+        };
+        if security.logins.is_some() || security.peer_login.is_some() {
+            kerberos.check()?;
+        }
+        Ok(security)
     }
 
     /// All keys and certificates.

@@ -219,6 +219,7 @@ impl Server {
             }
             None => (None, None, None),
         };
+        let (logins, thread_of_kerberos) = logins.unzip();
         let (znodes, open_sessions) = (tree.node_count(), sessions.len());
         let workers = runtimes.len();
         let auth = auth_config(&config.auth);
@@ -251,6 +252,10 @@ impl Server {
             thread("certificates", move || tls::watch(&certificates))?;
         }
         let mut workers = start_workers(&front, &sequencing, runtimes, readers, entrance)?;
+        if let Some(kerberos) = thread_of_kerberos.flatten() {
+            let front = Arc::clone(&front);
+            workers.push(("kerberos", thread("kerberos", move || kerberos.run(&front))?));
+        }
         if let Some(handshakes) = thread_of_tls {
             let front = Arc::clone(&front);
             workers.push(("handshakes", thread("handshakes", move || handshakes.run(&front))?));
@@ -280,7 +285,7 @@ impl Server {
         }
         self.drain();
         self.front.hub.stopping.store(true, Ordering::Relaxed);
-        self.front.end_handshakes();
+        self.front.end_helpers();
         for worker in 0..self.front.hub.workers.len() {
             self.front.post(worker, Mail::Stop);
         }

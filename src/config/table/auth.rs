@@ -1,4 +1,4 @@
-//! Rows about who may do what: the schemes, and what of Kerberos is refused or warned about.
+//! Rows about who may do what: the schemes, logins, Kerberos.
 
 use super::{Status, When, accepted, keys};
 use crate::auth::DigestAlgorithm;
@@ -52,6 +52,16 @@ keys! {
         "JAAS section for outgoing ones", ensemble;
     SERVER_SECTION: Text = "quorum.auth.server.saslLoginContext", Text, "QuorumServer", "<=3.4",
         "JAAS section for incoming ones", ensemble;
+    KRB5_CONF: Text = "java.security.krb5.conf", Text, "unset", "<=3.4",
+        "file that is read in place of /etc/krb5.conf";
+    REQUIRE_KERBEROS: Flag = "requireKerberosConfig", Flag, "false", "<=3.4",
+        "do not start without a default realm of Kerberos";
+    SERVER_REALM: Text = "server.realm", Text, "unset", "<=3.4",
+        "realm of the other members, if it is not that of this one's principal", ensemble;
+    CANONICAL_HOSTS: Switch = "kerberos.canonicalizeHostNames", Switch, "false", "3.7.x",
+        "hosts in principals of members are what the resolver calls them", ensemble;
+    SERVICE_PRINCIPAL: Text = "quorum.auth.kerberos.servicePrincipal", Text, "zkquorum/localhost", "<=3.4",
+        "principal of the other members, _HOST for their hosts", ensemble;
     X509_SUPER_USER: Text = "X509AuthenticationProvider.superUser", Text, "unset", "3.5.x",
         "certificate subject, as RFC 2253 writes it, that may do everything";
     SSL_AUTH_PROVIDER: Text = "ssl.authProvider", Text, "x509", "3.5.x",
@@ -61,21 +71,13 @@ keys! {
 }
 
 accepted! {
-    REFUSED, Status::Refused(When::Is("true"), "Kerberos is not available in this version");
-    "requireKerberosConfig", Flag, "false", "<=3.4", "do not start without a Kerberos configuration";
-}
-
-accepted! {
-    ABSENT, Status::Missing(When::Given);
+    IDLE, Status::Idle(When::Given, "tickets are asked for when they are needed, and those in a cache are renewed by whoever keeps it");
     "kerberos.minReLoginTimeMs", number::<u64>(0, i64::MAX), "60000", "3.5.x", "ms between logins";
     "kinit", Text, "/usr/bin/kinit", "<=3.4", "command that renews tickets";
-    "server.realm", Text, "unset", "<=3.4", "realm of the server's principal";
 }
 
 accepted! {
     ENSEMBLE, Status::Ensemble;
-    "kerberos.canonicalizeHostNames", Switch, "false", "3.7.x", "canonical host names in SASL between servers";
-    "quorum.auth.kerberos.servicePrincipal", Text, "zkquorum/localhost", "<=3.4", "service principal";
     "quorum.cnxn.threads.size", decimal::<i32>(INT_MIN, INT_MAX), "20", "<=3.4",
         "threads of that authentication";
 }

@@ -27,7 +27,7 @@ pub(super) enum Status {
     Used,
     /// Checked and accepted; means something only among several servers.
     Ensemble,
-    /// Checked and accepted without effect in a standalone server, for this reason; said so when it asks for something.
+    /// Checked and accepted without effect for this reason; said so when it asks for something.
     Idle(When, &'static str),
     /// Checked and accepted; concerns the Java runtime or a library that is not part of this server: said so.
     Java,
@@ -132,7 +132,7 @@ pub(super) const SECTIONS: &[(&str, &[Part])] = &[
     ("clients and sessions", &[client::ROWS]),
     ("storage", &[storage::ROWS]),
     ("write batching and throttling", &[throttle::ROWS]),
-    ("authentication and access", &[auth::ROWS, auth::ABSENT, auth::REFUSED, auth::ENSEMBLE]),
+    ("authentication and access", &[auth::ROWS, auth::IDLE, auth::ENSEMBLE]),
     ("TLS", &[tls::ROWS, tls::SIDES, tls::REFUSED, tls::CONTEXTS, tls::ENGINE]),
     ("ensemble", &[ensemble::ROWS, ensemble::MEMBERS, ensemble::ACCEPTED]),
     ("operators", &[operator::ROWS, operator::ADMIN, operator::SWITCHES, operator::ACCEPTED]),

@@ -1,7 +1,7 @@
 //! One client connection, as its worker sees it.
 
-use super::{audit::Asked, front::Secured, long::Long, outbox::Outbox, sealed::Sealed};
-use crate::{auth::Identities, sasl, server::figures::Client, session::ConnId, watch::ConnKey};
+use super::{audit::Asked, front::Secured, login::Login, long::Long, outbox::Outbox, sealed::Sealed};
+use crate::{auth::Identities, server::figures::Client, session::ConnId, watch::ConnKey};
 use bytes::Bytes;
 use oxkeeper_codec::{OpCode, SessionId, Zxid};
 use std::{
@@ -180,7 +180,7 @@ pub(crate) struct Conn {
     pub(crate) timeout_ms: i32,
     pub(super) identities: Identities,
     /// Its login by SASL, once it has begun.
-    pub(super) login: Option<Box<sasl::Server>>,
+    pub(super) login: Option<Box<Login>>,
     /// Bytes that are not a whole frame yet, or that wait until the connection may go on.
     pub(super) input: Vec<u8>,
     /// What is to be sent.
@@ -312,6 +312,11 @@ impl Conn {
     }
 
     /// Lets its task look again if it has input that it was not allowed to answer.
+    /// Whether a step of its login is being taken elsewhere.
+    pub(super) fn is_logging_in(&self) -> bool {
+        matches!(self.login.as_deref(), Some(Login::Away))
+    }
+
     pub(super) fn wake_if_held_back(&self) {
         if !self.input.is_empty() || self.held_back {
             self.wake();

@@ -75,7 +75,7 @@ pub(super) fn pace(hub: &Hub, conn: &Conn) -> Pace {
     if conn.unsent() + conn.waiting.expected() >= UNSENT_HIGH_BYTES {
         return Pace::Wait;
     }
-    if conn.long.is_some() {
+    if conn.long.is_some() || conn.is_logging_in() {
         return Pace::Wait;
     }
     if conn.waiting.is_empty() {

@@ -1,7 +1,8 @@
 //! What the workers share: the rules of the client port, their mail, and who answers four-letter words.
 
 use super::{
-    handshakes::Handshakes, limits::Limits, login::Logins, sealed::Sealed, state::State, words::Words,
+    handshakes::Handshakes, kerberos::Stepped, limits::Limits, login::Logins, sealed::Sealed, state::State,
+    words::Words,
 };
 use crate::{
     auth::AuthConfig,
@@ -26,6 +27,8 @@ pub(crate) enum Mail {
     Query(WorkerQuery),
     /// What a connection gets that has asked a four-letter word; it ends then.
     Answered(ConnId, String),
+    /// A step of a login.
+    Stepped(Box<Stepped>),
     /// The server stops.
     Stop,
 }
@@ -36,6 +39,7 @@ impl std::fmt::Debug for Mail {
             Self::Accepted(_) => "Accepted",
             Self::Query(_) => "Query",
             Self::Answered(..) => "Answered",
+            Self::Stepped(_) => "Stepped",
             Self::Stop => "Stop",
         })
     }
@@ -98,8 +102,11 @@ impl Front {
         self.hub.workers[worker].notify.notify_one();
     }
 
-    /// Has no more handshakes made.
-    pub(crate) fn end_handshakes(&self) {
+    /// Has no more handshakes made, and no more logins.
+    pub(crate) fn end_helpers(&self) {
+        if let Some(logins) = &self.logins {
+            logins.end();
+        }
         if let Some(handshakes) = &self.handshakes {
             handshakes.end();
         }

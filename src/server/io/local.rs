@@ -3,7 +3,9 @@
 
 use super::{
     conn::{Conn, Phase},
-    drain, login,
+    drain,
+    kerberos::Stepped,
+    login::{self, LoginError},
     wakeup::Wakeup,
 };
 use crate::{
@@ -56,7 +58,10 @@ impl Wakeup<'_> {
                 None => return self.state.conns.close(id),
             },
             OpCode::SASL => match GetSaslRequest::from_slice(body) {
-                Ok(GetSaslRequest { token: Some(token) }) => self.log_in(id, &token),
+                Ok(GetSaslRequest { token: Some(token) }) => match self.log_in(id, header, &token) {
+                    Some(answer) => answer,
+                    None => return,
+                },
                 Ok(GetSaslRequest { token: None }) | Err(_) => {
                     self.tell_why(id, &Closing::NoRequest);
                     return self.state.conns.close(id);
@@ -114,19 +119,43 @@ impl Wakeup<'_> {
         }
     }
 
-    /// A step of a login by SASL. Where nobody can log in, the client is told so by a null token.
-    fn log_in(&mut self, id: ConnId, token: &[u8]) -> Answer {
+    /// A step of a login by SASL. Where nobody can log in, the client is told so by a null token. `None`: the answer
+    /// comes as mail.
+    fn log_in(&mut self, id: ConnId, header: &RequestHeader, token: &[u8]) -> Option<Answer> {
         let Self { worker, state, .. } = self;
         let (Some(logins), Some(conn)) = (&worker.front.logins, state.conns.get(id)) else {
-            return login::told(None);
+            return Some(login::told(None));
         };
-        let (answer, failed) = logins.step(&mut conn.login, &mut conn.identities, token);
-        if let Some(error) = failed {
-            self.tell_why(id, &Closing::LoginFailed { error: &error.to_string(), stays: !answer.closes });
-        } else {
-            tracing::debug!(target: topics::AUTH, peer = %conn.peer, "a step of a login by SASL");
+        let Conn { login, identities, .. } = conn;
+        let (answer, failed) = logins.step((worker.index, id), login, identities, header, token)?;
+        self.tell_step(id, &answer, failed);
+        Some(answer)
+    }
+
+    /// A step of a login has been taken elsewhere. What the connection has sent behind it comes next.
+    pub(super) fn logged_in(&mut self, stepped: Stepped) {
+        let Self { worker, state, .. } = self;
+        let (id, header) = (stepped.conn, stepped.header.clone());
+        let (Some(logins), Some(conn)) = (&worker.front.logins, state.conns.get(id)) else { return };
+        let (answer, failed) = logins.stepped(&mut conn.login, &mut conn.identities, stepped);
+        self.tell_step(id, &answer, failed);
+        self.reply_to(id, &header, answer);
+        if let Some(conn) = self.conn(id) {
+            conn.wake();
         }
-        answer
+    }
+
+    fn tell_step(&mut self, id: ConnId, answer: &Answer, failed: Option<LoginError>) {
+        match (failed, self.conn(id)) {
+            (Some(error), _) => {
+                let why = Closing::LoginFailed { error: &error.to_string(), stays: !answer.closes };
+                self.tell_why(id, &why);
+            }
+            (None, Some(conn)) => {
+                tracing::debug!(target: topics::AUTH, peer = %conn.peer, "a step of a login by SASL");
+            }
+            (None, None) => {}
+        }
     }
 
     /// `None`: the connection is closed without an answer, as for what does not decode.

@@ -4,15 +4,25 @@
 //! Promise: what follows an exchange that is over is judged with the new identity, also what was sent behind it at once.
 //! A connection holds one exchange, of a bounded size; a second one ends the connection.
 
-use super::local::Answer;
+use super::{
+    kerberos::{Asked, KerberosThread, Stepped, Steps, steps},
+    local::Answer,
+};
 use crate::{
     auth::{self, Identities},
     config::{self, Secret},
-    sasl::{DigestError, NameRules, Next, RuleError, Server, passwords},
-    server::{ServerError, chance, jaas::read_jaas},
+    gss::{Acceptor, Context, GssError},
+    sasl::{
+        DigestError, GssapiError, GssapiNext, GssapiServer, NameRules, Next, RuleError, Server, Way, way,
+    },
+    server::{ServerError, chance, jaas::read_jaas, kerberos},
+    session::ConnId,
     topics,
 };
-use oxkeeper_codec::{Code, Encode, Zxid, records::SetSaslResponse};
+use oxkeeper_codec::{
+    Code, Encode, Zxid,
+    records::{RequestHeader, SetSaslResponse},
+};
 use std::{collections::BTreeMap, fmt};
 
 /// The protocol and the name that servers have towards their clients.
@@ -22,9 +32,9 @@ const REALM: &str = "zk-sasl-md5";
 const SUPER: &str = "super";
 
 /// Who may log in, and what becomes of who fails.
+#[derive(Debug)]
 pub(crate) struct Logins {
-    passwords: BTreeMap<String, String>,
-    super_password: Option<Secret>,
+    mechanism: Mechanism,
     rules: NameRules,
     super_users: Vec<String>,
     /// A connection stays that has failed.
@@ -33,19 +43,47 @@ pub(crate) struct Logins {
     is_required: bool,
 }
 
-impl fmt::Debug for Logins {
+/// How clients log in.
+enum Mechanism {
+    /// By names and passwords; that of the user `super` may be set elsewhere.
+    Digest { passwords: BTreeMap<String, String>, super_password: Option<Secret> },
+    /// By tickets, on a thread.
+    Kerberos { acceptor: Acceptor, steps: Steps },
+}
+
+impl fmt::Debug for Mechanism {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let users: Vec<&String> = self.passwords.keys().collect();
-        f.debug_struct("Logins").field("users", &users).finish_non_exhaustive()
+        match self {
+            Self::Digest { passwords, .. } => {
+                f.debug_struct("Digest").field("users", &passwords.keys()).finish_non_exhaustive()
+            }
+            Self::Kerberos { acceptor, .. } => {
+                f.debug_struct("Kerberos").field("acceptor", acceptor).finish_non_exhaustive()
+            }
+        }
     }
+}
+
+/// The login of a connection.
+#[derive(Debug)]
+pub(super) enum Login {
+    /// By name and password.
+    Digest(Server),
+    /// By a ticket.
+    Kerberos(GssapiServer<Context>),
+    /// A step of it is being taken, elsewhere: what follows waits.
+    Away,
 }
 
 /// Why a login failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum LoginError {
-    /// The mechanism refuses.
+    /// DIGEST-MD5 refuses.
     #[error(transparent)]
     Digest(#[from] DigestError),
+    /// Kerberos refuses.
+    #[error("Kerberos: {0}")]
+    Kerberos(#[from] GssapiError<GssError>),
     /// The name has no id.
     #[error(transparent)]
     Name(#[from] RuleError),
@@ -58,11 +96,14 @@ pub(crate) enum LoginError {
 }
 
 impl Logins {
-    /// Reads the JAAS file. `None`: it has nothing for clients.
+    /// Reads the JAAS file, and loads the system's Kerberos if that asks for it. `None`: it has nothing for clients.
     ///
     /// # Errors
     /// It cannot be read, or asks for what cannot be had.
-    pub(crate) fn load(config: &config::Auth) -> Result<Option<Self>, ServerError> {
+    pub(crate) fn load(
+        config: &config::Auth,
+        kerberos: &kerberos::OnDemand<'_>,
+    ) -> Result<Option<(Self, Option<KerberosThread>)>, ServerError> {
         let sasl = &config.sasl;
         let schemes = config.enforced_schemes.as_deref().unwrap_or_default();
         let is_required = schemes.contains(&config::EnforcedScheme::Sasl);
@@ -86,45 +127,119 @@ impl Logins {
             }
             return Ok(None);
         };
-        let passwords = passwords(modules).map_err(|other| {
-            let text = match other.name() {
-                "Krb5LoginModule" => "Kerberos is not available in this version",
-                _ => "there are DigestLoginModule (and Krb5LoginModule, not in this version)",
-            };
-            refused(format!("section {}: {}: {text}", sasl.section, other.class))
+        let in_section = |problem: String| refused(format!("section {}: {problem}", sasl.section));
+        let way = way(modules).map_err(|other| {
+            in_section(format!("{}: there are DigestLoginModule and Krb5LoginModule", other.class))
         })?;
-        let rules = NameRules::new(&sasl.rules, String::new(), sasl.removes_host, sasl.removes_realm);
-        tracing::info!(
-            target: topics::AUTH,
-            file = %path.display(),
-            section = sasl.section,
-            users = passwords.len(),
-            "clients can log in by SASL (DIGEST-MD5)"
+        let (file, section) = (path.display(), &sasl.section);
+        let (mechanism, default_realm, thread) = match way {
+            Way::Passwords(passwords) => {
+                let users = passwords.len();
+                tracing::info!(target: topics::AUTH, %file, section, users, "clients can log in by SASL (DIGEST-MD5)");
+                let super_password = sasl.super_password.clone();
+                (Mechanism::Digest { passwords, super_password }, None, None)
+            }
+            Way::Kerberos(module) => {
+                let kerberos = kerberos.get()?;
+                let (acceptor, principal) = kerberos::acceptor(kerberos, module).map_err(in_section)?;
+                tracing::info!(target: topics::AUTH, %file, section, principal, "clients can log in by SASL (GSSAPI)");
+                let (steps, thread) = steps();
+                (Mechanism::Kerberos { acceptor, steps }, kerberos.default_realm(), Some(thread))
+            }
+        };
+        let rules = NameRules::new(
+            &sasl.rules,
+            default_realm.unwrap_or_default(),
+            sasl.removes_host,
+            sasl.removes_realm,
         );
-        Ok(Some(Self {
-            passwords,
-            super_password: sasl.super_password.clone(),
+        let logins = Self {
+            mechanism,
             rules: rules.map_err(|error| refused(error.to_string()))?,
             super_users: sasl.super_users.clone(),
             keeps_failed: sasl.keeps_failed,
             is_required,
-        }))
+        };
+        Ok(Some((logins, thread)))
     }
 
-    fn password(&self, user: &str) -> Option<String> {
-        let listed = self.passwords.get(user)?;
-        let set = self.super_password.as_ref().filter(|_| user == SUPER);
-        Some(set.map_or_else(|| listed.clone(), |set| set.reveal().to_owned()))
-    }
-
-    /// One step of an exchange, which begins with the first. The answer, and why the client is not let in, if it is not.
+    /// Takes a token of a connection, whose exchange begins with the first. The answer, and why the client is not let in,
+    /// if it is not; `None`: the answer comes as mail of this worker.
     pub(super) fn step(
         &self,
-        exchange: &mut Option<Box<Server>>,
+        (worker, conn): (usize, ConnId),
+        login: &mut Option<Box<Login>>,
         identities: &mut Identities,
+        header: &RequestHeader,
         token: &[u8],
+    ) -> Option<(Answer, Option<LoginError>)> {
+        let begun = match (login.as_deref_mut(), &self.mechanism) {
+            (Some(login), _) => Ok(login),
+            (None, Mechanism::Digest { .. }) => chance::nonce()
+                .map(|nonce| Login::Digest(Server::new(PROTOCOL, REALM, nonce)))
+                .map(|begun| &mut **login.insert(Box::new(begun)))
+                .ok_or(LoginError::NoNonce),
+            (None, Mechanism::Kerberos { acceptor, .. }) => {
+                let begun = Login::Kerberos(GssapiServer::new(acceptor.begin()));
+                Ok(&mut **login.insert(Box::new(begun)))
+            }
+        };
+        let begun = match begun {
+            Ok(begun) => begun,
+            Err(error) => return Some(self.answer(Err(error))),
+        };
+        match (&self.mechanism, begun) {
+            (Mechanism::Digest { passwords, super_password }, Login::Digest(server)) => {
+                let password = |user: &str| {
+                    let listed = passwords.get(user)?;
+                    let set = super_password.as_ref().filter(|_| user == SUPER);
+                    Some(set.map_or_else(|| listed.clone(), |set| set.reveal().to_owned()))
+                };
+                Some(self.answer(match server.step(token, password) {
+                    Ok(Next::Send(token)) => Ok(Some(token)),
+                    Ok(Next::Done { token, user }) => {
+                        self.let_in(&user, &user, identities).map(|()| Some(token))
+                    }
+                    Err(error) => Err(error.into()),
+                }))
+            }
+            (Mechanism::Kerberos { steps, .. }, login) => {
+                // One step is under way at most: what follows it is not read.
+                let Login::Kerberos(exchange) = std::mem::replace(login, Login::Away) else { return None };
+                let (header, token) = (header.clone(), token.to_vec());
+                steps.ask(Asked { worker, conn, header, exchange, token });
+                None
+            }
+            (Mechanism::Digest { .. }, Login::Kerberos(_) | Login::Away) => None,
+        }
+    }
+
+    /// What a step by Kerberos has brought, for the connection that it was taken for.
+    pub(super) fn stepped(
+        &self,
+        login: &mut Option<Box<Login>>,
+        identities: &mut Identities,
+        Stepped { exchange, outcome, .. }: Stepped,
     ) -> (Answer, Option<LoginError>) {
-        match self.advance(exchange, identities, token) {
+        *login = Some(Box::new(Login::Kerberos(exchange)));
+        self.answer(match outcome {
+            Ok(GssapiNext::Send(token)) => Ok(Some(token)),
+            Ok(GssapiNext::Done { principal, acts_as }) => {
+                self.let_in(&principal, &acts_as, identities).map(|()| None)
+            }
+            Err(error) => Err(error.into()),
+        })
+    }
+
+    /// Ends the thread, if there is one.
+    pub(super) fn end(&self) {
+        if let Mechanism::Kerberos { steps, .. } = &self.mechanism {
+            steps.end();
+        }
+    }
+
+    fn answer(&self, step: Result<Option<Vec<u8>>, LoginError>) -> (Answer, Option<LoginError>) {
+        match step {
             Ok(token) => (told(token), None),
             Err(error) if self.keeps_failed && !self.is_required => (told(None), Some(error)),
             Err(error) => {
@@ -136,27 +251,14 @@ impl Logins {
         }
     }
 
-    fn advance(
-        &self,
-        exchange: &mut Option<Box<Server>>,
-        identities: &mut Identities,
-        token: &[u8],
-    ) -> Result<Option<Vec<u8>>, LoginError> {
-        let server = match exchange {
-            Some(server) => server,
-            None => {
-                let nonce = chance::nonce().ok_or(LoginError::NoNonce)?;
-                exchange.insert(Box::new(Server::new(PROTOCOL, REALM, nonce)))
-            }
+    /// Adds the identity of who has logged in. Without a rule for it the official server takes what the client wants to act as,
+    /// whatever that is; here it must be itself.
+    fn let_in(&self, name: &str, acts_as: &str, identities: &mut Identities) -> Result<(), LoginError> {
+        let id = match self.rules.id_of(name) {
+            Err(RuleError::NoRule) if name == acts_as => name.to_owned(),
+            made => made?,
         };
-        match server.step(token, |user| self.password(user))? {
-            Next::Send(token) => Ok(Some(token)),
-            Next::Done { token, user } => {
-                let id = self.rules.id_of(&user)?;
-                auth::identify_login(&id, &self.super_users, identities).ok_or(LoginError::TooMany)?;
-                Ok(Some(token))
-            }
-        }
+        auth::identify_login(&id, &self.super_users, identities).ok_or(LoginError::TooMany)
     }
 }
 

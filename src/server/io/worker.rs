@@ -188,6 +188,7 @@ impl Worker {
             },
             Mail::Query(query) => query(&mut self.state.borrow_mut(), &mut self.reader.lock().shard),
             Mail::Answered(id, text) => self.wake_up(|wakeup| wakeup.finish_word(id, text)),
+            Mail::Stepped(stepped) => self.wake_up(|wakeup| wakeup.logged_in(*stepped)),
             Mail::Stop => self.stopped.notify_one(),
         }
     }

@@ -201,11 +201,12 @@ impl Keeper {
 
     async fn dial(&self) -> io::Result<Connection> {
         let options = &self.wing.options;
-        let mut stream = PeerStream::dial(&self.addresses, options.connect_timeout, &self.wing).await?;
+        let (mut stream, host) =
+            PeerStream::dial(&self.addresses, options.connect_timeout, &self.wing).await?;
         set_up(stream.socket(), options.keep_alive)?;
         stream.write_all(&self.hello()).await?;
         stream.flush().await?;
-        login::log_in(&mut stream, &self.wing, options.connect_timeout).await?;
+        login::log_in(&mut stream, &host, &self.wing, options.connect_timeout).await?;
         if options.me > self.peer {
             return Ok(Connection { stream, input: BytesMut::new() });
         }

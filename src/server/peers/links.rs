@@ -145,8 +145,8 @@ impl Links {
     }
 
     async fn dial_at(&self, addresses: &[Address], within: Duration) -> io::Result<PeerStream> {
-        let mut stream = PeerStream::dial(addresses, within, &self.wing).await?;
-        login::log_in(&mut stream, &self.wing, within).await?;
+        let (mut stream, host) = PeerStream::dial(addresses, within, &self.wing).await?;
+        login::log_in(&mut stream, &host, &self.wing, within).await?;
         Ok(stream)
     }
 

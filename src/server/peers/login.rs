@@ -1,30 +1,40 @@
-//! Logins among members by SASL (`SaslQuorumAuthLearner`, `SaslQuorumAuthServer`): DIGEST-MD5.
+//! Logins among members by SASL (`SaslQuorumAuthLearner`, `SaslQuorumAuthServer`): DIGEST-MD5, or GSSAPI.
 //!
 //! Whoever dials logs in: on a quorum port at once, on an election port behind its hello. A packet of either side: a number
 //! that nothing else begins with (8 bytes), a status (4 bytes: 0 goes on, 1 done, -1 refused), a token with its length (4
 //! bytes) before it.
+//! What may block, on files, the KDC or the resolver, is done by other threads.
 
-use super::{passwords::PeerLogin, stream::PeerStream, wing::Wing};
+use super::{
+    jaas::{LetsIn, Own, PeerLogin},
+    options::Ports,
+    stream::PeerStream,
+    wing::Wing,
+};
 use crate::{
-    sasl::{Client, Next, Server},
+    gss::{Acceptor, Context, Kerberos},
+    sasl::{Client, GssapiClient, GssapiNext, GssapiServer, KerberosName, Next, Server},
     server::chance,
     topics,
 };
 use bytes::{Buf, BufMut, BytesMut};
-use std::{fmt, io, time::Duration};
+use std::{collections::BTreeSet, fmt, io, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
+    task::spawn_blocking,
     time::timeout,
 };
 
 /// The protocol and the name that members have towards each other.
 const PROTOCOL: &str = "zookeeper-quorum";
 const REALM: &str = "zk-quorum-sasl-md5";
+/// What stands for a host in the name of a service.
+const HOST_PATTERN: &str = "_HOST";
 /// What a packet begins with (`QuorumAuth.QUORUM_AUTH_MAGIC_NUMBER`).
 const MAGIC: i64 = 0x5f24_3501_3501_edcc;
 const HEAD_LEN: usize = 16;
 /// A longer token is none, in bytes.
-const TOKEN_MAX_BYTES: usize = 4096;
+const TOKEN_MAX_BYTES: usize = 64 << 10;
 
 /// Where logins are not asked for, whoever has said nothing for so long does not log in.
 const SPEAKS_WITHIN: Duration = Duration::from_millis(500);
@@ -41,25 +51,77 @@ fn refusal(text: impl fmt::Display) -> io::Error {
     io::Error::new(io::ErrorKind::PermissionDenied, format!("the login by SASL failed: {text}"))
 }
 
-/// Logs in to a member that was dialled, if that is asked for.
+/// On another thread, which may block.
+async fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    spawn_blocking(work).await.map_err(io::Error::other)
+}
+
+/// Logs in to a member that was dialled at `host`, if that is asked for.
 ///
 /// # Errors
 /// The member refuses, does not prove who it is, or takes longer than `within`.
-pub(super) async fn log_in(stream: &mut PeerStream, wing: &Wing, within: Duration) -> io::Result<()> {
-    let Some((user, password)) = wing.options.login.as_ref().and_then(|login| login.own.clone()) else {
-        return Ok(());
-    };
+pub(super) async fn log_in(
+    stream: &mut PeerStream,
+    host: &str,
+    wing: &Wing,
+    within: Duration,
+) -> io::Result<()> {
+    let Some(login) = &wing.options.login else { return Ok(()) };
     let exchange = async {
-        let mut client = Client::new(PROTOCOL, REALM, user, password, nonce()?);
-        send(stream, GOES_ON, &[]).await?;
-        let (GOES_ON, challenge) = receive(stream).await? else { return Err(refusal("the member refuses")) };
-        let answer = client.answer(&challenge).map_err(refusal)?;
-        send(stream, GOES_ON, &answer).await?;
-        let (DONE, proof) = receive(stream).await? else { return Err(refusal("the member refuses")) };
-        client.check(&proof).map_err(refusal)
+        match login.own.clone() {
+            None => Ok(()),
+            Some(Own::Password(user, password)) => {
+                by_password(stream, Client::new(PROTOCOL, REALM, user, password, nonce()?)).await
+            }
+            Some(Own::Kerberos { initiator, service }) => {
+                let (host, canonical) = (host.to_owned(), login.canonical.clone());
+                let begin = move || initiator.begin(&named(&service, &host, canonical.as_ref()));
+                let context = elsewhere(begin).await?.map_err(refusal)?;
+                by_ticket(stream, GssapiClient::new(context)).await
+            }
+        }
     };
     let late = |_| Err(refusal("the member does not answer"));
     timeout(within, exchange).await.unwrap_or_else(late)
+}
+
+/// The principal of a member at a host (`SecurityUtils.getServerPrincipal`).
+fn named(service: &str, host: &str, canonical: Option<&Kerberos>) -> String {
+    match service.split_once('/') {
+        Some((first, rest)) if rest.split('@').next() == Some(HOST_PATTERN) => {
+            let host = canonical.map_or_else(|| host.to_owned(), |kerberos| kerberos.canonical_host(host));
+            format!("{first}/{}{}", host.to_lowercase(), &rest[HOST_PATTERN.len()..])
+        }
+        _ => service.to_owned(),
+    }
+}
+
+async fn by_password(stream: &mut PeerStream, mut client: Client) -> io::Result<()> {
+    send(stream, GOES_ON, &[]).await?;
+    let (GOES_ON, challenge) = receive(stream).await? else { return Err(refusal("the member refuses")) };
+    let answer = client.answer(&challenge).map_err(refusal)?;
+    send(stream, GOES_ON, &answer).await?;
+    let (DONE, proof) = receive(stream).await? else { return Err(refusal("the member refuses")) };
+    client.check(&proof).map_err(refusal)
+}
+
+async fn by_ticket(stream: &mut PeerStream, mut client: GssapiClient<Context>) -> io::Result<()> {
+    let mut challenge = Vec::new();
+    loop {
+        let step = move || {
+            let answer = client.answer(&challenge);
+            (client, answer)
+        };
+        let answer;
+        (client, answer) = elsewhere(step).await?;
+        send(stream, GOES_ON, &answer.map_err(refusal)?).await?;
+        challenge = match receive(stream).await? {
+            (GOES_ON, challenge) => challenge,
+            (DONE, _) if client.is_over() => return Ok(()),
+            (DONE, _) => return Err(refusal("the member does not prove who it is")),
+            _ => return Err(refusal("the member refuses")),
+        };
+    }
 }
 
 /// Lets a member in that has connected, once it has logged in, if that is asked for. `input`: what has been read of it.
@@ -77,7 +139,24 @@ pub(super) async fn let_in(stream: &mut PeerStream, wing: &Wing, input: &mut Byt
     if (&input[..]).get_i64() != MAGIC {
         return if login.is_required { Err(refusal("it does not log in")) } else { Ok(()) };
     }
-    let Err(error) = judge(stream, login, input).await else { return Ok(()) };
+    let judged = match &login.lets_in {
+        LetsIn::Passwords(passwords) => {
+            let mut server = Server::new(PROTOCOL, REALM, nonce()?);
+            loop {
+                let token = token(stream, input).await?;
+                match server.step(&token, |user| passwords.get(user).cloned()) {
+                    Ok(Next::Send(challenge)) => send(stream, GOES_ON, &challenge).await?,
+                    Ok(Next::Done { token, .. }) => break Ok(token),
+                    Err(error) => break Err(refusal(error)),
+                }
+            }
+        }
+        LetsIn::Kerberos(acceptor) => judge(stream, input, acceptor, login, wing).await?,
+    };
+    let error = match judged {
+        Ok(token) => return send(stream, DONE, &token).await,
+        Err(error) => error,
+    };
     send(stream, REFUSED, &[]).await?;
     if login.is_required {
         return Err(error);
@@ -86,18 +165,62 @@ pub(super) async fn let_in(stream: &mut PeerStream, wing: &Wing, input: &mut Byt
     Ok(())
 }
 
-async fn judge(stream: &mut PeerStream, login: &PeerLogin, input: &mut BytesMut) -> io::Result<()> {
-    let mut server = Server::new(PROTOCOL, REALM, nonce()?);
+/// Whether a ticket is a member's; what else goes wrong ends the connection.
+async fn judge(
+    stream: &mut PeerStream,
+    input: &mut BytesMut,
+    acceptor: &Acceptor,
+    login: &PeerLogin,
+    wing: &Wing,
+) -> io::Result<io::Result<Vec<u8>>> {
+    let mut server = GssapiServer::new(acceptor.begin());
     loop {
-        fill(stream, input, HEAD_LEN).await?;
-        let (_, len) = head(&input.split_to(HEAD_LEN))?;
-        fill(stream, input, len).await?;
-        let token = input.split_to(len);
-        match server.step(&token, |user| login.passwords.get(user).cloned()).map_err(refusal)? {
-            Next::Send(challenge) => send(stream, GOES_ON, &challenge).await?,
-            Next::Done { token, .. } => return send(stream, DONE, &token).await,
+        let token = token(stream, input).await?;
+        let step = move || {
+            let next = server.step(&token);
+            (server, next)
+        };
+        let next;
+        (server, next) = elsewhere(step).await?;
+        match next {
+            Ok(GssapiNext::Send(challenge)) => send(stream, GOES_ON, &challenge).await?,
+            Ok(GssapiNext::Done { principal, acts_as }) => {
+                let canonical = login.canonical.clone();
+                let is_member = is_member(&principal, &acts_as, hosts(wing), canonical).await?;
+                let why = || refusal(format!("{principal} is no member's principal, or acts as {acts_as}"));
+                return Ok(if is_member { Ok(Vec::new()) } else { Err(why()) });
+            }
+            Err(error) => return Ok(Err(refusal(error))),
         }
     }
+}
+
+/// Where members are, as the configuration says.
+fn hosts(wing: &Wing) -> BTreeSet<String> {
+    let of = |ports: &Ports| ports.election.iter().map(|at| at.host.clone()).collect::<Vec<_>>();
+    wing.members.borrow().values().flat_map(of).collect()
+}
+
+/// Whether a principal acts as itself and has a member's host in its name (`SaslQuorumServerCallbackHandler`).
+async fn is_member(
+    principal: &str,
+    acts_as: &str,
+    hosts: BTreeSet<String>,
+    canonical: Option<Kerberos>,
+) -> io::Result<bool> {
+    let host = KerberosName::parse(principal).ok().and_then(|name| name.host);
+    let Some(host) = host.filter(|_| principal == acts_as) else { return Ok(false) };
+    let Some(kerberos) = canonical.filter(|_| !hosts.contains(host)) else { return Ok(hosts.contains(host)) };
+    let host = host.to_owned();
+    elsewhere(move || hosts.iter().any(|member| kerberos.canonical_host(member) == host)).await
+}
+
+/// The next token of a member that logs in.
+async fn token(stream: &mut PeerStream, input: &mut BytesMut) -> io::Result<BytesMut> {
+    fill(stream, input, HEAD_LEN).await?;
+    let (_, len) = head(&input.split_to(HEAD_LEN))?;
+    fill(stream, input, len).await?;
+    Ok(input.split_to(len))
 }
 
 /// Reads until so many bytes are there.
@@ -140,4 +263,21 @@ async fn send(stream: &mut PeerStream, status: i32, token: &[u8]) -> io::Result<
     packet.put_slice(token);
     stream.write_all(&packet).await?;
     stream.flush().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_are_called_by_their_hosts() {
+        for (service, expected) in [
+            ("zkquorum/localhost@OXK.TEST", "zkquorum/localhost@OXK.TEST"),
+            ("zkquorum/_HOST@OXK.TEST", "zkquorum/zk1.example.org@OXK.TEST"),
+            ("zkquorum/_HOST", "zkquorum/zk1.example.org"),
+            ("zkquorum", "zkquorum"),
+        ] {
+            assert_eq!(named(service, "ZK1.example.org", None), expected);
+        }
+    }
 }

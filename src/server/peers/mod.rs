@@ -7,6 +7,7 @@
 //! anything; what waits for a peer is bounded in bytes, and so is what was heard and not looked at; an ended link is heard of no more.
 
 mod elections;
+mod jaas;
 mod keeper;
 mod link;
 mod links;
@@ -17,7 +18,6 @@ mod options;
 mod outbox;
 mod pace;
 mod packets;
-mod passwords;
 mod pieces;
 mod slot;
 mod snapshot;
@@ -31,8 +31,8 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use jaas::PeerLogin;
 pub(crate) use options::{PeerOptions, PeerTls};
-pub(crate) use passwords::PeerLogin;
 pub(crate) use pieces::{PieceReader, PieceWriter, piece_stream};
 pub(crate) use thread::Peers;
 pub(crate) use words::{Command, Heard, Listener};

@@ -1,6 +1,6 @@
 //! What the wing is made with.
 
-use super::passwords::PeerLogin;
+use super::jaas::PeerLogin;
 use crate::{
     config,
     membership::{Addresses, Membership, Role},

@@ -58,14 +58,18 @@ impl PeerStream {
         Ok(Self::Tls(Box::new(stream.into())))
     }
 
-    /// Connects to the first of a member's addresses that answers; each within `within`.
+    /// Connects to the first of a member's addresses that answers, each within `within`; the host that it is.
     ///
     /// # Errors
     /// None of them answers, or the one that does shakes no hands as it should.
-    pub(super) async fn dial(addresses: &[Address], within: Duration, wing: &Wing) -> io::Result<Self> {
+    pub(super) async fn dial(
+        addresses: &[Address],
+        within: Duration,
+        wing: &Wing,
+    ) -> io::Result<(Self, String)> {
         let (stream, at) = connect(addresses, within).await?;
         let tls = wing.options.tls.as_ref().filter(|tls| tls.dials);
-        let Some(tls) = tls else { return Ok(Self::Plain(stream)) };
+        let Some(tls) = tls else { return Ok((Self::Plain(stream), at.host.clone())) };
         let ip = stream.peer_addr()?.ip().to_canonical();
         let connecting = TlsConnector::from(tls.certificates.dialling());
         let connecting = connecting.connect(ServerName::IpAddress(ip.into()), stream);
@@ -76,7 +80,7 @@ impl PeerStream {
         {
             check_name(certificate, ip, &[&at.host])?;
         }
-        Ok(Self::Tls(Box::new(stream.into())))
+        Ok((Self::Tls(Box::new(stream.into())), at.host.clone()))
     }
 
     /// The socket below.
