@@ -1,4 +1,4 @@
-"""Kafka in ZooKeeper mode, two brokers, against an external server."""
+"""Kafka in ZooKeeper mode, two brokers, against an external server. env SECURITY: how they come to it, see secure.py."""
 import json
 import os
 import re
@@ -6,12 +6,14 @@ import subprocess
 import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "common"))
+sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", name) for name in ("common", "security")]
 from applib import *  # noqa: E402,F403
+from secure import Security  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CP = classpath(HERE)
-app = App("kafka")
+security = Security(os.environ.get("SECURITY", ""))
+app = App("kafka", security.settings)
 sut = app.sut
 BR = {1: {}, 2: {}}
 ports = free_ports(6)
@@ -27,7 +29,8 @@ def start_broker(b):
     with open(cfg, "w") as f:
         f.write("\n".join([
             "broker.id=%d" % b,
-            "zookeeper.connect=%s/kafka" % sut.addr(),
+            "zookeeper.connect=%s/kafka" % security.address(sut),
+            *security.of_broker(),
             "zookeeper.session.timeout.ms=%d" % SESSION_MS,
             "zookeeper.connection.timeout.ms=20000",
             "log.dirs=%s" % os.path.join(app.work, "logs%d" % b),
@@ -47,7 +50,7 @@ def start_broker(b):
             "log.index.size.max.bytes=1048576", "log.cleaner.dedupe.buffer.size=4194304",
             "auto.leader.rebalance.enable=false", "controlled.shutdown.enable=true", ""]))
     d["proc"] = app.jvm("broker %d" % b, "apps.Agent",
-                        [d["ctl"], "apps.KafkaHandler", "kafka.Kafka", cfg], CP, heap="320m")
+                        [d["ctl"], "apps.KafkaHandler", "kafka.Kafka", cfg], CP, heap="320m", flags=security.flags)
     d["agent"] = Agent(d["ctl"])
 
 
@@ -60,13 +63,13 @@ def boot_sasl(user, pw):
 
 
 def zget(path):
-    with sut.zk() as z:
+    with security.zk(sut) as z:
         d, st = z.get("/kafka" + path)
         return (json.loads(d) if d[:1] in (b"{", b"[") else d.decode()), st
 
 
 def zkids(path):
-    with sut.zk() as z:
+    with security.zk(sut) as z:
         return z.children("/kafka" + path)
 
 
@@ -115,8 +118,8 @@ def _():
 @app.step("kafka-configs --zookeeper stores SCRAM credentials")
 def _():
     for user, pw in (("alice", "alice-secret"), ("bob", "bob-secret")):
-        p = subprocess.run(["java", "-Xmx128m"] + JVM_LEAN + ["-cp", CP, "kafka.admin.ConfigCommand",
-                            "--zookeeper", sut.addr() + "/kafka", "--alter", "--add-config",
+        p = subprocess.run(["java", "-Xmx128m"] + JVM_LEAN + security.flags + ["-cp", CP, "kafka.admin.ConfigCommand",
+                            "--zookeeper", security.address(sut) + "/kafka", *security.of_tool(), "--alter", "--add-config",
                             "SCRAM-SHA-256=[iterations=4096,password=%s]" % pw,
                             "--entity-type", "users", "--entity-name", user],
                            capture_output=True, text=True, timeout=60)
@@ -135,6 +138,11 @@ def _():
         _d, st = zget("/brokers/ids/%d" % b)
         need(st["ephemeralOwner"] != 0, "/brokers/ids/%d is not ephemeral" % b)
     until("both brokers in the metadata", lambda: live_agent().call("nodes", boot()).startswith("1,2 "), 30)
+
+
+@app.step("what brokers write is theirs, and what is secret is nobody else's to read")
+def _():
+    return security.check_acls(sut, ["/kafka/brokers/ids/1", "/kafka/controller", "/kafka/brokers/topics"], "/kafka/config/users/alice")
 
 
 @app.step("one controller is elected at /controller")

@@ -1,4 +1,5 @@
 """What the judges of this directory have in common: looks at both servers that are compared, and how checks are run and told of."""
+import os
 import shutil
 import ssl
 import struct
@@ -46,6 +47,9 @@ def compared(server, look, differs=None):
     for kind in (OFFICIAL, OURS):
         with server(kind) as started:
             seen[kind] = look(started)
+    if os.environ.get("SHOW"):
+        for key, value in seen[OURS].items():
+            print("  %s: %s" % (key, value))
     expected = {**seen[OFFICIAL], **(differs or {})}
     for key in expected.keys() | seen[OURS].keys():
         need(expected.get(key) == seen[OURS].get(key), "%s: %r, the official one: %r" % (key, seen[OURS].get(key), seen[OFFICIAL].get(key)))
