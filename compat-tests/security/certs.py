@@ -1,7 +1,10 @@
 """Keys and certificates of a test, made by openssl and keytool: an authority, leaves that it has signed, and what is no good."""
+import functools
+import http.server
 import os
 import ssl
 import subprocess
+import threading
 
 PASSWORD = "secret-of-a-test"
 
@@ -11,6 +14,19 @@ def run(*argv, **kw):
     if done.returncode:
         raise RuntimeError("%s: %s" % (" ".join(argv), done.stdout.decode(errors="replace")[-600:]))
     return done.stdout.decode(errors="replace")
+
+
+def served(directory):
+    """A web server for the files of a directory."""
+    os.makedirs(directory, exist_ok=True)
+
+    class Silent(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    web = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Silent, directory=directory))
+    threading.Thread(target=web.serve_forever, daemon=True).start()
+    return web
 
 
 class Authority:
@@ -25,18 +41,32 @@ class Authority:
     def path(self, extension, name=None):
         return os.path.join(self.work, "%s.%s" % (name or self.name, extension))
 
-    def leaf(self, name, subject, san="DNS:localhost,IP:127.0.0.1", key=("rsa:2048",), days=("-days", "30")):
+    def leaf(self, name, subject, san="DNS:localhost,IP:127.0.0.1", key=("rsa:2048",), days=("-days", "30"), extra=""):
         """Makes NAME.key (PKCS#8), NAME.crt and NAME.pem with both."""
         key_file, request, crt, extensions = (self.path(extension, name) for extension in ("key", "csr", "crt", "ext"))
         options = ["-newkey", *key]
         run("openssl", "req", "-new", "-utf8", *options, "-nodes", "-keyout", key_file, "-out", request, "-subj", subject, "-multivalue-rdn")
         with open(extensions, "w") as f:
-            f.write("basicConstraints=CA:FALSE\n" + ("subjectAltName=%s\n" % san if san else ""))
+            f.write("basicConstraints=CA:FALSE\n" + ("subjectAltName=%s\n" % san if san else "") + extra)
         run("openssl", "x509", "-req", "-in", request, "-CA", self.path("pem"), "-CAkey", self.path("key"), "-CAcreateserial", *days,
             "-extfile", extensions, "-out", crt)
         with open(self.path("pem", name), "w") as f:
             f.write(open(key_file).read() + open(crt).read())
         return self.path("pem", name)
+
+    def crl(self, name, *revoked, options=("-crldays", "30")):
+        """A list of what was taken back, in DER."""
+        config, out = self.path("cnf", "lists"), self.path("crl", name)
+        with open(config, "w") as f:
+            f.write("[ca]\ndefault_ca=x\n[x]\ndatabase=%s\ncrlnumber=%s\ndefault_md=sha256\ncertificate=%s\nprivate_key=%s\ncrl_extensions=e\n[e]\nauthorityKeyIdentifier=keyid\n"
+                    % (self.path("txt", "index"), self.path("number", "crl"), self.path("pem"), self.path("key")))
+        with open(self.path("txt", "index"), "w"), open(self.path("number", "crl"), "w") as f:
+            f.write("01\n")
+        for leaf in revoked:
+            run("openssl", "ca", "-config", config, "-revoke", self.path("crt", leaf))
+        run("openssl", "ca", "-config", config, "-gencrl", *options, "-out", out + ".pem")
+        run("openssl", "crl", "-in", out + ".pem", "-outform", "DER", "-out", out)
+        return out
 
     def pkcs12(self, name):
         out = self.path("p12", name)

@@ -11,7 +11,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "ensemble"), os.path.join(HERE, "..", "common")]
-from certs import PASSWORD, Authority  # noqa: E402
+from certs import PASSWORD, Authority, served  # noqa: E402
 from judge import main  # noqa: E402
 from kdc import REALM, Kdc, module  # noqa: E402
 from members import OXKEEPER, Ensemble, need, until  # noqa: E402
@@ -35,6 +35,12 @@ class Estate:
         self.pki.leaf("member", "/O=Test/CN=member")
         self.pki.leaf("elsewhere", "/O=Test/CN=elsewhere", san="DNS:zk.example.org")
         self.pki.leaf("expired", "/O=Test/CN=expired", days=("-days", "-1"))
+        # Certificates that are looked up in a list, and one that stands in it.
+        lists = os.path.join(work, "lists")
+        web = served(lists)
+        for name in ("listed", "revoked"):
+            self.pki.leaf(name, "/O=Test/CN=" + name, extra="crlDistributionPoints=URI:http://127.0.0.1:%d/list.crl\n" % web.server_port)
+        shutil.copy(self.pki.crl("list", "revoked"), os.path.join(lists, "list.crl"))
         self.strangers = Authority(os.path.join(work, "strangers"))
         self.strangers.leaf("stranger", "/O=Test/CN=member")
         self.jaas, self.wrong_jaas = os.path.join(work, "jaas.conf"), os.path.join(work, "wrong.conf")
@@ -208,6 +214,7 @@ def kept_out(estate):
         "a stranger's certificate": (estate.tls(), {"ssl.quorum.keyStore.location": estate.strangers.path("pem", "stranger")}),
         "an expired one": (estate.tls(), {"ssl.quorum.keyStore.location": estate.pki.path("pem", "expired")}),
         "another name": (estate.tls(**{"fips-mode": "false"}), {"ssl.quorum.keyStore.location": estate.pki.path("pem", "elsewhere")}),
+        "a revoked one": (estate.tls(estate.pki.path("pem", "listed"), **{"ssl.quorum.crl": "true"}), {"ssl.quorum.keyStore.location": estate.pki.path("pem", "revoked")}),
         "no login": (estate.sasl(), {key: None for key in estate.sasl()}),
         "the wrong password": (estate.sasl(), {"java.security.auth.login.config": estate.wrong_jaas}),
         "no member's principal": (estate.kerberos(), {"java.security.auth.login.config": estate.kerberos("learner/10.0.0.1")["java.security.auth.login.config"]}),

@@ -19,7 +19,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "common"))
 os.environ.setdefault("APP_LIMIT_S", "3600")
 from applib import Proc, free_ports, need, until  # noqa: E402
-from certs import PASSWORD, Authority, run  # noqa: E402
+from certs import PASSWORD, Authority, run, served  # noqa: E402
 from judge import OFFICIAL, OURS, code, compared, ids, main  # noqa: E402
 from zkmini import ZkError, ZkMini  # noqa: E402
 
@@ -434,7 +434,38 @@ def java(pki):
     return "%d facts" % both(pki, {}, look)
 
 
-CHECKS = [versions, client_auth, unified, secure_alone, x509, sessions, counted, stalled, reloaded, stores, keys, refused, java]
+def revoked(pki):
+    """Lists of what an authority has taken back, good ones and those that say nothing."""
+    lists = os.path.join(pki.work, "lists")
+    web = served(lists)
+    port = web.server_port
+    others = Authority(os.path.join(pki.work, "others"))
+    places = {"good": "list.crl", "taken-back": "list.crl", "old": "old.crl", "just-old": "just.crl", "others": "others.crl", "nonsense": "nonsense.crl", "missing": "missing.crl"}
+    for name, place in places.items():
+        pki.leaf(name, "/CN=" + name, extra="crlDistributionPoints=URI:http://127.0.0.1:%d/%s\n" % (port, place))
+    pki.leaf("unlisted", "/CN=unlisted")
+    pki.leaf("unreachable", "/CN=unreachable", extra="crlDistributionPoints=URI:http://127.0.0.1:%d/list.crl\n" % free_ports(1)[0])
+    shutil.copy(pki.crl("list", "taken-back"), os.path.join(lists, "list.crl"))
+    shutil.copy(pki.crl("old", options=("-crl_lastupdate", "20200101000000Z", "-crl_nextupdate", "20200201000000Z")), os.path.join(lists, "old.crl"))
+    shutil.copy(pki.crl("just", options=("-crlsec", "1")), os.path.join(lists, "just.crl"))
+    shutil.copy(others.crl("list"), os.path.join(lists, "others.crl"))
+    with open(os.path.join(lists, "nonsense.crl"), "w") as f:
+        f.write("nonsense")
+    time.sleep(1.5)
+    try:
+        look = lambda server: {name: outcome(lambda: server.client(name)) for name in [*places, "unlisted", "unreachable"]}  # noqa: E731
+        count = both(pki, {"ssl.crl": "true"}, look)
+        count += both(pki, {}, look)
+        # A list is fetched once by all who need it, and those who do not need it wait for nobody.
+        with Server(OURS, pki, {"ssl.crl": "true"}) as server:
+            for _ in range(20):
+                need("x509:CN=good" in outcome(lambda: server.client("good")), "a good one is turned away")
+        return "%d facts" % count
+    finally:
+        web.shutdown()
+
+
+CHECKS = [versions, client_auth, revoked, unified, secure_alone, x509, sessions, counted, stalled, reloaded, stores, keys, refused, java]
 
 
 def prepared(work):

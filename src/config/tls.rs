@@ -111,6 +111,7 @@ fn side(settings: &Settings, rows: &Side, reloads: bool) -> Result<TlsSettings, 
         checks_server_names: settings.get(&rows.server_names)?,
         checks_client_names: settings.get(&rows.client_names)?,
         allows_reverse_lookup: settings.get(&rows.reverse_lookup)?,
+        checks_lists: settings.get(&rows.lists)?,
         detection_timeout_ms: settings.get(&rows.detection_timeout)?,
         reloads,
     })

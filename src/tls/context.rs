@@ -1,11 +1,11 @@
 //! From settings and files to what `rustls` runs with.
 
 use super::{
-    TlsError, files,
+    Revocation, TlsError, files,
     settings::{ClientAuth, TlsSettings},
     stores::{KeyStore, TrustStore},
     suites::{self, Chosen},
-    verify::{Clients, Servers},
+    verify::{Clients, Servers, roots},
 };
 use crate::topics;
 use rustls::{
@@ -75,6 +75,18 @@ impl<'s> Material<'s> {
         config.ticketer = aws_lc_rs::Ticketer::new().map_err(refused)?;
         config.send_tls13_tickets = TICKETS;
         Ok(config)
+    }
+
+    /// What looks up the certificates of others, if that is asked for.
+    pub(super) fn revocation(&self) -> Result<Option<Arc<Revocation>>, TlsError> {
+        match &self.trusted {
+            Some(store) if self.settings.checks_lists => {
+                let algorithms = self.provider.signature_verification_algorithms;
+                let trusted = store.0.certificates.clone();
+                Ok(Some(Arc::new(Revocation::new(roots(store, self.settings)?, trusted, algorithms))))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// What speaks to those that this server connects to. Whose names their certificates have is the caller's to check.

@@ -2,13 +2,14 @@
 //!
 //! Promise: whoever has a [`ServerTls`] or [`MemberTls`] makes connections as the settings say, with the files as they were last read.
 //! A setting that cannot be honoured is refused by its name, at the start.
-//! Invariants: only `files` reads files; no key or password is in any message.
+//! Invariants: only `files` reads files, and only `revocation` asks others for anything; no key or password is in any message.
 
 mod context;
 mod error;
 mod files;
 mod names;
 mod reload;
+mod revocation;
 mod settings;
 mod stores;
 mod suites;
@@ -17,6 +18,7 @@ mod verify;
 pub use error::TlsError;
 pub use names::{is_distinguished_name, subject};
 pub use reload::{Certificates, MemberTls, Reloaded, ServerTls, watch};
+pub use revocation::{Revocation, RevocationError, Shows};
 pub use settings::{ClientAuth, Password, StoreSettings, TlsSettings};
 pub use stores::{KeyStore, StoreError, StoreKind, TrustStore};
 pub use verify::is_for;

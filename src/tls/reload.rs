@@ -1,7 +1,7 @@
 //! Keys and certificates that are read again when their files change.
 
 use super::{
-    TlsError,
+    Revocation, TlsError,
     context::Material,
     files::{self, Stamp},
     settings::TlsSettings,
@@ -53,9 +53,22 @@ pub struct Reloaded<C> {
 }
 
 /// For those who connect to this server.
-pub type ServerTls = Reloaded<Arc<ServerConfig>>;
+pub type ServerTls = Reloaded<Accepting>;
 /// For both sides of the connections among members.
-pub type MemberTls = Reloaded<(Arc<ServerConfig>, Arc<ClientConfig>)>;
+pub type MemberTls = Reloaded<(Accepting, Arc<ClientConfig>)>;
+
+/// What connections are accepted with, and what looks up certificates, if that is asked for.
+#[derive(Debug, Clone)]
+pub struct Accepting {
+    config: Arc<ServerConfig>,
+    revocation: Option<Arc<Revocation>>,
+}
+
+impl Accepting {
+    fn of(material: &Material<'_>) -> Result<Self, TlsError> {
+        Ok(Self { config: Arc::new(material.server()?), revocation: material.revocation()? })
+    }
+}
 
 #[derive(Debug)]
 struct Current<C> {
@@ -77,12 +90,17 @@ impl ServerTls {
     /// # Errors
     /// The setting and the file that cannot be honoured, and why.
     pub fn load(settings: TlsSettings) -> Result<Self, TlsError> {
-        Self::new(settings, |settings| Ok(Arc::new(Material::load(settings, false)?.server()?)))
+        Self::new(settings, |settings| Accepting::of(&Material::load(settings, false)?))
     }
 
     /// What a new connection is accepted with.
     pub fn accepting(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.current.lock().made)
+        Arc::clone(&self.current.lock().made.config)
+    }
+
+    /// What looks up the certificates that clients show.
+    pub fn revocation(&self) -> Option<Arc<Revocation>> {
+        self.current.lock().made.revocation.clone()
     }
 }
 
@@ -94,13 +112,18 @@ impl MemberTls {
     pub fn load(settings: TlsSettings) -> Result<Self, TlsError> {
         Self::new(settings, |settings| {
             let material = Material::load(settings, true)?;
-            Ok((Arc::new(material.server()?), Arc::new(material.client()?)))
+            Ok((Accepting::of(&material)?, Arc::new(material.client()?)))
         })
     }
 
     /// What a new connection is accepted with.
     pub fn accepting(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.current.lock().made.0)
+        Arc::clone(&self.current.lock().made.0.config)
+    }
+
+    /// What looks up the certificates that members show.
+    pub fn revocation(&self) -> Option<Arc<Revocation>> {
+        self.current.lock().made.0.revocation.clone()
     }
 
     /// What a new connection is made with.

@@ -36,6 +36,8 @@ pub struct TlsSettings {
     pub checks_client_names: bool,
     /// `allowReverseDnsLookup`: in that check the name that the system has for an address counts.
     pub allows_reverse_lookup: bool,
+    /// `crl`: whoever shows a certificate that its authority has taken back is not let in.
+    pub checks_lists: bool,
     /// `handshakeDetectionTimeoutMillis`.
     pub detection_timeout_ms: u32,
     /// `client.certReload`, `sslQuorumReloadCertFiles`: files are read again when they change.

@@ -74,7 +74,10 @@ pub fn is_for(certificate: &CertificateDer<'_>, name: &ServerName<'_>) -> bool {
 }
 
 /// The certificates that can vouch for others; the first reason if there is none.
-fn roots(store: &(TrustStore, PathBuf), settings: &TlsSettings) -> Result<RootCertStore, TlsError> {
+pub(super) fn roots(
+    store: &(TrustStore, PathBuf),
+    settings: &TlsSettings,
+) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     let mut first = None;
     for certificate in &store.0.certificates {

@@ -4,7 +4,8 @@
 use super::{Key, Row, Spec, Status, When, accepted, keys};
 use crate::{config::rules::*, tls::ClientAuth};
 
-const LISTS: &str = "revocation is not checked in this version: a revoked certificate would be let in";
+const OCSP: &str = "OCSP is not asked in this version: a revoked certificate would be let in; lists are looked at with the \
+                    setting that ends in crl";
 const CONTEXT: &str = "a class for the JVM cannot make the TLS context of this server";
 
 keys! {
@@ -26,10 +27,8 @@ keys! {
 }
 
 accepted! {
-    REFUSED, Status::Refused(When::Is("true"), LISTS);
-    "ssl.crl", Switch, "false", "3.5.x", "revocation lists";
+    REFUSED, Status::Refused(When::Is("true"), OCSP);
     "ssl.ocsp", Switch, "false", "3.5.x", "OCSP";
-    "ssl.quorum.crl", Switch, "false", "3.5.x", "revocation lists";
     "ssl.quorum.ocsp", Switch, "false", "3.5.x", "OCSP";
 }
 
@@ -121,6 +120,8 @@ sides! {
         "that check also takes the name that the system has for the address";
     client_auth: Lenient<OneOf<ClientAuth>> = "clientAuth", lenient(one_of(CLIENT_AUTH)), "NEED", "3.5.x",
         "whether the connecting side must show a certificate";
+    lists: Switch = "crl", Switch, "false", "3.5.x",
+        "certificates are looked up in the lists that they name, and who cannot be looked up is not let in";
     detection_timeout: Lenient<Int<u32>> = "handshakeDetectionTimeoutMillis", lenient(decimal(0, INT_MAX)), "5000",
         "3.5.x", "ms to tell TLS from plain, and for the handshake on the quorum ports";
 }

@@ -14,13 +14,13 @@ use super::{
 use crate::{
     auth::{self, X509},
     server::{
-        ServerError,
+        ServerError, clock,
         figures::{Client, Closing, Count},
         ports::begins_with_tls,
     },
-    tls::{ServerTls, TlsError, subject},
+    tls::{RevocationError, ServerTls, Shows, TlsError, subject},
 };
-use rustls::ServerConnection;
+use rustls::{ServerConnection, pki_types::UnixTime};
 use std::{
     io,
     net::SocketAddr,
@@ -34,13 +34,16 @@ use std::{
 use tokio::{
     net::TcpStream,
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
-    task::{LocalSet, spawn_local},
+    task::{LocalSet, spawn_blocking, spawn_local},
     time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
 
 /// How long a handshake may take (`SslHandler` of Netty).
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Certificates that are looked up at the same time.
+const LOOK_UPS: usize = 16;
 
 /// What may come through a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +94,8 @@ impl Handshakes {
         tls: Arc<ServerTls>,
         most: Option<u32>,
     ) -> Result<(Self, HandshakeThread), ServerError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(LOOK_UPS).build();
         let what = "start the thread of TLS handshakes";
         let runtime = runtime.map_err(|source| ServerError::System { what, source })?;
         let (sender, arrivals) = unbounded_channel();
@@ -126,6 +130,8 @@ enum Refusal {
     Late,
     #[error("its TLS handshake failed: {0}")]
     Failed(#[from] io::Error),
+    #[error(transparent)]
+    Revoked(#[from] RevocationError),
     #[error("its certificate has no identity: {0}")]
     NoIdentity(#[from] TlsError),
 }
@@ -156,8 +162,18 @@ async fn take_in(front: &Arc<Front>, tls: &ServerTls, Arrival { stream, peer, sp
         }
         let accepting = TlsAcceptor::from(tls.accepting()).accept(stream);
         let accepted = timeout(HANDSHAKE_TIMEOUT, accepting).await.map_err(|_| Refusal::Late)??;
-        let (stream, tls) = accepted.into_inner();
-        let secured = secure(front.auth.x509.as_ref(), tls)?;
+        let (stream, session) = accepted.into_inner();
+        if let Some(revocation) = tls.revocation()
+            && let Some(chain) = session.peer_certificates()
+        {
+            let chain: Vec<_> = chain.iter().map(|certificate| certificate.clone().into_owned()).collect();
+            let checked = spawn_blocking(move || {
+                revocation.check(&chain, Shows::Client, clock::now(), UnixTime::now())
+            });
+            let checked = timeout(HANDSHAKE_TIMEOUT, checked).await.map_err(|_| Refusal::Late)?;
+            checked.map_err(io::Error::other)??;
+        }
+        let secured = secure(front.auth.x509.as_ref(), session)?;
         Ok((stream.into_std()?, Some(secured)))
     };
     match outcome.await {
@@ -199,7 +215,7 @@ fn turn_away(front: &Front, peer: SocketAddr, refusal: &Refusal) {
             stats.sheet.count(Count::SessionlessExpired).add(1);
             Closing::Sessionless { limit_ms: hub.config.client.sessionless_timeout_ms.into() }
         }
-        Refusal::Late | Refusal::Failed(_) | Refusal::NoIdentity(_) => {
+        Refusal::Late | Refusal::Failed(_) | Refusal::Revoked(_) | Refusal::NoIdentity(_) => {
             stats.auth_failed.add(1);
             stats.sheet.count(Count::UnsuccessfulHandshakes).add(1);
             Closing::Handshake { error: &text }

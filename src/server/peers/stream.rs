@@ -4,12 +4,15 @@
 //! of where it is, if names are checked. The plain one costs what a socket costs.
 
 use super::{
-    options::{Address, Ports},
+    options::{Address, PeerTls, Ports},
     sockets::connect,
     wing::Wing,
 };
-use crate::server::ports::begins_with_tls;
-use rustls::pki_types::{CertificateDer, ServerName};
+use crate::{
+    server::{clock, ports::begins_with_tls},
+    tls::Shows,
+};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use std::{
     collections::BTreeSet,
     io::{self, IoSlice},
@@ -21,6 +24,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, lookup_host},
+    task::spawn_blocking,
     time::timeout,
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
@@ -49,7 +53,9 @@ impl PeerStream {
         let from = stream.peer_addr()?.ip();
         let accepting = TlsAcceptor::from(tls.certificates.accepting()).accept(stream);
         let stream = in_time(within, accepting).await?;
-        let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+        let chain = stream.get_ref().1.peer_certificates();
+        check_lists(tls, chain, Shows::Client).await?;
+        let shown = chain.and_then(|chain| chain.first());
         if tls.checks_names_of_clients
             && let Some(certificate) = shown
         {
@@ -74,7 +80,9 @@ impl PeerStream {
         let connecting = TlsConnector::from(tls.certificates.dialling());
         let connecting = connecting.connect(ServerName::IpAddress(ip.into()), stream);
         let stream = in_time(tls.detection, connecting).await?;
-        let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+        let chain = stream.get_ref().1.peer_certificates();
+        check_lists(tls, chain, Shows::Server).await?;
+        let shown = chain.and_then(|chain| chain.first());
         if tls.checks_names_of_servers
             && let Some(certificate) = shown
         {
@@ -98,6 +106,16 @@ async fn in_time<S>(within: Duration, handshake: impl Future<Output = io::Result
         |error: io::Error| io::Error::new(error.kind(), format!("the TLS handshake failed: {error}"));
     let late = || io::Error::new(io::ErrorKind::TimedOut, "it takes too long");
     timeout(within, handshake).await.unwrap_or_else(|_| Err(late())).map_err(failed)
+}
+
+/// Whether no certificate is taken back, if that is to be looked up.
+async fn check_lists(tls: &PeerTls, chain: Option<&[CertificateDer<'_>]>, shows: Shows) -> io::Result<()> {
+    let (Some(revocation), Some(chain)) = (tls.certificates.revocation(), chain) else { return Ok(()) };
+    let chain: Vec<_> = chain.iter().map(|certificate| certificate.clone().into_owned()).collect();
+    let checked = spawn_blocking(move || revocation.check(&chain, shows, clock::now(), UnixTime::now()))
+        .await
+        .map_err(io::Error::other)?;
+    checked.map_err(|error| io::Error::new(io::ErrorKind::PermissionDenied, error))
 }
 
 /// Whoever comes from an address has to show that, or the name of a member that is there.
