@@ -294,6 +294,55 @@ def stalled(pki):
     return "%d facts" % both(pki, {"maxClientCnxns": "0"}, look)
 
 
+def hostile(pki):
+    """Handshakes that are none, and too long ones: bounded, and nobody else notices."""
+    chain = os.path.join(pki.work, "long.crt")
+    with open(chain, "w") as f:
+        f.write(open(pki.path("crt", "client")).read() + open(pki.path("pem")).read() * 200)
+
+    def long_chain(server):
+        context = pki.context(None)
+        context.load_cert_chain(chain, pki.path("key", "client"))
+        return ZkMini(server.secure, tls=context)
+
+    def rss_mb(server):
+        with open("/proc/%d/status" % server.proc.p.pid) as f:
+            return int(re.search(r"VmRSS:\s+(\d+)", f.read())[1]) / 1024
+
+    with Server(OURS, pki, {"maxClientCnxns": "0"}) as server:
+        before = rss_mb(server)
+        worst = 0
+        taken = []
+        record = b"\x16\x03\x03\x40\x00" + bytes(0x4000)
+        for _ in range(100):
+            s = socket.create_connection(("127.0.0.1", server.secure), 5)
+            s.settimeout(2)
+            # The first message of a handshake, of 16 MB.
+            s.sendall(b"\x16\x03\x01\x40\x00\x01\xff\xff\xff" + bytes(0x4000 - 4))
+            sent = 0
+            try:
+                while sent < 16 << 20:
+                    sent += s.send(record)
+            except OSError:
+                pass
+            taken.append(sent)
+            s.close()
+            at = time.monotonic()
+            with server.client() as client:
+                client.exists("/")
+            worst = max(worst, time.monotonic() - at)
+        need(max(taken) < 8 << 20, "%d bytes of a handshake were taken" % max(taken))
+        need(outcome(lambda: long_chain(server)) == "turned away", "a chain of 200 certificates is taken")
+        done = subprocess.run(["openssl", "s_client", "-connect", "127.0.0.1:%d" % server.secure, "-tls1_2", "-legacy_renegotiation", "-CAfile", pki.path("pem"), "-cert", pki.path("crt", "client"),
+                               "-key", pki.path("key", "client")], input=b"R\nR\n", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=20)
+        need(b"RENEGOTIATING" in done.stdout, "openssl asks for no renegotiation: %s" % done.stdout[-200:])
+        need("x509" in str(outcome(server.client)), "nobody is served any more")
+        need(worst < 1, "another client waited %.0f ms" % (worst * 1000))
+        grown = rss_mb(server) - before
+        need(grown < 64, "%.0f MB more" % grown)
+        return "%d bytes taken of 16 MB at most; others waited %.0f ms, %.1f MB more" % (max(taken), worst * 1000, grown)
+
+
 def reloaded(pki):
     """New files are taken up without a restart, and connections stay."""
     def serial(server):
@@ -465,7 +514,7 @@ def revoked(pki):
         web.shutdown()
 
 
-CHECKS = [versions, client_auth, revoked, unified, secure_alone, x509, sessions, counted, stalled, reloaded, stores, keys, refused, java]
+CHECKS = [versions, client_auth, revoked, unified, secure_alone, x509, sessions, counted, stalled, hostile, reloaded, stores, keys, refused, java]
 
 
 def prepared(work):
