@@ -73,13 +73,12 @@ fn sasl(settings: &Settings) -> Result<Option<QuorumSasl>, ConfigError> {
         return Err(settings.find_or_default(&SERVER_SASL).conflict(problem));
     }
     let asked = settings.find_or_default(&QUORUM_SASL);
-    let jaas_file = settings.given(&JAAS_FILE)?.flatten();
-    let jaas_file =
-        jaas_file.ok_or_else(|| asked.conflict("it needs java.security.auth.login.config, the JAAS file"))?;
+    if settings.given(&JAAS_FILE)?.flatten().is_none() {
+        return Err(asked.conflict("it needs java.security.auth.login.config, the JAAS file"));
+    }
     Ok(Some(QuorumSasl {
         logs_in,
         is_required,
-        jaas_file: jaas_file.into(),
         learner_section: settings.get(&LEARNER_SECTION)?.unwrap_or_default(),
         server_section: settings.get(&SERVER_SECTION)?.unwrap_or_default(),
         is_fips: settings.get(&FIPS_MODE)?,

@@ -350,9 +350,7 @@ pub struct QuorumSasl {
     pub logs_in: bool,
     /// `quorum.auth.serverRequireSasl`: others have to log in here.
     pub is_required: bool,
-    /// `java.security.auth.login.config`: names and passwords.
-    pub jaas_file: PathBuf,
-    /// `quorum.auth.learner.saslLoginContext`: the section with the own name.
+    /// `quorum.auth.learner.saslLoginContext`: the section of the JAAS file ([`Sasl::jaas_file`], which is there) with the own name.
     pub learner_section: String,
     /// `quorum.auth.server.saslLoginContext`: the section with those of the others.
     pub server_section: String,

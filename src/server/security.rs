@@ -9,7 +9,7 @@ use crate::{
         ServerError,
         figures::Audit,
         io::{HandshakeThread, Handshakes, KerberosThread, Logins, listen_secure},
-        jaas::read_jaas,
+        jaas::JaasFile,
         kerberos::OnDemand,
         peers::{PeerLogin, PeerTls},
     },
@@ -59,13 +59,16 @@ impl Security {
         let peer_tls = ensemble.and_then(|ensemble| ensemble.tls.as_ref());
         let peer_login = ensemble.and_then(|ensemble| ensemble.sasl.as_ref());
         let kerberos = OnDemand::new(&config.auth.kerberos);
-        let log_in =
-            |sasl: &config::QuorumSasl| PeerLogin::load(sasl, &read_jaas(&sasl.jaas_file)?, &kerberos);
+        let jaas = config.auth.sasl.jaas_file.as_deref().map(JaasFile::read).transpose()?;
+        let peer_login = match (peer_login, &jaas) {
+            (Some(sasl), Some(jaas)) => Some(PeerLogin::load(sasl, jaas, &kerberos)?),
+            _ => None,
+        };
         let security = Self {
             tls: ClientTls::new(&config.client)?,
-            logins: Logins::load(&config.auth, &kerberos)?,
+            logins: Logins::load(&config.auth, jaas.as_ref(), &kerberos)?,
             peer_tls: peer_tls.map(PeerTls::load).transpose()?,
-            peer_login: peer_login.map(log_in).transpose()?,
+            peer_login,
             audit: audit_log(config)?,
         };
         if security.logins.is_some() || security.peer_login.is_some() {

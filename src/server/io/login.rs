@@ -15,7 +15,7 @@ use crate::{
     sasl::{
         DigestError, GssapiError, GssapiNext, GssapiServer, NameRules, Next, RuleError, Server, Way, way,
     },
-    server::{ServerError, chance, jaas::read_jaas, kerberos},
+    server::{ServerError, chance, jaas::JaasFile, kerberos},
     session::ConnId,
     topics,
 };
@@ -96,53 +96,53 @@ pub(crate) enum LoginError {
 }
 
 impl Logins {
-    /// Reads the JAAS file, and loads the system's Kerberos if that asks for it. `None`: it has nothing for clients.
+    /// As the JAAS file says, if there is one; loads the system's Kerberos if that asks for it. `None`: it has nothing for
+    /// clients.
     ///
     /// # Errors
-    /// It cannot be read, or asks for what cannot be had.
+    /// It asks for what cannot be had.
     pub(crate) fn load(
         config: &config::Auth,
+        jaas: Option<&JaasFile>,
         kerberos: &kerberos::OnDemand<'_>,
     ) -> Result<Option<(Self, Option<KerberosThread>)>, ServerError> {
         let sasl = &config.sasl;
         let schemes = config.enforced_schemes.as_deref().unwrap_or_default();
         let is_required = schemes.contains(&config::EnforcedScheme::Sasl);
-        let Some(path) = &sasl.jaas_file else {
+        let Some(file) = jaas else {
             if sasl.provider {
                 tracing::warn!(target: topics::AUTH, "no client can log in by SASL: authProvider.X is set, and java.security.auth.login.config is not");
             }
             return Ok(None);
         };
-        let refused = |problem: String| ServerError::Jaas { path: path.clone(), problem };
-        let jaas = read_jaas(path)?;
-        let Some(modules) = jaas.section(&sasl.section) else {
-            let names = jaas.names().collect::<Vec<_>>().join(", ");
+        let Some(modules) = file.jaas.section(&sasl.section) else {
+            let names = file.jaas.names().collect::<Vec<_>>().join(", ");
             let problem = format!("it has no section {}, only {names} (sasl.serverconfig)", sasl.section);
             if is_required {
-                return Err(refused(problem));
+                return Err(file.refused(problem));
             }
             // The file may be for members alone.
             if sasl.provider {
-                tracing::warn!(target: topics::AUTH, file = %path.display(), problem, "no client can log in by SASL");
+                tracing::warn!(target: topics::AUTH, file = %file.path().display(), problem, "no client can log in by SASL");
             }
             return Ok(None);
         };
-        let in_section = |problem: String| refused(format!("section {}: {problem}", sasl.section));
+        let in_section = |problem: String| file.refused_in(&sasl.section, &problem);
         let way = way(modules).map_err(|other| {
             in_section(format!("{}: there are DigestLoginModule and Krb5LoginModule", other.class))
         })?;
-        let (file, section) = (path.display(), &sasl.section);
+        let (path, section) = (file.path().display(), &sasl.section);
         let (mechanism, default_realm, thread) = match way {
             Way::Passwords(passwords) => {
                 let users = passwords.len();
-                tracing::info!(target: topics::AUTH, %file, section, users, "clients can log in by SASL (DIGEST-MD5)");
+                tracing::info!(target: topics::AUTH, file = %path, section, users, "clients can log in by SASL (DIGEST-MD5)");
                 let super_password = sasl.super_password.clone();
                 (Mechanism::Digest { passwords, super_password }, None, None)
             }
             Way::Kerberos(module) => {
                 let kerberos = kerberos.get()?;
                 let (acceptor, principal) = kerberos::acceptor(kerberos, module).map_err(in_section)?;
-                tracing::info!(target: topics::AUTH, %file, section, principal, "clients can log in by SASL (GSSAPI)");
+                tracing::info!(target: topics::AUTH, file = %path, section, principal, "clients can log in by SASL (GSSAPI)");
                 let (steps, thread) = steps();
                 (Mechanism::Kerberos { acceptor, steps }, kerberos.default_realm(), Some(thread))
             }
@@ -155,7 +155,7 @@ impl Logins {
         );
         let logins = Self {
             mechanism,
-            rules: rules.map_err(|error| refused(error.to_string()))?,
+            rules: rules.map_err(|error| file.refused(error.to_string()))?,
             super_users: sasl.super_users.clone(),
             keeps_failed: sasl.keeps_failed,
             is_required,

@@ -3,8 +3,8 @@
 use crate::{
     config,
     gss::{Acceptor, Initiator, Kerberos},
-    sasl::{Jaas, Module, Way, way},
-    server::{ServerError, kerberos},
+    sasl::{Module, Way, way},
+    server::{ServerError, jaas::JaasFile, kerberos},
 };
 use std::{collections::BTreeMap, fmt};
 
@@ -47,22 +47,22 @@ impl fmt::Debug for PeerLogin {
 }
 
 impl PeerLogin {
-    /// Reads the sections of the JAAS file. `kerberos`: the system's.
+    /// As the sections of the JAAS file say. `kerberos`: the system's.
     ///
     /// # Errors
-    /// It cannot be read, has not got them, or asks for what cannot be had.
+    /// It has not got them, or asks for what cannot be had.
     pub(crate) fn load(
         sasl: &config::QuorumSasl,
-        jaas: &Jaas,
+        file: &JaasFile,
         kerberos: &kerberos::OnDemand<'_>,
     ) -> Result<Self, ServerError> {
         let (server, learner) =
-            (Section::of(sasl, jaas, &sasl.server_section)?, Section::of(sasl, jaas, &sasl.learner_section)?);
+            (Section::of(sasl, file, &sasl.server_section)?, Section::of(sasl, file, &sasl.learner_section)?);
         let lets_in = match server.way {
             Way::Passwords(passwords) => LetsIn::Passwords(passwords),
             Way::Kerberos(module) => {
-                let (acceptor, _) =
-                    kerberos::acceptor(kerberos.get()?, module).map_err(|problem| server.refused(problem))?;
+                let (acceptor, _) = kerberos::acceptor(kerberos.get()?, module)
+                    .map_err(|problem| server.refused(&problem))?;
                 LetsIn::Kerberos(acceptor)
             }
         };
@@ -71,7 +71,7 @@ impl PeerLogin {
             Way::Passwords(_) => Some(learner.password()?),
             Way::Kerberos(module) => {
                 let initiator = kerberos::initiator(kerberos.get()?, module);
-                let initiator = initiator.map_err(|problem| learner.refused(problem))?;
+                let initiator = initiator.map_err(|problem| learner.refused(&problem))?;
                 let default_realm = kerberos.get()?.default_realm();
                 let own_realm = module.options.get("principal").and_then(|name| name.split_once('@'));
                 let own_realm = own_realm.map(|(_, realm)| realm);
@@ -90,40 +90,36 @@ impl PeerLogin {
 
 /// A section of the file.
 struct Section<'a> {
-    sasl: &'a config::QuorumSasl,
+    file: &'a JaasFile,
     name: &'a str,
     modules: &'a [Module],
     way: Way<'a>,
 }
 
 impl<'a> Section<'a> {
-    fn of(sasl: &'a config::QuorumSasl, jaas: &'a Jaas, name: &'a str) -> Result<Self, ServerError> {
-        let refused = |problem: String| ServerError::Jaas { path: sasl.jaas_file.clone(), problem };
-        let modules = jaas.section(name).filter(|modules| !modules.is_empty());
-        let modules =
-            modules.ok_or_else(|| refused(format!("it has no section {name}, which members need")))?;
+    fn of(sasl: &config::QuorumSasl, file: &'a JaasFile, name: &'a str) -> Result<Self, ServerError> {
+        let modules = file.jaas.section(name).filter(|modules| !modules.is_empty());
+        let missing = || file.refused(format!("it has no section {name}, which members need"));
+        let modules = modules.ok_or_else(missing)?;
         let way = way(modules).map_err(|other| {
             let text = "members log in with DigestLoginModule or Krb5LoginModule";
-            refused(format!("section {name}: {}: {text}", other.class))
+            file.refused_in(name, &format!("{}: {text}", other.class))
         })?;
-        let section = Self { sasl, name, modules, way };
-        if sasl.is_fips && sasl.logs_in && matches!(section.way, Way::Passwords(_)) {
+        if sasl.is_fips && sasl.logs_in && matches!(way, Way::Passwords(_)) {
             let problem = "members log in with DIGEST-MD5, which fips-mode excludes: set fips-mode=false";
-            return Err(section.refused(problem.to_owned()));
+            return Err(file.refused_in(name, problem));
         }
-        Ok(section)
+        Ok(Self { file, name, modules, way })
     }
 
-    fn refused(&self, problem: String) -> ServerError {
-        let problem = format!("section {}: {problem}", self.name);
-        ServerError::Jaas { path: self.sasl.jaas_file.clone(), problem }
+    fn refused(&self, problem: &str) -> ServerError {
+        self.file.refused_in(self.name, problem)
     }
 
     fn password(&self) -> Result<Own, ServerError> {
         let option = |name: &str| self.modules.iter().find_map(|module| module.options.get(name).cloned());
         let own = option("username").zip(option("password"));
-        let (user, password) =
-            own.ok_or_else(|| self.refused("a username and a password are needed".to_owned()))?;
+        let (user, password) = own.ok_or_else(|| self.refused("a username and a password are needed"))?;
         Ok(Own::Password(user, password))
     }
 }
@@ -131,13 +127,11 @@ impl<'a> Section<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::PathBuf;
 
     fn load(text: &str, is_fips: bool, logs_in: bool) -> Result<PeerLogin, String> {
         let sasl = config::QuorumSasl {
             logs_in,
             is_required: false,
-            jaas_file: PathBuf::from("/j"),
             learner_section: "L".to_owned(),
             server_section: "S".to_owned(),
             is_fips,
@@ -147,8 +141,7 @@ mod tests {
         };
         let settings = config::Kerberos { config: None, is_required: false };
         let kerberos = kerberos::OnDemand::new(&settings);
-        let jaas = Jaas::parse(text, |_| None).expect("a good file");
-        PeerLogin::load(&sasl, &jaas, &kerberos).map_err(|error| error.to_string())
+        PeerLogin::load(&sasl, &JaasFile::of("/j", text), &kerberos).map_err(|error| error.to_string())
     }
 
     #[test]
