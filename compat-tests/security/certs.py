@@ -1,10 +1,13 @@
 """Keys and certificates of a test, made by openssl and keytool: an authority, leaves that it has signed, and what is no good."""
+import base64
 import functools
 import http.server
 import os
 import ssl
 import subprocess
+import tempfile
 import threading
+import urllib.parse
 
 PASSWORD = "secret-of-a-test"
 
@@ -25,6 +28,44 @@ def served(directory):
             pass
 
     web = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Silent, directory=directory))
+    threading.Thread(target=web.serve_forever, daemon=True).start()
+    return web
+
+
+class Responder(http.server.BaseHTTPRequestHandler):
+    """Answers for the authority of its server, by openssl: at /NAME/ signed with the key of NAME."""
+
+    def log_message(self, *_):
+        pass
+
+    def do_POST(self):
+        self.answer(self.rfile.read(int(self.headers["Content-Length"])))
+
+    def do_GET(self):
+        self.answer(base64.b64decode(urllib.parse.unquote(self.path.split("/", 2)[2])))
+
+    def answer(self, question):
+        pki, signer = self.server.pki, self.path.split("/")[1]
+        with tempfile.TemporaryDirectory() as work:
+            asked, answered = os.path.join(work, "q"), os.path.join(work, "a")
+            with open(asked, "wb") as f:
+                f.write(question)
+            signer = {"-rsigner": pki.path("pem"), "-rkey": pki.path("key")} if signer == pki.name else {"-rsigner": pki.path("crt", signer), "-rkey": pki.path("key", signer)}
+            run("openssl", "ocsp", "-index", pki.path("txt", "index"), "-CA", pki.path("pem"), *[word for pair in signer.items() for word in pair], "-ndays", "1",
+                "-reqin", asked, "-respout", answered)
+            with open(answered, "rb") as f:
+                answer = f.read()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/ocsp-response")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+
+def responding(pki):
+    """A responder for an authority."""
+    web = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Responder)
+    web.pki = pki
     threading.Thread(target=web.serve_forever, daemon=True).start()
     return web
 
@@ -54,8 +95,8 @@ class Authority:
             f.write(open(key_file).read() + open(crt).read())
         return self.path("pem", name)
 
-    def crl(self, name, *revoked, options=("-crldays", "30")):
-        """A list of what was taken back, in DER."""
+    def crl(self, name, *revoked, good=(), options=("-crldays", "30")):
+        """A list of what was taken back, in DER. What is in it, and what is known to be good, is what a responder knows."""
         config, out = self.path("cnf", "lists"), self.path("crl", name)
         with open(config, "w") as f:
             f.write("[ca]\ndefault_ca=x\n[x]\ndatabase=%s\ncrlnumber=%s\ndefault_md=sha256\ncertificate=%s\nprivate_key=%s\ncrl_extensions=e\n[e]\nauthorityKeyIdentifier=keyid\n"
@@ -64,6 +105,8 @@ class Authority:
             f.write("01\n")
         for leaf in revoked:
             run("openssl", "ca", "-config", config, "-revoke", self.path("crt", leaf))
+        for leaf in good:
+            run("openssl", "ca", "-config", config, "-valid", self.path("crt", leaf))
         run("openssl", "ca", "-config", config, "-gencrl", *options, "-out", out + ".pem")
         run("openssl", "crl", "-in", out + ".pem", "-outform", "DER", "-out", out)
         return out

@@ -189,6 +189,9 @@ def required(estate):
         seen["wrong"] = shown(sasl(c, b"nonsense")), code(c.exists, "/")
         c = server.client()
         seen["right"] = log_in(c, estate.gss()), code(c.exists, "/"), code(c.ping)
+        c = server.client()
+        sasl(c, b"nonsense")
+        seen["right behind wrong"] = shown(sasl(c, estate.gss().step()[0])), code(c.exists, "/")
         return seen
 
     count = estate.both({"sessionRequireClientSASLAuth": "true"}, look)

@@ -19,7 +19,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "common"))
 os.environ.setdefault("APP_LIMIT_S", "3600")
 from applib import Proc, free_ports, need, until  # noqa: E402
-from certs import PASSWORD, Authority, run, served  # noqa: E402
+from certs import PASSWORD, Authority, responding, run, served  # noqa: E402
 from judge import OFFICIAL, OURS, code, compared, ids, main  # noqa: E402
 from zkmini import ZkError, ZkMini  # noqa: E402
 
@@ -514,7 +514,33 @@ def revoked(pki):
         web.shutdown()
 
 
-CHECKS = [versions, client_auth, revoked, unified, secure_alone, x509, sessions, counted, stalled, hostile, reloaded, stores, keys, refused, java]
+def responders(pki):
+    """What responders say, and lists where they say nothing."""
+    lists = os.path.join(pki.work, "more-lists")
+    web, asked = served(lists), responding(pki)
+    pki.leaf("delegate", "/CN=delegate", extra="extendedKeyUsage=OCSPSigning\n")
+    pki.leaf("nobody", "/CN=nobody")
+    closed = "http://127.0.0.1:%d/ca/" % free_ports(1)[0]
+    place = lambda signer: "http://127.0.0.1:%d/%s/" % (asked.server_port, signer)  # noqa: E731
+    listed = "crlDistributionPoints=URI:http://127.0.0.1:%d/list.crl\n" % web.server_port
+    names = {"said-good": (place("ca"), ""), "said-revoked": (place("ca"), ""), "unknown": (place("ca"), ""), "by-delegate": (place("delegate"), ""),
+             "revoked-by-delegate": (place("delegate"), ""), "by-nobody": (place("nobody"), ""), "closed": (closed, ""), "closed-listed": (closed, listed),
+             "closed-revoked": (closed, listed), "said-revoked-not-listed": (place("ca"), listed), "only-listed": (None, listed), "none": (None, "")}
+    for name, (url, extra) in names.items():
+        pki.leaf(name, "/CN=" + name, extra=("authorityInfoAccess=OCSP;URI:%s\n" % url if url else "") + extra)
+    revoked = [name for name in names if "revoked" in name]
+    shutil.copy(pki.crl("listed", "closed-revoked"), os.path.join(lists, "list.crl"))
+    pki.crl("said", *revoked, good=("said-good", "by-delegate", "by-nobody", "closed-listed", "only-listed"))
+    look = lambda server: {name: outcome(lambda: server.client(name)) for name in names}  # noqa: E731
+    try:
+        count = both(pki, {"ssl.ocsp": "true"}, look)
+        return "%d facts" % (count + both(pki, {"ssl.ocsp": "true", "ssl.crl": "true"}, look))
+    finally:
+        web.shutdown()
+        asked.shutdown()
+
+
+CHECKS = [versions, client_auth, revoked, responders, unified, secure_alone, x509, sessions, counted, stalled, hostile, reloaded, stores, keys, refused, java]
 
 
 def prepared(work):

@@ -251,10 +251,6 @@ fn providers() {
 
 #[test]
 fn what_is_not_there_is_refused_or_told() {
-    for line in ["ssl.ocsp=true", "ssl.quorum.ocsp=true"] {
-        let reason = "OCSP is not asked in this version: a revoked certificate would be let in; lists are looked at with the setting that ends in crl";
-        refused(line, &format!("zoo.cfg:3: {line}: not supported yet: {reason}"));
-    }
     for key in ["admin.enableServer", "jvm.pause.monitor"] {
         let config = parse(&format!("{key}=true")).expect(key);
         let warning = config.warnings.first().expect(key).to_string();

@@ -112,6 +112,7 @@ fn side(settings: &Settings, rows: &Side, reloads: bool) -> Result<TlsSettings, 
         checks_client_names: settings.get(&rows.client_names)?,
         allows_reverse_lookup: settings.get(&rows.reverse_lookup)?,
         checks_lists: settings.get(&rows.lists)?,
+        asks_responders: settings.get(&rows.responders)?,
         detection_timeout_ms: settings.get(&rows.detection_timeout)?,
         reloads,
     })

@@ -105,12 +105,13 @@ enum State {
 pub struct GssapiServer<C> {
     context: C,
     state: State,
+    stands: bool,
 }
 
 impl<C: Context> GssapiServer<C> {
     /// With a context that has seen nothing yet.
     pub const fn new(context: C) -> Self {
-        Self { context, state: State::Begins(0) }
+        Self { context, state: State::Begins(0), stands: false }
     }
 
     /// Takes what the client has sent.
@@ -126,6 +127,7 @@ impl<C: Context> GssapiServer<C> {
             State::Begins(STEPS_MAX..) => Err(GssapiError::Endless),
             State::Begins(steps) => {
                 let Step { token, stands, peer } = self.context.step(token)?;
+                self.stands = stands;
                 match (stands.then_some(peer).flatten(), token) {
                     (Some(peer), None) => self.offer(peer),
                     (Some(peer), Some(token)) => {
@@ -153,6 +155,11 @@ impl<C: Context> GssapiServer<C> {
             }
             State::Over => Err(GssapiError::Over),
         }
+    }
+
+    /// Whether the client has shown a good ticket.
+    pub const fn stands(&self) -> bool {
+        self.stands
     }
 
     fn offer(&mut self, peer: String) -> Result<GssapiNext, GssapiError<C::Error>> {

@@ -80,10 +80,12 @@ impl<'s> Material<'s> {
     /// What looks up the certificates of others, if that is asked for.
     pub(super) fn revocation(&self) -> Result<Option<Arc<Revocation>>, TlsError> {
         match &self.trusted {
-            Some(store) if self.settings.checks_lists => {
+            Some(store) if self.settings.checks_lists || self.settings.asks_responders => {
                 let algorithms = self.provider.signature_verification_algorithms;
                 let trusted = store.0.certificates.clone();
-                Ok(Some(Arc::new(Revocation::new(roots(store, self.settings)?, trusted, algorithms))))
+                let roots = roots(store, self.settings)?;
+                let asks = self.settings.asks_responders;
+                Ok(Some(Arc::new(Revocation::new(roots, trusted, algorithms, asks))))
             }
             _ => Ok(None),
         }

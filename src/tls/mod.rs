@@ -8,6 +8,7 @@ mod context;
 mod error;
 mod files;
 mod names;
+mod ocsp;
 mod reload;
 mod revocation;
 mod settings;

@@ -1,11 +1,14 @@
-//! Certificates that their authority has taken back: its lists (CRLs, RFC 5280), from where certificates say that they are.
+//! Certificates that their authority has taken back: its lists (CRLs, RFC 5280) and responders (OCSP), where certificates say
+//! that they are.
 //!
 //! As officially (the JVM's checker with `com.sun.security.enableCRLDP`), each certificate of a path but its anchor is looked up,
 //! and whoever cannot be looked up is not let in: a certificate that names no list, a list that cannot be had, is not
-//! its authority's, or has run out.
+//! its authority's, or has run out. Responders are asked first, if they are to be, and lists count where one says nothing: for
+//! the whole path then.
 //! Invariants: only a path that stands by itself says where anything is fetched; a list that was had counts for
 //! [`FRESH`], one that was not for [`FAILED`]; there are [`LISTS_MAX`] at most, of [`LIST_MAX_BYTES`] each.
 
+use super::ocsp::{Question, SKEW_S, Status};
 use parking_lot::Mutex;
 use rustls::{
     RootCertStore,
@@ -19,10 +22,14 @@ use std::{
 };
 use webpki::{
     CertRevocationList, EndEntityCert, ExpirationPolicy, KeyUsage, OwnedCertRevocationList,
-    RevocationOptionsBuilder,
+    RevocationOptionsBuilder, anchor_from_trusted_cert,
 };
-use x509_parser::prelude::{
-    CertificateRevocationList, DistributionPointName, FromDer, GeneralName, ParsedExtension, X509Certificate,
+use x509_parser::{
+    oid_registry::OID_PKIX_ACCESS_DESCRIPTOR_OCSP,
+    prelude::{
+        CertificateRevocationList, DistributionPointName, FromDer, GeneralName, ParsedExtension,
+        X509Certificate,
+    },
 };
 
 /// So long a list is not asked for again.
@@ -31,10 +38,10 @@ const FRESH: Duration = Duration::from_secs(30);
 const FAILED: Duration = Duration::from_secs(5);
 /// So long a list may take to come.
 const FETCHED_WITHIN: Duration = Duration::from_secs(5);
-/// So much clocks may differ, in seconds, as in the JVM.
-const SKEW_S: i64 = 15 * 60;
 /// Longest list, in bytes: that of half a million certificates.
 const LIST_MAX_BYTES: u64 = 16 << 20;
+/// Longest answer of a responder, in bytes.
+const ANSWER_MAX_BYTES: u64 = 64 << 10;
 /// Places that lists come from.
 const LISTS_MAX: usize = 64;
 
@@ -100,6 +107,7 @@ pub struct Revocation {
     roots: RootCertStore,
     trusted: Vec<CertificateDer<'static>>,
     algorithms: WebPkiSupportedAlgorithms,
+    asks_responders: bool,
     places: Mutex<HashMap<String, Arc<Place>>>,
     agent: ureq::Agent,
 }
@@ -109,9 +117,10 @@ impl Revocation {
         roots: RootCertStore,
         trusted: Vec<CertificateDer<'static>>,
         algorithms: WebPkiSupportedAlgorithms,
+        asks_responders: bool,
     ) -> Self {
         let agent = ureq::Agent::config_builder().timeout_global(Some(FETCHED_WITHIN)).proxy(None).build();
-        Self { roots, trusted, algorithms, places: Mutex::default(), agent: agent.into() }
+        Self { roots, trusted, algorithms, asks_responders, places: Mutex::default(), agent: agent.into() }
     }
 
     /// Whether none of the certificates is taken back that lead from `chain`'s first to an authority. May block, for lists
@@ -141,10 +150,29 @@ impl Revocation {
             parsed.verify_for_usage(algorithms.all, &roots.roots, others, now, usage, revocation, None)
         };
         let stands = path(None).map_err(RevocationError::Path)?;
-        let (mut lists, mut problems) = (Vec::new(), Vec::new());
         let below = stands.intermediate_certificates().map(|certificate| certificate.der());
-        for certificate in std::iter::once(first.clone()).chain(below) {
-            let urls = places_of(&certificate);
+        let path_certificates: Vec<_> = std::iter::once(first.clone()).chain(below).collect();
+        let mut problems = Vec::new();
+        if self.asks_responders {
+            let anchor = self.trusted.iter().find(|trusted| {
+                let named = anchor_from_trusted_cert(trusted);
+                named.is_ok_and(|named| named == *stands.anchor())
+            });
+            let issuers = path_certificates.iter().skip(1).chain(anchor);
+            for (certificate, issuer) in path_certificates.iter().zip(issuers) {
+                match self.ask(certificate, issuer, now) {
+                    Ok(Status::Good) => {}
+                    Ok(Status::Revoked) => return Err(RevocationError::Revoked),
+                    Err(problem) => problems.push(problem),
+                }
+            }
+            if problems.is_empty() && anchor.is_some() {
+                return Ok(());
+            }
+        }
+        let mut lists = Vec::new();
+        for certificate in &path_certificates {
+            let urls = places_of(certificate);
             if urls.is_empty() {
                 problems.push("a certificate names no place of a list that is fetched by HTTP".to_owned());
             }
@@ -190,6 +218,26 @@ impl Revocation {
         list
     }
 
+    /// What the first responder says that a certificate names.
+    fn ask(
+        &self,
+        certificate: &CertificateDer<'_>,
+        issuer: &CertificateDer<'_>,
+        now: UnixTime,
+    ) -> Result<Status, String> {
+        let url =
+            responder_of(certificate).ok_or("a certificate names no responder that is asked by HTTP")?;
+        let question = Question::new(certificate, issuer);
+        let question = question.ok_or("a certificate that cannot be asked about")?;
+        let bytes = question.bytes().ok_or("a certificate that cannot be asked about")?;
+        let post = self.agent.post(&url).header("Content-Type", "application/ocsp-request");
+        let answer = post
+            .send(&bytes[..])
+            .and_then(|mut answer| answer.body_mut().with_config().limit(ANSWER_MAX_BYTES).read_to_vec());
+        let answer = answer.map_err(|error| format!("{url}: it does not answer: {error}"))?;
+        question.answered(&answer, &self.algorithms, now).map_err(|problem| format!("{url}: {problem}"))
+    }
+
     fn fetch(&self, url: &str) -> Had {
         let answer = self.agent.get(url).call();
         let bytes =
@@ -208,15 +256,32 @@ fn places_of(certificate: &CertificateDer<'_>) -> Vec<String> {
         for point in &points.points {
             let Some(DistributionPointName::FullName(names)) = &point.distribution_point else { continue };
             for name in names {
-                if let GeneralName::URI(url) = name
-                    && url.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://"))
-                {
-                    found.push((*url).to_owned());
-                }
+                found.extend(http(name));
             }
         }
     }
     found
+}
+
+/// Which responder a certificate names, by HTTP.
+fn responder_of(certificate: &CertificateDer<'_>) -> Option<String> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    parsed.extensions().iter().find_map(|extension| {
+        let ParsedExtension::AuthorityInfoAccess(access) = extension.parsed_extension() else { return None };
+        let named = access
+            .accessdescs
+            .iter()
+            .filter(|access| access.access_method == OID_PKIX_ACCESS_DESCRIPTOR_OCSP);
+        named.filter_map(|access| http(&access.access_location)).next()
+    })
+}
+
+/// The place, if it is one of HTTP.
+fn http(name: &GeneralName<'_>) -> Option<String> {
+    match name {
+        GeneralName::URI(url) if url.get(..7)?.eq_ignore_ascii_case("http://") => Some((*url).to_owned()),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

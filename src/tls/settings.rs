@@ -38,6 +38,8 @@ pub struct TlsSettings {
     pub allows_reverse_lookup: bool,
     /// `crl`: whoever shows a certificate that its authority has taken back is not let in.
     pub checks_lists: bool,
+    /// `ocsp`: the same, by what its responder says, or by the lists where that says nothing.
+    pub asks_responders: bool,
     /// `handshakeDetectionTimeoutMillis`.
     pub detection_timeout_ms: u32,
     /// `client.certReload`, `sslQuorumReloadCertFiles`: files are read again when they change.

@@ -133,7 +133,7 @@ pub(super) const SECTIONS: &[(&str, &[Part])] = &[
     ("storage", &[storage::ROWS]),
     ("write batching and throttling", &[throttle::ROWS]),
     ("authentication and access", &[auth::ROWS, auth::IDLE, auth::ENSEMBLE]),
-    ("TLS", &[tls::ROWS, tls::SIDES, tls::REFUSED, tls::CONTEXTS, tls::ENGINE]),
+    ("TLS", &[tls::ROWS, tls::SIDES, tls::CONTEXTS, tls::ENGINE]),
     ("ensemble", &[ensemble::ROWS, ensemble::MEMBERS, ensemble::ACCEPTED]),
     ("operators", &[operator::ROWS, operator::ADMIN, operator::SWITCHES, operator::ACCEPTED]),
     ("accepted, of no concern here", &[java::ACCEPTED]),

@@ -4,8 +4,6 @@
 use super::{Key, Row, Spec, Status, When, accepted, keys};
 use crate::{config::rules::*, tls::ClientAuth};
 
-const OCSP: &str = "OCSP is not asked in this version: a revoked certificate would be let in; lists are looked at with the \
-                    setting that ends in crl";
 const CONTEXT: &str = "a class for the JVM cannot make the TLS context of this server";
 
 keys! {
@@ -24,12 +22,6 @@ keys! {
         "reload quorum certificates when files change", ensemble;
     FIPS_MODE: Switch = "fips-mode", Switch, "true", "3.8.2",
         "names in members' certificates are not checked, and members do not log in with DIGEST-MD5", ensemble;
-}
-
-accepted! {
-    REFUSED, Status::Refused(When::Is("true"), OCSP);
-    "ssl.ocsp", Switch, "false", "3.5.x", "OCSP";
-    "ssl.quorum.ocsp", Switch, "false", "3.5.x", "OCSP";
 }
 
 accepted! {
@@ -122,6 +114,8 @@ sides! {
         "whether the connecting side must show a certificate";
     lists: Switch = "crl", Switch, "false", "3.5.x",
         "certificates are looked up in the lists that they name, and who cannot be looked up is not let in";
+    responders: Switch = "ocsp", Switch, "false", "3.5.x",
+        "responders that certificates name are asked about them, and lists looked at where those say nothing";
     detection_timeout: Lenient<Int<u32>> = "handshakeDetectionTimeoutMillis", lenient(decimal(0, INT_MAX)), "5000",
         "3.5.x", "ms to tell TLS from plain, and for the handshake on the quorum ports";
 }

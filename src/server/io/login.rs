@@ -73,6 +73,8 @@ pub(super) enum Login {
     Kerberos(GssapiServer<Context>),
     /// A step of it is being taken, elsewhere: what follows waits.
     Away,
+    /// It is over: there is not another one.
+    Over,
 }
 
 /// Why a login failed.
@@ -84,6 +86,9 @@ pub(crate) enum LoginError {
     /// Kerberos refuses.
     #[error("Kerberos: {0}")]
     Kerberos(#[from] GssapiError<GssError>),
+    /// There is one exchange a connection.
+    #[error("the exchange is over already")]
+    Over,
     /// The name has no id.
     #[error(transparent)]
     Name(#[from] RuleError),
@@ -204,13 +209,21 @@ impl Logins {
                 }))
             }
             (Mechanism::Kerberos { steps, .. }, login) => {
-                // One step is under way at most: what follows it is not read.
-                let Login::Kerberos(exchange) = std::mem::replace(login, Login::Away) else { return None };
-                let (header, token) = (header.clone(), token.to_vec());
-                steps.ask(Asked { worker, conn, header, exchange, token });
-                None
+                match std::mem::replace(login, Login::Away) {
+                    Login::Kerberos(exchange) => {
+                        let (header, token) = (header.clone(), token.to_vec());
+                        steps.ask(Asked { worker, conn, header, exchange, token });
+                        None
+                    }
+                    // One step is under way at most: what follows it is not read.
+                    Login::Away => None,
+                    Login::Over | Login::Digest(_) => {
+                        *login = Login::Over;
+                        Some(self.answer(Err(LoginError::Over)))
+                    }
+                }
             }
-            (Mechanism::Digest { .. }, Login::Kerberos(_) | Login::Away) => None,
+            (Mechanism::Digest { .. }, _) => Some(self.answer(Err(LoginError::Over))),
         }
     }
 
@@ -221,14 +234,16 @@ impl Logins {
         identities: &mut Identities,
         Stepped { exchange, outcome, .. }: Stepped,
     ) -> (Answer, Option<LoginError>) {
-        *login = Some(Box::new(Login::Kerberos(exchange)));
-        self.answer(match outcome {
-            Ok(GssapiNext::Send(token)) => Ok(Some(token)),
+        let (goes_on, step) = match outcome {
+            Ok(GssapiNext::Send(token)) => (Some(Login::Kerberos(exchange)), Ok(Some(token))),
             Ok(GssapiNext::Done { principal, acts_as }) => {
-                self.let_in(&principal, &acts_as, identities).map(|()| None)
+                (Some(Login::Over), self.let_in(&principal, &acts_as, identities).map(|()| None))
             }
-            Err(error) => Err(error.into()),
-        })
+            // Who stays although it has failed may show another ticket, as officially.
+            Err(error) => (exchange.stands().then_some(Login::Over), Err(error.into())),
+        };
+        *login = goes_on.map(Box::new);
+        self.answer(step)
     }
 
     /// Ends the thread, if there is one.
