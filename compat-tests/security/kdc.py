@@ -12,24 +12,25 @@ import subprocess
 from applib import Proc, free_port, need, until
 
 REALM = "OXK.TEST"
-PACKAGES = ["krb5-kdc", "krb5-admin-server", "krb5-user", "libkdb5-10", "libkadm5srv-mit12", "libkadm5clnt-mit12", "libgssrpc4", "libverto1", "libverto-libev1", "libev4",
-            "libss2", "liblmdb0", "libgssapi-krb5-2", "libkrb5-3", "libk5crypto3", "libkrb5support0", "libkeyutils1", "libcom-err2"]
+PACKAGES = ["krb5-kdc", "krb5-admin-server", "krb5-user", "libgssapi-krb5-2"]
 SERVICE = "zookeeper/localhost"
 
 
 def unpacked(into):
-    """The programs and libraries, in a directory of their own."""
-    debs = os.path.join(into, "debs")
-    os.makedirs(debs)
-    lists = ["-o", "Dir::State::lists=" + os.path.join(into, "lists"), "-o", "Dir::Cache=" + os.path.join(into, "cache")]
-    for argv in (["apt-get", "download", *PACKAGES], ["apt-get", *lists, "update"], ["apt-get", *lists, "download", *PACKAGES]):
-        if "update" in argv:
-            os.makedirs(os.path.join(into, "lists", "partial"), exist_ok=True)
-        done = subprocess.run(argv, cwd=debs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
-        if done.returncode == 0 and "download" in argv:
+    """The programs and libraries, with what they need that the system has not got, in a directory of their own."""
+    cache, lists = os.path.join(into, "cache"), os.path.join(into, "lists")
+    for path in (os.path.join(cache, "archives", "partial"), os.path.join(lists, "partial")):
+        os.makedirs(path)
+    own = ["apt-get", "-q", "-y", "-o", "Debug::NoLocking=1", "-o", "Dir::Cache=" + cache]
+    install = ["--no-install-recommends", "--download-only", "install", *PACKAGES]
+    listed = [*own, "-o", "Dir::State::lists=" + lists]
+    # With the system's lists of packages, or else with new ones.
+    for argv in ([*own, *install], [*listed, "update"], [*listed, *install]):
+        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
+        if done.returncode == 0 and argv[-1] != "update":
             break
     need(done.returncode == 0, "the packages of a KDC cannot be had: %s" % done.stdout.decode()[-300:])
-    for deb in glob.glob(os.path.join(debs, "*.deb")):
+    for deb in glob.glob(os.path.join(cache, "archives", "*.deb")):
         subprocess.run(["dpkg", "-x", deb, os.path.join(into, "root")], check=True, timeout=60)
     return os.path.join(into, "root")
 
