@@ -2,6 +2,7 @@
 """Programs of other languages over TLS and with logins, against an official server with the same settings: what they print.
 
 usage: clients.py [CHECK ...]. SUT: the command that serves a zoo.cfg. The last line is `N passed, M failed`."""
+import functools
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "common"))
 from applib import need  # noqa: E402
 from certs import Authority  # noqa: E402
-from judge import OFFICIAL, OURS, compared, main  # noqa: E402
+from judge import OURS, at_once, compared, main  # noqa: E402
 from tls import Server as TlsServer  # noqa: E402
 from zkmini import ZkMini  # noqa: E402
 
@@ -62,8 +63,8 @@ class Estate:
         """What a program prints that comes over TLS (or not), with a certificate and a login, if it has them."""
         pki = pki or self.pki
         # Each has a znode of its own: sessions may end a little after their programs.
-        server.runs = getattr(server, "runs", 0) + 1
-        env = dict(os.environ, BASE="/run%d" % server.runs, ZK="localhost:%d" % (server.secure if secure else server.plain), SCHEME=own[0], ID=own[1])
+        base = "/%s%s%s%s" % (program, "-tls" if secure else "", "-" + name if name else "", "-" + "-".join(login).replace(" ", "-") if login else "")
+        env = dict(os.environ, BASE=base, ZK="localhost:%d" % (server.secure if secure else server.plain), SCHEME=own[0], ID=own[1])
         if secure:
             env["CA"] = self.pki.path("pem")
         if name:
@@ -89,12 +90,12 @@ def over_tls(estate):
     """With a certificate, without one, and with a stranger's."""
     def look(server):
         another(server)
-        seen = {}
+        say, calls = estate.say, {}
         for program in estate.programs:
-            seen[program] = estate.say(program, server, True, name="client", own=("x509", SUBJECT))
-        for program in estate.programs:
-            seen[program + ", no certificate"] = estate.say(program, server, True)
-            seen[program + ", a stranger's"] = estate.say(program, server, True, pki=estate.strangers, name="stranger")
+            calls[program] = functools.partial(say, program, server, True, name="client", own=("x509", SUBJECT))
+            calls[program + ", no certificate"] = functools.partial(say, program, server, True)
+            calls[program + ", a stranger's"] = functools.partial(say, program, server, True, pki=estate.strangers, name="stranger")
+        seen = at_once(calls)
         need(any("true" in line or "800000" in line for line in seen["go"]), "nothing was read: %s" % seen["go"])
         return seen
 
@@ -104,7 +105,7 @@ def over_tls(estate):
 def required(estate):
     """A certificate is needed: who has none is turned away."""
     def look(server):
-        return {(program, name): estate.say(program, server, True, name=name) for program in estate.programs for name in (None, "client")}
+        return at_once({(program, name): functools.partial(estate.say, program, server, True, name=name) for program in estate.programs for name in (None, "client")})
 
     return "%d transcripts" % estate.both({"ssl.clientAuth": "need"}, look)
 

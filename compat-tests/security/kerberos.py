@@ -16,7 +16,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "common"))
 from applib import need, until  # noqa: E402
-from judge import OFFICIAL, OURS, code, compared, ids, main  # noqa: E402
+from judge import OURS, at_once, code, compared, ids, main  # noqa: E402
 from kdc import MUTUAL, REALM, SERVICE, Gss, Kdc, module  # noqa: E402
 from sasl import SASL, Server, ask, sasl  # noqa: E402
 
@@ -200,12 +200,12 @@ def required(estate):
 
 
 def java(estate):
-    """The official command line: with a key, with a cache of tickets, as HBase and Hadoop log in, and with what is no good."""
+    """The official command line: with a key, with a cache of tickets, and with what is no good."""
     jars = os.path.join(HERE, "..", "apache", "target")
 
     def cli(server, section, *words, properties=()):
-        jaas = os.path.join(server.work, "client.jaas")
-        with open(jaas, "w") as f:
+        descriptor, jaas = tempfile.mkstemp(dir=server.work)
+        with os.fdopen(descriptor, "w") as f:
             f.write(section)
         argv = ["java", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.security.auth.login.config=" + jaas, "-Djava.security.krb5.conf=" + estate.kdc.conf, *properties,
                 "-Dlogback.configurationFile=" + os.path.join(HERE, "..", "apache", "logback.xml"),
@@ -218,20 +218,40 @@ def java(estate):
 
     def look(server):
         alice = key("alice")
-        seen = {"create": cli(server, alice, "create", "/a", "x", "sasl:alice@%s:cdrwa" % REALM), "acl": cli(server, alice, "getAcl", "/a"), "who": cli(server, alice, "whoami"),
-                "bob": cli(server, key("bob/host1"), "get", "/a"), "admin": cli(server, key("admin"), "get", "/a")}
+        seen = {"create": cli(server, alice, "create", "/a", "x", "sasl:alice@%s:cdrwa" % REALM)}
         cache = 'Client { com.sun.security.auth.module.Krb5LoginModule required useTicketCache=true ticketCache="%s" doNotPrompt=true; };' % estate.caches["alice"]
-        seen["cache"] = cli(server, cache, "get", "/a")
-        # HBase: ZKUtil.JaasConfiguration; Hadoop: JaasConfiguration of its ZKDelegationTokenSecretManager.
-        seen["hbase"] = cli(server, key("alice", doNotPrompt="true", refreshKrb5Config="true"), "get", "/a")
-        seen["hadoop"] = cli(server, key("alice", debug="false", refreshKrb5Config="true"), "get", "/a", properties=["-Dzookeeper.sasl.client=true", "-Dzookeeper.sasl.clientconfig=Client"])
+        get = lambda section, **kw: lambda: cli(server, section, "get", "/a", **kw)  # noqa: E731
         # A client that believes the server to be someone else gets no ticket for it, or one that is no good.
-        seen["unknown server"] = cli(server, alice, "get", "/a", properties=["-Dzookeeper.sasl.client.username=nobody"])[:1]
-        seen["another server"] = cli(server, alice, "get", "/a", properties=["-Dzookeeper.sasl.client.username=other"])[:1]
-        return seen
+        return {**seen, **at_once({
+            "acl": lambda: cli(server, alice, "getAcl", "/a"), "who": lambda: cli(server, alice, "whoami"), "bob": get(key("bob/host1")), "admin": get(key("admin")), "cache": get(cache),
+            "unknown server": lambda: get(alice, properties=["-Dzookeeper.sasl.client.username=nobody"])()[:1],
+            "another server": lambda: get(alice, properties=["-Dzookeeper.sasl.client.username=other"])()[:1]})}
 
     estate.kdc.keytab("other", "other/localhost")
     return "%d facts" % estate.both({"superUser": "admin@" + REALM}, look)
+
+
+def hadoop(estate):
+    """HBase's and Hadoop's own code, which logs in with a key."""
+    here = os.path.join(HERE, "hadoop")
+    built = subprocess.run([os.path.join(HERE, "..", "common", "build.sh"), here], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=900)
+    need(built.returncode == 0, built.stdout.decode()[-400:])
+    with open(os.path.join(here, "target", "cp.txt")) as f:
+        path = os.path.join(here, "target", "classes") + ":" + f.read().strip()
+
+    def look(server):
+        seen = {}
+        for kind, user in (("hbase", "bob/host1"), ("hadoop", "alice")):
+            argv = ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.security.krb5.conf=" + estate.kdc.conf, "-cp", path, "secure.LogsIn", kind, str(server.port),
+                    estate.users[user], "%s@%s" % (user, REALM)]
+            done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, timeout=120)
+            text = done.stdout.decode()
+            seen[kind] = [line for line in text.splitlines() if line.startswith("> ")]
+            need(done.returncode == 0 and seen[kind], "%s ended with %d: %s" % (kind, done.returncode, text[-600:]))
+        need(any("sasl:bob" in line for line in seen["hbase"]) and any("sasl:alice" in line for line in seen["hadoop"]), "nobody has logged in: %s" % seen)
+        return seen
+
+    return "%d transcripts" % estate.both({"kerberos.removeHostFromPrincipal": "true", "kerberos.removeRealmFromPrincipal": "true"}, look)
 
 
 def renewal(estate):
@@ -304,7 +324,7 @@ def crowd(estate):
         return "300 in %.1f s, a read took %.1f ms at most" % (time.monotonic() - began, worst * 1000)
 
 
-CHECKS = [exchanges, names, times, required, java, renewal, refused, crowd]
+CHECKS = [exchanges, names, times, required, java, hadoop, renewal, refused, crowd]
 
 
 def prepare(work):

@@ -21,7 +21,7 @@ from workload import Workload  # noqa: E402
 
 OFFICIAL = os.environ.get("ZKV", "3.9.5")
 MIXED = [OFFICIAL, OXKEEPER, OFFICIAL]
-KEPT_OUT_S = 6
+KEPT_OUT_S = 4
 JAAS = """QuorumServer { org.apache.zookeeper.server.auth.DigestLoginModule required user_member="the members' \\"own\\""; };
 QuorumLearner { org.apache.zookeeper.server.auth.DigestLoginModule required username="member" password="%s"; };
 """
