@@ -7,6 +7,7 @@
 #![expect(unsafe_code, reason = "a C library is called")]
 
 use super::GssError;
+use crate::sasl::Step;
 use libloading::Library as Loaded;
 use std::{
     ffi::{CStr, CString, OsStr, c_char, c_int, c_void},
@@ -148,12 +149,6 @@ pub(super) enum Usage {
     Accept = 2,
     /// This side logs in elsewhere (`GSS_C_INITIATE`).
     Initiate = 1,
-}
-
-/// A step of making a context: what is to be sent, if anything is; whether the context stands.
-pub(super) struct Step {
-    pub(super) token: Vec<u8>,
-    pub(super) stands: bool,
 }
 
 impl Library {
@@ -399,12 +394,8 @@ pub(super) struct Context {
 unsafe impl Send for Context {}
 
 impl Context {
-    /// Takes a token of the other side, which logs in here. Its name, once the context stands.
-    pub(super) fn accept(
-        &mut self,
-        credentials: &Credentials,
-        token: &[u8],
-    ) -> Result<(Step, Option<String>), GssError> {
+    /// Takes a token of the other side, which logs in here.
+    pub(super) fn accept(&mut self, credentials: &Credentials, token: &[u8]) -> Result<Step, GssError> {
         let library = self.library.clone();
         let (input, mut output) = (Buffer::of(token), Buffer::EMPTY);
         let (mut minor, mut name, mut mechanism) = (0, null_mut(), null());
@@ -430,8 +421,8 @@ impl Context {
         if stands && !unsafe { is_kerberos(mechanism) } {
             return Err(GssError::OtherMechanism);
         }
-        let name = stands.then(|| name.text()).transpose()?;
-        Ok((Step { token, stands }, name))
+        let peer = stands.then(|| name.text()).transpose()?;
+        Ok(Step { token: said(token), stands, peer })
     }
 
     /// Takes a token of the other side, which this one logs in to; an empty one to begin with.
@@ -464,7 +455,7 @@ impl Context {
         };
         let token = library.taken(output);
         let stands = !library.checked(major, minor)?;
-        Ok(Step { token, stands })
+        Ok(Step { token: said(token), stands, peer: None })
     }
 
     /// Signs what is to be sent.
@@ -497,6 +488,11 @@ impl Drop for Context {
         // SAFETY: it is deleted once; a null is none.
         unsafe { (self.library.0.delete_context)(&mut 0, &raw mut self.handle, null_mut()) };
     }
+}
+
+/// A token, if there is something in it.
+fn said(token: Vec<u8>) -> Option<Vec<u8>> {
+    (!token.is_empty()).then_some(token)
 }
 
 /// # Safety

@@ -176,14 +176,10 @@ impl sasl::Context for Context {
     type Error = GssError;
 
     fn step(&mut self, token: &[u8]) -> Result<sasl::Step, GssError> {
-        let (step, peer) = match &self.side {
-            Side::Accepts(credentials) => self.context.accept(credentials, token)?,
-            Side::LogsIn { credentials, target } => {
-                (self.context.initiate(credentials, target, token)?, None)
-            }
-        };
-        let token = (!step.token.is_empty()).then_some(step.token);
-        Ok(sasl::Step { token, stands: step.stands, peer })
+        match &self.side {
+            Side::Accepts(credentials) => self.context.accept(credentials, token),
+            Side::LogsIn { credentials, target } => self.context.initiate(credentials, target, token),
+        }
     }
 
     fn wrap(&mut self, plain: &[u8]) -> Result<Vec<u8>, GssError> {

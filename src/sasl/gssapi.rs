@@ -174,12 +174,12 @@ impl<C: Context> GssapiServer<C> {
 pub struct GssapiClient<C> {
     context: C,
     state: Turn,
-    steps: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
-    Begins,
+    /// So many tokens were sent.
+    Begins(u32),
     Stands,
     Chosen,
 }
@@ -187,7 +187,7 @@ enum Turn {
 impl<C: Context> GssapiClient<C> {
     /// With a context that has seen nothing yet.
     pub const fn new(context: C) -> Self {
-        Self { context, state: Turn::Begins, steps: 0 }
+        Self { context, state: Turn::Begins(0) }
     }
 
     /// The answer to a challenge of the server; to an empty one to begin with.
@@ -196,13 +196,10 @@ impl<C: Context> GssapiClient<C> {
     /// The server is not who it should be, or what it says is not understood.
     pub fn answer(&mut self, challenge: &[u8]) -> Result<Vec<u8>, GssapiError<C::Error>> {
         match self.state {
-            Turn::Begins if self.steps == STEPS_MAX => Err(GssapiError::Endless),
-            Turn::Begins => {
-                self.steps += 1;
+            Turn::Begins(STEPS_MAX..) => Err(GssapiError::Endless),
+            Turn::Begins(steps) => {
                 let step = self.context.step(challenge)?;
-                if step.stands {
-                    self.state = Turn::Stands;
-                }
+                self.state = if step.stands { Turn::Stands } else { Turn::Begins(steps + 1) };
                 Ok(step.token.unwrap_or_default())
             }
             Turn::Stands => {

@@ -1,13 +1,18 @@
 //! Ports that are listened on, for clients and for other members alike.
 
+use super::clock;
+use crate::tls::{Revocation, RevocationError, Shows};
+use rustls::pki_types::{CertificateDer, UnixTime};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
-use std::time::Duration;
 use std::{
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
 };
 use tokio::{
     net::TcpStream,
+    task::spawn_blocking,
     time::{error::Elapsed, timeout},
 };
 
@@ -26,6 +31,19 @@ pub(super) async fn begins_with_tls(
         Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
         peeked => peeked.map(|_| first == [HANDSHAKE_RECORD]),
     })
+}
+
+/// Whether none of the certificates is taken back that the other side has shown, if that is to be looked up: on a thread that
+/// may wait for lists and responders.
+pub(super) async fn check_revocation(
+    revocation: Option<Arc<Revocation>>,
+    chain: Option<&[CertificateDer<'_>]>,
+    shows: Shows,
+) -> Result<(), RevocationError> {
+    let (Some(revocation), Some(chain)) = (revocation, chain) else { return Ok(()) };
+    let chain: Vec<_> = chain.iter().map(|certificate| certificate.clone().into_owned()).collect();
+    let checked = spawn_blocking(move || revocation.check(&chain, shows, clock::now(), UnixTime::now()));
+    checked.await.unwrap_or_else(|error| Err(RevocationError::Unknown(error.to_string())))
 }
 
 /// Listens on all interfaces, of both families where there are both. `backlog`: connections that may wait to be accepted.

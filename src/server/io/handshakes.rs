@@ -14,13 +14,13 @@ use super::{
 use crate::{
     auth::{self, X509},
     server::{
-        ServerError, clock,
+        ServerError,
         figures::{Client, Closing, Count},
-        ports::begins_with_tls,
+        ports::{begins_with_tls, check_revocation},
     },
     tls::{RevocationError, ServerTls, Shows, TlsError, subject},
 };
-use rustls::{ServerConnection, pki_types::UnixTime};
+use rustls::ServerConnection;
 use std::{
     io,
     net::SocketAddr,
@@ -34,7 +34,7 @@ use std::{
 use tokio::{
     net::TcpStream,
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
-    task::{LocalSet, spawn_blocking, spawn_local},
+    task::{LocalSet, spawn_local},
     time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
@@ -163,16 +163,8 @@ async fn take_in(front: &Arc<Front>, tls: &ServerTls, Arrival { stream, peer, sp
         let accepting = TlsAcceptor::from(tls.accepting()).accept(stream);
         let accepted = timeout(HANDSHAKE_TIMEOUT, accepting).await.map_err(|_| Refusal::Late)??;
         let (stream, session) = accepted.into_inner();
-        if let Some(revocation) = tls.revocation()
-            && let Some(chain) = session.peer_certificates()
-        {
-            let chain: Vec<_> = chain.iter().map(|certificate| certificate.clone().into_owned()).collect();
-            let checked = spawn_blocking(move || {
-                revocation.check(&chain, Shows::Client, clock::now(), UnixTime::now())
-            });
-            let checked = timeout(HANDSHAKE_TIMEOUT, checked).await.map_err(|_| Refusal::Late)?;
-            checked.map_err(io::Error::other)??;
-        }
+        let checked = check_revocation(tls.revocation(), session.peer_certificates(), Shows::Client);
+        timeout(HANDSHAKE_TIMEOUT, checked).await.map_err(|_| Refusal::Late)??;
         let secured = secure(front.auth.x509.as_ref(), session)?;
         Ok((stream.into_std()?, Some(secured)))
     };

@@ -178,52 +178,50 @@ impl Logins {
         header: &RequestHeader,
         token: &[u8],
     ) -> Option<(Answer, Option<LoginError>)> {
-        let begun = match (login.as_deref_mut(), &self.mechanism) {
-            (Some(login), _) => Ok(login),
-            (None, Mechanism::Digest { .. }) => chance::nonce()
-                .map(|nonce| Login::Digest(Server::new(PROTOCOL, REALM, nonce)))
-                .map(|begun| &mut **login.insert(Box::new(begun)))
-                .ok_or(LoginError::NoNonce),
-            (None, Mechanism::Kerberos { acceptor, .. }) => {
-                let begun = Login::Kerberos(GssapiServer::new(acceptor.begin()));
-                Ok(&mut **login.insert(Box::new(begun)))
-            }
+        let held = match login.take() {
+            Some(held) => *held,
+            None => match self.begin() {
+                Ok(begun) => begun,
+                Err(error) => return Some(self.answer(Err(error))),
+            },
         };
-        let begun = match begun {
-            Ok(begun) => begun,
-            Err(error) => return Some(self.answer(Err(error))),
-        };
-        match (&self.mechanism, begun) {
-            (Mechanism::Digest { passwords, super_password }, Login::Digest(server)) => {
+        let (held, step) = match (held, &self.mechanism) {
+            (Login::Digest(mut server), Mechanism::Digest { passwords, super_password }) => {
                 let password = |user: &str| {
                     let listed = passwords.get(user)?;
                     let set = super_password.as_ref().filter(|_| user == SUPER);
                     Some(set.map_or_else(|| listed.clone(), |set| set.reveal().to_owned()))
                 };
-                Some(self.answer(match server.step(token, password) {
+                let step = match server.step(token, password) {
                     Ok(Next::Send(token)) => Ok(Some(token)),
                     Ok(Next::Done { token, user }) => {
                         self.let_in(&user, &user, identities).map(|()| Some(token))
                     }
                     Err(error) => Err(error.into()),
-                }))
+                };
+                (Login::Digest(server), Some(step))
             }
-            (Mechanism::Kerberos { steps, .. }, login) => {
-                match std::mem::replace(login, Login::Away) {
-                    Login::Kerberos(exchange) => {
-                        let (header, token) = (header.clone(), token.to_vec());
-                        steps.ask(Asked { worker, conn, header, exchange, token });
-                        None
-                    }
-                    // One step is under way at most: what follows it is not read.
-                    Login::Away => None,
-                    Login::Over | Login::Digest(_) => {
-                        *login = Login::Over;
-                        Some(self.answer(Err(LoginError::Over)))
-                    }
-                }
+            (Login::Kerberos(exchange), Mechanism::Kerberos { steps, .. }) => {
+                let (header, token) = (header.clone(), token.to_vec());
+                steps.ask(Asked { worker, conn, header, exchange, token });
+                (Login::Away, None)
             }
-            (Mechanism::Digest { .. }, _) => Some(self.answer(Err(LoginError::Over))),
+            // One step is under way at most: what follows it is not read.
+            (Login::Away, _) => (Login::Away, None),
+            _ => (Login::Over, Some(Err(LoginError::Over))),
+        };
+        *login = Some(Box::new(held));
+        step.map(|step| self.answer(step))
+    }
+
+    /// The exchange of a connection that has not logged in yet.
+    fn begin(&self) -> Result<Login, LoginError> {
+        match &self.mechanism {
+            Mechanism::Digest { .. } => {
+                let nonce = chance::nonce().ok_or(LoginError::NoNonce)?;
+                Ok(Login::Digest(Server::new(PROTOCOL, REALM, nonce)))
+            }
+            Mechanism::Kerberos { acceptor, .. } => Ok(Login::Kerberos(GssapiServer::new(acceptor.begin()))),
         }
     }
 

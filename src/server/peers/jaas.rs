@@ -70,9 +70,10 @@ impl PeerLogin {
             _ if !sasl.logs_in => None,
             Way::Passwords(_) => Some(learner.password()?),
             Way::Kerberos(module) => {
-                let initiator = kerberos::initiator(kerberos.get()?, module);
+                let kerberos = kerberos.get()?;
+                let initiator = kerberos::initiator(kerberos, module);
                 let initiator = initiator.map_err(|problem| learner.refused(&problem))?;
-                let default_realm = kerberos.get()?.default_realm();
+                let default_realm = kerberos.default_realm();
                 let own_realm = module.options.get("principal").and_then(|name| name.split_once('@'));
                 let own_realm = own_realm.map(|(_, realm)| realm);
                 let realm = sasl.realm.as_deref().or(own_realm).or(default_realm.as_deref());

@@ -7,7 +7,6 @@
 
 use super::{
     jaas::{LetsIn, Own, PeerLogin},
-    options::Ports,
     stream::PeerStream,
     wing::Wing,
 };
@@ -186,19 +185,13 @@ async fn judge(
             Ok(GssapiNext::Send(challenge)) => send(stream, GOES_ON, &challenge).await?,
             Ok(GssapiNext::Done { principal, acts_as }) => {
                 let canonical = login.canonical.clone();
-                let is_member = is_member(&principal, &acts_as, hosts(wing), canonical).await?;
+                let is_member = is_member(&principal, &acts_as, wing.hosts(), canonical).await?;
                 let why = || refusal(format!("{principal} is no member's principal, or acts as {acts_as}"));
                 return Ok(if is_member { Ok(Vec::new()) } else { Err(why()) });
             }
             Err(error) => return Ok(Err(refusal(error))),
         }
     }
-}
-
-/// Where members are, as the configuration says.
-fn hosts(wing: &Wing) -> BTreeSet<String> {
-    let of = |ports: &Ports| ports.election.iter().map(|at| at.host.clone()).collect::<Vec<_>>();
-    wing.members.borrow().values().flat_map(of).collect()
 }
 
 /// Whether a principal acts as itself and has a member's host in its name (`SaslQuorumServerCallbackHandler`).

@@ -4,17 +4,16 @@
 //! of where it is, if names are checked. The plain one costs what a socket costs.
 
 use super::{
-    options::{Address, PeerTls, Ports},
+    options::{Address, PeerTls},
     sockets::connect,
     wing::Wing,
 };
 use crate::{
-    server::{clock, ports::begins_with_tls},
+    server::ports::{begins_with_tls, check_revocation},
     tls::Shows,
 };
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName};
 use std::{
-    collections::BTreeSet,
     io::{self, IoSlice},
     net::IpAddr,
     pin::Pin,
@@ -24,7 +23,6 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, lookup_host},
-    task::spawn_blocking,
     time::timeout,
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
@@ -110,19 +108,14 @@ async fn in_time<S>(within: Duration, handshake: impl Future<Output = io::Result
 
 /// Whether no certificate is taken back, if that is to be looked up.
 async fn check_lists(tls: &PeerTls, chain: Option<&[CertificateDer<'_>]>, shows: Shows) -> io::Result<()> {
-    let (Some(revocation), Some(chain)) = (tls.certificates.revocation(), chain) else { return Ok(()) };
-    let chain: Vec<_> = chain.iter().map(|certificate| certificate.clone().into_owned()).collect();
-    let checked = spawn_blocking(move || revocation.check(&chain, shows, clock::now(), UnixTime::now()))
-        .await
-        .map_err(io::Error::other)?;
+    let checked = check_revocation(tls.certificates.revocation(), chain, shows).await;
     checked.map_err(|error| io::Error::new(io::ErrorKind::PermissionDenied, error))
 }
 
 /// Whoever comes from an address has to show that, or the name of a member that is there.
 async fn check_name_of_client(certificate: &CertificateDer<'_>, from: IpAddr, wing: &Wing) -> io::Result<()> {
     let from = from.to_canonical();
-    let hosts = |ports: &Ports| ports.election.iter().map(|at| at.host.clone()).collect::<Vec<_>>();
-    let hosts: BTreeSet<String> = wing.members.borrow().values().flat_map(hosts).collect();
+    let hosts = wing.hosts();
     let mut there = Vec::new();
     for host in &hosts {
         let found = lookup_host((host.as_str(), 0)).await;

@@ -54,6 +54,12 @@ impl Wing {
         }
     }
 
+    /// Where members are, as the configuration calls it.
+    pub(super) fn hosts(&self) -> BTreeSet<String> {
+        let of = |ports: &Ports| ports.election.iter().map(|at| at.host.clone()).collect::<Vec<_>>();
+        self.members.borrow().values().flat_map(of).collect()
+    }
+
     /// Tells something.
     pub(super) fn tell(&self, heard: Heard) {
         self.listener.heard(heard);
