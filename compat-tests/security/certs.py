@@ -20,14 +20,24 @@ def run(*argv, **kw):
 
 
 def served(directory):
-    """A web server for the files of a directory."""
+    """A web server for the files of a directory; `asked`: what it was asked for."""
     os.makedirs(directory, exist_ok=True)
 
     class Silent(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_):
             pass
 
-    web = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Silent, directory=directory))
+        def do_GET(self):
+            self.server.asked.append(self.path)
+            super().do_GET()
+
+    return started(functools.partial(Silent, directory=directory), asked=[])
+
+
+def started(handler, **attributes):
+    """A web server, in a thread of its own."""
+    web = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    vars(web).update(attributes)
     threading.Thread(target=web.serve_forever, daemon=True).start()
     return web
 
@@ -64,10 +74,7 @@ class Responder(http.server.BaseHTTPRequestHandler):
 
 def responding(pki):
     """A responder for an authority."""
-    web = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Responder)
-    web.pki = pki
-    threading.Thread(target=web.serve_forever, daemon=True).start()
-    return web
+    return started(Responder, pki=pki)
 
 
 class Authority:

@@ -11,12 +11,12 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "common"))
 from applib import need  # noqa: E402
 from certs import Authority  # noqa: E402
-from judge import OURS, at_once, compared, main  # noqa: E402
+from judge import at_once, compared, main  # noqa: E402
+from sasl import PROVIDER  # noqa: E402
 from tls import Server as TlsServer  # noqa: E402
 from zkmini import ZkMini  # noqa: E402
 
 CLIENTS, TARGET = os.path.join(HERE, "clients"), os.path.join(HERE, "target")
-PROVIDER = "org.apache.zookeeper.server.auth.SASLAuthenticationProvider"
 JAAS = 'Server { org.apache.zookeeper.server.auth.DigestLoginModule required user_bob="bobs password" user_eve="eves"; };\n'
 SUBJECT = "CN=client,O=Test"
 
@@ -52,12 +52,8 @@ class Estate:
                          "rust": [os.path.join(TARGET, "rust", "debug", "oxkeeper-compat-security-client")]}
 
     def both(self, settings, look):
-        settings = {"ssl.clientAuth": "want", "fips-mode": "false", "authProvider.sasl": PROVIDER, **settings}
-        os.environ["ZKPROPS"] = "-Djava.security.auth.login.config=" + self.jaas
-        try:
-            return compared(lambda kind: TlsServer(kind, self.pki, {**settings, **({"java.security.auth.login.config": self.jaas} if kind == OURS else {})}), look)
-        finally:
-            del os.environ["ZKPROPS"]
+        settings = {"ssl.clientAuth": "want", "fips-mode": "false", "authProvider.sasl": PROVIDER, "java.security.auth.login.config": self.jaas, **settings}
+        return compared(lambda kind: TlsServer(kind, self.pki, settings), look)
 
     def say(self, program, server, secure, pki=None, name=None, login=None, own=("auth", "")):
         """What a program prints that comes over TLS (or not), with a certificate and a login, if it has them."""

@@ -1,8 +1,10 @@
 """What the judges of this directory have in common: looks at both servers that are compared, and how checks are run and told of."""
 import os
+import re
 import shutil
 import ssl
 import struct
+import subprocess
 import sys
 import tempfile
 import time
@@ -55,6 +57,20 @@ def compared(server, look, differs=None):
     for key in expected.keys() | seen[OURS].keys():
         need(expected.get(key) == seen[OURS].get(key), "%s: %r, the official one: %r" % (key, seen[OURS].get(key), seen[OFFICIAL].get(key)))
     return len(expected)
+
+
+def zkcli(address, *words, properties=()):
+    """The lines that the shell of 3.9.5 prints for one command."""
+    apache = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "apache")
+    argv = ["java", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *properties, "-Dlogback.configurationFile=" + os.path.join(apache, "logback.xml"),
+            "-cp", "%s/target/3.9.5/*:%s/target/log/*" % (apache, apache), "org.apache.zookeeper.ZooKeeperMain", "-server", address, *words]
+    return subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, timeout=90).stdout.decode().splitlines()
+
+
+def told(lines):
+    """What the shell says of its command, and of its log only whether the login failed."""
+    lines = [line for line in lines if line and not line.startswith(("Connecting", "WATCHER", "WatchedEvent"))]
+    return [line.split("] ")[-1] for line in lines if not re.match(r"\d{4}-", line) or "SASL authentication failed" in line]
 
 
 def at_once(calls):

@@ -5,7 +5,6 @@ What is said and answered is compared but for what is drawn by lot. usage: kerbe
 The last line is `N passed, M failed`."""
 import atexit
 import os
-import re
 import shutil
 import struct
 import subprocess
@@ -16,9 +15,9 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "common"))
 from applib import need, until  # noqa: E402
-from judge import OURS, at_once, code, compared, ids, main  # noqa: E402
+from judge import OURS, at_once, code, compared, ids, main, told, zkcli  # noqa: E402
 from kdc import MUTUAL, REALM, SERVICE, Gss, Kdc, module  # noqa: E402
-from sasl import SASL, Server, ask, sasl  # noqa: E402
+from sasl import SASL, Server, sasl  # noqa: E402
 
 NO_LAYER = b"\x01\x00\x00\x00"
 
@@ -201,18 +200,12 @@ def required(estate):
 
 def java(estate):
     """The official command line: with a key, with a cache of tickets, and with what is no good."""
-    jars = os.path.join(HERE, "..", "apache", "target")
-
     def cli(server, section, *words, properties=()):
         descriptor, jaas = tempfile.mkstemp(dir=server.work)
         with os.fdopen(descriptor, "w") as f:
             f.write(section)
-        argv = ["java", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.security.auth.login.config=" + jaas, "-Djava.security.krb5.conf=" + estate.kdc.conf, *properties,
-                "-Dlogback.configurationFile=" + os.path.join(HERE, "..", "apache", "logback.xml"),
-                "-cp", "%s/3.9.5/*:%s/log/*" % (jars, jars), "org.apache.zookeeper.ZooKeeperMain", "-server", "localhost:%d" % server.port, *words]
-        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, timeout=90)
-        lines = [line for line in done.stdout.decode().splitlines() if line and not line.startswith(("Connecting", "WATCHER", "WatchedEvent"))]
-        return [line.split("] ")[-1] for line in lines if not re.match(r"\d{4}-", line) or "SASL authentication failed" in line]
+        properties = ["-Djava.security.auth.login.config=" + jaas, "-Djava.security.krb5.conf=" + estate.kdc.conf, *properties]
+        return told(zkcli("localhost:%d" % server.port, *words, properties=properties))
 
     key = lambda user, **kw: module("Client", estate.users[user], user, **kw)  # noqa: E731
 

@@ -52,14 +52,13 @@ class Estate:
         atexit.register(self.kdc.stop)
 
     def kerberos(self, learner="learner/127.0.0.1", life=None, **settings):
-        """Settings of members that log in by a key, whose file JAAS is; an official one has those of its JVM."""
+        """Settings of members that log in by a key."""
         name = learner.replace("/", "_")
         jaas = os.path.join(self.kdc.work, name + ".jaas")
         with open(jaas, "w") as f:
             f.write(module("QuorumServer", self.kdc.keytab("members", "zkquorum/127.0.0.1"), "zkquorum/127.0.0.1@" + REALM))
             f.write(module("QuorumLearner", self.kdc.keytab(name, learner, life=life), learner + "@" + REALM))
-        os.environ.update({key: self.kdc.env[key] for key in ("LD_LIBRARY_PATH", "KRB5RCACHEDIR") if key in self.kdc.env},
-                          ZKPROPS="-Djava.security.auth.login.config=%s -Djava.security.krb5.conf=%s" % (jaas, self.kdc.conf))
+        os.environ.update({key: self.kdc.env[key] for key in ("LD_LIBRARY_PATH", "KRB5RCACHEDIR") if key in self.kdc.env})
         return {"quorum.auth.enableSasl": "true", "quorum.auth.learnerRequireSasl": "true", "quorum.auth.serverRequireSasl": "true",
                 "quorum.auth.kerberos.servicePrincipal": "zkquorum/_HOST", "java.security.auth.login.config": jaas, "java.security.krb5.conf": self.kdc.conf, **settings}
 
@@ -139,42 +138,30 @@ def rolling(estate):
 
 def sasl_mixed(estate):
     """Logins with names and passwords, official members and ours."""
-    os.environ["ZKPROPS"] = "-Djava.security.auth.login.config=" + estate.jaas
-    try:
-        return run(MIXED, estate.sasl(), ["start", "leaders"], [OXKEEPER])
-    finally:
-        del os.environ["ZKPROPS"]
+    return run(MIXED, estate.sasl(), ["start", "leaders"], [OXKEEPER])
 
 
 def sasl_rolling(estate):
     """From no logins to required ones by the official three steps, one member at a time, while clients work."""
-    os.environ["ZKPROPS"] = "-Djava.security.auth.login.config=" + estate.jaas
     fixed = {"fips-mode": "false", "java.security.auth.login.config": estate.jaas}
     steps = [{"quorum.auth.enableSasl": "true"}, {"quorum.auth.learnerRequireSasl": "true"}, {"quorum.auth.serverRequireSasl": "true"}]
-    try:
-        with Ensemble(MIXED, **fixed) as ensemble:
-            ensemble.start()
-            with Workload(ensemble, "/logins") as load:
-                for step in steps:
-                    for member in sorted(ensemble, key=lambda m: m.mode() == "leader"):
-                        member.stop()
-                        reconfigured(ensemble, member, step)
-                        member.start()
-                        ensemble.serve()
-                        load.goes_on()
-            need(load.expired() == 0, "%d sessions ended" % load.expired())
-            return "%s; %d znodes the same on all" % (load.verdict(), same(ensemble))
-    finally:
-        del os.environ["ZKPROPS"]
+    with Ensemble(MIXED, **fixed) as ensemble:
+        ensemble.start()
+        with Workload(ensemble, "/logins") as load:
+            for step in steps:
+                for member in sorted(ensemble, key=lambda m: m.mode() == "leader"):
+                    member.stop()
+                    reconfigured(ensemble, member, step)
+                    member.start()
+                    ensemble.serve()
+                    load.goes_on()
+        need(load.expired() == 0, "%d sessions ended" % load.expired())
+        return "%s; %d znodes the same on all" % (load.verdict(), same(ensemble))
 
 
 def kerberos_mixed(estate):
     """Logins with keys, official members and ours."""
-    settings = estate.kerberos()
-    try:
-        return run(MIXED, settings, ["start", "leaders"], [OXKEEPER])
-    finally:
-        del os.environ["ZKPROPS"]
+    return run(MIXED, estate.kerberos(), ["start", "leaders"], [OXKEEPER])
 
 
 def kerberos_renewal(estate):
@@ -239,7 +226,6 @@ def kept_out(estate):
             reconfigured(ensemble, third, {**{key: None for key in other}, **{key: value for key, value in right.items() if key in other}})
             third.start()
             ensemble.serve()
-    del os.environ["ZKPROPS"]
     return "%d kinds" % len(wrong)
 
 

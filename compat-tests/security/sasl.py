@@ -17,7 +17,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "common"))
 os.environ.setdefault("APP_LIMIT_S", "3600")
 from applib import Proc, free_port, need, until  # noqa: E402
-from judge import OFFICIAL, OURS, WHO_AM_I, code, compared, ids, main  # noqa: E402
+from judge import OFFICIAL, OURS, WHO_AM_I, code, compared, ids, main, told, zkcli  # noqa: E402
 from zkmini import ZkMini, four_letter  # noqa: E402
 
 PROVIDER = "org.apache.zookeeper.server.auth.SASLAuthenticationProvider"
@@ -33,7 +33,7 @@ SASL, AUTH = 102, 100
 
 
 class Server:
-    """One server that knows the users above. What stands in zoo.cfg here are properties of the JVM there."""
+    """One server that knows the users above."""
 
     def __init__(self, kind, settings, jaas=JAAS, krb5=None):
         self.kind, self.work, self.port = kind, tempfile.mkdtemp(prefix="sasl-"), free_port()
@@ -43,18 +43,14 @@ class Server:
         lines = {"tickTime": 500, "dataDir": os.path.join(self.work, "data"), "clientPort": self.port, "clientPortAddress": "127.0.0.1", "maxClientCnxns": 0,
                  "admin.enableServer": "false", "4lw.commands.whitelist": "*", "maxSessionTimeout": 60000, "authProvider.sasl": PROVIDER, **settings}
         lines = {key: value for key, value in lines.items() if value is not None}
-        self.properties, self.env = [], {}
+        self.env = {}
         if jaas is not None:
             with open(self.jaas, "w") as f:
                 f.write(jaas)
-            self.properties.append("-Djava.security.auth.login.config=" + self.jaas)
-            if kind == OURS:
-                lines["java.security.auth.login.config"] = self.jaas
+            lines["java.security.auth.login.config"] = self.jaas
         if krb5 is not None:
-            self.properties.append("-Djava.security.krb5.conf=" + krb5["KRB5_CONFIG"])
             self.env = {key: value for key, value in krb5.items() if key in ("LD_LIBRARY_PATH", "KRB5RCACHEDIR")}
-            if kind == OURS:
-                lines["java.security.krb5.conf"] = krb5["KRB5_CONFIG"]
+            lines["java.security.krb5.conf"] = krb5["KRB5_CONFIG"]
         with open(self.cfg, "w") as f:
             f.writelines("%s=%s\n" % line for line in lines.items())
 
@@ -62,7 +58,7 @@ class Server:
         return [os.path.join(HERE, "..", "apache", "apache")] if self.kind == OFFICIAL else shlex.split(os.environ["SUT"])
 
     def __enter__(self):
-        env = dict(os.environ, **self.env, ADMIN="false", ZKJAVA="-Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1", ZKPROPS=" ".join(self.properties))
+        env = dict(os.environ, **self.env, ADMIN="false", ZKJAVA="-Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1")
         self.proc = Proc(self.kind, self.command() + [self.cfg], self.log, env=env)
         until("%s to serve" % self.kind, lambda: not self.proc.alive() or "Mode" in four_letter(self.port, "srvr"), 60, 0.1)
         need(self.proc.alive(), "%s ended: %s" % (self.kind, open(self.log, errors="replace").read()[-400:]))
@@ -274,19 +270,11 @@ def refused(_):
 
 def java(_):
     """The official command line, with right and wrong passwords."""
-    jars = os.path.join(HERE, "..", "apache", "target")
-
     def cli(server, user, password, *words):
         jaas = os.path.join(server.work, "client-%s.conf" % user)
         with open(jaas, "w") as f:
             f.write('Client { org.apache.zookeeper.server.auth.DigestLoginModule required username="%s" password="%s"; };' % (user, password.replace('"', '\\"')))
-        argv = ["java", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.security.auth.login.config=" + jaas, "-Dzookeeper.fips-mode=false",
-                "-Dlogback.configurationFile=" + os.path.join(HERE, "..", "apache", "logback.xml"),
-                "-cp", "%s/3.9.5/*:%s/log/*" % (jars, jars), "org.apache.zookeeper.ZooKeeperMain", "-server", "127.0.0.1:%d" % server.port, *words]
-        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, timeout=90)
-        lines = [line for line in done.stdout.decode().splitlines() if line and not line.startswith(("Connecting", "WATCHER", "WatchedEvent"))]
-        # Of the log only whether the login failed.
-        return [line.split("] ")[-1] for line in lines if not re.match(r"\d{4}-", line) or "SASL authentication failed" in line]
+        return told(zkcli("127.0.0.1:%d" % server.port, *words, properties=["-Djava.security.auth.login.config=" + jaas, "-Dzookeeper.fips-mode=false"]))
 
     def look(server):
         return {"create": cli(server, "bob", PASSWORDS["bob"], "create", "/b", "x", "sasl:bob:cdrwa"), "acl": cli(server, "bob", PASSWORDS["bob"], "getAcl", "/b"),

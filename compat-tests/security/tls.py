@@ -20,7 +20,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "common"))
 os.environ.setdefault("APP_LIMIT_S", "3600")
 from applib import Proc, free_ports, need, until  # noqa: E402
 from certs import PASSWORD, Authority, responding, run, served  # noqa: E402
-from judge import OFFICIAL, OURS, code, compared, ids, main  # noqa: E402
+from judge import OFFICIAL, OURS, code, compared, ids, main, zkcli  # noqa: E402
 from zkmini import ZkError, ZkMini  # noqa: E402
 
 TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
@@ -464,17 +464,13 @@ def refused(pki):
 
 def java(pki):
     """The official command line over TLS, with stores as keytool and openssl write them."""
-    jars = os.path.join(HERE, "..", "apache", "target")
     client, trust = pki.pkcs12("client"), pki.trust_jks()
 
     def cli(server, *words, with_key=True):
         ssl_settings = {"trustStore.location": trust, "trustStore.password": PASSWORD, **({"keyStore.location": client, "keyStore.password": PASSWORD} if with_key else {})}
-        argv = ["java", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dlogback.configurationFile=" + os.path.join(HERE, "..", "apache", "logback.xml"),
-                "-Dzookeeper.clientCnxnSocket=org.apache.zookeeper.ClientCnxnSocketNetty", "-Dzookeeper.client.secure=true",
-                *("-Dzookeeper.ssl.%s=%s" % pair for pair in ssl_settings.items()),
-                "-cp", "%s/3.9.5/*:%s/log/*" % (jars, jars), "org.apache.zookeeper.ZooKeeperMain", "-server", "localhost:%d" % server.secure, *words]
-        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, timeout=90)
-        lines = done.stdout.decode().splitlines()
+        properties = ["-Dzookeeper.clientCnxnSocket=org.apache.zookeeper.ClientCnxnSocketNetty", "-Dzookeeper.client.secure=true",
+                      *("-Dzookeeper.ssl.%s=%s" % pair for pair in ssl_settings.items())]
+        lines = zkcli("localhost:%d" % server.secure, *words, properties=properties)
         return [line for line in lines if line and not re.match(r"\d{4}-|Connecting|WATCHER|WatchedEvent|\t|io\.netty|javax\.net|Caused", line)]
 
     def look(server):
@@ -505,10 +501,12 @@ def revoked(pki):
         look = lambda server: {name: outcome(lambda: server.client(name)) for name in [*places, "unlisted", "unreachable"]}  # noqa: E731
         count = both(pki, {"ssl.crl": "true"}, look)
         count += both(pki, {}, look)
-        # A list is fetched once by all who need it, and those who do not need it wait for nobody.
+        # A list is fetched once by all who need it.
+        web.asked.clear()
         with Server(OURS, pki, {"ssl.crl": "true"}) as server:
             for _ in range(20):
                 need("x509:CN=good" in outcome(lambda: server.client("good")), "a good one is turned away")
+        need(web.asked == ["/list.crl"], "fetched: %s" % web.asked)
         return "%d facts" % count
     finally:
         web.shutdown()
