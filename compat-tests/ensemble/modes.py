@@ -279,14 +279,20 @@ def write(m, count):
             client.create("/written-", b"data", 2)
 
 
+def znodes(m):
+    """The names below the root, of the newest state. A member that looks for a leader hangs up: another one may have ended a moment ago, and have led."""
+    def told():
+        with m.client(timeout=20) as client:
+            client.sync()
+            return set(client.children("/"))
+
+    return until("%r telling its znodes" % m, told, SOON_S, 0.05)
+
+
 def lacks(ensemble, m):
     """Of what was written, in a member that serves. What the leader has proves nothing: that may be this member."""
-    names = []
-    for member in (next(other for other in ensemble.alive() if other is not m), m):
-        with member.client(timeout=20) as client:
-            client.sync()
-            names.append(set(client.children("/")))
-    return "something" if names[0] - names[1] else "nothing"
+    written = znodes(next(other for other in ensemble.alive() if other is not m))
+    return "something" if written - znodes(m) else "nothing"
 
 
 def logs(m):
