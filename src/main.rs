@@ -107,6 +107,7 @@ const fn exit_code(error: &ServerError) -> ExitCode {
         | ServerError::AuditLog { .. }
         | ServerError::Jaas { .. }
         | ServerError::Kerberos { .. } => ExitCode::InvalidInvocation,
+        ServerError::AdminPort(_) => ExitCode::AdminServerFailed,
         ServerError::Store(_)
         | ServerError::Listen { .. }
         | ServerError::System { .. }

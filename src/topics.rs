@@ -16,6 +16,8 @@ pub const AUDIT: &str = "oxkeeper::audit";
 pub const REQUESTS: &str = "oxkeeper::requests";
 /// Four-letter words.
 pub const WORDS: &str = "oxkeeper::words";
+/// What operators ask by HTTP: admin commands, and metrics.
+pub const ADMIN: &str = "oxkeeper::admin";
 /// The data as it is loaded, written, and purged: transaction logs and snapshots.
 pub const DATA: &str = "oxkeeper::data";
 /// The log itself: what of it was lost.

@@ -100,7 +100,10 @@ fn a_start_says_what_runs() {
     // The port is whichever is free, and the log is where it can be learnt from.
     let dir = tempfile::tempdir().unwrap();
     let config = dir.path().join("this.cfg");
-    let text = format!("dataDir={}/data\nclientPort=0\nclientPortAddress=127.0.0.1\n", dir.path().display());
+    let text = format!(
+        "dataDir={}/data\nclientPort=0\nclientPortAddress=127.0.0.1\nadmin.enableServer=false\n",
+        dir.path().display()
+    );
     fs::write(&config, text).unwrap();
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_oxkeeper"))
         .arg(&config)

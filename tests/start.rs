@@ -49,7 +49,10 @@ impl Place {
 
     /// Writes the configuration anew; `DIR` stands for the place's directory.
     fn configure(&self, lines: &str) {
-        let text = format!("dataDir=DIR/data\nclientPort={}\ntickTime=500\n{lines}\n", self.port);
+        let text = format!(
+            "dataDir=DIR/data\nclientPort={}\ntickTime=500\nadmin.enableServer=false\n{lines}\n",
+            self.port
+        );
         let text = text.replace("DIR", &self.dir.path().display().to_string());
         fs::write(self.dir.path().join("zoo.cfg"), text).expect("a configuration");
     }

@@ -26,7 +26,8 @@ SERVES_S, QUIET_S = 90, 30
 
 def command(implementation):
     """The command of a member without its zoo.cfg, and its environment."""
-    env = dict(os.environ, ADMIN="false")
+    env = dict(os.environ)
+    env.setdefault("ADMIN", "false")
     env.setdefault("ZKJAVA", "-Xmx160m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData")
     if implementation == OXKEEPER:
         return shlex.split(os.environ.get("SUT", os.path.join(HERE, "..", "bin", "oxkeeper"))), env

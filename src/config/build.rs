@@ -8,9 +8,11 @@ use super::ensemble;
 use super::error::{ConfigError, Refusal};
 use super::members::{self, ClientAddress};
 use super::model::*;
+use super::rules::Text;
 use super::settings::Settings;
 use super::spelling;
 use super::table::{
+    Key,
     auth::*,
     client::*,
     ensemble::{READ_ONLY_MODE, RECONFIG_ENABLED},
@@ -56,7 +58,10 @@ fn parts(settings: &mut Settings, my_id: Option<i64>) -> Option<Config> {
     let ensemble = list.and_then(|list| ensemble::build(settings, &list, my_id));
     let quorum_tls =
         ensemble.as_ref().is_none_or(|ensemble| ensemble.as_ref().is_some_and(|member| member.tls.is_some()));
-    tls::remark_unused(settings, client_tls, quorum_tls);
+    let admin_tls = operator
+        .as_ref()
+        .is_none_or(|operator| operator.admin.as_ref().is_some_and(|admin| admin.tls.is_some()));
+    tls::remark_unused(settings, client_tls, quorum_tls || admin_tls);
     Some(Config {
         ensemble: ensemble?,
         client: client?,
@@ -414,5 +419,36 @@ fn operator(settings: &mut Settings) -> Result<Operator, ConfigError> {
     let file = settings.given(&AUDIT_FILE)?.flatten().map(PathBuf::from);
     let audit = AuditTo { file, json: settings.get(&AUDIT_JSON)? };
     let audit = settings.get(&AUDIT)?.then_some(audit);
-    Ok(Operator { four_letter_words: words, read_only_mode, audit })
+    let admin = settings.get(&ADMIN)?.then(|| admin(settings)).transpose()?;
+    let exporter = settings.get(&METRICS)?.then(|| exporter(settings)).transpose()?;
+    let written = Written { file: String::new(), properties: settings.properties() };
+    Ok(Operator { four_letter_words: words, read_only_mode, audit, admin, exporter, written })
+}
+
+/// The host to listen on; `None`: all interfaces.
+fn host_of(settings: &Settings, key: &Key<Text>) -> Result<Option<String>, ConfigError> {
+    Ok(settings.get(key)?.filter(|host| !members::is_everywhere(host)))
+}
+
+fn admin(settings: &Settings) -> Result<Admin, ConfigError> {
+    let url = settings.get(&ADMIN_URL)?.unwrap_or_default();
+    let idle_ms: i32 = settings.get(&ADMIN_IDLE)?;
+    Ok(Admin {
+        address: host_of(settings, &ADMIN_ADDRESS)?,
+        port: settings.get(&ADMIN_PORT)?,
+        idle_timeout_ms: u32::try_from(idle_ms).ok().filter(|&ms| ms > 0),
+        command_url: format!("/{}", url.trim_matches('/')),
+        tls: tls::admin(settings)?,
+        rate_interval_ms: settings.get(&ADMIN_RATE)?,
+        takes_snapshots: settings.get(&ADMIN_SNAPSHOT)?,
+        restores: settings.get(&ADMIN_RESTORE)?,
+    })
+}
+
+fn exporter(settings: &Settings) -> Result<Exporter, ConfigError> {
+    Ok(Exporter {
+        address: host_of(settings, &METRICS_HOST)?,
+        port: settings.get(&METRICS_PORT)?,
+        shows_process: settings.get(&METRICS_PROCESS)?,
+    })
 }

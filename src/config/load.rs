@@ -4,14 +4,15 @@ use std::path::Path;
 
 use super::error::{ConfigError, Origin, Refusal};
 use super::settings::Settings;
-use super::{Config, DynamicFiles, build, table};
+use super::{Config, DynamicFiles, build, secrets, table};
 use crate::membership::Membership;
 use crate::properties;
 
 /// Reads a configuration. `overrides` are keys and values from the command line, which win over the file.
 pub(super) fn load(path: &Path, overrides: &[(String, String)]) -> Result<Config, Refusal> {
     let mut settings = Settings::default();
-    settings.add_file(&path.display().to_string(), &read(path, "configuration file")?)?;
+    let text = read(path, "configuration file")?;
+    settings.add_file(&path.display().to_string(), &text)?;
     settings.add_all(overrides.iter().map(|(key, value)| (&**key, &**value)), &Origin::CommandLine);
     if let Some(dynamic) = settings.given(&table::ensemble::DYNAMIC_CONFIG_FILE)?
         && let Err(error) = add_dynamic_file(&mut settings, Path::new(&dynamic))
@@ -27,6 +28,7 @@ pub(super) fn load(path: &Path, overrides: &[(String, String)]) -> Result<Config
         None
     });
     let mut config = build::build(settings, my_id)?;
+    config.operator.written.file = secrets::without_secrets(&text);
     if let Some(ensemble) = &mut config.ensemble {
         let files = DynamicFiles::beside(path);
         if ensemble.dynamic_file.is_some() {

@@ -22,6 +22,7 @@ mod load;
 mod members;
 mod model;
 mod rules;
+mod secrets;
 mod settings;
 mod spelling;
 mod table;
@@ -35,9 +36,9 @@ use std::path::Path;
 pub use self::dynamic::DynamicFiles;
 pub use self::error::{ConfigError, Origin, Refusal, Warning};
 pub use self::model::{
-    AuditTo, Auth, Batching, Client, ClientTls, ConnectionThrottle, ConnectionWeights, Containers, Election,
-    Ensemble, Kerberos, Leading, Limits, Links, LocalSessions, MultiAddress, Observers, Operator, QuorumSasl,
-    QuorumTls, Sasl, SecurePort, Session, Storage, Throttle, Tree,
+    Admin, AdminTls, AuditTo, Auth, Batching, Client, ClientTls, ConnectionThrottle, ConnectionWeights,
+    Containers, Election, Ensemble, Exporter, Kerberos, Leading, Limits, Links, LocalSessions, MultiAddress,
+    Observers, Operator, QuorumSasl, QuorumTls, Sasl, SecurePort, Session, Storage, Throttle, Tree, Written,
 };
 pub use self::types::{EnforcedScheme, FourLetterWord, FourLetterWords, Secret, SnapshotCompression};
 

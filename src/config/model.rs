@@ -3,7 +3,7 @@
 //! `None` means what its field says: unlimited, off, or left to the server. The key of each field is the
 //! first word of its comment.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use super::dynamic::DynamicFiles;
 use super::types::{EnforcedScheme, FourLetterWords, Secret, SnapshotCompression};
@@ -297,6 +297,62 @@ pub struct Operator {
     pub read_only_mode: bool,
     /// `audit.enable`: where the audit log goes; `None` for none.
     pub audit: Option<AuditTo>,
+    /// `admin.enableServer`: the HTTP admin server; `None` for none.
+    pub admin: Option<Admin>,
+    /// `metricsProvider.className`: who asks for metrics by HTTP; `None` for nobody.
+    pub exporter: Option<Exporter>,
+    /// What was written, for those who ask how this server was started.
+    pub written: Written,
+}
+
+/// The HTTP admin server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admin {
+    /// `admin.serverAddress`: host or IP address to listen on; `None` for all interfaces.
+    pub address: Option<String>,
+    /// `admin.serverPort`. 0 takes any free port.
+    pub port: u16,
+    /// `admin.idleTimeout`: of a connection; `None` for without an end.
+    pub idle_timeout_ms: Option<u32>,
+    /// `admin.commandURL`: what the paths of commands begin with; it begins with a slash and does not end with one.
+    pub command_url: String,
+    /// `admin.portUnification` or `admin.forceHttps`; `None` for plain text alone.
+    pub tls: Option<AdminTls>,
+    /// `admin.rateLimiterIntervalInMS`: between two restores; a thousandth of it between two snapshots.
+    pub rate_interval_ms: u32,
+    /// `admin.snapshot.enabled`.
+    pub takes_snapshots: bool,
+    /// `admin.restore.enabled`.
+    pub restores: bool,
+}
+
+/// TLS of the admin server, with the stores that members have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminTls {
+    /// `admin.forceHttps` is off: plain text is taken, too.
+    pub takes_plain: bool,
+    /// Stores and protocols; `admin.needClientAuth`: certificates are asked for.
+    pub settings: TlsSettings,
+}
+
+/// Where metrics can be had in the form of Prometheus.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exporter {
+    /// `metricsProvider.httpHost`: host or IP address to listen on; `None` for all interfaces.
+    pub address: Option<String>,
+    /// `metricsProvider.httpPort`. 0 takes any free port.
+    pub port: u16,
+    /// `metricsProvider.exportJvmInfo`: with figures of the process.
+    pub shows_process: bool,
+}
+
+/// What was written, with stars in the place of passwords.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Written {
+    /// The text of `zoo.cfg`; empty if there is none.
+    pub file: String,
+    /// The settings that count, by name, as properties of the official server: `zookeeper.NAME`.
+    pub properties: BTreeMap<String, String>,
 }
 
 /// Where the audit log goes.

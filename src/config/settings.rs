@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use super::error::{ConfigError, Origin, Refusal, Warning};
 use super::rules::{Otherwise, Rule, shown};
+use super::secrets;
 use super::spelling;
 use super::table::{self, Key, Row, Status};
 use crate::properties;
@@ -190,6 +191,17 @@ impl Settings {
     /// The value of a setting if somebody wrote it.
     pub(super) fn given<R: Rule>(&self, key: &Key<R>) -> Result<Option<R::Value>, ConfigError> {
         self.find(key.spec.name).map(|given| read(key, given)).transpose()
+    }
+
+    /// What was written and counts, as properties of the official server. Of passwords and digests only that they are there.
+    pub(super) fn properties(&self) -> BTreeMap<String, String> {
+        let families = self.families.iter().map(|((_, _), given)| (table::bare(&given.key), given));
+        let all = self.given.iter().map(|(&name, given)| (name, given)).chain(families);
+        let shown = |(name, given): (&str, &Given)| {
+            let value = if secrets::is_secret(name) { secrets::HIDDEN } else { &given.value };
+            (format!("zookeeper.{name}"), value.to_owned())
+        };
+        all.filter(|(_, given)| given.origin != Origin::Default).map(shown).collect()
     }
 
     /// A setting as it was written, by its name in the table.

@@ -63,8 +63,7 @@ fn defaults_are_values_or_words() {
     for row in table::rows() {
         let default = row.spec().default;
         let good = row.takes(default) || words.iter().any(|word| default.starts_with(word));
-        let class = row.spec().name == "metricsProvider.className";
-        assert!(good || class || default == "required there", "{} = {default}", row.spec().name);
+        assert!(good || default == "required there", "{} = {default}", row.spec().name);
     }
 }
 
@@ -251,15 +250,49 @@ fn providers() {
 
 #[test]
 fn what_is_not_there_is_refused_or_told() {
-    for key in ["admin.enableServer", "jvm.pause.monitor"] {
-        let config = parse(&format!("{key}=true")).expect(key);
-        let warning = config.warnings.first().expect(key).to_string();
-        assert!(warning.starts_with(&format!("{key}: not available in this version: ")), "{warning}");
-        check(&format!("{key}=false"), |_| (), ());
-    }
-    let class = "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider";
-    let message = "metricsProvider.className: not available in this version: where metrics go (zoo.cfg:3)";
-    warned(&format!("metricsProvider.className={class}"), message);
+    let key = "jvm.pause.monitor";
+    let config = parse(&format!("{key}=true")).expect(key);
+    let warning = config.warnings.first().expect(key).to_string();
+    assert!(warning.starts_with(&format!("{key}: not available in this version: ")), "{warning}");
+    check(&format!("{key}=false"), |_| (), ());
+}
+
+#[test]
+fn operators_have_ports_of_their_own() {
+    let admin = |lines: &str| parse(lines).expect("good settings").operator.admin;
+    let default = admin("").expect("it is on");
+    assert_eq!((default.address, default.port, &*default.command_url), (None, 8080, "/commands"));
+    assert_eq!(
+        (default.idle_timeout_ms, default.rate_interval_ms, default.tls),
+        (Some(30_000), 300_000, None)
+    );
+    assert_eq!(admin("admin.enableServer=false"), None);
+    let lines =
+        "admin.serverAddress=127.0.0.1\nadmin.serverPort=9\nadmin.idleTimeout=-1\nadmin.commandURL=x/";
+    let other = admin(lines).expect("it is on");
+    assert_eq!((other.address.as_deref(), other.port), (Some("127.0.0.1"), 9));
+    assert_eq!((other.idle_timeout_ms, &*other.command_url), (None, "/x"));
+    let tls = |lines: &str| admin(lines).and_then(|admin| admin.tls).expect("TLS");
+    let forced = tls("admin.forceHttps=true\nadmin.needClientAuth=true\nssl.quorum.keyStore.location=/k");
+    assert!(!forced.takes_plain && forced.settings.client_auth == ClientAuth::Need);
+    assert!(tls("admin.portUnification=true").takes_plain);
+
+    let class = "metricsProvider.className=org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider";
+    let exporter = |lines: &str| parse(lines).expect("good settings").operator.exporter;
+    assert_eq!(exporter(""), None);
+    let both = exporter(&format!("{class}\nmetricsProvider.httpPort=0\nmetricsProvider.exportJvmInfo=false"));
+    assert_eq!(both.map(|both| (both.address, both.port, both.shows_process)), Some((None, 0, false)));
+}
+
+#[test]
+fn what_was_written_is_told_without_passwords() {
+    let config =
+        parse("ssl.keyStore.password=x\nzookeeper.snapCount=5\nauthProvider.1=y").expect("good settings");
+    let told = config.operator.written.properties;
+    let value = |key: &str| told.get(&format!("zookeeper.{key}")).map(String::as_str);
+    assert_eq!(value("ssl.keyStore.password"), Some("********"));
+    assert_eq!((value("snapCount"), value("authProvider.1")), (Some("5"), Some("y")));
+    assert_eq!(value("tickTime"), None);
 }
 
 #[test]
@@ -269,10 +302,7 @@ fn what_has_no_effect_says_so_and_why() {
             "maxResponseCacheSize=1",
             "maxResponseCacheSize: no effect: replies are encoded straight from the tree",
         ),
-        (
-            "admin.serverPort=9090",
-            "admin.serverPort: not available in this version: port of the admin server",
-        ),
+        ("admin.httpVersion=20", "admin.httpVersion: no effect: it speaks HTTP/1.1, and takes HTTP/1.0"),
         (
             "metricsProvider.foo=1",
             "metricsProvider.foo: not available in this version: further settings of the exporter, ssl.* among them",
@@ -435,7 +465,7 @@ fn values_that_the_official_server_passes_over() {
         ("digest.enabled=on", "counts as false"),
         ("leaderServes=true", "yes, no; the default counts (yes)"),
         ("ssl.quorum.clientAuth=", "NONE, WANT, NEED; the default counts (NEED)"),
-        ("admin.serverPort=eighty", "not available in this version"),
+        ("admin.serverPort=eighty", "the default counts (8080)"),
         ("watcherCleanThreshold=many", "no effect, it concerns the Java server"),
         ("minSessionTimeout=-5", "-5 is too low, 0 is used"),
     ] {

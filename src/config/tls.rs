@@ -3,19 +3,20 @@
 use super::{
     error::ConfigError,
     members,
-    model::{ClientTls, QuorumTls, SecurePort},
+    model::{AdminTls, ClientTls, QuorumTls, SecurePort},
     rules::Text,
     settings::Settings,
     table::{
         Key,
         auth::SSL_AUTH_PROVIDER,
+        operator::{ADMIN_CLIENT_AUTH, ADMIN_HTTPS, ADMIN_UNIFICATION},
         tls::{
             CERT_RELOAD, CLIENT_SIDE, CLIENT_UNIFICATION, FIPS_MODE, HANDSHAKES, QUORUM_RELOAD, QUORUM_SIDE,
             QUORUM_TLS, QUORUM_UNIFICATION, SECURE_ADDRESS, SECURE_PORT, Side,
         },
     },
 };
-use crate::tls::{Password, StoreSettings, TlsSettings};
+use crate::tls::{ClientAuth, Password, StoreSettings, TlsSettings};
 use std::path::PathBuf;
 
 /// TLS for clients; `None` if no port has it.
@@ -59,6 +60,19 @@ pub(super) fn quorum(settings: &Settings) -> Result<Option<QuorumTls>, ConfigErr
     }))
 }
 
+/// TLS of the admin server, with the stores that members have (`JettyAdminServer`); `None` for plain text alone.
+pub(super) fn admin(settings: &Settings) -> Result<Option<AdminTls>, ConfigError> {
+    let (forced, unified) = (settings.get(&ADMIN_HTTPS)?, settings.get(&ADMIN_UNIFICATION)?);
+    if !forced && !unified {
+        return Ok(None);
+    }
+    let stores = side(settings, &QUORUM_SIDE, false)?;
+    let client_auth = if settings.get(&ADMIN_CLIENT_AUTH)? { ClientAuth::Need } else { ClientAuth::None };
+    // Names are those of members: nothing is known of who administrates.
+    let settings = TlsSettings { client_auth, checks_client_names: false, ..stores };
+    Ok(Some(AdminTls { takes_plain: !forced, settings }))
+}
+
 /// Tells of stores that nothing is done with, `client` and `quorum` being whether TLS is asked for there.
 pub(super) fn remark_unused(settings: &mut Settings, client: bool, quorum: bool) {
     let unused = [
@@ -66,7 +80,7 @@ pub(super) fn remark_unused(settings: &mut Settings, client: bool, quorum: bool)
         (
             quorum,
             &QUORUM_SIDE,
-            "there are no other members, or neither sslQuorum nor portUnification asks for TLS",
+            "there are no other members, or neither sslQuorum nor portUnification asks for TLS, and the admin server does not",
         ),
     ];
     for (_, side, reason) in unused.into_iter().filter(|(used, ..)| !used) {

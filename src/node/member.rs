@@ -166,12 +166,16 @@ impl Node {
         self.processor = Processor::new(self.options.rules.clone(), tree);
         self.sessions.global.restart(now.elapsed_ms);
         self.sessions.local.restart(now.elapsed_ms);
+        self.end_orphans(now, tree);
+        self.take_up(now, tree, held);
+    }
+
+    /// Ephemerals without a session go: what a snapshot of an official server has left over. There, each server deletes it for itself.
+    pub(super) fn end_orphans(&mut self, now: Now, tree: &Tree) {
         let known = self.sessions.global.iter().map(|(session, _)| session).collect();
-        // What a snapshot of an official server has left over. There, each server deletes it for itself.
         for session in tree.orphans(&known) {
             self.end_session(now, tree, session, None);
         }
-        self.take_up(now, tree, held);
     }
 
     fn resign(&mut self, now: Now, logged: Zxid) {

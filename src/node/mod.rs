@@ -21,6 +21,7 @@ mod member;
 mod queue;
 mod read_only;
 mod requests;
+mod restored;
 mod shared;
 mod snapshots;
 
@@ -101,6 +102,8 @@ pub enum Event {
         /// When those of them that have a connection were last heard of (elapsed ms).
         heard: Vec<(SessionId, i64)>,
     },
+    /// The tree is another one, of a snapshot that an operator has chosen, and these are its sessions. Nothing was queued.
+    Restored(Vec<(SessionId, i32)>),
     /// The log takes no more: what is queued stays undecided.
     LogFailed,
     /// The log has taken everything that it was given, and takes more.
@@ -275,6 +278,7 @@ impl Node {
             }
             Event::Tick { due, heard } => self.tick(now, tree, due, heard),
             Event::Member(event) => self.member(now, tree, event),
+            Event::Restored(sessions) => self.restored(now, tree, sessions),
             Event::LogFailed => self.log_failed(),
             Event::LogRecovered => self.log_failed = false,
         }

@@ -62,6 +62,9 @@ pub enum ServerError {
         /// Why.
         source: io::Error,
     },
+    /// The admin server's port cannot be listened on.
+    #[error("the admin server: {0}. Set another admin.serverPort, or admin.enableServer=false")]
+    AdminPort(Box<Self>),
     /// The audit log cannot be written.
     #[error("audit.file={path}: cannot write it: {source}", path = path.display())]
     AuditLog {

@@ -82,6 +82,7 @@ pub(super) fn join_ensemble(
     let mut peers = PeerOptions::new(ensemble, max_packet_bytes, Arc::clone(&disks.snap));
     peers.snap_compression = compression(hub.config.storage.snapshot_compression);
     (peers.tls, peers.login) = secured;
+    peers.learners = Arc::clone(&hub.learners);
     let listener: Arc<dyn Listener> = doorbell.clone();
     let peers = Peers::start(peers, listener);
     let peers = peers.map_err(|source| ServerError::System { what: "open the election port", source })?;

@@ -6,9 +6,11 @@
 //!
 //! Wings, each with one face, its `mod.rs`; arrows go one way: `start → operators → io → sequence → peers → figures`.
 
+mod admin;
 mod allocator;
 mod chance;
 mod clock;
+mod ending;
 mod error;
 mod figures;
 mod io;
@@ -23,6 +25,7 @@ mod process;
 mod security;
 mod sequence;
 mod start;
+mod threads;
 
 pub use error::ServerError;
 pub use owner::permission_hint;

@@ -7,12 +7,17 @@ use crate::{
     processor::Rules,
     server::{
         ServerError,
+        admin::Operators,
         chance::random,
-        clock::{self, Clock},
-        figures::{Basic, Count, DigestHistory, Outcome, ServerStats},
-        io::{Door, Entrance, Front, House, Limits, Mail, WaitingRoom, Words, Worker, listen},
+        clock::Clock,
+        ending::{drain, finish},
+        figures::{Audit, Basic, Count, DigestHistory, Outcome, ServerStats},
+        io::{
+            Door, Entrance, Front, HandshakeThread, House, KerberosThread, Limits, Mail, WaitingRoom, Words,
+            Worker, listen,
+        },
         join::join_ensemble,
-        operators::{Desk, Ports, answered_by_all},
+        operators::{Desk, Http, Ports, TraceMask},
         peers::{PeerLogin, PeerTls},
         process,
         security::{ClientTls, Security},
@@ -21,6 +26,7 @@ use crate::{
             Sequencing, Shard, SnapshotQueue, SnapshotThread, Standing, TreeReader, TreeWriter, WorkerPort,
             load, open_disks, share,
         },
+        threads::{Threads, join, thread},
     },
     session::TimeoutBounds,
     storage::{LogOptions, Recovered, ScheduleOptions, SnapshotSchedule, TxnLog},
@@ -35,7 +41,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc::{RecvTimeoutError, channel},
+        mpsc::channel,
     },
     thread::JoinHandle,
     time::Duration,
@@ -44,10 +50,6 @@ use tokio::{runtime::Runtime, sync::Notify};
 
 /// A standalone server's id, as far as session ids show it.
 const STANDALONE_SERVER_ID: u8 = 1;
-/// So long a leader that stops waits until what it has proposed is committed.
-const LAST_COMMITS: Duration = Duration::from_millis(500);
-/// Between two looks at whether the requests in work are answered.
-const LOOK_UP: Duration = Duration::from_millis(1);
 
 /// What the thread that starts the server and the one that stops it tell each other.
 enum Event {
@@ -122,6 +124,7 @@ struct Prepared {
     disks: Disks,
     loaded: Loaded,
     words: Arc<dyn Words>,
+    operators: Operators,
     /// Where clients of plain text wait; `None` where there is no port for them.
     room: Option<WaitingRoom>,
     security: Security,
@@ -142,7 +145,9 @@ impl Prepared {
         let runtimes = runtimes.map_err(|source| ServerError::System { what, source })?;
         let descriptors = process::connections(runtimes.len());
         let ports = Ports { client: listener.as_ref().and_then(port_of), secure: secure.and_then(port_of) };
-        let words: Arc<dyn Words> = Arc::new(Desk::new(config.operator.four_letter_words, ports));
+        let trace_mask = TraceMask::default();
+        let operators = Operators::open(&config.operator, ports, &trace_mask)?;
+        let words: Arc<dyn Words> = Arc::new(Desk::new(config.operator.four_letter_words, ports, trace_mask));
         let house = House {
             words: Arc::clone(&words),
             silence: Duration::from_millis(config.client.sessionless_timeout_ms.into()),
@@ -152,7 +157,7 @@ impl Prepared {
         let room = listener.map(|listener| WaitingRoom::open(listener, house)).transpose()?;
         let disks = open_disks(&config.storage)?;
         let loaded = load(&config, &disks)?;
-        Ok(Self { config, clock, runtimes, descriptors, disks, loaded, words, room, security })
+        Ok(Self { config, clock, runtimes, descriptors, disks, loaded, words, operators, room, security })
     }
 }
 
@@ -189,29 +194,39 @@ fn shown(address: Option<SocketAddr>) -> String {
     }
 }
 
-/// Threads by their names.
-type Threads = Vec<(&'static str, JoinHandle<()>)>;
-
 /// A running server.
 struct Server {
     front: Arc<Front>,
     workers: Threads,
     others: Threads,
-    /// Keys and certificates towards clients and members.
+    /// Keys and certificates towards clients, members and operators.
     certificates: Vec<Arc<dyn Certificates>>,
+    /// What answers operators by HTTP, if anything does.
+    http: Option<(Http, JoinHandle<()>)>,
 }
 
 impl Server {
     fn start(prepared: Prepared) -> Result<Self, ServerError> {
-        let Prepared { config, clock, runtimes, descriptors, disks, loaded, words, room, security } =
-            prepared;
+        let Prepared {
+            config,
+            clock,
+            runtimes,
+            descriptors,
+            disks,
+            loaded,
+            words,
+            operators,
+            room,
+            security,
+        } = prepared;
         let Loaded { tree, sessions, recovered, digest_mismatches } = loaded;
         let (listener, waiting) = match room.map(WaitingRoom::close).transpose()? {
             Some(Door { listener, waiting }) => (Some(listener), waiting),
             None => (None, Vec::new()),
         };
         let address = listener.as_ref().map(|listener| shown(listener.local_addr().ok()));
-        let certificates = security.certificates();
+        let certificates: Vec<_> =
+            security.certificates().into_iter().chain(operators.certificates).collect();
         let Security { tls, logins, peer_tls, peer_login, audit } = security;
         let (handshakes, thread_of_tls, secure) = match tls {
             Some(ClientTls { handshakes, thread, listener, .. }) => {
@@ -224,20 +239,8 @@ impl Server {
         let workers = runtimes.len();
         let auth = auth_config(&config.auth);
         let limits = Limits::new(&config.client, &config.connection_throttle, descriptors, random());
-        let hub = Arc::new(Hub {
-            clock,
-            mailbox: Mailbox::default(),
-            heard: Fill::new(HEARD_MAX_BYTES),
-            audit,
-            stats: started(clock.elapsed_ms(), &recovered, digest_mismatches),
-            workers: std::iter::repeat_with(WorkerPort::default).take(workers).collect(),
-            stopping: AtomicBool::new(false),
-            digests: DigestHistory::default(),
-            standing: Mutex::new(config.ensemble.as_ref().map(|_| Standing::NEW)),
-            membership: Mutex::new(config.ensemble.as_ref().map(|ensemble| ensemble.membership.clone())),
-            membership_changed: Notify::new(),
-            config,
-        });
+        let stats = started(clock.elapsed_ms(), &recovered, digest_mismatches);
+        let hub = shared(config, clock, &disks, (workers, stats), audit);
         let node = Node::new(node_options(&hub.config, &auth), &tree, sessions, clock.now());
         let shards = std::iter::repeat_with(|| Shard::new(random())).take(workers);
         let (writer, readers) = share(tree, shards);
@@ -251,15 +254,9 @@ impl Server {
             // It has nothing to finish: it is not waited for at the end.
             thread("certificates", move || tls::watch(&certificates))?;
         }
+        operators.sites.iter().for_each(|site| site.open(&front));
         let mut workers = start_workers(&front, &sequencing, runtimes, readers, entrance)?;
-        if let Some(kerberos) = thread_of_kerberos.flatten() {
-            let front = Arc::clone(&front);
-            workers.push(("kerberos", thread("kerberos", move || kerberos.run(&front))?));
-        }
-        if let Some(handshakes) = thread_of_tls {
-            let front = Arc::clone(&front);
-            workers.push(("handshakes", thread("handshakes", move || handshakes.run(&front))?));
-        }
+        workers.extend(start_helpers(&front, thread_of_kerberos.flatten(), thread_of_tls)?);
         tracing::info!(
             target: topics::SERVER,
             address = address.map(tracing::field::display),
@@ -274,7 +271,7 @@ impl Server {
         if let Some(audit) = &front.hub.audit {
             audit.of_server("serverStart", None, Outcome::Success);
         }
-        Ok(Self { front, workers, others, certificates })
+        Ok(Self { front, workers, others, certificates, http: operators.http })
     }
 
     /// What is in work is answered, then connections end, then what they asked for, then the files.
@@ -283,8 +280,12 @@ impl Server {
         if let Some(audit) = audit {
             audit.of_server("serverStop", None, Outcome::Invoked);
         }
-        self.drain();
+        drain(&self.front);
         self.front.hub.stopping.store(true, Ordering::Relaxed);
+        if let Some((http, thread)) = self.http {
+            http.end();
+            join(vec![("admin", thread)])?;
+        }
         self.front.end_helpers();
         for worker in 0..self.front.hub.workers.len() {
             self.front.post(worker, Mail::Stop);
@@ -300,38 +301,6 @@ impl Server {
         }
         tracing::info!(target: topics::SERVER, "stopped");
         Ok(())
-    }
-
-    /// Waits until the requests that were read are answered, for as long as `request_throttler.shutdownTimeout` says
-    /// (`RequestThrottler.shutdown`). No more are read.
-    fn drain(&self) {
-        let timeout_ms = self.front.hub.config.throttle.shutdown_timeout_ms;
-        let until = clock::now() + Duration::from_millis(timeout_ms.into());
-        if timeout_ms == 0 {
-            return;
-        }
-        self.front.draining.store(true, Ordering::Relaxed);
-        // A worker that answers this has counted all that it has read. One that does not is stuck; so be it.
-        if !answered_by_all(&self.front) {
-            return;
-        }
-        while self.front.hub.outstanding() > 0 {
-            if clock::now() >= until {
-                let outstanding = self.front.hub.outstanding();
-                tracing::warn!(target: topics::SERVER, outstanding, timeout_ms, "stopping with requests that are not answered");
-                return;
-            }
-            std::thread::sleep(LOOK_UP);
-        }
-    }
-}
-
-/// A leader's last proposals are committed before it goes, as far as that can be had.
-fn finish(hub: &Hub) {
-    let (finished, waits) = channel();
-    hub.mailbox.send(Message::Finish(finished));
-    if waits.recv_timeout(LAST_COMMITS) == Err(RecvTimeoutError::Timeout) {
-        tracing::warn!(target: topics::SERVER, "stopping with proposals that no quorum has acknowledged");
     }
 }
 
@@ -415,6 +384,50 @@ fn start_workers(
     Ok(threads)
 }
 
+/// What all threads share.
+fn shared(
+    config: Config,
+    clock: Clock,
+    disks: &Disks,
+    (workers, stats): (usize, ServerStats),
+    audit: Option<Audit>,
+) -> Arc<Hub> {
+    Arc::new(Hub {
+        clock,
+        snap_disk: Arc::clone(&disks.snap),
+        mailbox: Mailbox::default(),
+        heard: Fill::new(HEARD_MAX_BYTES),
+        audit,
+        stats,
+        workers: std::iter::repeat_with(WorkerPort::default).take(workers).collect(),
+        stopping: AtomicBool::new(false),
+        digests: DigestHistory::default(),
+        learners: Arc::default(),
+        standing: Mutex::new(config.ensemble.as_ref().map(|_| Standing::NEW)),
+        membership: Mutex::new(config.ensemble.as_ref().map(|ensemble| ensemble.membership.clone())),
+        membership_changed: Notify::new(),
+        config,
+    })
+}
+
+/// The threads that some connections need beside their workers.
+fn start_helpers(
+    front: &Arc<Front>,
+    kerberos: Option<KerberosThread>,
+    handshakes: Option<HandshakeThread>,
+) -> Result<Threads, ServerError> {
+    let mut threads = Vec::new();
+    if let Some(kerberos) = kerberos {
+        let front = Arc::clone(front);
+        threads.push(("kerberos", thread("kerberos", move || kerberos.run(&front))?));
+    }
+    if let Some(handshakes) = handshakes {
+        let front = Arc::clone(front);
+        threads.push(("handshakes", thread("handshakes", move || handshakes.run(&front))?));
+    }
+    Ok(threads)
+}
+
 /// The figures that a server starts with: what loading its data took.
 fn started(took_ms: i64, recovered: &Recovered, digest_mismatches: usize) -> ServerStats {
     let stats = ServerStats::default();
@@ -427,25 +440,6 @@ fn started(took_ms: i64, recovered: &Recovered, digest_mismatches: usize) -> Ser
     let mismatches = u64::try_from(digest_mismatches).unwrap_or(u64::MAX);
     stats.sequencer.count(Count::DigestMismatches).add(mismatches);
     stats
-}
-
-fn join(threads: Threads) -> Result<(), ServerError> {
-    for (name, thread) in threads {
-        thread.join().map_err(|_| ServerError::Thread(name))?;
-    }
-    Ok(())
-}
-
-fn thread(name: &'static str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, ServerError> {
-    // A server that has lost one of its threads must not pretend to serve. This needs no log: what is to be said was
-    // said where it failed.
-    let run = move || {
-        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).is_err() {
-            std::process::abort();
-        }
-    };
-    let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(run);
-    spawned.map_err(|source| ServerError::System { what: "start a thread", source })
 }
 
 fn log_options(storage: &config::Storage) -> LogOptions {

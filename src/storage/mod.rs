@@ -49,7 +49,7 @@ pub use log::{Committed, LogOptions, LogRepair, TxnLog};
 pub use log_range::{LogRange, LogSearch, search_log};
 pub use log_reader::{Entry, LogEnd, LogReader, OpenError};
 pub use memory::MemoryDisk;
-pub use names::{Compression, SnapshotName, log_name, parse_log_name};
+pub use names::{Compression, SnapshotName, log_name, parse_log_name, upload_name};
 pub use purge::{PurgePlan, purge};
 pub use real::RealDisk;
 pub use recovery::{

@@ -18,6 +18,15 @@ pub enum Compression {
 }
 
 impl Compression {
+    /// How a file is packed that begins so.
+    pub fn of_content(file: &[u8]) -> Self {
+        match file {
+            [0x1f, 0x8b, ..] => Self::Gzip,
+            [0x82, b'S', b'N', b'A', b'P', b'P', b'Y', ..] => Self::Snappy,
+            _ => Self::None,
+        }
+    }
+
     /// The method of that name in a configuration, in upper or lower case; what is unknown means none.
     pub fn from_config(text: &str) -> Self {
         [Self::Gzip, Self::Snappy]
@@ -85,6 +94,11 @@ const TEMPORARY_PREFIX: &str = "oxkeeper-tmp.";
 /// The name under which a file is written until it is whole.
 pub(super) fn temporary_name(name: &str) -> String {
     format!("{TEMPORARY_PREFIX}{name}")
+}
+
+/// The name of a file that somebody sends, by a number that nobody else has.
+pub fn upload_name(number: u64) -> String {
+    temporary_name(&format!("upload.{number:016x}"))
 }
 
 /// Whether a crash may have left this file half written.

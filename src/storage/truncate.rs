@@ -131,6 +131,11 @@ pub struct ReceivedSnapshot {
 }
 
 impl ReceivedSnapshot {
+    /// A file of the disk that holds a whole snapshot, durably, under a name that no start takes.
+    pub const fn of_file(disk: Arc<dyn Disk>, snapshot: SnapshotName, name: String) -> Self {
+        Self { disk, snapshot, temporary: Some(name) }
+    }
+
     /// Its transaction.
     pub const fn zxid(&self) -> Zxid {
         self.snapshot.zxid

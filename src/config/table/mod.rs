@@ -135,7 +135,7 @@ pub(super) const SECTIONS: &[(&str, &[Part])] = &[
     ("authentication and access", &[auth::ROWS, auth::IDLE, auth::ENSEMBLE]),
     ("TLS", &[tls::ROWS, tls::SIDES, tls::CONTEXTS, tls::ENGINE]),
     ("ensemble", &[ensemble::ROWS, ensemble::MEMBERS, ensemble::ACCEPTED]),
-    ("operators", &[operator::ROWS, operator::ADMIN, operator::SWITCHES, operator::ACCEPTED]),
+    ("operators", &[operator::ROWS, operator::SWITCHES, operator::ACCEPTED]),
     ("accepted, of no concern here", &[java::ACCEPTED]),
 ];
 

@@ -4,11 +4,13 @@ use super::{Status, When, accepted, keys};
 use crate::config::rules::*;
 
 const PROMETHEUS: &str = "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider";
-const PROVIDERS: &[(&str, ())] = &[
-    ("org.apache.zookeeper.metrics.impl.DefaultMetricsProvider", ()),
-    ("org.apache.zookeeper.metrics.impl.NullMetricsProvider", ()),
-    (PROMETHEUS, ()),
+/// The value is whether figures are exported.
+const PROVIDERS: &[(&str, bool)] = &[
+    ("org.apache.zookeeper.metrics.impl.DefaultMetricsProvider", false),
+    ("org.apache.zookeeper.metrics.impl.NullMetricsProvider", false),
+    (PROMETHEUS, true),
 ];
+const YES_OR_NO: &[(&str, bool)] = &[("true", true), ("false", false)];
 
 keys! {
     AUDIT: Switch = "audit.enable", Switch, "false", "3.6.x", "audit log: who has changed what";
@@ -17,16 +19,44 @@ keys! {
     AUDIT_JSON: Switch = "audit.json", Switch, "false", "oxkeeper", "lines of the audit log as JSON objects";
     AUDIT_CLASS: Text = "audit.impl.class", Text, "Slf4jAuditLogger", "3.6.x", "where the audit log goes",
         idle "a class for the JVM: see audit.file";
-}
-
-accepted! {
-    ADMIN, Status::Missing(When::Is(PROMETHEUS));
-    "metricsProvider.className", lenient(exactly(PROVIDERS)), "DefaultMetricsProvider", "3.6.x", "where metrics go";
+    ADMIN: Lenient<OneOf<bool>> = "admin.enableServer", lenient(exactly(YES_OR_NO)), "true", "3.5.x", "HTTP admin server";
+    ADMIN_ADDRESS: Text = "admin.serverAddress", Text, "0.0.0.0", "3.5.x", "address of the admin server";
+    ADMIN_PORT: Lenient<Int<u16>> = "admin.serverPort", lenient(number(0, 65535)), "8080", "3.5.x", "port of the admin server; 0: any free one";
+    ADMIN_IDLE: Lenient<Int<i32>> = "admin.idleTimeout", lenient(number(-INT_MAX, INT_MAX)), "30000", "3.5.x",
+        "ms a connection to the admin server may be idle; 0 or less: without an end";
+    ADMIN_URL: Text = "admin.commandURL", Text, "/commands", "3.5.x", "root of the admin server's commands";
+    ADMIN_HTTP: Lenient<Int<u32>> = "admin.httpVersion", lenient(number(0, INT_MAX)), "11", "3.6.x",
+        "protocol version of the admin server",
+        idle "it speaks HTTP/1.1, and takes HTTP/1.0";
+    ADMIN_UNIFICATION: Switch = "admin.portUnification", Switch, "false", "3.6.x",
+        "HTTP and HTTPS on the admin server's port, with the stores of ssl.quorum";
+    ADMIN_HTTPS: Switch = "admin.forceHttps", Switch, "false", "3.6.x",
+        "HTTPS only for the admin server, with the stores of ssl.quorum";
+    ADMIN_CLIENT_AUTH: Switch = "admin.needClientAuth", Switch, "false", "3.9.x",
+        "the admin server demands client certificates";
+    ADMIN_RATE: Lenient<Int<u32>> = "admin.rateLimiterIntervalInMS", lenient(decimal(0, INT_MAX)), "300000", "3.9.x",
+        "ms between the admin server's restores, and a thousandth of it between its snapshots";
+    ADMIN_SNAPSHOT: Switch = "admin.snapshot.enabled", Switch, "true", "3.9.x", "the admin server's snapshot command";
+    ADMIN_RESTORE: Switch = "admin.restore.enabled", Switch, "true", "3.9.x", "the admin server's restore command";
+    METRICS: Lenient<OneOf<bool>> = "metricsProvider.className", lenient(exactly(PROVIDERS)), "org.apache.zookeeper.metrics.impl.DefaultMetricsProvider",
+        "3.6.x", "where metrics go: with PrometheusMetricsProvider to whoever asks by HTTP";
+    METRICS_HOST: Text = "metricsProvider.httpHost", Text, "0.0.0.0", "3.8.0", "address of the exporter";
+    METRICS_PORT: Int<u16> = "metricsProvider.httpPort", number(0, 65535), "7000", "3.6.x", "port of the exporter; 0: any free one";
+    METRICS_PROCESS: Switch = "metricsProvider.exportJvmInfo", Switch, "true", "3.6.x",
+        "the exporter has figures of the process, too";
+    METRICS_WORKERS: Int<i32> = "metricsProvider.numWorkerThreads", number(-INT_MAX, INT_MAX), "1", "3.7.1",
+        "workers of the exporter",
+        idle "figures are counted where they arise";
+    METRICS_QUEUE: Int<u32> = "metricsProvider.maxQueueSize", number(0, INT_MAX), "1000000", "3.7.1",
+        "queue of the exporter",
+        idle "figures are counted where they arise";
+    METRICS_END: Int<u64> = "metricsProvider.workerShutdownTimeoutMs", number(0, i64::MAX), "1000", "3.7.1",
+        "ms the exporter's workers may end in",
+        idle "figures are counted where they arise";
 }
 
 accepted! {
     SWITCHES, Status::Missing(When::Is("true"));
-    "admin.enableServer", lenient(one_of(&[("true", ()), ("false", ())])), "true", "3.5.x", "HTTP admin server";
     "jvm.pause.monitor", Flag, "false", "3.5.x", "log pauses of the process";
     "messageTracker.Enabled", Switch, "false", "3.6.x", "keep the last quorum messages for the log";
     "pathStats.enabled", Switch, "false", "3.6.x", "statistics of paths in the log";
@@ -34,26 +64,7 @@ accepted! {
 
 accepted! {
     ACCEPTED, Status::Missing(When::Given);
-    "admin.serverAddress", Text, "0.0.0.0", "3.5.x", "address of the admin server";
-    "admin.serverPort", number::<u16>(0, 65535), "8080", "3.5.x", "port of the admin server";
-    "admin.idleTimeout", number::<i32>(-INT_MAX, INT_MAX), "30000", "3.5.x",
-        "ms a connection to the admin server may be idle";
-    "admin.commandURL", Text, "/commands", "3.5.x", "root of the admin server's commands";
-    "admin.httpVersion", number::<u32>(0, INT_MAX), "11", "3.6.x", "protocol version of the admin server";
-    "admin.portUnification", Switch, "false", "3.6.x", "HTTP and HTTPS on the admin server's port";
-    "admin.forceHttps", Switch, "false", "3.6.x", "HTTPS only for the admin server";
-    "admin.needClientAuth", Switch, "false", "3.9.x", "the admin server demands client certificates";
-    "admin.rateLimiterIntervalInMS", lenient(decimal::<u32>(0, INT_MAX)), "300000", "3.9.x", "ms between the admin server's restores";
-    "admin.snapshot.enabled", Switch, "true", "3.9.x", "the admin server's snapshot command";
-    "admin.restore.enabled", Switch, "true", "3.9.x", "the admin server's restore command";
-    "metricsProvider.httpHost", Text, "0.0.0.0", "3.8.0", "address of the exporter";
-    "metricsProvider.httpPort", number::<u16>(0, 65535), "7000", "3.6.x", "port of the exporter";
     "metricsProvider.httpsPort", number::<u16>(0, 65535), "unset", "3.10", "TLS port of the exporter";
-    "metricsProvider.exportJvmInfo", Switch, "true", "3.6.x", "the exporter has figures of the runtime too";
-    "metricsProvider.numWorkerThreads", number::<i32>(-INT_MAX, INT_MAX), "1", "3.7.1", "workers of the exporter";
-    "metricsProvider.maxQueueSize", number::<u32>(0, INT_MAX), "1000000", "3.7.1", "queue of the exporter";
-    "metricsProvider.workerShutdownTimeoutMs", number::<u64>(0, i64::MAX), "1000", "3.7.1",
-        "ms the exporter's workers may end in";
     "metricsProvider.*", Text, "unset", "3.6.x", "further settings of the exporter, ssl.* among them";
     "jvm.pause.warn-threshold.ms", decimal::<i64>(i64::MIN, i64::MAX), "10000", "3.5.x",
         "ms of a pause that is a warning";

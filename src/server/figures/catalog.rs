@@ -50,6 +50,8 @@ figures! {
         LearnerCommits = "learner_commit_received_count",
         /// PROPOSAL packets that a follower took.
         LearnerProposals = "learner_proposal_received_count",
+        /// Connections in plain text to an admin server that takes TLS, too.
+        InsecureAdmin = "insecure_admin_count",
         /// Times that the member began to elect.
         Looked = "looking_count",
         /// Proposals that a leader made.
@@ -72,6 +74,10 @@ figures! {
         ChildrenCacheHits = "response_packet_get_children_cache_hits",
         /// Lists of children that were encoded to be kept.
         ChildrenCacheMisses = "response_packet_get_children_cache_misses",
+        /// Restores that failed.
+        RestoreErrors = "restore_error_count",
+        /// Restores that were refused because the last one was too recent.
+        RestoresRateLimited = "restore_rate_limited_count",
         /// Sessions that a learner asked its leader for.
         Revalidations = "revalidate_count",
         /// Connections closed because they never had a session.
@@ -82,6 +88,8 @@ figures! {
         UnsuccessfulHandshakes = "unsuccessful_handshake",
         /// Snapshots that failed.
         SnapshotErrors = "snapshot_error_count",
+        /// Snapshots that were refused because the last one was too recent.
+        SnapshotsRateLimited = "snapshot_rate_limited_count",
         /// Replies to connections that were gone.
         StaleReplies = "stale_replies",
         /// Requests executed though they were stale.
@@ -136,6 +144,8 @@ figures! {
         PrepQueueSize = "prep_processor_queue_size",
         /// Ms to hand a transaction to the log, shared among those that were handed over together.
         ProposalProcessTime = "proposal_process_time",
+        /// Ms to put a snapshot in the place of all data.
+        RestoreTime = "restore_time",
         /// Ms to write a snapshot.
         SnapshotTime = "snapshottime",
         /// Ms to replay the logs at the start, with the snapshot before them.
@@ -269,18 +279,6 @@ pub(crate) const ABSENT: &[Absent] = &[
         counts: &["add_dead_watcher_stall_time", "dead_watchers_cleared", "dead_watchers_queued"],
         basics: &[],
         detailed: &["dead_watchers_cleaner_latency"],
-    },
-    Absent {
-        reason: "HTTP administration, which also takes and restores snapshots",
-        works_in_members: false,
-        counts: &[
-            "insecure_admin_count",
-            "restore_error_count",
-            "restore_rate_limited_count",
-            "snapshot_rate_limited_count",
-        ],
-        basics: &["restore_time"],
-        detailed: &[],
     },
     Absent {
         reason: "the Netty transport",

@@ -24,10 +24,14 @@ impl DigestHistory {
         kept.drain(..over);
     }
 
+    /// Those that are kept, oldest first.
+    pub(crate) fn list(&self) -> Vec<(Zxid, u64)> {
+        self.0.lock().iter().copied().collect()
+    }
+
     /// One line each, oldest first.
     pub(crate) fn to_text(&self) -> String {
-        let kept = self.0.lock();
-        kept.iter().map(|(zxid, digest)| format!("{:x}: {}\n", zxid.0, digest.cast_signed())).collect()
+        self.list().iter().map(|(zxid, digest)| format!("{:x}: {}\n", zxid.0, digest.cast_signed())).collect()
     }
 }
 

@@ -2,14 +2,14 @@
 
 use super::{
     catalog::{Basic, Count, Detailed},
-    summary::{Counter, Detail, Summary},
+    summary::{Counter, Detail},
 };
 
 /// The figures that one thread counts.
 #[derive(Debug)]
 pub(crate) struct Sheet {
     counts: [Counter; Count::ALL.len()],
-    basics: [Summary; Basic::ALL.len()],
+    basics: [Detail; Basic::ALL.len()],
     details: [Detail; Detailed::ALL.len()],
 }
 
@@ -17,7 +17,7 @@ impl Default for Sheet {
     fn default() -> Self {
         Self {
             counts: std::array::from_fn(|_| Counter::default()),
-            basics: std::array::from_fn(|_| Summary::default()),
+            basics: std::array::from_fn(|_| Detail::default()),
             details: std::array::from_fn(|_| Detail::default()),
         }
     }
@@ -30,7 +30,7 @@ impl Sheet {
     }
 
     /// A summary. Only the sheet's own thread may use `record`.
-    pub(crate) const fn basic(&self, id: Basic) -> &Summary {
+    pub(crate) const fn basic(&self, id: Basic) -> &Detail {
         &self.basics[id as usize]
     }
 
@@ -42,7 +42,7 @@ impl Sheet {
     /// All begin anew (`srst`). What another thread counts meanwhile may stay.
     pub(crate) fn reset(&self) {
         self.counts.iter().for_each(Counter::reset);
-        self.basics.iter().for_each(Summary::reset);
+        self.basics.iter().for_each(Detail::reset);
         self.details.iter().for_each(Detail::reset);
     }
 }

@@ -108,6 +108,14 @@ impl WorkerStats {
     }
 }
 
+impl ServerStats {
+    /// Counts for the admin server, whose threads are several.
+    pub(crate) fn count_admin(&self, count: impl FnOnce(&Sheet)) {
+        let _held = self.admin_lock.lock();
+        count(&self.admin);
+    }
+}
+
 /// Figures of the threads that are no workers.
 #[derive(Debug, Default)]
 pub(crate) struct ServerStats {
@@ -117,6 +125,11 @@ pub(crate) struct ServerStats {
     pub(crate) log_writer: Sheet,
     /// The snapshot thread's.
     pub(crate) snapshots: Sheet,
+    /// The admin server's; whoever counts holds the lock.
+    pub(crate) admin: Sheet,
+    pub(crate) admin_lock: Mutex<()>,
+    /// Times that writing and syncing the log took long; the log writer's.
+    pub(crate) slow_syncs: Counter,
     /// Bytes written, by namespace; the sequencer's, once a batch.
     pub(crate) writes: Mutex<Namespaces>,
     /// Of a leader: ms from when a transaction was made until a voter has acknowledged it, by voter; the sequencer's, for one

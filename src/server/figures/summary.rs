@@ -3,7 +3,13 @@
 //! Percentiles come from a histogram that is exact below 64 and within 3 % above, where the official server draws a
 //! sample: so those of several threads can be added up.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
 
 /// A figure that one thread writes and any may read.
 #[derive(Debug, Default)]
@@ -165,17 +171,11 @@ const fn value_of(bucket: usize) -> u64 {
 }
 
 /// A summary with percentiles (`AvgMinMaxPercentileCounter`).
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Detail {
     summary: Summary,
-    buckets: Box<[Counter]>,
-}
-
-impl Default for Detail {
-    fn default() -> Self {
-        let buckets = std::iter::repeat_with(Counter::default).take(BUCKETS).collect();
-        Self { summary: Summary::default(), buckets }
-    }
+    /// Made with the first value: most threads record few of all there are.
+    buckets: OnceLock<Box<[Counter]>>,
 }
 
 impl Detail {
@@ -188,14 +188,26 @@ impl Detail {
     pub(crate) fn record_times(&self, value: u64, times: u64) {
         if times > 0 {
             self.summary.record_shared(value * times, times);
-            self.buckets[bucket(value)].add(times);
+            self.buckets()[bucket(value)].add(times);
         }
+    }
+
+    fn buckets(&self) -> &[Counter] {
+        self.buckets.get_or_init(|| std::iter::repeat_with(Counter::default).take(BUCKETS).collect())
+    }
+
+    /// Takes in `count` values, which come to `sum` together and were as large as each other. Only one thread may call
+    /// this.
+    pub(crate) fn record_shared(&self, sum: u64, count: u64) {
+        let Some(each) = sum.checked_div(count) else { return };
+        self.summary.record_shared(sum, count);
+        self.buckets()[bucket(each)].add(count);
     }
 
     /// Forgets all.
     pub(crate) fn reset(&self) {
         self.summary.reset();
-        self.buckets.iter().for_each(Counter::reset);
+        self.buckets.get().into_iter().flatten().for_each(Counter::reset);
     }
 
     /// What it has seen, but for percentiles.
@@ -204,24 +216,42 @@ impl Detail {
     }
 }
 
-/// Adds up details.
-#[derive(Debug)]
-pub(crate) struct Histogram(Vec<u64>);
+/// Details, added up: how many values are in each bucket that has some, in order.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Histogram(Vec<(usize, u64)>);
 
 impl Histogram {
     /// Those of all these.
     pub(crate) fn of<'d>(details: impl Iterator<Item = &'d Detail>) -> Self {
         let mut sums = vec![0; BUCKETS];
         for detail in details {
-            sums.iter_mut().zip(&detail.buckets).for_each(|(sum, bucket)| *sum += bucket.get());
+            let buckets = detail.buckets.get().into_iter().flatten();
+            sums.iter_mut().zip(buckets).for_each(|(sum, bucket)| *sum += bucket.get());
         }
-        Self(sums)
+        Self(sums.into_iter().enumerate().filter(|&(_, count)| count > 0).collect())
+    }
+
+    /// Whether there is no value.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What has come since this one; all, if figures have begun anew meanwhile.
+    #[must_use]
+    pub(crate) fn since(&self, before: &Self) -> Self {
+        let now: BTreeMap<usize, u64> = self.0.iter().copied().collect();
+        let then: BTreeMap<usize, u64> = before.0.iter().copied().collect();
+        if then.iter().any(|(bucket, count)| now.get(bucket).is_none_or(|now| now < count)) {
+            return self.clone();
+        }
+        let left = now.into_iter().map(|(bucket, count)| (bucket, count - then.get(&bucket).unwrap_or(&0)));
+        Self(left.filter(|&(_, count)| count > 0).collect())
     }
 
     /// The value that so many thousandths of all do not exceed; between two values, the way from one to the other
     /// (`UniformSnapshot.getValue`).
     pub(crate) fn per_mille(&self, thousandths: u64) -> u64 {
-        let count: u64 = self.0.iter().sum();
+        let count: u64 = self.0.iter().map(|(_, count)| count).sum();
         if count == 0 {
             return 0;
         }
@@ -240,11 +270,11 @@ impl Histogram {
     /// The value with this rank, counted from 1.
     fn at(&self, rank: u64) -> u64 {
         let mut seen = 0;
-        let found = self.0.iter().position(|count| {
+        let found = self.0.iter().find(|(_, count)| {
             seen += count;
             seen >= rank
         });
-        found.map_or(0, value_of)
+        found.map_or(0, |&(bucket, _)| value_of(bucket))
     }
 }
 

@@ -121,7 +121,7 @@ impl Conns {
     }
 
     /// The connection ends once everything is sent.
-    pub(super) fn close(&mut self, id: ConnId) {
+    pub(crate) fn close(&mut self, id: ConnId) {
         if let Some(conn) = self.outgoing(id) {
             conn.phase = Phase::Closing;
         }

@@ -46,7 +46,16 @@ impl Wakeup<'_> {
             Item::Deliver(delivery) => self.deliver(delivery),
             Item::Look(conns) => self.look(&conns),
             Item::Touches(since_ms) => self.touches(since_ms),
+            Item::Restored => self.restored(),
         }
+    }
+
+    /// The tree is another one: what was kept of the old one is gone, and so is who is in the midst of reading it.
+    fn restored(&mut self) {
+        self.state.lists.forget();
+        let reading = self.state.conns.iter_mut().filter(|conn| conn.long.is_some()).map(|conn| conn.id);
+        let reading: Vec<ConnId> = reading.collect();
+        reading.into_iter().for_each(|id| self.state.conns.close(id));
     }
 
     fn batch(&mut self, batch: &CommittedBatch) {

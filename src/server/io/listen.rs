@@ -33,7 +33,7 @@ pub(crate) fn listen_secure(client: &config::Client) -> Result<Option<TcpListene
 }
 
 /// Listens on a port, on all interfaces unless there is a host, which the setting `key` names.
-fn listen_on(
+pub(crate) fn listen_on(
     key: &'static str,
     host: Option<&str>,
     port: u16,

@@ -66,6 +66,12 @@ impl ListCache {
         self.max_entries > 0
     }
 
+    /// Keeps none of those that there are: the tree is another one.
+    pub(super) fn forget(&mut self) {
+        self.lists.clear();
+        self.bytes = 0;
+    }
+
     /// Answers getChildren and getChildren2 of a parent with at least `min_children`. `None`: somebody else has to.
     pub(super) fn answer<'a>(
         &mut self,

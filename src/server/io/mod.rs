@@ -37,7 +37,7 @@ pub(crate) use front::{Front, Mail};
 pub(crate) use handshakes::{HandshakeThread, Handshakes};
 pub(crate) use kerberos::KerberosThread;
 pub(crate) use limits::Limits;
-pub(crate) use listen::{listen, listen_secure};
+pub(crate) use listen::{listen, listen_on, listen_secure};
 pub(crate) use login::Logins;
 pub(crate) use state::State;
 pub(crate) use waiting_room::{Door, House, WaitingRoom};

@@ -14,7 +14,7 @@ use crate::{
     },
     zab::Role,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// One figure.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +52,41 @@ impl Entry {
     const fn gauge(name: &'static str, value: i64) -> Self {
         Self::new(name, Value::Gauge(value))
     }
+
+    /// Each line of it in `mntr`: its name without `zk_`, and its value. Summaries have several.
+    pub(super) fn lines(&self, mut line: impl FnMut(String, Shown<'_>)) {
+        let key = self.key.as_ref().map(|key| format!("{key}_")).unwrap_or_default();
+        let name = format!("{key}{}", self.name);
+        let (figures, percentiles) = match &self.value {
+            Value::Text(value) => return line(name, Shown::Text(value)),
+            Value::Fraction(value) => return line(name, Shown::Number(value)),
+            Value::Gauge(value) => return line(name, Shown::Number(&value.to_string())),
+            Value::Count(value) => return line(name, Shown::Number(&value.to_string())),
+            Value::Summary(figures) => (figures, None),
+            Value::Detailed(figures, percentiles) => (figures, Some(percentiles)),
+        };
+        let Figures { count, sum, min, max } = *figures;
+        line(format!("avg_{name}"), Shown::Number(&figures.average()));
+        let mut whole =
+            |which: &str, value: u64| line(format!("{which}_{name}"), Shown::Number(&value.to_string()));
+        for (which, value) in [("min", min), ("max", max), ("cnt", count), ("sum", sum)] {
+            whole(which, value);
+        }
+        for (which, &value) in
+            ["p50", "p95", "p99", "p999"].into_iter().zip(percentiles.into_iter().flatten())
+        {
+            whole(which, value);
+        }
+    }
+}
+
+/// A value as it is printed.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Shown<'a> {
+    /// Words.
+    Text(&'a str),
+    /// Digits, with decimals if there is a point.
+    Number(&'a str),
 }
 
 /// Limits and use of the quotas of one namespace.
@@ -156,9 +191,7 @@ fn of_ensemble(hub: &Hub) -> Vec<Entry> {
 fn of_workers(hub: &Hub) -> Vec<Entry> {
     let latency = hub.latency();
     let all = || hub.workers.iter().map(|worker| &worker.stats);
-    let last = all().max_by_key(|stats| stats.last_response_ms.get()).map(|stats| stats.last_response.get());
-    let sizes = all().map(|stats| stats.response_sizes.figures()).reduce(Figures::merge).unwrap_or_default();
-    let size = |size: u64| if sizes.count == 0 { -1 } else { whole(size) };
+    let [last, min, max] = response_sizes(hub);
     vec![
         Entry::new("avg_latency", Value::Fraction(latency.average())),
         Entry::gauge("max_latency", whole(latency.max)),
@@ -167,11 +200,19 @@ fn of_workers(hub: &Hub) -> Vec<Entry> {
         Entry::gauge("packets_sent", whole(all().map(|stats| stats.sent.get()).sum::<u64>())),
         Entry::gauge("num_alive_connections", whole(hub.connections())),
         Entry::gauge("outstanding_requests", whole(hub.outstanding())),
-        Entry::gauge("last_client_response_size", size(last.unwrap_or(0))),
-        Entry::gauge("max_client_response_size", size(sizes.max)),
-        Entry::gauge("min_client_response_size", size(sizes.min)),
+        Entry::gauge("last_client_response_size", last),
+        Entry::gauge("max_client_response_size", max),
+        Entry::gauge("min_client_response_size", min),
         Entry::gauge("auth_failed_count", whole(all().map(|stats| stats.auth_failed.get()).sum::<u64>())),
     ]
+}
+
+/// Bytes of the last reply, of the smallest and of the largest one; -1 before the first (`BufferStats`).
+pub(super) fn response_sizes(hub: &Hub) -> [i64; 3] {
+    let all = || hub.workers.iter().map(|worker| &worker.stats);
+    let last = all().max_by_key(|stats| stats.last_response_ms.get()).map(|stats| stats.last_response.get());
+    let sizes = all().map(|stats| stats.response_sizes.figures()).reduce(Figures::merge).unwrap_or_default();
+    [last.unwrap_or(0), sizes.min, sizes.max].map(|size| if sizes.count == 0 { -1 } else { whole(size) })
 }
 
 /// The data. The root counts twice, as in the official server, once with an empty path.
@@ -219,6 +260,27 @@ fn of_sheets(hub: &Hub) -> Vec<Entry> {
         entries.push(Entry::new(id.name(), detailed(|| sheets.iter().map(|sheet| sheet.detailed(id)))));
     }
     entries
+}
+
+/// What was recorded of each summary that has percentiles in the form of Prometheus.
+pub(super) fn histograms(hub: &Hub) -> HashMap<(&'static str, Option<String>), Histogram> {
+    let sheets: Vec<&Sheet> = hub.sheets().collect();
+    let basics =
+        Basic::ALL.iter().map(|&id| (id.name(), Histogram::of(sheets.iter().map(|sheet| sheet.basic(id)))));
+    let detailed = Detailed::ALL
+        .iter()
+        .map(|&id| (id.name(), Histogram::of(sheets.iter().map(|sheet| sheet.detailed(id)))));
+    let all = basics.chain(detailed).map(|(name, histogram)| ((name, None), histogram));
+    let acks = hub.stats.acks.lock();
+    let acks = acks.iter().map(|(sid, detail)| {
+        (("ack_latency", Some(sid.0.to_string())), Histogram::of(std::iter::once(detail)))
+    });
+    all.chain(acks).collect()
+}
+
+/// What a member without a leader counts.
+pub(super) fn without_leader(hub: &Hub) -> Vec<Entry> {
+    of_sheets(hub)
 }
 
 /// All of these together.

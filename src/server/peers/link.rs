@@ -9,7 +9,10 @@ use super::{
     stream::PeerStream,
     wing::Wing,
 };
-use crate::zab::{Event, Link};
+use crate::{
+    server::figures::LearnerFigures,
+    zab::{Event, Link},
+};
 use bytes::Bytes;
 use oxkeeper_codec::{
     OpCode,
@@ -38,6 +41,8 @@ pub(super) struct Conversation<'a> {
     pub(super) link: Link,
     pub(super) end: End,
     pub(super) outbox: &'a Outbox,
+    /// Where it is counted, of a learner.
+    pub(super) learner: Option<&'a LearnerFigures>,
 }
 
 impl Conversation<'_> {
@@ -80,6 +85,7 @@ impl Conversation<'_> {
             while let Some(packet) = packets.next()? {
                 let Some(event) = self.decode(&packet)? else { continue };
                 questions += usize::from(is_question(&event));
+                self.count(&event);
                 let snap = match &event {
                     Event::FromLeader(_, ToLearner::Snap(zxid)) => Some(*zxid),
                     _ => None,
@@ -128,11 +134,25 @@ impl Conversation<'_> {
         }
     }
 
+    /// Something has come from a learner.
+    fn count(&self, event: &Event) {
+        let Some(learner) = self.learner else { return };
+        learner.received.add(1);
+        match event {
+            Event::FromLearner(_, ToLeader::Request(_)) => learner.requests.add(1),
+            Event::FromLearner(_, ToLeader::Ack(zxid)) => learner.acknowledged(*zxid),
+            _ => {}
+        }
+    }
+
     /// Until there is nothing more to say.
     async fn say(&self, write: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
         while let Some(next) = self.outbox.next().await {
             match next {
-                Next::Bytes => self.outbox.write(write).await?,
+                Next::Bytes => {
+                    self.outbox.write(write).await?;
+                    self.learner.iter().for_each(|learner| self.outbox.count(learner));
+                }
                 Next::Stream(mut stream) => {
                     let mut moving = Moving::new(self.wing, self.link);
                     while let Some((piece, room)) = stream.next().await {

@@ -16,6 +16,7 @@ use super::{
     wing::Wing,
 };
 use crate::{
+    server::{clock, figures::LearnerFigures},
     topics,
     zab::{Event, Link},
 };
@@ -30,6 +31,7 @@ use std::{
     collections::BTreeMap,
     io,
     rc::Rc,
+    sync::Arc,
     time::Duration,
 };
 use tokio::{
@@ -90,6 +92,8 @@ struct Open {
     streams: bool,
     /// Of which learner it is; `None`: it is the one with the leader.
     learner: Option<ServerId>,
+    /// What is counted of it.
+    figures: Option<Arc<LearnerFigures>>,
 }
 
 impl Links {
@@ -273,6 +277,11 @@ impl Links {
         let link = Link(self.next.get());
         self.next.set(link.0 + 1);
         let learner = info.as_ref().map(|info| info.sid);
+        let figures = info.as_ref().and_then(|info| {
+            let peer = stream.socket().peer_addr().ok()?;
+            Some(Arc::new(LearnerFigures::new(info.sid, peer, info.observer, clock::wall_ms())))
+        });
+        figures.iter().for_each(|figures| self.wing.options.learners.add(figures));
         match info {
             Some(info) => {
                 self.wing.tell_event(Event::Arrived(link));
@@ -283,14 +292,15 @@ impl Links {
         let is_guest = learner.is_some_and(|sid| !self.is_member(sid));
         let outbox = if is_guest { Outbox::among(Rc::clone(&self.guests)) } else { Outbox::default() };
         let (links, outbox) = (Rc::clone(self), Rc::new(outbox));
-        let sent = Rc::clone(&outbox);
+        let (sent, counted) = (Rc::clone(&outbox), figures.clone());
         let conversation = async move {
-            let conversation = Conversation { wing: &links.wing, link, end, outbox: &sent };
+            let learner = counted.as_deref();
+            let conversation = Conversation { wing: &links.wing, link, end, outbox: &sent, learner };
             let ended = conversation.run(stream, packets).await;
             links.ended(link, ended);
         };
         let task = spawn_local(conversation).abort_handle();
-        self.open.borrow_mut().insert(link, Open { outbox, task, streams: false, learner });
+        self.open.borrow_mut().insert(link, Open { outbox, task, streams: false, learner, figures });
     }
 
     /// A link has ended by itself.
@@ -308,7 +318,9 @@ impl Links {
 
     /// Forgets a link: nothing of it is heard any more.
     pub(super) fn hang_up(&self, link: Link) {
-        let Some(Open { outbox, task, streams, .. }) = self.open.borrow_mut().remove(&link) else { return };
+        let Some(open) = self.open.borrow_mut().remove(&link) else { return };
+        let Open { outbox, task, streams, figures, .. } = open;
+        figures.iter().for_each(|figures| self.wing.options.learners.remove(figures));
         task.abort();
         // The task goes later.
         outbox.clear();
@@ -363,7 +375,14 @@ impl Links {
     }
 
     fn send<const N: usize>(&self, link: Link, pieces: [Bytes; N]) {
-        let fits = self.open.borrow().get(&link).is_none_or(|open| open.outbox.push(pieces));
+        let fits = self.open.borrow().get(&link).is_none_or(|open| {
+            let fits = open.outbox.push(pieces);
+            if let Some(figures) = &open.figures {
+                figures.sent.add(1);
+                open.outbox.count(figures);
+            }
+            fits
+        });
         if !fits {
             self.does_not_keep_up(link);
         }

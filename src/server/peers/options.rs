@@ -4,6 +4,7 @@ use super::jaas::PeerLogin;
 use crate::{
     config,
     membership::{Addresses, Membership, Role},
+    server::figures::Learners,
     storage::{Compression, Disk},
     tls::{MemberTls, TlsError},
 };
@@ -164,6 +165,8 @@ pub(crate) struct PeerOptions {
     pub(crate) snap_disk: Arc<dyn Disk>,
     /// And how.
     pub(crate) snap_compression: Compression,
+    /// Where learners are counted.
+    pub(crate) learners: Arc<Learners>,
 }
 
 impl PeerOptions {
@@ -197,6 +200,7 @@ impl PeerOptions {
             max_packet_bytes,
             snap_disk,
             snap_compression: Compression::None,
+            learners: Arc::default(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What is to be sent over one link, in order: packets, whole, and streams.
 
 use super::pieces::PieceReader;
+use crate::server::figures::LearnerFigures;
 use bytes::{Buf, Bytes, BytesMut};
 use std::{
     cell::{Cell, RefCell},
@@ -83,6 +84,13 @@ impl Outbox {
     /// What waits, in bytes.
     pub(super) const fn waiting(&self) -> usize {
         self.waiting.get()
+    }
+
+    /// Tells what waits for a learner.
+    pub(super) fn count(&self, learner: &LearnerFigures) {
+        let whole = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        learner.queued_bytes.set(whole(self.waiting.get()));
+        learner.queued.set(whole(self.queue.borrow().len()));
     }
 
     /// Of two of a crowd, the lesser has taken nothing for longer.

@@ -6,13 +6,14 @@ use crate::{
     membership::{HostPort, Membership},
     server::{
         clock::Clock,
-        figures::{Audit, DigestHistory, Figures, ServerStats, Sheet, WorkerStats},
+        figures::{Audit, DigestHistory, Figures, Learners, ServerStats, Sheet, WorkerStats},
     },
+    storage::Disk,
     zab::{Role, Tally},
 };
 use oxkeeper_codec::Zxid;
 use parking_lot::Mutex;
-use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, atomic::AtomicBool};
 use tokio::sync::Notify;
 
 /// The mode of a member that has no leader, in the words of `srvr`.
@@ -65,6 +66,8 @@ pub(crate) const HEARD_MAX_BYTES: usize = 2 << 20;
 pub(crate) struct Hub {
     pub(crate) config: Config,
     pub(crate) clock: Clock,
+    /// Where snapshots are.
+    pub(crate) snap_disk: Arc<dyn Disk>,
     pub(crate) mailbox: Mailbox,
     /// What other members have said and nobody has looked at yet.
     pub(crate) heard: Fill,
@@ -75,6 +78,8 @@ pub(crate) struct Hub {
     pub(crate) stopping: AtomicBool,
     /// What `hash` tells.
     pub(crate) digests: DigestHistory,
+    /// The learners that learn from this server.
+    pub(crate) learners: Arc<Learners>,
     /// What it is in its ensemble; `None`: it is alone.
     pub(crate) standing: Mutex<Option<Standing>>,
     /// The members as they are now; `None`: it is alone.
@@ -84,16 +89,27 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
-    /// What it is, in the words of `srvr`; `None`: it does not serve, since there is no leader.
+    /// What it is, in the words of `srvr`; `None`: it does not serve clients, since there is no leader, or since it leads.
     pub(crate) fn mode(&self) -> Option<&'static str> {
+        self.state().filter(|&state| state != "leader" || self.config.leader_serves())
+    }
+
+    /// The same, also of a leader that takes no clients; `None`: there is no leader.
+    pub(crate) fn state(&self) -> Option<&'static str> {
         let role = self.standing.lock().map(|standing| standing.role);
         match role {
             None => Some("standalone"),
             Some(Role::ReadOnly) => Some(READ_ONLY),
-            Some(Role::Leading(true)) => self.config.leader_serves().then_some("leader"),
+            Some(Role::Leading(true)) => Some("leader"),
             Some(Role::Learning(_, true)) => Some(if self.observes() { "observer" } else { "follower" }),
             Some(Role::Looking | Role::Learning(..) | Role::Leading(_)) => None,
         }
+    }
+
+    /// Bytes of the last, the smallest and the largest proposal, of a leader.
+    pub(crate) fn proposal_sizes(&self) -> Option<[i64; 3]> {
+        let standing = (*self.standing.lock())?;
+        matches!(standing.role, Role::Leading(_)).then_some(standing.proposals)
     }
 
     /// The zxid to show, if this is the tree's: a leader's is in its epoch from the beginning.
@@ -145,8 +161,9 @@ impl Hub {
 
     /// The figures of all threads.
     pub(crate) fn sheets(&self) -> impl Iterator<Item = &Sheet> {
-        let ServerStats { sequencer, log_writer, snapshots, .. } = &self.stats;
-        self.workers.iter().map(|worker| &worker.stats.sheet).chain([sequencer, log_writer, snapshots])
+        let ServerStats { sequencer, log_writer, snapshots, admin, .. } = &self.stats;
+        let workers = self.workers.iter().map(|worker| &worker.stats.sheet);
+        workers.chain([sequencer, log_writer, snapshots, admin])
     }
 
     /// Connections open on all workers.

@@ -297,6 +297,7 @@ impl LogWriter {
     /// `took`: a disk that stands still may hold up the write already, and not only the sync.
     fn committed(&self, committed: Committed, took: Duration) {
         if took > self.warn_after && committed.entries > 0 {
+            self.hub.stats.slow_syncs.add(1);
             tracing::warn!(
                 target: topics::DATA,
                 commit_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),

@@ -1,11 +1,11 @@
 //! What the sequencer is told, by everybody.
 
-use super::log_queue::History;
+use super::{log_queue::History, taken::TakenSnapshot};
 use crate::{
     node::{Node, Request},
     server::peers::Heard,
     session::ConnId,
-    storage::EpochFile,
+    storage::{EpochFile, ReceivedSnapshot},
     tree::Tree,
     zab::Link,
 };
@@ -41,6 +41,10 @@ pub(crate) enum Message {
     SnapshotRoom,
     /// The snapshot is written, or given up.
     SnapshotEnded,
+    /// This is to take the place of all data, and the sender is told when it has; of a server that is alone.
+    Restore(ReceivedSnapshot, Sender<Zxid>),
+    /// Somebody wants a snapshot of the tree as it is now or a little later, and to hear of it; `None`: there was none.
+    TakeSnapshot(Sender<Option<TakenSnapshot>>),
     /// Something has come from another member.
     Heard(Heard),
     /// An epoch is durable.

@@ -18,6 +18,7 @@ mod sequencing;
 mod shard;
 mod snapshots;
 mod sync;
+mod taken;
 mod token;
 #[cfg(test)]
 mod token_tests;

@@ -44,4 +44,6 @@ pub(crate) enum Item {
     Look(Vec<(SessionId, ConnId)>),
     /// Which sessions were heard of since then, in ms of the elapsed clock? Answered with [`super::Message::Touched`].
     Touches(i64),
+    /// The tree is another one. Enters while all locks are held, in the hold in which it became so.
+    Restored,
 }

@@ -1,6 +1,10 @@
 //! Writing snapshots beside the traffic, and purging old ones: one thread, fed with pieces by the sequencer.
 
-use super::{hub::Hub, mailbox::Message};
+use super::{
+    hub::Hub,
+    mailbox::Message,
+    taken::{Askers, TakenSnapshot},
+};
 use crate::{
     config::{Config, SnapshotCompression},
     server::{
@@ -25,8 +29,8 @@ const ROOM: usize = 8;
 /// One step of a snapshot.
 #[derive(Debug)]
 pub(crate) enum Step {
-    /// Begins the snapshot of this zxid.
-    Begin(Zxid),
+    /// Begins the snapshot of this zxid, for these besides.
+    Begin(Zxid, Askers),
     /// A piece of its body.
     Piece(Vec<u8>),
     /// The body is complete.
@@ -65,6 +69,22 @@ impl SnapshotQueue {
         let was_full = steps.len() >= ROOM;
         let step = steps.pop_front();
         (step, was_full)
+    }
+}
+
+/// The snapshot under way, if there is one.
+struct UnderWay {
+    writer: Option<SnapshotWriter>,
+    zxid: Zxid,
+    askers: Askers,
+    began: Instant,
+}
+
+impl UnderWay {
+    /// Whoever asked hears of it, or that there is none. Nobody may wait any more.
+    fn tell(&mut self, name: Option<&str>) {
+        let taken = name.map(|name| TakenSnapshot { name: name.to_owned(), zxid: self.zxid });
+        self.askers.drain(..).for_each(|asker| drop(asker.send(taken.clone())));
     }
 }
 
@@ -107,8 +127,7 @@ impl SnapshotThread {
 
     /// Runs until it is told to stop.
     pub(crate) fn run(self) {
-        let mut writer: Option<SnapshotWriter> = None;
-        let mut began = clock::now();
+        let mut under_way = UnderWay { writer: None, zxid: Zxid(0), askers: Vec::new(), began: clock::now() };
         let purge_every = self.hub.config.storage.purge_interval_ms.map(Duration::from_millis);
         let mut next_purge = purge_every.map(|_| clock::now());
         loop {
@@ -120,7 +139,7 @@ impl SnapshotThread {
             }
             match step {
                 Some(Step::Stop) => return,
-                Some(step) => self.step(&mut writer, &mut began, step),
+                Some(step) => self.step(&mut under_way, step),
                 None => {}
             }
             if let (Some(at), Some(every)) = (next_purge, purge_every)
@@ -132,22 +151,28 @@ impl SnapshotThread {
         }
     }
 
-    fn step(&self, writer: &mut Option<SnapshotWriter>, began: &mut Instant, step: Step) {
+    fn step(&self, under_way: &mut UnderWay, step: Step) {
         let result = match step {
-            Step::Begin(zxid) => {
-                *began = clock::now();
-                self.begin(zxid).map(|begun| *writer = Some(begun))
+            Step::Begin(zxid, askers) => {
+                under_way.tell(None);
+                (under_way.zxid, under_way.askers, under_way.began) = (zxid, askers, clock::now());
+                self.begin(zxid).map(|begun| under_way.writer = Some(begun))
             }
-            Step::Piece(bytes) => writer.as_mut().map_or(Ok(()), |writer| writer.write(&bytes)),
-            Step::End(tail) => match writer.take() {
-                Some(finished) => self.end(finished, tail).map(|()| self.count(*began)),
+            Step::Piece(bytes) => under_way.writer.as_mut().map_or(Ok(()), |writer| writer.write(&bytes)),
+            Step::End(tail) => match under_way.writer.take() {
+                Some(finished) => self.end(finished, tail).map(|name| {
+                    self.count(under_way.began);
+                    under_way.tell(Some(&name));
+                }),
                 None => {
+                    under_way.tell(None);
                     self.hub.mailbox.send(Message::SnapshotEnded);
                     Ok(())
                 }
             },
             Step::Abandon => {
-                *writer = None;
+                under_way.writer = None;
+                under_way.tell(None);
                 self.hub.mailbox.send(Message::SnapshotEnded);
                 Ok(())
             }
@@ -155,7 +180,8 @@ impl SnapshotThread {
         };
         if let Err(error) = result {
             tracing::error!(target: topics::DATA, %error, "the snapshot could not be written; the next one will be tried in time");
-            *writer = None;
+            under_way.writer = None;
+            under_way.tell(None);
             self.hub.stats.snapshots.count(Count::SnapshotErrors).add(1);
         }
     }
@@ -171,12 +197,13 @@ impl SnapshotThread {
         SnapshotWriter::create(Arc::clone(&self.snap_disk), zxid, compression)
     }
 
-    fn end(&self, writer: SnapshotWriter, tail: SnapshotTail) -> Result<(), StoreError> {
+    /// The name of its file.
+    fn end(&self, writer: SnapshotWriter, tail: SnapshotTail) -> Result<String, StoreError> {
         let written = writer.finish(&tail);
         self.hub.mailbox.send(Message::SnapshotEnded);
         let written = written?;
         tracing::info!(target: topics::DATA, file = written.name, bytes = written.unpacked_len, "snapshot written");
-        Ok(())
+        Ok(written.name)
     }
 
     fn purge(&self) {

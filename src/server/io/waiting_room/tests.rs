@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     config::{FourLetterWord, FourLetterWords},
-    server::operators::{Desk, Ports},
+    server::operators::{Desk, Ports, TraceMask},
 };
 use std::net::Ipv4Addr;
 
@@ -20,7 +20,11 @@ fn room(words: FourLetterWords, silence: Duration, descriptors: u32) -> (Waiting
         WaitingRoom::open(
             listener,
             House {
-                words: Arc::new(Desk::new(words, Ports { client: Some(address.port()), secure: None })),
+                words: Arc::new(Desk::new(
+                    words,
+                    Ports { client: Some(address.port()), secure: None },
+                    TraceMask::default(),
+                )),
                 silence,
                 descriptors,
                 clock: Clock::start(),

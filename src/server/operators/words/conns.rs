@@ -1,50 +1,17 @@
-//! `cons` and `crst`, and what other words say of connections (`ServerCnxn.dumpConnectionInfo`).
+//! `cons` and `crst` (`ServerCnxn.dumpConnectionInfo`).
 
 use crate::server::{
-    io::{Conn, ConnStats, Phase, State},
+    io::ConnStats,
     operators::{
-        ask::{Ask, NoAnswer, Slice},
+        ask::{Ask, NoAnswer},
+        connections::{self, ConnInfo, Peer},
         lop,
     },
-    sequence::Shard,
 };
 use oxkeeper_codec::SessionId;
-use std::{fmt::Write, net::SocketAddr};
-
-/// Connections that one step looks at.
-const CONNS_A_STEP: usize = 4096;
-/// Bits of the mask of what a connection is looked at for.
-const READ: u8 = 1;
-const WRITE: u8 = 4;
-
-/// A connection, as words show it.
-#[derive(Debug, Clone)]
-pub(super) struct ConnInfo {
-    pub(super) peer: SocketAddr,
-    pub(super) interest: u8,
-    pub(super) queued: usize,
-    pub(super) session: Option<SessionId>,
-    pub(super) timeout_ms: i32,
-    pub(super) heard_ms: i64,
-    pub(super) stats: ConnStats,
-}
+use std::fmt::Write;
 
 impl ConnInfo {
-    fn of(conn: &Conn) -> Self {
-        let reads = matches!(conn.phase, Phase::Fresh | Phase::Open(_)) && !conn.held_back;
-        let read = if reads { READ } else { 0 };
-        let write = if conn.unsent() > 0 { WRITE } else { 0 };
-        Self {
-            peer: conn.peer,
-            interest: read | write,
-            queued: conn.waiting.counting(),
-            session: conn.session,
-            timeout_ms: conn.timeout_ms,
-            heard_ms: conn.heard_ms,
-            stats: conn.stats.clone(),
-        }
-    }
-
     /// One line without its end. `wall_offset_ms`: what to add to the elapsed clock for the time since 1970.
     pub(super) fn line(&self, brief: bool, wall_offset_ms: i64, out: &mut String) {
         let Self { interest, queued, stats, .. } = self;
@@ -65,52 +32,20 @@ impl ConnInfo {
         if stats.last_xid >= 0 {
             _ = write!(out, ",lcxid=0x{:x}", stats.last_xid);
         }
-        let min = if stats.latencies == 0 { 0 } else { stats.min_latency_ms };
-        let average = stats.total_latency_ms.checked_div(stats.latencies).unwrap_or(0);
+        let [min, average, max] = self.latencies_ms();
         _ = write!(
             out,
-            ",lzxid=0x{:x},lresp={},llat={},minlat={min},avglat={average},maxlat={}",
-            stats.last_zxid.0, stats.last_response_ms, stats.last_latency_ms, stats.max_latency_ms
+            ",lzxid=0x{:x},lresp={},llat={},minlat={min},avglat={average},maxlat={max}",
+            stats.last_zxid.0, stats.last_response_ms, stats.last_latency_ms
         );
     }
-}
-
-/// An address as Java shows it: a slash, and IPv6 with all its groups in brackets.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Peer(pub(super) SocketAddr);
-
-impl std::fmt::Display for Peer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0 {
-            SocketAddr::V4(address) => write!(f, "/{address}"),
-            SocketAddr::V6(address) => {
-                let groups = address.ip().segments().map(|group| format!("{group:x}"));
-                write!(f, "/[{}]:{}", groups.join(":"), address.port())
-            }
-        }
-    }
-}
-
-/// All connections, a few at a time.
-pub(super) fn all(ask: &Ask<'_>) -> Result<Vec<ConnInfo>, NoAnswer> {
-    fn step(state: &mut State, _: &mut Shard, from: usize) -> Slice<ConnInfo, usize> {
-        let mut conns = state.conns.starting_at(from);
-        let items = conns.by_ref().take(CONNS_A_STEP).map(|(_, conn)| ConnInfo::of(conn)).collect();
-        let next = conns.next().map(|(place, _)| place);
-        Slice { items, next }
-    }
-    let mut all = Vec::new();
-    for worker in 0..ask.front().hub.workers.len() {
-        all.extend(ask.worker_in_slices(worker, step)?);
-    }
-    Ok(all)
 }
 
 /// The lines of `cons` or, briefly, of `stat`.
 pub(super) fn lines(ask: &Ask<'_>, brief: bool) -> Result<String, NoAnswer> {
     let offset_ms = ask.front().hub.clock.wall_offset_ms();
     let mut text = String::new();
-    for conn in all(ask)? {
+    for conn in connections::all(ask)? {
         conn.line(brief, offset_ms, &mut text);
         text.push('\n');
     }
@@ -125,7 +60,7 @@ pub(super) fn cons(ask: &Ask<'_>) -> Result<String, NoAnswer> {
 
 /// Has every connection's figures begin anew.
 pub(super) fn crst(ask: &Ask<'_>) -> Result<String, NoAnswer> {
-    ask.workers(|_, state, _| state.conns.iter_mut().for_each(|conn| conn.stats.reset()))?;
+    connections::reset(ask)?;
     Ok("Connection stats reset.\n".to_owned())
 }
 
@@ -137,9 +72,10 @@ mod tests {
     fn info(peer: &str, session: Option<i64>) -> ConnInfo {
         ConnInfo {
             peer: peer.parse().expect("an address"),
-            interest: READ,
+            interest: 1,
             queued: 0,
             session: session.map(SessionId),
+            is_secure: false,
             timeout_ms: 10_000,
             heard_ms: 0,
             stats: ConnStats::new(5),

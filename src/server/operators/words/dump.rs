@@ -1,28 +1,20 @@
 //! `dump`: sessions by the time at which they expire, their ephemerals, and the connections
 //! (`ExpiryQueue.dump`, `DataTree.dumpEphemerals`).
 
-use super::conns::{self, ConnInfo, Peer};
-use crate::{
-    node::Node,
-    server::{
-        operators::ask::{Ask, NoAnswer},
-        sequence::READ_ONLY,
+use crate::server::{
+    operators::{
+        ask::{Ask, NoAnswer},
+        connections::{self, ConnInfo, Peer},
+        sessions::{Life, ephemerals, listed},
     },
-    session::{SessionTracker, Sessions},
-    tree::Tree,
+    sequence::READ_ONLY,
 };
 use jiff::{Timestamp, tz::TimeZone};
 use oxkeeper_codec::SessionId;
-use std::{collections::BTreeMap, fmt::Write, ops::Bound};
-
-/// Paths or sessions after which a step through them ends. One session's paths are never parted.
-const PATHS_A_STEP: usize = 4096;
+use std::{collections::BTreeMap, fmt::Write};
 
 /// What expires, by the time (ms of the elapsed clock) at which it does.
 type Buckets = BTreeMap<i64, Vec<String>>;
-/// A session's time-out (ms), and its deadline (ms of the elapsed clock), unless it is ending.
-type Life = (i32, Option<i64>);
-
 /// The whole answer.
 pub(super) fn dump(ask: &Ask<'_>) -> Result<String, NoAnswer> {
     let clock = ask.front().hub.clock;
@@ -41,7 +33,7 @@ pub(super) fn dump(ask: &Ask<'_>) -> Result<String, NoAnswer> {
     text.push_str("Connections dump:\nConnections ");
     let width_ms = i64::from(ask.front().hub.config.client.sessionless_timeout_ms).max(1);
     let mut connections = Buckets::new();
-    for conn in conns::all(ask)? {
+    for conn in connections::all(ask)? {
         let session = conn.session.map_or(0, |session| session.0);
         let line = format!("ip: {} sessionId: 0x{session:x}", Peer(conn.peer));
         connections.entry(expires_ms(&conn, width_ms)).or_default().push(line);
@@ -83,61 +75,10 @@ fn buckets(sessions: Vec<(SessionId, Life)>) -> Buckets {
     buckets
 }
 
-/// All sessions that a tracker has, a few at a time.
-fn listed(
-    ask: &Ask<'_>,
-    which: fn(&Sessions) -> &SessionTracker,
-) -> Result<Vec<(SessionId, Life)>, NoAnswer> {
-    in_steps(ask, move |node, _, from| {
-        let all = which(node.sessions())
-            .listed(from)
-            .map(|(id, timeout_ms, deadline_ms)| (id, (timeout_ms, deadline_ms)));
-        let some: Vec<_> = all.take(PATHS_A_STEP).collect();
-        let more = some.len() == PATHS_A_STEP;
-        (some, more)
-    })
-}
-
-/// Takes down what belongs to sessions in steps, each from a session on: the step tells whether there is more. Whatever
-/// changes meanwhile is told as it was or as it is.
-fn in_steps<T: Send + 'static>(
-    ask: &Ask<'_>,
-    step: impl Fn(&Node, &Tree, Bound<SessionId>) -> (Vec<(SessionId, T)>, bool) + Copy + Send + 'static,
-) -> Result<Vec<(SessionId, T)>, NoAnswer> {
-    let (mut all, mut from) = (Vec::new(), Bound::Unbounded);
-    loop {
-        let (found, more) = ask.sequencer(move |node, tree| step(node, tree, from))?;
-        from = found.last().map_or(from, |(last, _)| Bound::Excluded(*last));
-        all.extend(found);
-        if !more {
-            return Ok(all);
-        }
-    }
-}
-
 /// When a connection that stays silent is closed (`NIOServerCnxnFactory.touchCnxn`).
 fn expires_ms(conn: &ConnInfo, width_ms: i64) -> i64 {
     let after_ms = if conn.session.is_some() { i64::from(conn.timeout_ms) } else { width_ms };
     ((conn.heard_ms + after_ms).div_euclid(width_ms) + 1) * width_ms
-}
-
-/// Sessions with ephemerals, a few at a time.
-fn ephemerals(ask: &Ask<'_>) -> Result<Vec<(SessionId, Vec<String>)>, NoAnswer> {
-    in_steps(ask, |_, tree, from| some_ephemerals(tree, from))
-}
-
-fn some_ephemerals(tree: &Tree, after: Bound<SessionId>) -> (Vec<(SessionId, Vec<String>)>, bool) {
-    let mut found = Vec::new();
-    let mut paths = 0;
-    for session in tree.ephemeral_owners(after) {
-        if paths >= PATHS_A_STEP || found.len() >= PATHS_A_STEP {
-            return (found, true);
-        }
-        let of_session: Vec<String> = tree.ephemerals_of(session).collect();
-        paths += of_session.len();
-        found.push((session, of_session));
-    }
-    (found, false)
 }
 
 /// Times as Java's `Date` shows them.

@@ -1,13 +1,12 @@
 //! `mntr`: every figure, one a line (`MonitorCommand`, `DefaultMetricsProvider`).
 
-use crate::server::{
-    figures::Figures,
-    operators::{
+use crate::{
+    server::operators::{
         ask::{Ask, NoAnswer},
-        report::{Entry, Value, gather},
+        report::{Entry, Shown, gather},
     },
+    version,
 };
-use crate::version;
 use std::fmt::Write;
 
 /// All lines.
@@ -19,35 +18,17 @@ pub(super) fn mntr(ask: &Ask<'_>) -> Result<String, NoAnswer> {
     Ok(text)
 }
 
-/// The lines of one figure: summaries have several.
-fn lines(entry: &Entry, out: &mut String) {
-    let key = entry.key.as_ref().map(|key| format!("{key}_")).unwrap_or_default();
-    let name = format!("{key}{}", entry.name);
-    _ = match &entry.value {
-        Value::Text(value) | Value::Fraction(value) => writeln!(out, "zk_{name}\t{value}"),
-        Value::Gauge(value) => writeln!(out, "zk_{name}\t{value}"),
-        Value::Count(value) => writeln!(out, "zk_{name}\t{value}"),
-        Value::Summary(figures) => summary(&name, *figures, out),
-        Value::Detailed(figures, [p50, p95, p99, p999]) => {
-            _ = summary(&name, *figures, out);
-            let percentiles = [("p50", p50), ("p95", p95), ("p99", p99), ("p999", p999)];
-            percentiles.iter().try_for_each(|(which, value)| writeln!(out, "zk_{which}_{name}\t{value}"))
-        }
-    };
-}
-
-fn summary(name: &str, figures: Figures, out: &mut String) -> std::fmt::Result {
-    let Figures { count, sum, min, max } = figures;
-    let average = figures.average();
-    writeln!(
-        out,
-        "zk_avg_{name}\t{average}\nzk_min_{name}\t{min}\nzk_max_{name}\t{max}\nzk_cnt_{name}\t{count}\nzk_sum_{name}\t{sum}"
-    )
+fn lines(entry: &Entry, text: &mut String) {
+    entry.lines(|name, shown| {
+        let (Shown::Text(value) | Shown::Number(value)) = shown;
+        _ = writeln!(text, "zk_{name}\t{value}");
+    });
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::{figures::Figures, operators::report::Value};
 
     fn shown(key: Option<&str>, value: Value) -> String {
         let mut text = String::new();

@@ -14,7 +14,10 @@ mod mntr;
 mod server;
 mod watches;
 
-use super::ask::{Ask, NoAnswer};
+use super::{
+    ask::{Ask, NoAnswer},
+    trace_mask::TraceMask,
+};
 use crate::{
     config::{FourLetterWord, FourLetterWords},
     server::{
@@ -23,18 +26,12 @@ use crate::{
     },
     tree::Tree,
 };
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering::Relaxed},
-};
+use std::sync::Arc;
 
 /// What telnet sends when it is interrupted.
 const TELNET_INTERRUPT: [u8; 4] = [0xff, 0xf4, 0xff, 0xfd];
 /// What words say that need a server which serves.
 const NOT_SERVING: &str = "This ZooKeeper instance is not currently serving requests\n";
-/// The trace mask that nobody has set (`ZooTrace`).
-const DEFAULT_TRACE_MASK: i64 = 306;
-
 /// The ports that clients are taken in on, as they were bound.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ports {
@@ -50,8 +47,7 @@ pub(crate) struct Desk {
     enabled: FourLetterWords,
     /// The ports that clients are taken in on.
     ports: Ports,
-    /// What `gtmk` and `stmk` tell and set; nothing is traced by it.
-    trace_mask: AtomicI64,
+    trace_mask: TraceMask,
 }
 
 /// A word to be answered.
@@ -63,8 +59,8 @@ struct Asked {
 
 impl Desk {
     /// Answers the words that are enabled, for a server on these ports.
-    pub(crate) const fn new(enabled: FourLetterWords, ports: Ports) -> Self {
-        Self { enabled, ports, trace_mask: AtomicI64::new(DEFAULT_TRACE_MASK) }
+    pub(crate) const fn new(enabled: FourLetterWords, ports: Ports, trace_mask: TraceMask) -> Self {
+        Self { enabled, ports, trace_mask }
     }
 
     /// What is asked; or what is to be said to everything that is no whole word, or none that is enabled.
@@ -89,9 +85,9 @@ impl Desk {
     fn alone(&self, asked: &Asked) -> Option<String> {
         match (asked.word, asked.mask) {
             (FourLetterWord::Ruok, _) => Some("imok".to_owned()),
-            (FourLetterWord::Gtmk, _) => Some(self.trace_mask.load(Relaxed).to_string()),
+            (FourLetterWord::Gtmk, _) => Some(self.trace_mask.get().to_string()),
             (FourLetterWord::Stmk, Some(mask)) => {
-                self.trace_mask.store(mask, Relaxed);
+                self.trace_mask.set(mask);
                 Some(mask.to_string())
             }
             _ => None,

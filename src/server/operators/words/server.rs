@@ -3,15 +3,16 @@
 use super::conns;
 use crate::{
     server::{
-        operators::ask::{Ask, NoAnswer},
-        sequence::{Hub, READ_ONLY, Standing},
+        operators::{
+            ask::{Ask, NoAnswer},
+            stats,
+        },
+        sequence::{Hub, READ_ONLY},
     },
     tree::Tree,
     version,
-    zab::Role,
 };
 use oxkeeper_codec::Zxid;
-use std::sync::Arc;
 
 /// The server in short.
 pub(super) fn srvr(hub: &Hub, tree: &Tree, mode: &str) -> String {
@@ -37,10 +38,9 @@ fn head(mode: &str) -> String {
 /// What `srvr` and `stat` share. The official server counts the root twice.
 fn figures(hub: &Hub, zxid: Zxid, nodes: usize, mode: &str) -> String {
     let latency = hub.latency();
-    let standing = hub.standing.lock().filter(|standing| matches!(standing.role, Role::Leading(_)));
-    let proposals = standing.map(|Standing { proposals: [last, min, max], .. }| {
-        format!("Proposal sizes last/min/max: {last}/{min}/{max}\n")
-    });
+    let proposals = hub.proposal_sizes();
+    let proposals =
+        proposals.map(|[last, min, max]| format!("Proposal sizes last/min/max: {last}/{min}/{max}\n"));
     format!(
         "Latency min/avg/max: {}/{}/{}\nReceived: {}\nSent: {}\nConnections: {}\nOutstanding: {}\n\
          Zxid: 0x{:x}\nMode: {mode}\nNode count: {}\n{}",
@@ -57,25 +57,9 @@ fn figures(hub: &Hub, zxid: Zxid, nodes: usize, mode: &str) -> String {
     )
 }
 
-/// Has the server's figures begin anew, each on the thread that counts it.
+/// Has the server's figures begin anew.
 pub(super) fn srst(ask: &Ask<'_>) -> Result<String, NoAnswer> {
-    let hub = Arc::clone(&ask.front().hub);
-    ask.workers(move |worker, state, _| {
-        hub.workers[worker].stats.reset();
-        state.reads.reset();
-        state.over_quota.reset();
-    })?;
-    let hub = Arc::clone(&ask.front().hub);
-    ask.sequencer(move |_, _| {
-        hub.stats.sequencer.reset();
-        hub.stats.writes.lock().reset();
-        hub.stats.acks.lock().clear();
-        if let Some(standing) = &mut *hub.standing.lock() {
-            standing.proposals = Standing::NEW.proposals;
-        }
-    })?;
-    ask.front().hub.stats.log_writer.reset();
-    ask.front().hub.stats.snapshots.reset();
+    stats::reset(ask)?;
     Ok("Server stats reset.\n".to_owned())
 }
 

@@ -322,5 +322,6 @@ fn options(id: i64, members: &BTreeMap<ServerId, Ports>) -> PeerOptions {
         max_packet_bytes: 0xfffff,
         snap_disk: Arc::new(MemoryDisk::new("/snap")),
         snap_compression: Compression::None,
+        learners: Arc::default(),
     }
 }

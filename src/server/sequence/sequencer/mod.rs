@@ -5,7 +5,7 @@
 //! take a turn themselves if nobody else has it; time and snapshots are the business of the sequencer's own thread.
 //!
 //! [`snapshot`] writes the state out in slices, [`feeds`] does so for learners; [`ensemble`] does what a member of an ensemble does besides,
-//! [`replacing`] has its history replaced, and [`counting`] counts that.
+//! [`replacing`] has its history replaced, and [`counting`] counts that. [`restoring`] has an operator's snapshot take the place of all data.
 //!
 //! Invariant: a batch enters the inboxes while all locks are held, in the same hold in which it was applied.
 
@@ -15,6 +15,7 @@ mod ensemble;
 mod feeds;
 mod progress;
 mod replacing;
+mod restoring;
 mod snapshot;
 
 pub(crate) use ensemble::Member;
@@ -26,6 +27,7 @@ use super::{
     mailbox::Message,
     shard::{Item, TreeWriter},
     snapshots::{SnapshotQueue, Step},
+    taken::Askers,
     turn::{Left, Whose},
 };
 use crate::{
@@ -64,6 +66,10 @@ pub(crate) struct Sequencer {
     snapshots: Arc<SnapshotQueue>,
     schedule: SnapshotSchedule,
     snapshot: snapshot::Stage,
+    /// Those who want one besides what the schedule says.
+    snapshot_wanted: Askers,
+    /// A snapshot that is to take the place of all data.
+    restoring: Option<restoring::Restoring>,
     /// What a member of an ensemble has besides.
     member: Option<Member>,
     /// Sessions that are about to expire, while the workers are asked about them.
@@ -107,6 +113,8 @@ impl Sequencer {
             snapshots,
             schedule,
             snapshot: snapshot::Stage::None,
+            snapshot_wanted: Vec::new(),
+            restoring: None,
             member,
             looking: None,
             applied: 0,
@@ -149,7 +157,12 @@ impl Sequencer {
         }
         self.advance_snapshots();
         self.hub.mailbox.look_at(self.deadline());
+        if !self.node.serves() {
+            // Whoever wants a snapshot of this server wants one of what it serves.
+            self.snapshot_wanted.clear();
+        }
         if self.stopping {
+            self.snapshot_wanted.clear();
             self.leave_ensemble();
             self.log.stop();
             self.snapshots.send(Step::Stop);
@@ -162,6 +175,7 @@ impl Sequencer {
         if !self.node.decides() || self.node.queued() == 0 {
             self.finishing = None;
         }
+        self.restore_when_idle();
         if self.judge_asked() {
             self.carry_out();
         }
@@ -212,6 +226,7 @@ impl Sequencer {
     }
 
     fn message(&mut self, message: Message) {
+        let Some(message) = self.unless_restoring(message) else { return };
         let event = match message {
             Message::Requests(requests, _) => Event::Requests(requests),
             Message::Disconnected { session, conn, heard_ms } => {
@@ -244,6 +259,8 @@ impl Sequencer {
             Message::Touched(sessions) => return self.touched(&sessions),
             Message::SnapshotRoom => return,
             Message::SnapshotEnded => return self.snapshot_ended(),
+            Message::Restore(received, asker) => return self.restore(received, asker),
+            Message::TakeSnapshot(asker) => return self.want_snapshot(asker),
             Message::Query(query) => {
                 query(&self.node, self.tree.tree());
                 return;
@@ -300,11 +317,11 @@ impl Sequencer {
 
     fn tick(&mut self) {
         let now = self.hub.clock.now();
-        if self.node.can_continue_ending() {
+        if self.node.can_continue_ending() && self.restoring.is_none() {
             self.step(Event::Tick { due: Vec::new(), heard: Vec::new() });
             return;
         }
-        if self.looking.is_some() || now.elapsed_ms < self.node.next_tick_ms() {
+        if self.looking.is_some() || self.restoring.is_some() || now.elapsed_ms < self.node.next_tick_ms() {
             return;
         }
         let due = self.node.due_sessions(now);

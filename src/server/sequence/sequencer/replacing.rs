@@ -67,6 +67,9 @@ impl Sequencer {
 
     /// The history was replaced, or was not: the tree is that of the files.
     pub(super) fn replaced(&mut self, history: History) {
+        if self.restoring.is_some() {
+            return self.restored(history);
+        }
         let History { last, state, epochs } = history;
         if let Some(State { tree, sessions, logged: (txns, bytes) }) = state {
             let mut guard = self.tree.write();

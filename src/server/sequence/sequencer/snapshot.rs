@@ -1,7 +1,10 @@
 //! Snapshots of this server's own: begun by the sequencer's thread, written in slices beside the traffic.
 
 use super::{
-    super::snapshots::{Step, tail},
+    super::{
+        snapshots::{Step, tail},
+        taken::TakenSnapshot,
+    },
     Sequencer,
 };
 use crate::{
@@ -9,7 +12,10 @@ use crate::{
     server::{chance::random, clock},
     topics,
 };
-use std::time::{Duration, Instant};
+use std::{
+    sync::mpsc::Sender,
+    time::{Duration, Instant},
+};
 
 /// A piece of a snapshot, in bytes: a slice of work between two looks at the mailbox.
 const SNAPSHOT_PIECE_BYTES: usize = 32 * 1024;
@@ -44,11 +50,20 @@ impl Sequencer {
     /// Whether a snapshot is to begin. The thread does it: what it takes down at once grows with the sessions.
     pub(super) fn is_snapshot_due(&self) -> bool {
         let keeps = self.member.as_ref().is_none_or(|member| member.keeps);
-        self.schedule.is_due()
+        (self.schedule.is_due() || !self.snapshot_wanted.is_empty())
             && keeps
+            && self.restoring.is_none()
             && self.snapshot == Stage::None
             && self.node.serves()
             && !self.stopping
+    }
+
+    /// Somebody wants one: it is begun as soon as none is under way.
+    pub(super) fn want_snapshot(&mut self, asker: Sender<Option<TakenSnapshot>>) {
+        let keeps = self.member.as_ref().is_none_or(|member| member.keeps);
+        if keeps && self.node.serves() {
+            self.snapshot_wanted.push(asker);
+        }
     }
 
     /// Begins a snapshot; there must be none under way.
@@ -57,7 +72,8 @@ impl Sequencer {
         self.node.begin_snapshot(Recipient::Disk, self.tree.tree());
         self.log.roll();
         self.snapshot = Stage::Body;
-        self.snapshots.send(Step::Begin(self.tree.tree().last_zxid()));
+        let wanted = std::mem::take(&mut self.snapshot_wanted);
+        self.snapshots.send(Step::Begin(self.tree.tree().last_zxid(), wanted));
     }
 
     /// Writes a slice of each snapshot under way, for this server and for learners.
@@ -109,5 +125,6 @@ impl Sequencer {
     pub(super) fn snapshot_ended(&mut self) {
         self.snapshot = Stage::None;
         self.replace_history();
+        self.restore_when_idle();
     }
 }

@@ -1,0 +1,333 @@
+#!/usr/bin/env python3
+"""The HTTP admin server: the same requests to official servers and to ours, alone and in each role of an ensemble. What both answer must
+have the same status, type, keys in the same order and kinds of values; words and truth values must be the same. Differences on purpose are
+listed here with their reasons.
+
+usage: admin.py [CASE ...]     The last line is `N passed, M failed`."""
+import http.client
+import json
+import os
+import re
+import signal
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "ensemble"))
+from members import OXKEEPER, Ensemble, Member, free_ports, need, until  # noqa: E402
+
+OFFICIAL = "3.9.5"
+os.environ["ADMIN"] = "true"
+SUPER = "super:xQJmxLMiHGwaqBvst5y6rkB6HQs="                          # super:admin
+COMMANDS = """configuration conf config connection_stat_reset crst connections cons dirs dump environment env envi get_trace_mask gtmk hash
+initial_configuration icfg is_read_only isro last_snapshot lsnp leader lead observer_connection_stat_reset orst observers obsr ruok
+server_stats srvr set_trace_mask stmk stats stat stat_reset srst system_properties sysp voting_view watches wchc watches_by_path wchp
+watch_summary wchs zabstate nosuch RUOK ruok/ set_trace_mask?traceMask=7 stmk?traceMask=x stmk?traceMask=1&traceMask=x""".split()
+CASES = {}
+
+# What differs on purpose, by the fact, and why.
+KEYS_OF_JAVA = "keys of the JVM are left out, and there is nothing in their place"
+METHOD = "a command that is asked for by the wrong method is no fault of the server: it says which one is right"
+DELIBERATE = {
+    "GET environment": KEYS_OF_JAVA, "GET env": KEYS_OF_JAVA, "GET envi": KEYS_OF_JAVA,
+    "GET system_properties": KEYS_OF_JAVA, "GET sysp": KEYS_OF_JAVA,
+    "POST ruok": METHOD, "GET restore": METHOD,
+}
+
+
+def case(run):
+    CASES[run.__name__] = run
+    return run
+
+
+class Answer:
+    """What an HTTP server says."""
+
+    def __init__(self, response):
+        self.status, self.body = response.status, response.read()
+        self.headers = {name.lower(): value for name, value in response.getheaders()}
+
+    def json(self):
+        return json.loads(self.body)
+
+
+def ask(m, path, method="GET", body=None, **headers):
+    conn = http.client.HTTPConnection(m.host, m.admin_port, timeout=30)
+    try:
+        conn.request(method, path, body, headers)
+        return Answer(conn.getresponse())
+    finally:
+        conn.close()
+
+
+def command(m, name, method="GET", body=None, auth=None):
+    return ask(m, "/commands/" + name, method, body, **({} if auth is None else {"Authorization": auth}))
+
+
+def shape(value):
+    """A value without what differs between two runs: numbers, times, addresses. Ids as keys are one kind."""
+    if isinstance(value, dict):
+        return [("ID" if re.fullmatch(r"-?\d+", key) else key, shape(inner)) for key, inner in value.items()]
+    if isinstance(value, list):
+        kinds = [shape(inner) for inner in value]
+        return ["list"] + [kind for n, kind in enumerate(kinds) if kind not in kinds[:n]]
+    if isinstance(value, str):
+        return re.sub(r"0x[0-9a-f]+|\b[0-9a-f]*\d[0-9a-f]*\b", "N", value)
+    return value if isinstance(value, bool) or value is None else type(value).__name__
+
+
+def told(answer):
+    """An answer without what differs between two runs."""
+    kind = answer.headers.get("content-type")
+    if kind != "application/json":
+        return answer.status, (kind or "").replace("iso-8859-1", "utf-8"), None
+    body = answer.json()
+    for key in ("version", "initial_configuration", "data_dir", "data_log_dir"):
+        if key in body:
+            body[key] = ""
+    if "server_stats" in body:
+        # Methods of a class, in an order that is another one from run to run.
+        body["server_stats"] = dict(sorted(body["server_stats"].items()))
+    times = "expiry_time_to_session_ids"
+    if times in body:
+        # Officially times at which nothing expires any more stay for a while.
+        body[times] = {time: ids for time, ids in body[times].items() if ids}
+    return answer.status, kind, shape(body)
+
+
+def configure(m, **settings):
+    """Adds what a member has for itself."""
+    m.admin_port = free_ports(1)[0]
+    own = {"admin.serverPort": m.admin_port, "admin.serverAddress": m.host, "DigestAuthenticationProvider.superDigest": SUPER, **settings}
+    with open(m.cfg, "a") as f:
+        f.write("".join("%s=%s\n" % pair for pair in own.items()))
+
+
+def alone(kind, work, **settings):
+    m = Member(1, work, kind)
+    m.configure({"tickTime": 500, "maxClientCnxns": 0, "4lw.commands.whitelist": "*"}, [])
+    m.fresh()
+    configure(m, **settings)
+    m.start()
+    m.serves()
+    return m
+
+
+def play(m, tell):
+    """Every command, while there is a client that has and watches something."""
+    with m.client(timeout=20, session_ms=30000) as client:
+        app = "/" + m.mode()
+        client.create(app, b"data")
+        client.create(app + "/e", b"", 1)
+        client.watch(app)
+        for name in COMMANDS:
+            tell("GET " + name, told(command(m, name)))
+        tell("POST ruok", command(m, "ruok", "POST").status)
+        tell("links", links(command(m, "")))
+        tell("links without a slash", links(ask(m, "/commands")))
+        tell("links by POST", links(command(m, "", "POST")))
+        tell("a list has no type", command(m, "").headers.get("content-type"))
+        monitor(m, tell)
+
+
+def links(answer):
+    """All links but the one of 3.10."""
+    found = re.findall(r'<a href="([^"]*)">([^<]*)</a>\n<br/>\n', answer.body.decode())
+    return answer.status, [link for link in found if link[1] != "shed_connections"]
+
+
+def monitor(m, tell):
+    """The figures are those of mntr, and numbers but for the first ones."""
+    def names():
+        lines = [line.split("\t")[0] for line in m.word("mntr").splitlines() if "\t" in line]
+        return [name[3:] for name in lines]
+    answer = command(m, "monitor")
+    body = answer.json()
+    keys = list(body)
+    texts = [key for key, value in body.items() if not isinstance(value, (int, float)) or isinstance(value, bool)]
+    tell("monitor", (answer.status, keys[:2], keys[-2:], [key for key in texts if key != "peer_state"]))
+    need(sorted(keys[:-2]) == sorted(names()), "monitor has the names of mntr: %s" % sorted(set(keys[:-2]) ^ set(names()))[:9])
+    need(list(command(m, "mntr").json()) == keys, "mntr is monitor")
+
+
+@case
+def standalone(kind, tell, work):
+    m = alone(kind, work)
+    try:
+        play(m, tell)
+        for method in ("PUT", "DELETE", "TRACE", "OPTIONS", "HEAD"):
+            answer = command(m, "ruok", method)
+            tell(method, (answer.status, len(answer.body) if method in ("OPTIONS", "HEAD") else None, answer.headers.get("allow") if method == "OPTIONS" else None))
+        for path in ("/", "/command", "/commandsx", "/other/ruok"):
+            tell(path, ask(m, path).status)
+        tell("HEAD has a length", command(m, "ruok", "HEAD").headers.get("content-length"))
+        tell("an escaped name", told(ask(m, "/commands/%72uok")))
+    finally:
+        m.kill()
+
+
+@case
+def roles(kind, tell, work):
+    with Ensemble([kind] * 3, [kind], work=os.path.join(work, "ensemble"), **{"admin.enableServer": "true", "reconfigEnabled": "true", "skipACL": "yes"}) as ensemble:
+        for m in ensemble:
+            configure(m)
+        ensemble.start()
+        by_role = {}
+        for m in ensemble:
+            by_role.setdefault(m.mode(), m)
+        for role, m in sorted(by_role.items()):
+            play(m, lambda fact, value, role=role: tell("%s: %s" % (role, fact), value))
+        left = by_role["follower"]
+        for other in ensemble:
+            if other is not left:
+                other.kill()
+        until("%r without a leader" % left, lambda: command(left, "ruok").json()["error"], 20, 0.05)
+        for name in COMMANDS:
+            if name.split("?")[0] not in ("environment", "env", "envi", "system_properties", "sysp"):
+                tell("nobody: " + name, told(command(left, name)))
+        tell("nobody: snapshot", told(command(left, "snapshot", auth="digest super:admin")))
+        tell("nobody: restore", told(command(left, "restore", "POST", b"x", auth="digest super:admin")))
+
+
+AUTHS = [None, "", "ip", "ip 127.0.0.1", "digest", "digest u:p", "digest super:admin", "digest super:bad", "Digest super:admin", "digest  super:admin",
+         "digest super:admin ", "Basic dTpw", "world anyone", "x509", "sasl u", "super x", "digest a b"]
+
+
+@case
+def authorization(kind, tell, work):
+    m = alone(kind, work, **{"admin.rateLimiterIntervalInMS": 0, "skipACL": "no"})
+    try:
+        def table(acl):
+            for auth in AUTHS:
+                if "bad" in (auth or "") and acl == "open":
+                    continue
+                tell("%s: %s" % (acl, auth), told(command(m, "snapshot?streaming=false", auth=auth)))
+                tell("%s, restore: %s" % (acl, auth), told(command(m, "restore", "POST", b"no snapshot", auth=auth))[:2])
+        tell("GET restore", command(m, "restore", auth="digest super:admin").status)
+        tell("GET restore without", told(command(m, "restore")))
+        table("open")
+        with m.client(timeout=20) as client:
+            client.set_acl("/", [(15, "world", "anyone")])
+        table("without one permission")
+        with m.client(timeout=20) as client:
+            client.auth("digest", "super:admin")
+            client.set_acl("/", [(31, "digest", "u:y2bQOhnEyxxhXPTXNqmBp9xXgNc=")])
+        table("one user's")
+    finally:
+        m.kill()
+
+
+@case
+def snapshots(kind, tell, work):
+    """A snapshot that was sent is a file of the server's, and comes back."""
+    m = alone(kind, work, **{"admin.rateLimiterIntervalInMS": 3000})
+    auth = "digest super:admin"
+    try:
+        with m.client(timeout=20, session_ms=30000) as client:
+            client.create("/kept", b"1")
+            client.create("/owned", b"", 1)
+            answer = command(m, "snapshot", auth=auth)
+            again = command(m, "snapshot", auth=auth)
+            tell("snapshot", (answer.status, answer.headers["content-type"], answer.headers["last_zxid"], answer.headers["snapshot_size"] == str(len(answer.body)), answer.body[:4]))
+            tell("again", told(again))
+            time.sleep(0.01)
+            for value in ("false", "maybe", "true", "TRUE"):
+                time.sleep(0.02)
+                answer = command(m, "snapshot?streaming=" + value, auth=auth)
+                tell("streaming=" + value, (answer.status, answer.headers["content-type"], "last_zxid" in answer.headers, "snapshot_size" in answer.headers))
+            time.sleep(0.02)
+            taken = command(m, "snapshot", auth=auth)
+            name = "snapshot." + taken.headers["last_zxid"][2:]
+            with open(os.path.join(m.data, "version-2", name), "rb") as f:
+                need(f.read() == taken.body, "the file is what was sent")
+            client.set("/kept", b"2")
+            client.create("/new", b"3")
+            tell("garbage", told(command(m, "restore", "POST", b"garbage", auth=auth)))
+            tell("too soon", told(command(m, "restore", "POST", taken.body, auth=auth)))
+            time.sleep(3.1)
+            tell("restore", told(command(m, "restore", "POST", taken.body, auth=auth)))
+            tell("what there is", (client.children("/"), client.get("/kept")[0]))
+            client.create("/after", b"4")
+            with m.client(timeout=20) as other:
+                tell("for another one", (other.children("/"), other.get("/kept")[0]))
+        if m.implementation == OXKEEPER:
+            # The official one has no file of what it restored: what it has after a start is what was there before.
+            m.kill()
+            m.start()
+            m.serves()
+            with m.client(timeout=20) as other:
+                need(other.children("/") == ["after", "kept", "zookeeper"], "what was restored, and written since, is there: %s" % other.children("/"))
+    finally:
+        m.kill()
+
+
+@case
+def switched_off(kind, tell, work):
+    auth = "digest super:admin"
+    for setting in ("admin.snapshot.enabled", "admin.restore.enabled", "serializeLastProcessedZxid.enabled"):
+        m = alone(kind, os.path.join(work, setting), **{setting: "false"})
+        try:
+            tell(setting + ", snapshot", told(command(m, "snapshot?streaming=false", auth=auth)))
+            tell(setting + ", restore", told(command(m, "restore", "POST", b"garbage", auth=auth)))
+        finally:
+            m.kill()
+    m = alone(kind, os.path.join(work, "url"), **{"admin.commandURL": "/zk/x"})
+    try:
+        tell("another URL", (ask(m, "/commands/ruok").status, told(ask(m, "/zk/x/ruok")), links(ask(m, "/zk/x"))[1][:2]))
+    finally:
+        m.kill()
+
+
+def played(name, kind, work):
+    facts = {}
+
+    def tell(fact, value):
+        need(fact not in facts, "facts have names of their own: " + fact)
+        facts[fact] = value
+
+    os.makedirs(work)
+    CASES[name](kind, tell, work)
+    return facts
+
+
+def reason(fact):
+    return DELIBERATE.get(fact.split(": ", 1)[-1]) or DELIBERATE.get(fact)
+
+
+def compare(name, work):
+    """How many facts there are, if none differs but on purpose."""
+    left, right = (played(name, kind, os.path.join(work, name, kind)) for kind in (OFFICIAL, OXKEEPER))
+    wrong = []
+    for fact in dict.fromkeys([*left, *right]):
+        values = [json.loads(json.dumps(facts.get(fact), default=repr)) for facts in (left, right)]
+        if values[0] == values[1]:
+            continue
+        if reason(fact):
+            continue
+        wrong.append(fact)
+        print("DIFF  %s\n      official: %s\n      oxkeeper: %s" % (fact, *map(json.dumps, values)), flush=True)
+    need(left and not wrong, "%d facts differ: %s" % (len(wrong), ", ".join(wrong)[:300]))
+    return len(left)
+
+
+def main():
+    import tempfile
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))           # so that the members are ended
+    passed = failed = 0
+    with tempfile.TemporaryDirectory(prefix="admin") as work:
+        for name in sys.argv[1:] or CASES:
+            began = time.monotonic()
+            try:
+                count = compare(name, work)
+            except Exception as e:  # noqa: BLE001
+                failed += 1
+                print("FAIL  %s (%.1f s): %s" % (name, time.monotonic() - began, e), flush=True)
+            else:
+                passed += 1
+                print("ok    %s (%.1f s): %d facts" % (name, time.monotonic() - began, count), flush=True)
+    print("%d passed, %d failed" % (passed, failed))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

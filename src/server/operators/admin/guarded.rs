@@ -1,0 +1,229 @@
+//! Commands for those who may do everything: snapshots, restores, and connections that are to go elsewhere.
+
+use super::{AdminDesk, Asked, Sent, body::Body, elapsed};
+use crate::{
+    server::{
+        clock,
+        figures::{Basic, Count},
+        io::State,
+        operators::{
+            ask::{Ask, NoAnswer},
+            host,
+            upload::Upload,
+        },
+        sequence::{Hub, Message, Shard},
+    },
+    storage::{Compression, ReceivedSnapshot, SnapshotError, SnapshotName, SnapshotVisitor, read_snapshot},
+    topics,
+};
+use oxkeeper_codec::{
+    SessionId, Zxid,
+    records::{Acl, DataNode},
+};
+use parking_lot::Mutex;
+use serde::Deserialize;
+use std::{
+    fs::File,
+    io,
+    sync::{Arc, mpsc::channel},
+    time::{Duration, Instant},
+};
+
+/// Once in a while.
+#[derive(Debug)]
+pub(super) struct Limiter {
+    interval: Duration,
+    /// When it was last let pass.
+    last: Mutex<Option<Instant>>,
+}
+
+impl Limiter {
+    pub(super) const fn new(interval: Duration) -> Self {
+        Self { interval, last: Mutex::new(None) }
+    }
+
+    /// Whether it is time again; if so, the interval begins.
+    fn allows(&self) -> bool {
+        let mut last = self.last.lock();
+        let allows = last.is_none_or(|last| elapsed(last) >= self.interval);
+        if allows {
+            *last = Some(clock::now());
+        }
+        allows
+    }
+}
+
+/// What is known of snapshots that were asked for.
+#[derive(Debug)]
+pub(super) struct Snapshots {
+    pub(super) limiter: Limiter,
+}
+
+/// What is known of restores.
+#[derive(Debug)]
+pub(super) struct Restores {
+    pub(super) limiter: Limiter,
+}
+
+/// Says why nothing is done. Callers are told by the status alone, as officially.
+fn refused(status: u16, command: &str, why: &str) -> Body {
+    tracing::warn!(target: topics::ADMIN, command, why, "an admin command is refused");
+    Body::status(status)
+}
+
+/// Writes a snapshot of the tree as it is when this begins, and sends it along unless `streaming` is something other than true.
+pub(super) fn snapshot(desk: &AdminDesk, ask: Option<&Ask<'_>>, asked: &Asked) -> Result<Body, NoAnswer> {
+    let ask = ask.ok_or(NoAnswer)?;
+    let hub = &ask.front().hub;
+    let refused = |status, why| Ok(refused(status, "snapshot", why));
+    if !desk.config.takes_snapshots {
+        return refused(503, "admin.snapshot.enabled=false");
+    }
+    if !hub.config.storage.serialize_last_processed_zxid {
+        return refused(500, "serializeLastProcessedZxid.enabled=false");
+    }
+    if !desk.snapshots.limiter.allows() {
+        hub.stats.count_admin(|sheet| sheet.count(Count::SnapshotsRateLimited).add(1));
+        return refused(429, "the last one is too recent (admin.rateLimiterIntervalInMS, as microseconds)");
+    }
+    let streams = asked.parameters.get("streaming").is_none_or(|value| value.eq_ignore_ascii_case("true"));
+    let failed = |why: &'static str| {
+        hub.stats.count_admin(|sheet| sheet.count(Count::SnapshotErrors).add(1));
+        refused(500, why)
+    };
+    let (sender, receiver) = channel();
+    hub.mailbox.send(Message::TakeSnapshot(sender));
+    // It takes as long as the disk does: nobody else waits for it.
+    let Ok(Some(taken)) = receiver.recv() else { return failed("the snapshot could not be written") };
+    let [dir, _] = host::dirs(hub);
+    let path = dir.join(&taken.name);
+    let opened = File::open(&path).and_then(|file| file.metadata().map(|found| (file, found.len())));
+    let Ok((file, len)) = opened else { return failed("the snapshot cannot be read") };
+    let headers = vec![("last_zxid", format!("0x{:x}", taken.zxid.0)), ("snapshot_size", len.to_string())];
+    Ok(Body { headers, stream: streams.then_some((file, len)), ..Body::done() })
+}
+
+/// Puts the snapshot that was sent along in the place of all data.
+pub(super) fn restore(desk: &AdminDesk, ask: Option<&Ask<'_>>, asked: &Asked) -> Result<Body, NoAnswer> {
+    let hub = &ask.ok_or(NoAnswer)?.front().hub;
+    let refused = |status, why| Ok(refused(status, "restore", why));
+    if !desk.config.restores {
+        return refused(503, "admin.restore.enabled=false");
+    }
+    if !hub.config.storage.serialize_last_processed_zxid {
+        return refused(500, "serializeLastProcessedZxid.enabled=false");
+    }
+    if !desk.restores.limiter.allows() {
+        hub.stats.count_admin(|sheet| sheet.count(Count::RestoresRateLimited).add(1));
+        return refused(429, "the last one is too recent (admin.rateLimiterIntervalInMS)");
+    }
+    let Sent::File(upload) = &asked.sent else { return refused(400, "no snapshot was sent along") };
+    let began = clock::now();
+    let restored = match restore_from(hub, upload) {
+        Ok(zxid) => zxid,
+        Err(why) => {
+            tracing::error!(target: topics::ADMIN, %why, "nothing was restored");
+            hub.stats.count_admin(|sheet| sheet.count(Count::RestoreErrors).add(1));
+            return Ok(Body::status(500));
+        }
+    };
+    let took_ms = u64::try_from(elapsed(began).as_millis()).unwrap_or(u64::MAX);
+    hub.stats.count_admin(|sheet| sheet.basic(Basic::RestoreTime).record(took_ms));
+    Ok(Body::one("last_zxid", restored.0))
+}
+
+/// Why nothing was restored.
+#[derive(Debug, thiserror::Error)]
+enum NotRestored {
+    #[error(
+        "this server is a member of an ensemble, whose data is that of its leader: stop all members, and give each the snapshot as the \
+         one file of its version-2"
+    )]
+    Member,
+    #[error("what was sent cannot be read: {0}")]
+    Unreadable(#[from] io::Error),
+    #[error("what was sent is no whole snapshot: {0:?}")]
+    NotWhole(SnapshotError),
+    #[error(
+        "the snapshot does not say its last transaction: it was written with serializeLastProcessedZxid.enabled=false"
+    )]
+    NoZxid,
+    #[error("the server stops, or another restore is under way")]
+    NotNow,
+}
+
+/// Puts a file in the place of all data, if it is a whole snapshot.
+fn restore_from(hub: &Hub, upload: &Upload) -> Result<Zxid, NotRestored> {
+    if hub.config.ensemble.is_some() {
+        return Err(NotRestored::Member);
+    }
+    let name = upload.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let (zxid, compression) = looked_through(&hub.snap_disk.read(&name)?)?;
+    let received =
+        ReceivedSnapshot::of_file(Arc::clone(&hub.snap_disk), SnapshotName { zxid, compression }, name);
+    let (sender, receiver) = channel();
+    hub.mailbox.send(Message::Restore(received, sender));
+    receiver.recv().map_err(|_| NotRestored::NotNow)
+}
+
+/// Reads all of it, so that what is damaged is refused before anything is touched.
+fn looked_through(file: &[u8]) -> Result<(Zxid, Compression), NotRestored> {
+    let compression = Compression::of_content(file);
+    let tail = read_snapshot(file, compression, &mut Nobody).map_err(NotRestored::NotWhole)?;
+    tail.last_zxid.map(|zxid| (zxid, compression)).ok_or(NotRestored::NoZxid)
+}
+
+/// Takes nothing of a snapshot.
+struct Nobody;
+
+impl SnapshotVisitor for Nobody {
+    type Preparer = ();
+    fn preparer(&self) {}
+    fn session(&mut self, _: SessionId, _: i32) {}
+    fn acl(&mut self, _: i64, _: Vec<Acl>) {}
+    fn node(&mut self, _: &str, _: DataNode<'_>, (): ()) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// What is asked of `shed_connections`.
+#[derive(Deserialize)]
+struct Shed {
+    percentage: i64,
+}
+
+/// Ends so many of a hundred connections, so that their clients go elsewhere (3.10).
+pub(super) fn shed(_: &AdminDesk, ask: Option<&Ask<'_>>, asked: &Asked) -> Result<Body, NoAnswer> {
+    let ask = ask.ok_or(NoAnswer)?;
+    let text: &[u8] = if let Sent::Text(text) = &asked.sent { text } else { &[] };
+    let Ok(Shed { percentage: percentage @ 0..=100 }) = serde_json::from_slice(text) else {
+        let why = "the body has to be {\"percentage\": 0 to 100}";
+        return Ok(Body { status: 400, ..Body::error(why) });
+    };
+    let ended = ask.workers(move |_, state, shard| end_some(state, shard, percentage))?;
+    let ended: i64 = ended.into_iter().sum();
+    tracing::info!(target: topics::ADMIN, connections = ended, percentage, "connections are ended for an operator");
+    let mut body = Body::one("connections_shed", ended);
+    body.members.insert("percentage_requested".to_owned(), percentage.into());
+    Ok(body)
+}
+
+/// Evenly spread among the connections of a worker.
+fn end_some(state: &mut State, _: &mut Shard, percentage: i64) -> i64 {
+    let mut share = 0;
+    let chosen: Vec<_> = state
+        .conns
+        .iter_mut()
+        .map(|conn| conn.id)
+        .filter(|_| {
+            share += percentage;
+            let is_due = share >= 100;
+            share -= if is_due { 100 } else { 0 };
+            is_due
+        })
+        .collect();
+    for &id in &chosen {
+        state.conns.close(id);
+    }
+    i64::try_from(chosen.len()).unwrap_or(i64::MAX)
+}
