@@ -4,16 +4,21 @@ have the same status, type, keys in the same order and kinds of values; words an
 listed here with their reasons.
 
 usage: admin.py [CASE ...]     The last line is `N passed, M failed`."""
+import contextlib
 import http.client
 import json
 import os
 import re
 import signal
+import socket
+import ssl
 import sys
+import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "..", "ensemble"))
+sys.path[:0] = [os.path.join(HERE, "..", "ensemble"), os.path.join(HERE, "..", "security")]
+from certs import Authority  # noqa: E402
 from members import OXKEEPER, Ensemble, Member, free_ports, need, until  # noqa: E402
 
 OFFICIAL = "3.9.5"
@@ -51,8 +56,11 @@ class Answer:
         return json.loads(self.body)
 
 
-def ask(m, path, method="GET", body=None, **headers):
-    conn = http.client.HTTPConnection(m.host, m.admin_port, timeout=30)
+def ask(m, path, method="GET", body=None, tls=None, **headers):
+    if tls:
+        conn = http.client.HTTPSConnection("localhost", m.admin_port, timeout=30, context=tls)
+    else:
+        conn = http.client.HTTPConnection(m.host, m.admin_port, timeout=30)
     try:
         conn.request(method, path, body, headers)
         return Answer(conn.getresponse())
@@ -227,10 +235,7 @@ def snapshots(kind, tell, work):
             client.create("/kept", b"1")
             client.create("/owned", b"", 1)
             answer = command(m, "snapshot", auth=auth)
-            again = command(m, "snapshot", auth=auth)
             tell("snapshot", (answer.status, answer.headers["content-type"], answer.headers["last_zxid"], answer.headers["snapshot_size"] == str(len(answer.body)), answer.body[:4]))
-            tell("again", told(again))
-            time.sleep(0.01)
             for value in ("false", "maybe", "true", "TRUE"):
                 time.sleep(0.02)
                 answer = command(m, "snapshot?streaming=" + value, auth=auth)
@@ -273,9 +278,134 @@ def switched_off(kind, tell, work):
             m.kill()
     m = alone(kind, os.path.join(work, "url"), **{"admin.commandURL": "/zk/x"})
     try:
+        both = {"Authorization": auth}
+        # 300,000 microseconds, as long as nothing else is said; both together take some 20 ms.
+        tell("too soon", told(ask(m, "/zk/x/snapshot", **both)) if ask(m, "/zk/x/snapshot", **both).status == 200 else None)
         tell("another URL", (ask(m, "/commands/ruok").status, told(ask(m, "/zk/x/ruok")), links(ask(m, "/zk/x"))[1][:2]))
     finally:
         m.kill()
+
+
+@case
+def tls(kind, tell, work):
+    """HTTPS, beside plain text or alone, and whom a certificate names."""
+    os.makedirs(work, exist_ok=True)
+    pki = Authority(work)
+    for leaf in ("server", "client"):
+        pki.leaf(leaf, "/C=US/O=Test/CN=" + leaf)
+    stores = {"ssl.quorum.keyStore.location": pki.path("pem", "server"), "ssl.quorum.trustStore.location": pki.path("pem"),
+              "authProvider.x509": "org.apache.zookeeper.server.auth.X509AuthenticationProvider", "ssl.keyStore.location": pki.path("pem", "server"),
+              "ssl.trustStore.location": pki.path("pem"), "admin.rateLimiterIntervalInMS": 0}
+
+    def outcome(m, path="/commands/ruok", **kw):
+        try:
+            answer = ask(m, path, **kw)
+        except OSError as e:
+            return "refused" if isinstance(e, (ssl.SSLError, ConnectionError)) else repr(e)
+        except http.client.HTTPException:
+            return "refused"
+        return told(answer), answer.headers.get("strict-transport-security")
+
+    for name, settings in (("unified", {"admin.portUnification": "true"}), ("forced", {"admin.forceHttps": "true"}),
+                           ("with certificates", {"admin.forceHttps": "true", "admin.needClientAuth": "true"})):
+        m = alone(kind, os.path.join(work, name), **stores, **settings)
+        try:
+            tell(name + ": plain", outcome(m))
+            tell(name + ": TLS", outcome(m, tls=pki.context()))
+            tell(name + ": TLS with a certificate", outcome(m, tls=pki.context("client")))
+            if name == "with certificates":
+                tell("named by it", outcome(m, "/commands/snapshot?streaming=false", tls=pki.context("client"), Authorization="x509"))
+                with m.client(timeout=20) as client:
+                    client.set_acl("/", [(31, "x509", "CN=client,O=Test,C=US")])
+                tell("who may", outcome(m, "/commands/snapshot?streaming=false", tls=pki.context("client"), Authorization="x509"))
+                tell("who may not", outcome(m, "/commands/snapshot?streaming=false", tls=pki.context("client"), Authorization="digest u:p"))
+        finally:
+            m.kill()
+
+
+def memory_kb(m):
+    with open("/proc/%d/status" % m.proc.p.pid) as f:
+        return int(re.search(r"VmRSS:\s+(\d+)", f.read())[1])
+
+
+@case
+def hostile(kind, tell, work):
+    """Whoever says nothing, too much or nonsense costs the others nothing. Asked of ours alone."""
+    if kind == OFFICIAL:
+        return
+    m = alone(kind, work, **{"admin.idleTimeout": 1000})
+    try:
+        def fine():
+            return command(m, "ruok").status == 200
+        before = memory_kb(m)
+        silent = [socket.create_connection((m.host, m.admin_port)) for _ in range(400)]
+        until("somebody else is answered once those who are silent are let go", fine, 10, 0.1)
+        for s in silent:
+            s.close()
+        for text in (b"\0" * 1000, b"GET " + b"/" * 300000, b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 50000, b"POST /commands/ruok HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n"):
+            with socket.create_connection((m.host, m.admin_port), 10) as s:
+                try:
+                    s.sendall(text)
+                    s.recv(1000)
+                except OSError:
+                    pass
+            need(fine(), "others are answered")
+        answer = command(m, "restore", "POST", b"x" * 1000)
+        need(answer.status == 401 and not [name for name in os.listdir(os.path.join(m.data, "version-2")) if "upload" in name], "who is not let in leaves nothing: %s" % answer.status)
+        answer = command(m, "shed_connections", "POST", b"x" * 100000, auth="digest super:admin")
+        need(answer.status == 400, "a text that is too long: %s" % answer.status)
+        with m.client(timeout=20) as client:
+            client.create("/big", b"x" * 900000)
+            for n in range(9):
+                client.create("/big%d" % n, b"x" * 900000)
+        # Takes nothing of a long answer.
+        slow = socket.create_connection((m.host, m.admin_port))
+        slow.sendall(b"GET /commands/snapshot HTTP/1.1\r\nHost: x\r\nAuthorization: digest super:admin\r\n\r\n")
+        need(fine(), "others are answered")
+        time.sleep(3)
+        slow.settimeout(5)
+        taken = 0
+        try:
+            while piece := slow.recv(1 << 20):
+                taken += len(piece)
+        except OSError:
+            pass
+        slow.close()
+        need(taken < 9000000, "who takes nothing is let go: %d" % taken)
+        grown = memory_kb(m) - before
+        need(grown < 60000, "memory: %d KiB more" % grown)
+        tell("held", True)
+        for percentage, left in ((0, 10), (50, 5), (100, 0)):
+            with contextlib.ExitStack() as stack:
+                clients = [stack.enter_context(m.client(timeout=5)) for _ in range(10)]
+                answer = command(m, "shed", "POST", json.dumps({"percentage": percentage}).encode(), auth="digest super:admin")
+                body = answer.json()
+                need(body["connections_shed"] == 10 - left and body["percentage_requested"] == percentage, "shed: %s" % body)
+
+                def lives(client):
+                    try:
+                        return bool(client.exists("/"))
+                    except OSError:
+                        return False
+                need(sum(map(lives, clients)) == left, "so many stay: %d" % left)
+        need(ask(m, "/health/live").status == ask(m, "/health/ready").status == 200, "it lives, and is ready")
+        with socket.create_connection((m.host, m.admin_port)):         # a stop waits for nobody
+            began = time.monotonic()
+            m.stop()
+            need(time.monotonic() - began < 3, "it stops")
+    finally:
+        m.kill()
+
+
+@case
+def taken(kind, tell, work):
+    """A port that is taken ends the start; nothing was changed."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        m = Member(1, work, kind)
+        m.configure({"admin.serverPort": other.getsockname()[1], "admin.serverAddress": m.host}, [])
+        m.fresh()
+        m.start()
+        tell("code", m.proc.p.wait(60))
 
 
 def played(name, kind, work):
@@ -298,7 +428,7 @@ def compare(name, work):
     """How many facts there are, if none differs but on purpose."""
     left, right = (played(name, kind, os.path.join(work, name, kind)) for kind in (OFFICIAL, OXKEEPER))
     wrong = []
-    for fact in dict.fromkeys([*left, *right]):
+    for fact in dict.fromkeys([*left, *right] if left else []):
         values = [json.loads(json.dumps(facts.get(fact), default=repr)) for facts in (left, right)]
         if values[0] == values[1]:
             continue
@@ -306,12 +436,11 @@ def compare(name, work):
             continue
         wrong.append(fact)
         print("DIFF  %s\n      official: %s\n      oxkeeper: %s" % (fact, *map(json.dumps, values)), flush=True)
-    need(left and not wrong, "%d facts differ: %s" % (len(wrong), ", ".join(wrong)[:300]))
-    return len(left)
+    need(right and not wrong, "%d facts differ: %s" % (len(wrong), ", ".join(wrong)[:300]))
+    return len(right)
 
 
 def main():
-    import tempfile
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))           # so that the members are ended
     passed = failed = 0
     with tempfile.TemporaryDirectory(prefix="admin") as work:

@@ -11,8 +11,9 @@ use crate::{
             host,
             upload::Upload,
         },
-        sequence::{Hub, Message, Shard},
+        sequence::{Hub, Message},
     },
+    session::ConnId,
     storage::{Compression, ReceivedSnapshot, SnapshotError, SnapshotName, SnapshotVisitor, read_snapshot},
     topics,
 };
@@ -25,7 +26,11 @@ use serde::Deserialize;
 use std::{
     fs::File,
     io,
-    sync::{Arc, mpsc::channel},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+        mpsc::channel,
+    },
     time::{Duration, Instant},
 };
 
@@ -200,7 +205,8 @@ pub(super) fn shed(_: &AdminDesk, ask: Option<&Ask<'_>>, asked: &Asked) -> Resul
         let why = "the body has to be {\"percentage\": 0 to 100}";
         return Ok(Body { status: 400, ..Body::error(why) });
     };
-    let ended = ask.workers(move |_, state, shard| end_some(state, shard, percentage))?;
+    let shares = Arc::new(AtomicI64::new(0));
+    let ended = ask.workers(move |_, state, _| end_some(state, &shares, percentage))?;
     let ended: i64 = ended.into_iter().sum();
     tracing::info!(target: topics::ADMIN, connections = ended, percentage, "connections are ended for an operator");
     let mut body = Body::one("connections_shed", ended);
@@ -208,20 +214,13 @@ pub(super) fn shed(_: &AdminDesk, ask: Option<&Ask<'_>>, asked: &Asked) -> Resul
     Ok(body)
 }
 
-/// Evenly spread among the connections of a worker.
-fn end_some(state: &mut State, _: &mut Shard, percentage: i64) -> i64 {
-    let mut share = 0;
-    let chosen: Vec<_> = state
-        .conns
-        .iter_mut()
-        .map(|conn| conn.id)
-        .filter(|_| {
-            share += percentage;
-            let is_due = share >= 100;
-            share -= if is_due { 100 } else { 0 };
-            is_due
-        })
-        .collect();
+/// Evenly spread among the connections of all workers, who add up the hundredths of each in `shares`.
+fn end_some(state: &mut State, shares: &AtomicI64, percentage: i64) -> i64 {
+    let is_due = |_: &ConnId| {
+        let before = shares.fetch_add(percentage, Ordering::Relaxed);
+        before / 100 != (before + percentage) / 100
+    };
+    let chosen: Vec<ConnId> = state.conns.iter_mut().map(|conn| conn.id).filter(is_due).collect();
     for &id in &chosen {
         state.conns.close(id);
     }

@@ -31,6 +31,18 @@ const KEEP_EVERY: Duration = Duration::from_secs(60);
 /// Quantiles, in thousandths: of a plain summary the first one alone.
 const QUANTILES: [(&str, u64); 3] = [("0.5", 500), ("0.9", 900), ("0.99", 990)];
 
+/// Families that have no sample before there is a key.
+const BY_KEY: [(&str, &str); 8] = [
+    ("ack_latency", "summary"),
+    ("quota_count_limit_per_namespace", "gauge"),
+    ("quota_bytes_limit_per_namespace", "gauge"),
+    ("quota_count_usage_per_namespace", "gauge"),
+    ("quota_bytes_usage_per_namespace", "gauge"),
+    ("quota_exceeded_error_per_namespace", "counter"),
+    ("read_per_namespace", "summary"),
+    ("write_per_namespace", "summary"),
+];
+
 /// What was counted, by the family and what it is the figure of.
 type Counted = HashMap<(&'static str, Option<String>), Histogram>;
 
@@ -72,6 +84,17 @@ impl Exporter {
             };
             let lately = self.lately(report::histograms(&front.hub), clock::now());
             entries.iter().for_each(|entry| out.entry(entry, &lately));
+            let lacks = |name| entries.iter().all(|entry| entry.name != name);
+            for (name, kind) in BY_KEY {
+                if out.wants(&[name]) && lacks(name) {
+                    out.begin(name, kind, name);
+                }
+            }
+            // Those of a follower that serves none, which `mntr` leaves out.
+            let name = "synced_observers";
+            if front.hub.state() == Some("follower") && lacks(name) {
+                out.one(name, "gauge", name, 0.0);
+            }
         }
         if self.shows_process {
             process(&mut out);
@@ -127,11 +150,12 @@ impl Families<'_> {
         }
     }
 
-    /// Texts are no samples.
+    /// Texts are no samples, nor is what `mntr` says of the member and not of what is counted.
     fn entry(&mut self, entry: &Entry, lately: &Counted) {
         let name = entry.name;
         let (kind, value) = match &entry.value {
             Value::Text(_) => return,
+            Value::Gauge(_) if name == "observer_master_id" => return,
             Value::Gauge(value) => ("gauge", *value as f64),
             Value::Fraction(value) => ("gauge", value.parse().unwrap_or(f64::NAN)),
             Value::Count(value) => ("counter", *value as f64),
