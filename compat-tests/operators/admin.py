@@ -223,6 +223,15 @@ def authorization(kind, tell, work):
         table("one user's")
     finally:
         m.kill()
+    m = alone(kind, os.path.join(work, "proxy"), **{"admin.rateLimiterIntervalInMS": 0, "IPAuthenticationProvider.usexforwardedfor": "true"})
+    try:
+        with m.client(timeout=20) as client:
+            client.set_acl("/", [(31, "ip", "10.1.2.3")])
+        for forwarded in ("10.1.2.3", "10.1.2.3, 10.9.9.9", "10.9.9.9, 10.1.2.3", None):
+            headers = {"X-Forwarded-For": forwarded} if forwarded else {}
+            tell("forwarded: %s" % forwarded, told(ask(m, "/commands/snapshot?streaming=false", Authorization="ip", **headers)))
+    finally:
+        m.kill()
 
 
 @case

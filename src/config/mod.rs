@@ -92,10 +92,14 @@ impl Config {
         Self::finish(settings, overrides)
     }
 
-    /// The server that `oxkeeper` alone starts: port 2181, data in `./data`, defaults for all else.
+    /// The server that `oxkeeper` alone starts: port 2181, data in `./data`, no admin server (whose port others like to have, too),
+    /// defaults for all else.
     pub fn default_server(overrides: &[(String, String)]) -> Result<Self, Refusal> {
         let mut settings = Settings::default();
-        settings.add_all([("clientPort", "2181"), ("dataDir", "./data")], &Origin::Default);
+        settings.add_all(
+            [("clientPort", "2181"), ("dataDir", "./data"), ("admin.enableServer", "false")],
+            &Origin::Default,
+        );
         Self::finish(settings, overrides)
     }
 

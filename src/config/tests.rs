@@ -325,7 +325,6 @@ fn what_has_no_effect_says_so_and_why() {
             " [accepted, no effect: ",
             &[
                 "enableEagerACLCheck",
-                "IPAuthenticationProvider.usexforwardedfor",
                 "maxResponseCacheSize",
                 "intBufferStartingSizeBytes",
                 "jute.maxbuffer.extrasize",

@@ -17,8 +17,7 @@ keys! {
     DIGEST_ALGORITHM: OneOf<DigestAlgorithm> = "DigestAuthenticationProvider.digestAlg",
         one_of(DigestAlgorithm::NAMES), "SHA1", "3.7.x", "hash of user:password in the digest scheme";
     FORWARDED_FOR: Switch = "IPAuthenticationProvider.usexforwardedfor", Switch, "false", "3.9.3",
-        "HTTP commands take the client's address from X-Forwarded-For",
-        idle "there is no HTTP admin server in this version";
+        "the admin server takes the client's address from X-Forwarded-For";
     ENFORCE_AUTH: Flag = "enforce.auth.enabled", Flag, "false", "3.7.x",
         "serve only connections that passed one of enforce.auth.schemes";
     ENFORCE_AUTH_SCHEMES: List = "enforce.auth.schemes", List, "unset", "3.7.x",
