@@ -19,6 +19,13 @@ fn main() -> std::process::ExitCode {
             Ok(text) => print(&text),
             Err(problem) => complain(&format!("oxkeeper: {problem}\n")),
         },
+        Ok(Command::CheckConfig { path, overrides, json }) => {
+            let check = Config::check(&path, &overrides);
+            match (print(&cli::report(&check, json)), check.outcome) {
+                (ExitCode::Finished, Err(_)) => ExitCode::InvalidInvocation,
+                (printed, _) => printed,
+            }
+        }
         Ok(Command::Version) => print(&format!("oxkeeper {} ({})\n", version::OXKEEPER, version::FULL)),
         Ok(Command::Help) => print(cli::USAGE),
         Err(error) => complain(&format!("oxkeeper: {error}\n{}", cli::SHORT_USAGE)),

@@ -57,3 +57,35 @@ fn a_refusal_names_all_that_is_wrong_whatever_the_level() {
         assert_eq!(text.contains("RUST_LOG"), level == "warning", "{text}");
     }
 }
+
+#[test]
+fn a_configuration_is_checked_without_a_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("zoo.cfg");
+    let path = config.display().to_string();
+    std::fs::write(&config, "dataDir=/d\nclientPort=2181\nssl.keyStore.password=secret\nsnapCount=7\n")
+        .unwrap();
+    let good = run(&["check-config", "-Dzookeeper.tickTime=50", &path]);
+    let text = String::from_utf8(good.stdout).unwrap();
+    assert_eq!(good.status.code(), Some(0), "{text}");
+    for line in [
+        format!("snapCount = 7  <- {path}:4"),
+        "tickTime = 50  <- command line".to_owned(),
+        format!("ssl.keyStore.password = ********  <- {path}:3"),
+        "maxClientCnxns = 60".to_owned(),
+    ] {
+        assert!(text.lines().any(|it| it == line), "{line} is not in {text}");
+    }
+    assert!(
+        text.ends_with("warnings: a server starts with it\n") && !dir.path().join("d").exists(),
+        "{text}"
+    );
+
+    std::fs::write(&config, "dataDir=/d\nclientPort=many\nsnapcount=7\n").unwrap();
+    let bad = run(&["check-config", "--json", &path]);
+    assert_eq!(bad.status.code(), Some(2));
+    let told: serde_json::Value = serde_json::from_slice(&bad.stdout).unwrap();
+    assert!(told["errors"][0].as_str().unwrap().contains("clientPort: bad value"), "{told}");
+    assert!(told["warnings"][0].as_str().unwrap().contains("did you mean snapCount?"), "{told}");
+    assert_eq!(run(&["check-config", "/nowhere/zoo.cfg"]).status.code(), Some(2));
+}

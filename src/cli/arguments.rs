@@ -12,6 +12,15 @@ pub enum Command {
     Server(Server),
     /// List the settings of these names, or all when there is none.
     Settings(Vec<String>),
+    /// Say what a configuration means, and what is wrong with it.
+    CheckConfig {
+        /// The `zoo.cfg`.
+        path: PathBuf,
+        /// Settings of `-DKEY=VALUE`.
+        overrides: Vec<(String, String)>,
+        /// As one JSON object.
+        json: bool,
+    },
     /// Print the version.
     Version,
     /// Print the usage.
@@ -66,6 +75,9 @@ pub enum UsageError {
     /// `-D` without a key.
     #[error("-D needs KEY=VALUE")]
     NoKey,
+    /// `check-config` without a file.
+    #[error("check-config needs the path of a zoo.cfg")]
+    NoFile,
     /// More words than the command takes.
     #[error("unexpected argument {0}")]
     Unexpected(String),
@@ -81,6 +93,14 @@ pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Command, Usa
     if has(["--version", "-V"]) {
         return Ok(Command::Version);
     }
+    let json = arguments.iter().any(|argument| argument == "--json");
+    let is_checked = arguments
+        .iter()
+        .find(|argument| !argument.starts_with('-'))
+        .is_some_and(|word| word == "check-config");
+    if json && !is_checked {
+        return Err(UsageError::UnknownOption("--json".to_owned()));
+    }
     let (mut server, words) = options(&arguments)?;
     let first_option = arguments.iter().find(|argument| argument.starts_with('-'));
     let alone = |command, rest: &[String]| match rest.first().or(first_option) {
@@ -89,6 +109,11 @@ pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Command, Usa
     };
     match words.split_first().map(|(first, rest)| (first.as_str(), rest)) {
         Some(("settings", names)) => alone(Command::Settings(names.to_vec()), &[]),
+        Some(("check-config", [path])) => {
+            Ok(Command::CheckConfig { path: path.into(), overrides: server.overrides, json })
+        }
+        Some(("check-config", [])) => Err(UsageError::NoFile),
+        Some(("check-config", [_, extra, ..])) => Err(UsageError::Unexpected(extra.clone())),
         Some(("help", rest)) => alone(Command::Help, rest),
         Some(("version", rest)) => alone(Command::Version, rest),
         Some((first, rest)) => {
@@ -137,6 +162,8 @@ fn options(arguments: &[String]) -> Result<(Server, Vec<String>), UsageError> {
             if JVM_WITH_VALUE.contains(&argument.as_str()) {
                 arguments.next();
             }
+        } else if argument == "--json" {
+            // Of one command alone, which looks for it.
         } else if argument.starts_with('-') {
             return Err(UsageError::UnknownOption(argument.clone()));
         } else {
@@ -181,6 +208,16 @@ mod tests {
 
     fn check_server(line: &str, expected: Server) {
         check(line, Ok(Command::Server(expected)));
+    }
+
+    #[test]
+    fn a_configuration_is_checked() {
+        let checked = |json, overrides| Ok(Command::CheckConfig { path: "a.cfg".into(), overrides, json });
+        check("check-config a.cfg", checked(false, Vec::new()));
+        check("check-config --json -Da=b a.cfg", checked(true, vec![("a".to_owned(), "b".to_owned())]));
+        check("check-config", Err(UsageError::NoFile));
+        check("check-config a.cfg b.cfg", Err(UsageError::Unexpected("b.cfg".to_owned())));
+        check("server --json a.cfg", Err(UsageError::UnknownOption("--json".to_owned())));
     }
 
     #[test]

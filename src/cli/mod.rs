@@ -6,6 +6,7 @@
 //! `-Dzookeeper.KEY=VALUE`.
 
 mod arguments;
+mod check;
 mod escape;
 mod levels;
 mod lines;
@@ -13,6 +14,7 @@ mod logging;
 mod memory;
 
 pub use self::arguments::{Command, ConfigSource, Server, UsageError, parse};
+pub use self::check::report;
 pub use self::lines::LogFormat;
 pub use self::logging::{Logging, init_logging};
 pub use self::memory::Memory;
@@ -26,6 +28,7 @@ Usage:
   oxkeeper [server] [OPTIONS] FILE                    settings from a zoo.cfg
   oxkeeper [server] [OPTIONS] PORT DATADIR [TICKTIME [MAXCLIENTCNXNS]]
   oxkeeper settings [NAME...]                         list all settings, or these
+  oxkeeper check-config [--json] [-DKEY=VALUE] FILE   what a zoo.cfg means, and what is wrong with it
   oxkeeper --version | --help
 
 Options:

@@ -4,12 +4,32 @@ use std::path::Path;
 
 use super::error::{ConfigError, Origin, Refusal};
 use super::settings::Settings;
-use super::{Config, DynamicFiles, build, secrets, table};
+use super::{Check, Config, DynamicFiles, build, secrets, table};
 use crate::membership::Membership;
 use crate::properties;
 
 /// Reads a configuration. `overrides` are keys and values from the command line, which win over the file.
 pub(super) fn load(path: &Path, overrides: &[(String, String)]) -> Result<Config, Refusal> {
+    let (settings, text) = gather(path, overrides)?;
+    finish(path, settings, &text)
+}
+
+/// What a configuration means, without a server: every setting that counts, and what is to be said about them.
+pub(super) fn check(path: &Path, overrides: &[(String, String)]) -> Check {
+    match gather(path, overrides) {
+        Ok((settings, text)) => {
+            let effective = settings.effective();
+            Check {
+                settings: effective,
+                outcome: finish(path, settings, &text).map(|config| config.warnings),
+            }
+        }
+        Err(refusal) => Check { settings: Vec::new(), outcome: Err(refusal) },
+    }
+}
+
+/// All that was written, and the text of the file.
+fn gather(path: &Path, overrides: &[(String, String)]) -> Result<(Settings, String), Refusal> {
     let mut settings = Settings::default();
     let text = read(path, "configuration file")?;
     settings.add_file(&path.display().to_string(), &text)?;
@@ -21,6 +41,11 @@ pub(super) fn load(path: &Path, overrides: &[(String, String)]) -> Result<Config
         settings.errors.push(error);
         return Err(settings.refusal());
     }
+    Ok((settings, text))
+}
+
+/// The configuration that they make, with what belongs to it.
+fn finish(path: &Path, mut settings: Settings, text: &str) -> Result<Config, Refusal> {
     // Without a data directory there is no number; that is an error of its own.
     let my_id = build::data_dir(&settings).map_or(Ok(None), |dir| my_id(&dir.join("myid")));
     let my_id = my_id.unwrap_or_else(|error| {
@@ -28,7 +53,7 @@ pub(super) fn load(path: &Path, overrides: &[(String, String)]) -> Result<Config
         None
     });
     let mut config = build::build(settings, my_id)?;
-    config.operator.written.file = secrets::without_secrets(&text);
+    config.operator.written.file = secrets::without_secrets(text);
     if let Some(ensemble) = &mut config.ensemble {
         let files = DynamicFiles::beside(path);
         if ensemble.dynamic_file.is_some() {

@@ -42,7 +42,18 @@ pub use self::model::{
 };
 pub use self::types::{EnforcedScheme, FourLetterWord, FourLetterWords, Secret, SnapshotCompression};
 
+pub use self::settings::Effective;
+
 use self::settings::Settings;
+
+/// What a configuration means, for people and for scripts.
+#[derive(Debug)]
+pub struct Check {
+    /// Every setting that counts, in the order of the listing.
+    pub settings: Vec<Effective>,
+    /// What the operator should be told; or why a server would not start.
+    pub outcome: Result<Vec<Warning>, Refusal>,
+}
 
 /// Everything that a server can be told.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,6 +94,11 @@ impl Config {
     /// as key and value; they win over the file.
     pub fn load(path: &Path, overrides: &[(String, String)]) -> Result<Self, Refusal> {
         load::load(path, overrides)
+    }
+
+    /// What that configuration means, and what is wrong with it.
+    pub fn check(path: &Path, overrides: &[(String, String)]) -> Check {
+        load::check(path, overrides)
     }
 
     /// The configuration in `text`, as if it were in a file named `name` with no other files around.

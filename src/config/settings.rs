@@ -16,6 +16,17 @@ use super::spelling;
 use super::table::{self, Key, Row, Status};
 use crate::properties;
 
+/// A setting with the value that counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Effective {
+    /// Its name in the table of settings, without the prefix `zookeeper.`.
+    pub name: String,
+    /// The value as it is written, or the default; stars for a password.
+    pub value: String,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
 /// A setting as somebody wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Given {
@@ -191,6 +202,29 @@ impl Settings {
     /// The value of a setting if somebody wrote it.
     pub(super) fn given<R: Rule>(&self, key: &Key<R>) -> Result<Option<R::Value>, ConfigError> {
         self.find(key.spec.name).map(|given| read(key, given)).transpose()
+    }
+
+    /// Every setting with the value that counts: what was written, and the defaults of what has an effect here.
+    pub(super) fn effective(&self) -> Vec<Effective> {
+        let shown = |name: &str, value: &str, origin: &Origin| {
+            let value = if secrets::is_secret(name) && !value.is_empty() { secrets::HIDDEN } else { value };
+            Effective { name: name.to_owned(), value: value.to_owned(), origin: origin.clone() }
+        };
+        let mut all = Vec::new();
+        for row in table::rows() {
+            let spec = row.spec();
+            if spec.family_prefix().is_some() {
+                let members = self.family(spec.name);
+                all.extend(
+                    members.map(|(_, given)| shown(table::bare(&given.key), &given.value, &given.origin)),
+                );
+            } else if let Some(given) = self.find(spec.name) {
+                all.push(shown(spec.name, &given.value, &given.origin));
+            } else if matches!(spec.status, Status::Used | Status::Ensemble) {
+                all.push(shown(spec.name, spec.default, &Origin::Default));
+            }
+        }
+        all
     }
 
     /// What was written and counts, as properties of the official server. Of passwords and digests only that they are there.
