@@ -192,6 +192,8 @@ impl Sequencer {
         let tick = match self.looking {
             // The answer wakes it.
             Some(_) if !self.node.can_continue_ending() => clock::now() + LOOK_PATIENCE,
+            // Time stands still for sessions until it is over.
+            _ if self.restoring.is_some() => clock::now() + LOOK_PATIENCE,
             _ => self.hub.clock.instant_at(self.node.next_tick_ms()),
         };
         let instants = [self.snapshot_deadline(), self.feeds_deadline(), self.member_deadline()];

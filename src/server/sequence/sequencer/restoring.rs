@@ -72,6 +72,7 @@ impl Sequencer {
             drop(guard);
             drop(old);
             self.step(Event::Restored(sessions.into_iter().collect()));
+            self.write_config();
             self.schedule.reset([random(), random()]);
             self.schedule.logged(txns, bytes);
             tracing::info!(target: topics::DATA, zxid = %last, znodes = self.tree.tree().node_count(), "all data was replaced by an operator's snapshot");
