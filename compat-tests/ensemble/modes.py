@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 
-from members import OXKEEPER, Ensemble, Member, need, until
+from members import OXKEEPER, Ensemble, Member, judged, need, until
 from reconfig import changed, line
 from zkmini import ZkError
 
@@ -398,20 +398,8 @@ def main():
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))           # so that the members are ended
     os.environ["ZKPROPS"] = "-Dreadonlymode.enabled=true"             # officially a property of the command line alone
-    passed = failed = 0
-    for name in args.modes or MODES:
-        began = time.monotonic()
-        try:
-            count = compare(name, args.kinds)
-        except Exception as e:  # noqa: BLE001
-            failed += 1
-            print("FAIL  %s (%.1f s): %s" % (name, time.monotonic() - began, e), flush=True)
-        else:
-            passed += 1
-            print("ok    %s (%.1f s): %d facts" % (name, time.monotonic() - began, count), flush=True)
-    print("%d passed, %d failed" % (passed, failed))
-    sys.exit(1 if failed else 0)
+    return judged(args.modes or MODES, lambda name: "%d facts" % compare(name, args.kinds))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -19,7 +19,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "ensemble"), os.path.join(HERE, "..", "security")]
 from certs import Authority  # noqa: E402
-from members import OXKEEPER, Ensemble, Member, free_ports, need, until  # noqa: E402
+from members import OXKEEPER, Ensemble, Member, free_ports, judged, need, until  # noqa: E402
 
 OFFICIAL = "3.9.5"
 os.environ["ADMIN"] = "true"
@@ -451,20 +451,8 @@ def compare(name, work):
 
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))           # so that the members are ended
-    passed = failed = 0
     with tempfile.TemporaryDirectory(prefix="admin") as work:
-        for name in sys.argv[1:] or CASES:
-            began = time.monotonic()
-            try:
-                count = compare(name, work)
-            except Exception as e:  # noqa: BLE001
-                failed += 1
-                print("FAIL  %s (%.1f s): %s" % (name, time.monotonic() - began, e), flush=True)
-            else:
-                passed += 1
-                print("ok    %s (%.1f s): %d facts" % (name, time.monotonic() - began, count), flush=True)
-    print("%d passed, %d failed" % (passed, failed))
-    return 1 if failed else 0
+        return judged(sys.argv[1:] or CASES, lambda name: "%d facts" % compare(name, work))
 
 
 if __name__ == "__main__":

@@ -93,15 +93,10 @@ pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Command, Usa
     if has(["--version", "-V"]) {
         return Ok(Command::Version);
     }
-    let json = arguments.iter().any(|argument| argument == "--json");
-    let is_checked = arguments
-        .iter()
-        .find(|argument| !argument.starts_with('-'))
-        .is_some_and(|word| word == "check-config");
-    if json && !is_checked {
+    let (mut server, words, json) = options(&arguments)?;
+    if json && words.first().is_none_or(|first| first != "check-config") {
         return Err(UsageError::UnknownOption("--json".to_owned()));
     }
-    let (mut server, words) = options(&arguments)?;
     let first_option = arguments.iter().find(|argument| argument.starts_with('-'));
     let alone = |command, rest: &[String]| match rest.first().or(first_option) {
         Some(extra) => Err(UsageError::Unexpected(extra.clone())),
@@ -143,9 +138,9 @@ fn source(words: &[String]) -> Result<ConfigSource, UsageError> {
     }
 }
 
-/// The options, and the other words.
-fn options(arguments: &[String]) -> Result<(Server, Vec<String>), UsageError> {
-    let (mut server, mut words) = (Server::default(), Vec::new());
+/// The options of a server, the other words, and whether there is `--json`.
+fn options(arguments: &[String]) -> Result<(Server, Vec<String>, bool), UsageError> {
+    let (mut server, mut words, mut json) = (Server::default(), Vec::new(), false);
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         if let Some(setting) = argument.strip_prefix("-D") {
@@ -163,14 +158,14 @@ fn options(arguments: &[String]) -> Result<(Server, Vec<String>), UsageError> {
                 arguments.next();
             }
         } else if argument == "--json" {
-            // Of one command alone, which looks for it.
+            json = true;
         } else if argument.starts_with('-') {
             return Err(UsageError::UnknownOption(argument.clone()));
         } else {
             words.push(argument.clone());
         }
     }
-    Ok((server, words))
+    Ok((server, words, json))
 }
 
 /// Options of the virtual machine whose value is the next word.

@@ -26,9 +26,8 @@ pub fn report(check: &Check, as_json: bool) -> String {
     }
     let mut text = String::new();
     for Effective { name, value, origin } in &check.settings {
-        let written = if *origin == Origin::Default { "" } else { "  <- " };
-        let origin = if *origin == Origin::Default { String::new() } else { origin.to_string() };
-        _ = writeln!(text, "{name} = {value}{written}{origin}");
+        let place = if *origin == Origin::Default { String::new() } else { format!("  <- {origin}") };
+        _ = writeln!(text, "{name} = {value}{place}");
     }
     for (what, list) in [("error", &errors), ("warning", &warnings)] {
         list.iter().for_each(|it| _ = writeln!(text, "{what}: {it}"));

@@ -38,6 +38,12 @@ pub(super) fn size_of(dir: &Path) -> u64 {
     entries.flatten().filter_map(|entry| entry.metadata().ok()).map(|file| file.len()).sum()
 }
 
+/// Descriptors that this process has open, as far as the system tells, and may have; `None`: any number.
+pub(super) fn descriptors() -> (Option<usize>, Option<u64>) {
+    let open = std::fs::read_dir("/proc/self/fd").ok().map(Iterator::count);
+    (open, rustix::process::getrlimit(rustix::process::Resource::Nofile).current)
+}
+
 /// The environment: the keys of the official server that are not Java's (but for one), in its order.
 pub(super) fn environment() -> [(&'static str, String); 12] {
     let system = rustix::system::uname();

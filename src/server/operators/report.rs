@@ -1,6 +1,9 @@
 //! All figures at one time, for whoever shows them: `mntr` and, later, Prometheus and HTTP.
 
-use super::ask::{Ask, NoAnswer};
+use super::{
+    ask::{Ask, NoAnswer},
+    host,
+};
 use crate::{
     node::Node,
     server::{
@@ -190,20 +193,19 @@ fn of_ensemble(hub: &Hub) -> Vec<Entry> {
 /// Connections, packets, latencies.
 fn of_workers(hub: &Hub) -> Vec<Entry> {
     let latency = hub.latency();
-    let all = || hub.workers.iter().map(|worker| &worker.stats);
     let [last, min, max] = response_sizes(hub);
     vec![
         Entry::new("avg_latency", Value::Fraction(latency.average())),
         Entry::gauge("max_latency", whole(latency.max)),
         Entry::gauge("min_latency", whole(latency.min)),
-        Entry::gauge("packets_received", whole(all().map(|stats| stats.received.get()).sum::<u64>())),
-        Entry::gauge("packets_sent", whole(all().map(|stats| stats.sent.get()).sum::<u64>())),
+        Entry::gauge("packets_received", whole(hub.received())),
+        Entry::gauge("packets_sent", whole(hub.sent())),
         Entry::gauge("num_alive_connections", whole(hub.connections())),
         Entry::gauge("outstanding_requests", whole(hub.outstanding())),
         Entry::gauge("last_client_response_size", last),
         Entry::gauge("max_client_response_size", max),
         Entry::gauge("min_client_response_size", min),
-        Entry::gauge("auth_failed_count", whole(all().map(|stats| stats.auth_failed.get()).sum::<u64>())),
+        Entry::gauge("auth_failed_count", whole(hub.auth_failed())),
     ]
 }
 
@@ -228,11 +230,10 @@ fn of_node(node: &Node, tree: &Tree) -> Vec<Entry> {
 
 /// The process.
 fn of_process(front: &Front) -> Vec<Entry> {
-    let open = std::fs::read_dir("/proc/self/fd").map_or(-1, |fds| whole(fds.count()));
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let (open, limit) = host::descriptors();
     vec![
         Entry::gauge("uptime", front.hub.clock.elapsed_ms()),
-        Entry::gauge("open_file_descriptor_count", open),
+        Entry::gauge("open_file_descriptor_count", open.map_or(-1, whole)),
         Entry::gauge("max_file_descriptor_count", limit.map_or(i64::MAX, whole)),
         Entry::new("connection_drop_probability", Value::Fraction(front.limits.drop_probability())),
         Entry::gauge("outstanding_tls_handshake", 0),

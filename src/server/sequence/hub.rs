@@ -139,6 +139,26 @@ impl Hub {
         self.workers.iter().map(|worker| worker.stats.outstanding.get()).sum()
     }
 
+    /// Requests that all workers have received.
+    pub(crate) fn received(&self) -> u64 {
+        self.workers.iter().map(|worker| worker.stats.received.get()).sum()
+    }
+
+    /// Replies and events that all workers have sent.
+    pub(crate) fn sent(&self) -> u64 {
+        self.workers.iter().map(|worker| worker.stats.sent.get()).sum()
+    }
+
+    /// Authentications that have failed on all workers.
+    pub(crate) fn auth_failed(&self) -> u64 {
+        self.workers.iter().map(|worker| worker.stats.auth_failed.get()).sum()
+    }
+
+    /// Whether sessions of the ensemble expire by this server's word: it alone knows when.
+    pub(crate) fn expires_sessions(&self) -> bool {
+        matches!(self.mode(), None | Some("standalone" | "leader"))
+    }
+
     /// Bytes of requests in work on all workers.
     pub(crate) fn bytes_in_work(&self) -> u64 {
         self.workers.iter().map(|worker| worker.stats.bytes_in_work.get()).sum()

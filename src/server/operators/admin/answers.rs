@@ -161,8 +161,8 @@ pub(super) fn dump(_: &AdminDesk, ask: Option<&Ask<'_>>, _: &Asked) -> Result<Bo
     }
     let mut expiry = BTreeMap::<i64, Vec<i64>>::new();
     // Of sessions of the ensemble whoever decides alone knows when they expire.
-    let decides = matches!(hub.mode(), None | Some("standalone" | "leader"));
-    let global = if decides { sessions::listed(ask, |sessions| &sessions.global)? } else { Vec::new() };
+    let global =
+        if hub.expires_sessions() { sessions::listed(ask, |sessions| &sessions.global)? } else { Vec::new() };
     for (session, (_, deadline_ms)) in
         global.into_iter().chain(sessions::listed(ask, |sessions| &sessions.local)?)
     {
@@ -330,14 +330,13 @@ pub(super) fn server_stats(_: &AdminDesk, ask: Option<&Ask<'_>>, _: &Asked) -> R
     let [data_dir_size, log_dir_size] = host::dirs(hub).map(|dir| host::size_of(&dir));
     let latency = hub.latency();
     let responses = report::response_sizes(hub);
-    let workers = || hub.workers.iter().map(|worker| &worker.stats);
     let server_state = hub.state().ok_or(NoAnswer)?;
     Ok(Body::of(&Answer {
         version: version::FULL,
         read_only: server_state == READ_ONLY,
         server_stats: ServerStats {
-            packets_sent: workers().map(|stats| stats.sent.get()).sum(),
-            packets_received: workers().map(|stats| stats.received.get()).sum(),
+            packets_sent: hub.sent(),
+            packets_received: hub.received(),
             fsync_threshold_exceed_count: hub.stats.slow_syncs.get(),
             client_response_stats: Sizes::of(responses),
             data_dir_size,
@@ -351,7 +350,7 @@ pub(super) fn server_stats(_: &AdminDesk, ask: Option<&Ask<'_>>, _: &Asked) -> R
             min_latency: latency.min,
             num_alive_client_connections: hub.connections(),
             uptime: hub.clock.elapsed_ms(),
-            auth_failed_count: workers().map(|stats| stats.auth_failed.get()).sum(),
+            auth_failed_count: hub.auth_failed(),
             non_mtlsremote_conn_count: 0,
             non_mtlslocal_conn_count: 0,
         },

@@ -58,18 +58,6 @@ impl Limiter {
     }
 }
 
-/// What is known of snapshots that were asked for.
-#[derive(Debug)]
-pub(super) struct Snapshots {
-    pub(super) limiter: Limiter,
-}
-
-/// What is known of restores.
-#[derive(Debug)]
-pub(super) struct Restores {
-    pub(super) limiter: Limiter,
-}
-
 /// Says why nothing is done. Callers are told by the status alone, as officially.
 fn refused(status: u16, command: &str, why: &str) -> Body {
     tracing::warn!(target: topics::ADMIN, command, why, "an admin command is refused");
@@ -87,7 +75,7 @@ pub(super) fn snapshot(desk: &AdminDesk, ask: Option<&Ask<'_>>, asked: &Asked) -
     if !hub.config.storage.serialize_last_processed_zxid {
         return refused(500, "serializeLastProcessedZxid.enabled=false");
     }
-    if !desk.snapshots.limiter.allows() {
+    if !desk.snapshots.allows() {
         hub.stats.count_admin(|sheet| sheet.count(Count::SnapshotsRateLimited).add(1));
         return refused(429, "the last one is too recent (admin.rateLimiterIntervalInMS, as microseconds)");
     }
@@ -118,7 +106,7 @@ pub(super) fn restore(desk: &AdminDesk, ask: Option<&Ask<'_>>, asked: &Asked) ->
     if !hub.config.storage.serialize_last_processed_zxid {
         return refused(500, "serializeLastProcessedZxid.enabled=false");
     }
-    if !desk.restores.limiter.allows() {
+    if !desk.restores.allows() {
         hub.stats.count_admin(|sheet| sheet.count(Count::RestoresRateLimited).add(1));
         return refused(429, "the last one is too recent (admin.rateLimiterIntervalInMS)");
     }

@@ -27,7 +27,7 @@ use crate::{
 };
 use body::Body;
 use commands::{Command, Method};
-use guarded::{Limiter, Restores, Snapshots};
+use guarded::Limiter;
 use serde_json::{Map, Value};
 use std::{
     collections::HashMap,
@@ -50,8 +50,9 @@ pub(crate) struct AdminDesk {
     trace_mask: TraceMask,
     /// Where others can be asked; not there before the data is loaded.
     front: OnceLock<Arc<Front>>,
-    snapshots: Snapshots,
-    restores: Restores,
+    /// How often snapshots and restores may be asked for.
+    snapshots: Limiter,
+    restores: Limiter,
     /// The file that was read, for those who ask; without passwords.
     written: Written,
 }
@@ -134,8 +135,8 @@ impl AdminDesk {
             trace_mask,
             front: OnceLock::new(),
             // The official server reads the same figure as so many microseconds here.
-            snapshots: Snapshots { limiter: Limiter::new(interval / 1000) },
-            restores: Restores { limiter: Limiter::new(interval) },
+            snapshots: Limiter::new(interval / 1000),
+            restores: Limiter::new(interval),
             written,
             config,
         }

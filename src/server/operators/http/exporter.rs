@@ -11,6 +11,7 @@ use crate::{
         io::Front,
         operators::{
             ask::{Ask, NoAnswer},
+            host,
             report::{self, Entry, Value},
         },
     },
@@ -245,8 +246,8 @@ fn process(out: &mut Families<'_>) {
     let page = rustix::param::page_size() as f64;
     let booted = std::fs::read_to_string("/proc/stat").unwrap_or_default();
     let booted = booted.lines().find_map(|line| line.strip_prefix("btime ")?.trim().parse::<f64>().ok());
-    let open = std::fs::read_dir("/proc/self/fd").map_or(f64::NAN, |fds| fds.count() as f64);
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let (open, limit) = host::descriptors();
+    let open = open.map_or(f64::NAN, |open| open as f64);
     let mut gauge = |name, help, value| out.one(name, "gauge", help, value);
     gauge(
         "process_start_time_seconds",

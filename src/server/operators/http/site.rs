@@ -131,25 +131,27 @@ async fn admin(
         asker: Asker { remote, ..asker },
         sent: Sent::Nothing,
     };
-    // Whoever is not let in need not send anything.
-    let shared = Arc::clone(desk);
-    let admitted = spawn_blocking(move || {
-        let takes = shared.takes(&asked);
-        (asked, takes)
-    });
-    let Ok((back, takes)) = admitted.await else { return failed() };
-    asked = back;
-    let sent = match takes {
-        Err(refused) => return shown(refused),
-        Ok(Takes::Nothing) => Ok(Sent::Nothing),
-        Ok(Takes::Text) => upload::text(body, idle).await.map(Sent::Text),
-        Ok(Takes::File(path)) => upload::file(body, path, idle).await.map(Sent::File),
-    };
-    match sent {
-        Ok(sent) => asked.sent = sent,
-        Err(problem) => {
-            tracing::warn!(target: topics::ADMIN, peer = %asked.asker.remote, command = asked.name, error = %problem, "what was sent along cannot be taken");
-            return error(StatusCode::BAD_REQUEST, "What was sent along cannot be taken.");
+    if posts {
+        // Whoever is not let in need not send anything.
+        let shared = Arc::clone(desk);
+        let admitted = spawn_blocking(move || {
+            let takes = shared.takes(&asked);
+            (asked, takes)
+        });
+        let Ok((back, takes)) = admitted.await else { return failed() };
+        asked = back;
+        let sent = match takes {
+            Err(refused) => return shown(refused),
+            Ok(Takes::Nothing) => Ok(Sent::Nothing),
+            Ok(Takes::Text) => upload::text(body, idle).await.map(Sent::Text),
+            Ok(Takes::File(path)) => upload::file(body, path, idle).await.map(Sent::File),
+        };
+        match sent {
+            Ok(sent) => asked.sent = sent,
+            Err(problem) => {
+                tracing::warn!(target: topics::ADMIN, peer = %asked.asker.remote, command = asked.name, error = %problem, "what was sent along cannot be taken");
+                return error(StatusCode::BAD_REQUEST, "What was sent along cannot be taken.");
+            }
         }
     }
     let desk = Arc::clone(desk);

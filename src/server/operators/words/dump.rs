@@ -51,7 +51,7 @@ fn sessions(ask: &Ask<'_>, dates: &Dates, text: &mut String) -> Result<(), NoAns
         text.push_str("Local Session ");
         dates.buckets(&buckets(listed(ask, |sessions| &sessions.local)?), text);
     }
-    if matches!(mode, None | Some("standalone" | "leader")) {
+    if hub.expires_sessions() {
         text.push_str(if has_local { "Global Session " } else { "Session " });
         dates.buckets(&buckets(listed(ask, |sessions| &sessions.global)?), text);
         return Ok(());

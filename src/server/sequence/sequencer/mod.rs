@@ -157,12 +157,11 @@ impl Sequencer {
         }
         self.advance_snapshots();
         self.hub.mailbox.look_at(self.deadline());
-        if !self.node.serves() {
+        if self.stopping || !self.node.serves() {
             // Whoever wants a snapshot of this server wants one of what it serves.
             self.snapshot_wanted.clear();
         }
         if self.stopping {
-            self.snapshot_wanted.clear();
             self.leave_ensemble();
             self.log.stop();
             self.snapshots.send(Step::Stop);
