@@ -588,6 +588,8 @@ public final class Calls {
         c.delete().deletingChildrenIfNeeded().forPath("/cache/b");
         c.delete().forPath("/cache/a");
         until("CuratorCache forgets", () -> cc.get("/cache/b").isEmpty() && cc.get("/cache/a").isEmpty());
+        // Listeners are called by another thread, after the cache itself has forgotten.
+        until("CuratorCache tells", () -> seen.containsAll(List.of("NODE_DELETED /cache/a gone", "NODE_DELETED /cache/b gone", "NODE_DELETED /cache/b/c gone")));
         until("NodeCache forgets", () -> node.getCurrentData() == null);
         until("PathChildrenCache forgets", () -> kids.getCurrentData().isEmpty());
         until("TreeCache forgets", () -> tree.getCurrentChildren("/cache").isEmpty());
