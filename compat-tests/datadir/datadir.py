@@ -275,6 +275,12 @@ def kinds(diffs):
     return sorted({kind(*d) for d in diffs})
 
 
+def of_the_files(diffs):
+    """Without what the official server does to itself: after a kill it now and then counts a digest mismatch in a directory that it wrote
+    (findings/digest-mismatches-after-a-join.sh). In one of ours it has to count none."""
+    return [d for d in diffs if d[:2] != ("#server", "zk_digest_mismatches_count")]
+
+
 def spoil(data):
     """FAULT: what a writer that loses data would leave behind."""
     fault = os.environ.get("FAULT")
@@ -381,7 +387,7 @@ class Run:
                     print("note  the %s itself shows of it, unlike the %s: %s" % (REFERENCE, version, show(d)))
             if len(back) == 2:
                 self.check("%s: back again, it finds oxkeeper's work as it finds that of the %s" % (name, REFERENCE),
-                           kinds(back["oxkeeper"]) == kinds(back[REFERENCE]), show(back["oxkeeper"]))
+                           kinds(back["oxkeeper"]) == kinds(of_the_files(back[REFERENCE])), show(back["oxkeeper"]))
                 if kinds(back[REFERENCE]):
                     print("note  back again after the %s: %s" % (REFERENCE, show(back[REFERENCE])))
 
