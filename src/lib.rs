@@ -7,6 +7,7 @@
 
 pub mod auth;
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod gss;
 pub mod membership;
@@ -19,6 +20,7 @@ pub mod server;
 pub mod session;
 pub mod storage;
 pub mod tls;
+pub mod tools;
 pub mod topics;
 pub mod tree;
 pub mod version;

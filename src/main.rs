@@ -4,15 +4,21 @@ use oxkeeper::cli::{self, Command, ConfigSource, ExitCode, Server};
 use oxkeeper::config::{Config, ConfigError, Refusal};
 use oxkeeper::server::{ServerError, permission_hint, take_file_size_limit_as_error};
 use oxkeeper::storage::StoreError;
+use oxkeeper::tools::{Terminal, Tool, ToolError};
 use oxkeeper::topics;
 use oxkeeper::version;
+use std::io::{BufWriter, Write};
 
 #[global_allocator]
 static MEMORY: cli::Memory = cli::Memory;
 
 fn main() -> std::process::ExitCode {
     // A path that is no UTF-8 cannot be given here, as it cannot be written in a zoo.cfg.
-    let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
+    let arguments: Vec<String> =
+        std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
+    if let Some(tool) = Tool::of(&arguments) {
+        return use_tool(tool);
+    }
     let code = match cli::parse(arguments) {
         Ok(Command::Server(server)) => serve(&server),
         Ok(Command::Settings(names)) => match Config::describe(&names) {
@@ -33,9 +39,31 @@ fn main() -> std::process::ExitCode {
     code.into()
 }
 
+/// Runs a tool, or prints what is wrong with its arguments.
+fn use_tool(tool: Result<Tool, clap::Error>) -> std::process::ExitCode {
+    let tool = match tool {
+        Ok(tool) => tool,
+        Err(error) => {
+            drop(error.print());
+            return u8::try_from(error.exit_code()).unwrap_or(2).into();
+        }
+    };
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut err = std::io::stderr().lock();
+    let mut terminal = Terminal { input: &mut std::io::stdin().lock(), out: &mut out, err: &mut err };
+    let done = tool.run(&mut terminal);
+    let done = out.flush().map_err(ToolError::from).and(done);
+    done.unwrap_or_else(|error| {
+        if !error.is_broken_pipe() {
+            drop(writeln!(err, "oxkeeper: {error}"));
+        }
+        error.code()
+    })
+    .into()
+}
+
 /// Prints to stdout; a reader that has gone away is no error worth a panic.
 fn print(text: &str) -> ExitCode {
-    use std::io::Write;
     match std::io::stdout().write_all(text.as_bytes()) {
         Ok(()) => ExitCode::Finished,
         Err(_) => ExitCode::UnexpectedError,
@@ -44,7 +72,6 @@ fn print(text: &str) -> ExitCode {
 
 /// Says on stderr what is wrong with the arguments, to whoever still reads it.
 fn complain(text: &str) -> ExitCode {
-    use std::io::Write;
     drop(std::io::stderr().write_all(text.as_bytes()));
     ExitCode::InvalidInvocation
 }

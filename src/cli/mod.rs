@@ -29,6 +29,11 @@ Usage:
   oxkeeper [server] [OPTIONS] PORT DATADIR [TICKTIME [MAXCLIENTCNXNS]]
   oxkeeper settings [NAME...]                         list all settings, or these
   oxkeeper check-config [--json] [-DKEY=VALUE] FILE   what a zoo.cfg means, and what is wrong with it
+  oxkeeper status [--json] [FILE | --server HOST:PORT]
+  oxkeeper init [--myid N] [--force] FILE             make the data directory of a zoo.cfg
+  oxkeeper purge [-n COUNT] [--dry-run] FILE|DATADIR  remove old snapshots and logs
+  oxkeeper txnlog dump|verify|repair|chop             transaction logs
+  oxkeeper snapshot show|summary|compare|verify       snapshots
   oxkeeper --version | --help
 
 Options:
@@ -36,6 +41,7 @@ Options:
   --log-json    logs as JSON lines
 
 Options of the JVM (-Xmx1g, -XX:...) are taken, and have no effect. SIGTERM and SIGINT stop the server.
+The tools have a --help of their own, and --json. They end with 0, with 1 where something is wrong or damaged, with 2 on wrong usage.
 Logs go to stderr; RUST_LOG sets their level (off, error, warn, info, debug, trace; info unless set), NO_COLOR
 leaves out colours.
 ";

@@ -31,6 +31,7 @@ mod tests;
 mod tls;
 mod types;
 
+use crate::tls::TlsSettings;
 use std::path::Path;
 
 pub use self::dynamic::DynamicFiles;
@@ -99,6 +100,18 @@ impl Config {
     /// What that configuration means, and what is wrong with it.
     pub fn check(path: &Path, overrides: &[(String, String)]) -> Check {
         load::check(path, overrides)
+    }
+
+    /// With what a client speaks TLS that was given these properties of the official one (`zookeeper.ssl.…`); `None` for plain text,
+    /// unless `is_secure` or `zookeeper.client.secure` asks for it.
+    ///
+    /// # Errors
+    /// A property has a value that it cannot have.
+    pub fn dialling(
+        properties: &[(String, String)],
+        is_secure: bool,
+    ) -> Result<Option<TlsSettings>, ConfigError> {
+        tls::dialling(properties, is_secure)
     }
 
     /// The configuration in `text`, as if it were in a file named `name` with no other files around.

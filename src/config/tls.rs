@@ -1,7 +1,7 @@
 //! From checked settings to what is said about TLS, on the client ports and between members.
 
 use super::{
-    error::ConfigError,
+    error::{ConfigError, Origin},
     members,
     model::{AdminTls, ClientTls, QuorumTls, SecurePort},
     rules::Text,
@@ -90,6 +90,23 @@ pub(super) fn remark_unused(settings: &mut Settings, client: bool, quorum: bool)
             settings.warnings.extend(remark);
         }
     }
+}
+
+/// What a client was told by the properties of the official one (`zookeeper.ssl.…`, `zookeeper.client.secure`): TLS, and with
+/// what, or plain text.
+pub(super) fn dialling(
+    properties: &[(String, String)],
+    is_secure: bool,
+) -> Result<Option<TlsSettings>, ConfigError> {
+    let is =
+        |key: &str| properties.iter().any(|(name, value)| name == key && value.eq_ignore_ascii_case("true"));
+    if !is_secure && !is("zookeeper.client.secure") {
+        return Ok(None);
+    }
+    let mut settings = Settings::default();
+    let tls = properties.iter().filter(|(key, _)| key.starts_with("zookeeper.ssl."));
+    settings.add_all(tls.map(|(key, value)| (&**key, &**value)), &Origin::CommandLine);
+    side(&settings, &CLIENT_SIDE, false).map(Some)
 }
 
 fn side(settings: &Settings, rows: &Side, reloads: bool) -> Result<TlsSettings, ConfigError> {

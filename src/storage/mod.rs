@@ -28,6 +28,7 @@ mod names;
 mod pieces;
 mod prefill;
 mod purge;
+mod raw_log;
 pub mod real;
 mod recovery;
 mod schedule;
@@ -50,11 +51,12 @@ pub use log_range::{LogRange, LogSearch, search_log};
 pub use log_reader::{Entry, LogEnd, LogReader, OpenError};
 pub use memory::MemoryDisk;
 pub use names::{Compression, SnapshotName, log_name, parse_log_name, upload_name};
-pub use purge::{PurgePlan, purge};
+pub use purge::{KEEP_MIN, PurgePlan, plan_purge, purge};
+pub use raw_log::{RawEnd, RawEntries, RawEntry, RawStep};
 pub use real::RealDisk;
 pub use recovery::{
-    PreparedTxn, Recovered, RecoveryOptions, RecoverySink, RejectedSnapshot, Repairs, SnapshotUsed, recover,
-    repair, vouch,
+    PreparedTxn, Recovered, RecoveryOptions, RecoverySink, RejectedSnapshot, Repairs, SnapshotUsed, follows,
+    recover, repair, vouch,
 };
 pub use schedule::{ScheduleOptions, SnapshotSchedule};
 pub use snapshot_reader::{Prepare, PreparedNode, SnapshotError, SnapshotVisitor, read_snapshot};

@@ -17,7 +17,7 @@ use oxkeeper_codec::{
 use std::io;
 
 /// Fewer snapshots are never kept.
-const KEEP_MIN: usize = 3;
+pub const KEEP_MIN: usize = 3;
 /// The path "/", with which every snapshot ends.
 const END_PATH: &[u8] = b"\0\0\0\x01/";
 
@@ -57,6 +57,21 @@ impl PurgePlan {
 /// # Errors
 /// The disk fails; what is left may be removed at the next time.
 pub fn purge(snap_disk: &dyn Disk, log_disk: &dyn Disk, keep: usize) -> Result<PurgePlan, StoreError> {
+    let plan = plan_purge(snap_disk, log_disk, keep)?;
+    // Logs first: a snapshot without its logs is only slower to start from, never wrong.
+    for (disk, names) in [(log_disk, &plan.logs), (snap_disk, &plan.snapshots)] {
+        for name in names {
+            remove(disk, name)?;
+        }
+    }
+    Ok(plan)
+}
+
+/// What [`purge`] would remove.
+///
+/// # Errors
+/// The disk fails.
+pub fn plan_purge(snap_disk: &dyn Disk, log_disk: &dyn Disk, keep: usize) -> Result<PurgePlan, StoreError> {
     let files = list(snap_disk)?;
     let mut named: Vec<_> =
         files.iter().filter_map(|file| Some((SnapshotName::parse(&file.name)?, file))).collect();
@@ -71,14 +86,7 @@ pub fn purge(snap_disk: &dyn Disk, log_disk: &dyn Disk, keep: usize) -> Result<P
         }
     }
     let logs: Vec<_> = sorted_logs(&list(log_disk)?).into_iter().map(|(first, _)| first).collect();
-    let plan = PurgePlan::new(&snapshots, &logs, keep);
-    // Logs first: a snapshot without its logs is only slower to start from, never wrong.
-    for (disk, names) in [(log_disk, &plan.logs), (snap_disk, &plan.snapshots)] {
-        for name in names {
-            remove(disk, name)?;
-        }
-    }
-    Ok(plan)
+    Ok(PurgePlan::new(&snapshots, &logs, keep))
 }
 
 /// A cheap look at start and end, as the official server takes it (`SnapStream.isValidSnapshot`).

@@ -51,7 +51,7 @@ const ZEROS: &[u8] = &[0; 64 << 10];
 #[derive(Debug)]
 pub struct RealDisk {
     dir: PathBuf,
-    /// Holds the lock.
+    /// Holds the lock, if there is one.
     handle: File,
     prefill: Prefill,
     /// Syncs of files that were begun, each by a thread of its own.
@@ -75,7 +75,21 @@ impl RealDisk {
                 tracing::warn!(target: topics::DATA, dir = %dir.display(), %error, "cannot lock: make sure that no other server uses it");
             }
         }
-        let prefill = Prefill::start().map_err(failed)?;
+        Self::with(dir, handle).map_err(failed)
+    }
+
+    /// Opens a directory that is there, without a lock: a server may be using it. For tools that read, or remove what
+    /// that server does not need.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn open_beside(dir: &Path) -> Result<Self, StoreError> {
+        let open = || Self::with(dir, File::open(dir)?);
+        open().map_err(|source| StoreError::io("open", dir.to_path_buf(), source))
+    }
+
+    fn with(dir: &Path, handle: File) -> io::Result<Self> {
+        let prefill = Prefill::start()?;
         Ok(Self { dir: dir.to_path_buf(), handle, prefill, begun: Mutex::default() })
     }
 

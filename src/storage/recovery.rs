@@ -519,7 +519,7 @@ impl<S: RecoverySink> Replay<'_, S> {
 }
 
 /// Whether a transaction can be the next: one more, or the first of a later epoch.
-pub(super) fn follows(last: Zxid, found: Zxid) -> bool {
+pub fn follows(last: Zxid, found: Zxid) -> bool {
     found == last.next() || found.epoch() > last.epoch() && found.counter() == 1
 }
 

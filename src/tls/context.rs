@@ -24,21 +24,35 @@ pub(super) struct Material<'s> {
     settings: &'s TlsSettings,
     provider: Arc<CryptoProvider>,
     versions: Vec<&'static SupportedProtocolVersion>,
-    /// The own key, and where it is.
-    own: (KeyStore, PathBuf),
+    /// The own key, and where it is; a client may do without.
+    own: Option<(KeyStore, PathBuf)>,
     /// Who vouches for others, and where that stands; `None` where nobody is asked for a certificate.
     trusted: Option<(TrustStore, PathBuf)>,
 }
 
 impl<'s> Material<'s> {
-    /// Reads the stores. `dials`: this server connects to others, too.
+    /// Reads the stores of a server. `dials`: it connects to others, too.
     pub(super) fn load(settings: &'s TlsSettings, dials: bool) -> Result<Self, TlsError> {
-        let cipher_suites = left(settings, "ciphersuites", &settings.suites, suites::choose)?;
         let asks = dials || settings.client_auth != ClientAuth::None;
+        Self::read(settings, Some(files::key_store(settings)?), asks)
+    }
+
+    /// Reads those of somebody who only connects to others: a key is not needed.
+    pub(super) fn load_client(settings: &'s TlsSettings) -> Result<Self, TlsError> {
+        let own = settings.key_store.as_ref().map(|_| files::key_store(settings)).transpose()?;
+        Self::read(settings, own, true)
+    }
+
+    fn read(
+        settings: &'s TlsSettings,
+        own: Option<(KeyStore, PathBuf)>,
+        asks: bool,
+    ) -> Result<Self, TlsError> {
+        let cipher_suites = left(settings, "ciphersuites", &settings.suites, suites::choose)?;
         Ok(Self {
             settings,
             provider: Arc::new(CryptoProvider { cipher_suites, ..aws_lc_rs::default_provider() }),
-            own: files::key_store(settings)?,
+            own,
             trusted: asks.then(|| files::trust_store(settings)).transpose()?,
             versions: left(settings, "enabledProtocols", &settings.protocols, suites::versions)?,
         })
@@ -47,7 +61,8 @@ impl<'s> Material<'s> {
     /// The key store is no good.
     fn refused(&self, source: rustls::Error) -> TlsError {
         let setting = format!("{}keyStore.location", self.settings.prefix);
-        TlsError::Key { setting, path: self.own.1.clone(), source }
+        let path = self.own.as_ref().map(|(_, path)| path.clone()).unwrap_or_default();
+        TlsError::Key { setting, path, source }
     }
 
     fn trusted(&self) -> Result<&(TrustStore, PathBuf), TlsError> {
@@ -63,7 +78,8 @@ impl<'s> Material<'s> {
                 Arc::new(Clients::new(self.trusted()?, self.settings, &self.provider)?)
             }
         };
-        let (KeyStore { chain, key }, _) = &self.own;
+        let (KeyStore { chain, key }, _) =
+            self.own.as_ref().ok_or(TlsError::NoKeyStore { prefix: self.settings.prefix })?;
         let config = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_protocol_versions(&self.versions)
             .map_err(refused)?
@@ -95,14 +111,17 @@ impl<'s> Material<'s> {
     pub(super) fn client(&self) -> Result<ClientConfig, TlsError> {
         let refused = |source| self.refused(source);
         let verifier = Servers::new(self.trusted()?, self.settings, &self.provider)?;
-        let (KeyStore { chain, key }, _) = &self.own;
         let config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_protocol_versions(&self.versions)
             .map_err(refused)?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_client_auth_cert(chain.clone(), key.clone_key());
-        let mut config = config.map_err(refused)?;
+            .with_custom_certificate_verifier(Arc::new(verifier));
+        let mut config = match &self.own {
+            Some((KeyStore { chain, key }, _)) => {
+                config.with_client_auth_cert(chain.clone(), key.clone_key()).map_err(refused)?
+            }
+            None => config.with_no_client_auth(),
+        };
         // Each connection shows its certificate anew.
         config.resumption = Resumption::disabled();
         Ok(config)

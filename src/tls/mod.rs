@@ -18,7 +18,7 @@ mod verify;
 
 pub use error::TlsError;
 pub use names::{is_distinguished_name, subject};
-pub use reload::{Certificates, MemberTls, Reloaded, ServerTls, watch};
+pub use reload::{Certificates, MemberTls, Reloaded, ServerTls, client, watch};
 pub use revocation::{Revocation, RevocationError, Shows};
 pub use settings::{ClientAuth, Password, StoreSettings, TlsSettings};
 pub use stores::{KeyStore, StoreError, StoreKind, TrustStore};

@@ -132,6 +132,15 @@ impl MemberTls {
     }
 }
 
+/// What a client connects with: the trust store is needed, and a key only where the server asks for one. The names in the
+/// server's certificate are the caller's to check, with [`is_for`](super::is_for).
+///
+/// # Errors
+/// The setting and the file that cannot be honoured, and why.
+pub fn client(settings: &TlsSettings) -> Result<Arc<ClientConfig>, TlsError> {
+    Ok(Arc::new(Material::load_client(settings)?.client()?))
+}
+
 impl<C> Reloaded<C> {
     fn new(settings: TlsSettings, make: Make<C>) -> Result<Self, TlsError> {
         let current = Mutex::new(Current::load(&settings, make)?);

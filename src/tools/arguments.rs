@@ -1,0 +1,278 @@
+//! The tools' arguments, and which tool they ask for.
+
+use super::{
+    Terminal, ToolError,
+    data_dirs::DataDirs,
+    init::{InitError, init},
+    official, purge, snapshot,
+    status::{Place, status},
+    txnlog,
+};
+use clap::{CommandFactory, Parser, Subcommand};
+use oxkeeper_codec::Zxid;
+use serde_json::json;
+use std::path::PathBuf;
+
+/// The tools of the binary.
+#[derive(Debug, Parser)]
+#[command(name = "oxkeeper", disable_version_flag = true)]
+pub struct Tools {
+    /// Which one.
+    #[command(subcommand)]
+    pub tool: Tool,
+}
+
+/// One of them.
+#[derive(Debug, Subcommand)]
+pub enum Tool {
+    /// Show, check, mend and shorten transaction logs
+    Txnlog {
+        /// What to do.
+        #[command(subcommand)]
+        action: TxnlogAction,
+    },
+    /// Show, sum up, compare and check snapshots
+    Snapshot {
+        /// What to do.
+        #[command(subcommand)]
+        action: SnapshotAction,
+    },
+    /// Remove old snapshots, and the logs that no kept one needs; a server may be running
+    Purge {
+        /// So many snapshots stay, at least 3
+        #[arg(short = 'n', long, default_value_t = 3)]
+        keep: usize,
+        /// Say what would go, and remove nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// A JSON object on a line for each file
+        #[arg(long)]
+        json: bool,
+        /// A zoo.cfg, or a data directory
+        place: PathBuf,
+        /// Where the logs are, if elsewhere
+        logs: Option<PathBuf>,
+    },
+    /// Say how a server is; ends with 1 where it does not serve
+    Status {
+        /// Who is asked, instead of the server of CONFIG; with --tls in TLS
+        #[arg(long, value_name = "HOST:PORT", conflicts_with = "config")]
+        server: Option<String>,
+        /// In TLS
+        #[arg(long)]
+        tls: bool,
+        /// KEY=VALUE: whom to trust in TLS and what to show, as ssl.trustStore.location, ssl.keyStore.location, ...
+        #[arg(short = 'D', value_name = "KEY=VALUE", value_parser = property)]
+        properties: Vec<(String, String)>,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+        /// Its zoo.cfg; localhost:2181 unless given
+        config: Option<PathBuf>,
+    },
+    /// Make the data directory of a new server
+    Init {
+        /// The number of this member
+        #[arg(long)]
+        myid: Option<i64>,
+        /// Remove data that is there
+        #[arg(long)]
+        force: bool,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+        /// The zoo.cfg
+        config: PathBuf,
+    },
+    /// An official tool by the name of its class, for the scripts
+    #[command(hide = true, disable_help_flag = true)]
+    Official {
+        /// The class.
+        class: String,
+        /// Its arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+/// What is done with a log.
+#[derive(Debug, Subcommand)]
+pub enum TxnlogAction {
+    /// Print each transaction on a line; ends with 1 if one is damaged
+    Dump {
+        /// A JSON object on a line for each transaction, data in base64
+        #[arg(long)]
+        json: bool,
+        /// Logs
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Read logs as a start does, and say what is wrong; ends with 1 if one is damaged
+    Verify {
+        /// A JSON object on a line for each log
+        #[arg(long)]
+        json: bool,
+        /// Logs
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Write a log again with right checksums: what was damaged stays as it is, and is believed
+    Repair {
+        /// Where to; FILE.fixed unless given. Nothing may be there
+        #[arg(short, long)]
+        output: Option<PathBuf>,
+        /// The log
+        file: PathBuf,
+    },
+    /// Write what a log holds up to a transaction
+    Chop {
+        /// That transaction, as 0xHEX or in decimal
+        #[arg(short, long, value_parser = zxid)]
+        zxid: Zxid,
+        /// Where to; FILE.choppedZXID unless given. Nothing may be there
+        #[arg(short, long)]
+        output: Option<PathBuf>,
+        /// The log
+        file: PathBuf,
+    },
+}
+
+/// What is done with a snapshot.
+#[derive(Debug, Subcommand)]
+pub enum SnapshotAction {
+    /// Print all znodes and sessions
+    Show {
+        /// With the data, in base64
+        #[arg(short, long)]
+        data: bool,
+        /// A JSON object on a line for each znode and session
+        #[arg(long)]
+        json: bool,
+        /// The snapshot
+        file: PathBuf,
+    },
+    /// Print how many znodes and bytes are below each znode
+    Summary {
+        /// Where to begin
+        #[arg(long, default_value = "/")]
+        path: String,
+        /// So many levels below it; 0: all
+        #[arg(long, default_value_t = 0)]
+        depth: usize,
+        /// A JSON object on a line for each znode
+        #[arg(long)]
+        json: bool,
+        /// The snapshot
+        file: PathBuf,
+    },
+    /// Print every znode and session that is not alike in both; ends with 1 if there is one
+    Compare {
+        /// A JSON object on a line for each difference
+        #[arg(long)]
+        json: bool,
+        /// One snapshot
+        left: PathBuf,
+        /// The other one
+        right: PathBuf,
+    },
+    /// Read snapshots to their ends; ends with 1 if one is damaged
+    Verify {
+        /// A JSON object on a line for each snapshot
+        #[arg(long)]
+        json: bool,
+        /// Snapshots
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+}
+
+fn zxid(text: &str) -> Result<Zxid, String> {
+    official::decode_long(text).map(Zxid).ok_or_else(|| "not a zxid".to_owned())
+}
+
+/// A property of the official client, with or without its prefix.
+fn property(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("KEY=VALUE is needed")?;
+    let prefix = if key.starts_with("zookeeper.") { "" } else { "zookeeper." };
+    Ok((format!("{prefix}{key}"), value.to_owned()))
+}
+
+impl Tool {
+    /// The tool that arguments ask for, or what is wrong with them; `None` where they ask for none.
+    ///
+    /// # Errors
+    /// As clap says it; among them `--help`.
+    pub fn of(arguments: &[String]) -> Option<Result<Self, clap::Error>> {
+        let first = arguments.first()?;
+        Tools::command().find_subcommand(first)?;
+        let words = std::iter::once("oxkeeper").chain(arguments.iter().map(String::as_str));
+        Some(Tools::try_parse_from(words).map(|tools| tools.tool))
+    }
+
+    /// Runs it. Returns the exit code.
+    ///
+    /// # Errors
+    /// It ends early; what it has printed stands.
+    pub fn run(self, terminal: &mut Terminal<'_>) -> Result<u8, ToolError> {
+        match self {
+            Self::Txnlog { action } => action.run(terminal),
+            Self::Snapshot { action } => action.run(terminal),
+            Self::Purge { keep, dry_run, json, place, logs } => {
+                let mut dirs = DataDirs::of(&place)?;
+                dirs.log = logs.or(dirs.log);
+                purge::purge(&dirs, keep, dry_run, json, terminal)
+            }
+            Self::Status { server, tls, properties, json, config } => {
+                let place = match (server, config) {
+                    (Some(server), _) => Place::parse(&server, tls)
+                        .ok_or_else(|| ToolError::Usage(format!("{server} is not HOST:PORT")))?,
+                    (None, Some(config)) => Place::of_config(&config)
+                        .ok_or_else(|| ToolError::content(&config, "names no client port"))?,
+                    (None, None) => Place { host: "localhost".to_owned(), port: 2181, is_secure: tls },
+                };
+                status(&place, &properties, json, terminal)
+            }
+            Self::Init { myid, force, json, config } => {
+                let dirs = DataDirs::of_config(&config)?;
+                init(&dirs, myid, force).map_err(|error| match error {
+                    InitError::Tool(error) => error,
+                    there => ToolError::content(&config, there),
+                })?;
+                let data = dirs.data.display().to_string();
+                if json {
+                    let log = dirs.log.map(|dir| dir.display().to_string());
+                    writeln!(terminal.out, "{}", json!({"dataDir": data, "dataLogDir": log, "myid": myid}))?;
+                } else {
+                    let id = myid.map_or_else(|| "no myid".to_owned(), |id| format!("myid {id}"));
+                    writeln!(terminal.out, "{data} is ready, with {id}")?;
+                }
+                Ok(0)
+            }
+            Self::Official { class, arguments } => official::run(&class, &arguments, terminal),
+        }
+    }
+}
+
+impl TxnlogAction {
+    fn run(self, terminal: &mut Terminal<'_>) -> Result<u8, ToolError> {
+        match self {
+            Self::Dump { json, files } => txnlog::dump(&files, json, terminal),
+            Self::Verify { json, files } => txnlog::verify(&files, json, terminal),
+            Self::Repair { output, file } => txnlog::repair(&file, output.as_deref(), terminal),
+            Self::Chop { zxid, output, file } => txnlog::cut(&file, zxid, output.as_deref(), terminal),
+        }
+    }
+}
+
+impl SnapshotAction {
+    fn run(self, terminal: &mut Terminal<'_>) -> Result<u8, ToolError> {
+        match self {
+            Self::Show { data, json, file } => snapshot::show(&file, data, json, terminal),
+            Self::Summary { path, depth, json, file } => {
+                snapshot::summary(&file, &path, depth, json, terminal)
+            }
+            Self::Compare { json, left, right } => snapshot::compare(&left, &right, json, terminal),
+            Self::Verify { json, files } => snapshot::verify(&files, json, terminal),
+        }
+    }
+}

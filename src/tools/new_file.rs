@@ -1,0 +1,61 @@
+//! A file that is made: there whole, or not at all.
+
+use super::ToolError;
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{BufWriter, ErrorKind, Write},
+    path::{Path, PathBuf},
+};
+
+/// A file under a name of its own until it is whole. Dropped before that, it goes.
+#[derive(Debug)]
+pub(super) struct NewFile {
+    path: PathBuf,
+    part: PathBuf,
+    writer: Option<BufWriter<File>>,
+}
+
+impl NewFile {
+    /// Begins a file that must not exist yet.
+    pub(super) fn create(path: &Path) -> Result<Self, ToolError> {
+        if path.exists() {
+            return Err(ToolError::file("create", path, ErrorKind::AlreadyExists.into()));
+        }
+        let mut name = path.as_os_str().to_owned();
+        name.push(".part");
+        let part = PathBuf::from(name);
+        let open = OpenOptions::new().write(true).create(true).truncate(true).open(&part);
+        let file = open.map_err(|source| ToolError::file("create", &part, source))?;
+        Ok(Self { path: path.to_path_buf(), part, writer: Some(BufWriter::with_capacity(1 << 20, file)) })
+    }
+
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), ToolError> {
+        let written = self.writer.as_mut().map_or(Ok(()), |writer| writer.write_all(bytes));
+        written.map_err(|source| ToolError::file("write", &self.part, source))
+    }
+
+    /// Makes it durable under its name, with zeros up to `len` bytes where it is shorter.
+    pub(super) fn finish(mut self, len: u64) -> Result<(), ToolError> {
+        let Some(writer) = self.writer.take() else { return Ok(()) };
+        let (path, part) = (self.path.clone(), self.part.clone());
+        let steps = || {
+            let file = writer.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+            if file.metadata()?.len() < len {
+                file.set_len(len)?;
+            }
+            file.sync_all()?;
+            fs::rename(&part, &path)?;
+            let dir =
+                path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+            File::open(dir)?.sync_all()
+        };
+        steps().map_err(|source| ToolError::file("write", &self.path, source))
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        // Once renamed, there is nothing of that name.
+        drop(fs::remove_file(&self.part));
+    }
+}

@@ -1,0 +1,181 @@
+//! The tools of the binary, on files that official servers wrote.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use serde_json::Value;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// Output and exit code.
+fn run(arguments: &[&str]) -> (String, Option<i32>) {
+    let output = Command::new(env!("CARGO_BIN_EXE_oxkeeper")).args(arguments).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+    (text, output.status.code())
+}
+
+/// The same, where it is good; one JSON object on each line.
+fn objects(arguments: &[&str]) -> Vec<Value> {
+    let (text, code) = run(arguments);
+    assert_eq!(code, Some(0), "{text}");
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn written(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/storage_official/3.9.5").join(name)
+}
+
+/// A copy of a file, changed, in a directory of its own.
+fn changed(name: &str, change: impl FnOnce(&mut Vec<u8>)) -> (tempfile::TempDir, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut content = fs::read(written(name)).unwrap();
+    change(&mut content);
+    let path = dir.path().join(name);
+    fs::write(&path, content).unwrap();
+    let path = path.display().to_string();
+    (dir, path)
+}
+
+#[test]
+fn a_log_is_dumped_verified_mended_and_chopped() {
+    let (_dir, log) = changed("log.1", |_| {});
+    let dumped = objects(&["txnlog", "dump", "--json", &log]);
+    let verified = objects(&["txnlog", "verify", "--json", &log]);
+    assert_eq!(verified[0]["entries"], dumped.len());
+    assert_eq!(
+        (&verified[0]["first"], &verified[0]["problems"]),
+        (&dumped[0]["zxid"], &Value::Array(vec![]))
+    );
+    let create = dumped.iter().find(|object| object["type"] == "create" && object["path"] == "/a").unwrap();
+    assert_eq!(create["acl"][0]["scheme"], "world", "{create}");
+
+    let cut = dumped[5]["zxid"].as_str().unwrap();
+    let (text, code) = run(&["txnlog", "chop", "--zxid", cut, &log, "-o", &format!("{log}.cut")]);
+    assert_eq!(
+        (code, text.ends_with(&format!("6 transactions, the last is {cut}\n"))),
+        (Some(0), true),
+        "{text}"
+    );
+    assert_eq!(objects(&["txnlog", "dump", "--json", &format!("{log}.cut")]), dumped[..6]);
+    let (text, code) = run(&["txnlog", "chop", "--zxid", "0xffff", &log]);
+    assert_eq!((code, text.contains("nothing to chop")), (Some(1), true), "{text}");
+}
+
+#[test]
+fn a_log_with_a_wrong_checksum_is_told_and_mended() {
+    let (_dir, log) = changed("log.1", |content| content[16 + 7] ^= 1);
+    let (text, code) = run(&["txnlog", "verify", &log]);
+    assert_eq!((code, text.contains("at offset 16: ")), (Some(1), true), "{text}");
+    let (text, code) = run(&["txnlog", "dump", &log]);
+    assert_eq!((code, text.starts_with("[at offset 16: its checksum is ")), (Some(1), true), "{text}");
+    let (text, code) = run(&["txnlog", "repair", &log]);
+    assert_eq!((code, text.ends_with("1 checksums set\n")), (Some(0), true), "{text}");
+    let (fixed, whole) = (fs::read(format!("{log}.fixed")).unwrap(), fs::read(written("log.1")).unwrap());
+    let len =
+        objects(&["txnlog", "verify", "--json", &written("log.1").display().to_string()])[0]["end"].clone();
+    let len = usize::try_from(len.as_u64().unwrap()).unwrap();
+    assert_eq!(fixed[..len], whole[..len]);
+    assert!(fixed[len..].iter().all(|&byte| byte == 0), "what follows is room");
+    assert_eq!(run(&["txnlog", "repair", &log]).1, Some(1), "the file is there already");
+}
+
+#[test]
+fn transactions_that_are_missing_in_a_log_are_told() {
+    let (_dir, log) = changed("log.1", |content| {
+        let len = usize::try_from(i32::from_be_bytes(content[24..28].try_into().unwrap())).unwrap();
+        // The second entry.
+        let start = 16 + 12 + len + 1;
+        let len =
+            usize::try_from(i32::from_be_bytes(content[start + 8..start + 12].try_into().unwrap())).unwrap();
+        content.drain(start..start + 12 + len + 1);
+    });
+    let (text, code) = run(&["txnlog", "verify", &log]);
+    assert_eq!((code, text.contains("what lies between 0x1 and 0x3 is missing")), (Some(1), true), "{text}");
+}
+
+#[test]
+fn snapshots_are_shown_compared_and_verified() {
+    let (left, right) =
+        (written("snapshot.21").display().to_string(), written("snapshot.55").display().to_string());
+    let shown = objects(&["snapshot", "show", "--json", "--data", &left]);
+    assert_eq!(shown[0]["path"], "/");
+    let (text, code) = run(&["snapshot", "verify", &left, &right]);
+    assert_eq!(
+        (code, text.lines().filter(|line| line.contains(": good, znodes ")).count()),
+        (Some(0), 2),
+        "{text}"
+    );
+    assert_eq!(run(&["snapshot", "compare", &left, &left]), ("0 differences\n".to_owned(), Some(0)));
+    let (text, code) = run(&["snapshot", "compare", &left, &right]);
+    assert_eq!(code, Some(1), "{text}");
+    let count = |mark: &str| text.lines().filter(|line| line.starts_with(mark)).count();
+    let znodes =
+        |file: &str| objects(&["snapshot", "verify", "--json", file])[0]["holds"]["znodes"].as_u64().unwrap();
+    assert_eq!(znodes(&left) + count("+ ") as u64 - count("- ") as u64, znodes(&right), "{text}");
+    let sums = objects(&["snapshot", "summary", "--json", &right]);
+    assert_eq!(
+        (&sums[0]["path"], sums[0]["descendants"].as_u64()),
+        (&Value::from("/"), Some(znodes(&right) - 1))
+    );
+    let below = objects(&["snapshot", "summary", "--json", "--depth", "1", &right]);
+    assert!(below.len() < sums.len() && below.iter().all(|row| sums.contains(row)));
+
+    let (_dir, damaged) = changed("snapshot.55", |content| content.truncate(content.len() - 30));
+    let (text, code) = run(&["snapshot", "verify", &damaged]);
+    assert_eq!((code, text.contains("damaged")), (Some(1), true), "{text}");
+}
+
+#[test]
+fn a_data_directory_is_made_and_purged() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, data) = (dir.path().join("zoo.cfg"), dir.path().join("data"));
+    fs::write(&config, format!("dataDir = {}\n", data.display())).unwrap();
+    let config = config.display().to_string();
+    let made = objects(&["init", "--json", "--myid", "7", &config]);
+    assert_eq!(made[0]["dataDir"], data.display().to_string());
+    assert_eq!(fs::read_to_string(data.join("myid")).unwrap(), "7\n");
+    assert_eq!(run(&["init", &config]).1, Some(1), "it is there");
+    for name in
+        ["snapshot.0", "snapshot.21", "snapshot.3f", "snapshot.55", "log.1", "log.23", "log.41", "log.57"]
+    {
+        fs::copy(written(name), data.join("version-2").join(name)).unwrap();
+    }
+    let old = data.join("version-2/snapshot.0");
+    let planned = objects(&["purge", "--dry-run", "--json", &config]);
+    assert_eq!(
+        planned.iter().map(|it| it["path"].as_str().unwrap()).collect::<Vec<_>>(),
+        [old.display().to_string()]
+    );
+    assert!(old.exists());
+    assert_eq!(run(&["purge", &config]), (format!("removing {}\n", old.display()), Some(0)));
+    assert!(!old.exists() && data.join("version-2/log.1").exists());
+    assert_eq!(run(&["purge", "-n", "2", &config]).1, Some(2));
+}
+
+#[test]
+fn every_tool_tells_its_usage() {
+    for tool in [
+        "status",
+        "init",
+        "purge",
+        "txnlog",
+        "snapshot",
+        "txnlog dump",
+        "txnlog verify",
+        "txnlog repair",
+        "txnlog chop",
+        "snapshot show",
+        "snapshot summary",
+        "snapshot compare",
+        "snapshot verify",
+    ] {
+        let words: Vec<&str> = tool.split(' ').collect();
+        let (text, code) = run(&[&words[..], &["--help"]].concat());
+        assert_eq!((code, text.contains("Usage: oxkeeper")), (Some(0), true), "{text}");
+        let (text, code) = run(&[&words[..], &["--nonsense"]].concat());
+        assert_eq!((code, text.contains("--nonsense")), (Some(2), true), "{text}");
+    }
+    let (text, code) = run(&["txnlog", "verify", "/nowhere/log.1"]);
+    assert_eq!((code, text.starts_with("oxkeeper: cannot read /nowhere/log.1: ")), (Some(1), true), "{text}");
+}
