@@ -83,10 +83,10 @@ def zxids(log):
 
 
 def tidy(text, kind):
-    """What cannot be the same in two runs, and the order of children, which is that of a Java hash table."""
+    """What cannot be the same in two runs, and the order of children and sessions, which is that of a Java hash table."""
     if kind == "show":
         head, *blocks = text.split("----\n")
-        return [head] + sorted(blocks)
+        return [head] + sorted("\n".join(sorted(b.split("\n"))) if b.startswith("Session Details") else b for b in blocks)
     if kind == "sum":
         return sorted(re.findall(r"(?:--)* /.*\n.*children: .*\n.*data: .*\n|.+\n?", text))
     if kind == "json":
