@@ -19,6 +19,7 @@ pub mod sasl;
 pub mod server;
 pub mod session;
 pub mod storage;
+pub mod testing;
 pub mod tls;
 pub mod tools;
 pub mod topics;

@@ -10,6 +10,7 @@ mod admin;
 mod allocator;
 mod chance;
 mod clock;
+mod embedded;
 mod ending;
 mod error;
 mod figures;
@@ -27,6 +28,7 @@ mod sequence;
 mod start;
 mod threads;
 
+pub use embedded::Embedded;
 pub use error::ServerError;
 pub use owner::permission_hint;
 pub use process::take_file_size_limit_as_error;

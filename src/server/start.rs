@@ -114,7 +114,7 @@ fn name(signal: i32) -> &'static str {
 }
 
 /// A server that has all it needs, and whose data is loaded.
-struct Prepared {
+pub(super) struct Prepared {
     config: Config,
     clock: Clock,
     /// Of each worker.
@@ -132,7 +132,7 @@ struct Prepared {
 
 impl Prepared {
     /// What may be missing is asked for first: whoever cannot have the port changes nothing in the directory.
-    fn new(config: Config) -> Result<Self, ServerError> {
+    pub(super) fn new(config: Config) -> Result<Self, ServerError> {
         let clock = Clock::start();
         process::set_up();
         let listener = listen(&config.client)?;
@@ -195,7 +195,9 @@ fn shown(address: Option<SocketAddr>) -> String {
 }
 
 /// A running server.
-struct Server {
+pub(super) struct Server {
+    /// Where clients of plain text connect, if they can.
+    pub(super) address: Option<SocketAddr>,
     front: Arc<Front>,
     workers: Threads,
     others: Threads,
@@ -206,7 +208,7 @@ struct Server {
 }
 
 impl Server {
-    fn start(prepared: Prepared) -> Result<Self, ServerError> {
+    pub(super) fn start(prepared: Prepared) -> Result<Self, ServerError> {
         let Prepared {
             config,
             clock,
@@ -224,7 +226,8 @@ impl Server {
             Some(Door { listener, waiting }) => (Some(listener), waiting),
             None => (None, Vec::new()),
         };
-        let address = listener.as_ref().map(|listener| shown(listener.local_addr().ok()));
+        let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+        let has_port = listener.is_some();
         let certificates: Vec<_> =
             security.certificates().into_iter().chain(operators.certificates).collect();
         let Security { tls, logins, peer_tls, peer_login, audit } = security;
@@ -259,7 +262,7 @@ impl Server {
         workers.extend(start_helpers(&front, thread_of_kerberos.flatten(), thread_of_tls)?);
         tracing::info!(
             target: topics::SERVER,
-            address = address.map(tracing::field::display),
+            address = has_port.then(|| tracing::field::display(shown(address))),
             znodes,
             sessions = open_sessions,
             zxid = %recovered.last_zxid,
@@ -271,16 +274,25 @@ impl Server {
         if let Some(audit) = &front.hub.audit {
             audit.of_server("serverStart", None, Outcome::Success);
         }
-        Ok(Self { front, workers, others, certificates, http: operators.http })
+        Ok(Self { address, front, workers, others, certificates, http: operators.http })
     }
 
     /// What is in work is answered, then connections end, then what they asked for, then the files.
-    fn stop(self) -> Result<(), ServerError> {
+    pub(super) fn stop(self) -> Result<(), ServerError> {
         let audit = self.front.hub.audit.as_ref();
         if let Some(audit) = audit {
             audit.of_server("serverStop", None, Outcome::Invoked);
         }
         drain(&self.front);
+        self.end(true)
+    }
+
+    /// Ends it without a look at what is in work: nobody is answered any more, and members are told nothing.
+    pub(super) fn kill(self) -> Result<(), ServerError> {
+        self.end(false)
+    }
+
+    fn end(self, in_order: bool) -> Result<(), ServerError> {
         self.front.hub.stopping.store(true, Ordering::Relaxed);
         if let Some((http, thread)) = self.http {
             http.end();
@@ -291,7 +303,9 @@ impl Server {
             self.front.post(worker, Mail::Stop);
         }
         join(self.workers)?;
-        finish(&self.front.hub);
+        if in_order {
+            finish(&self.front.hub);
+        }
         self.front.hub.mailbox.send(Message::Stop);
         join(self.others)?;
         let hub = &self.front.hub;

@@ -175,7 +175,11 @@ impl Client {
     }
 
     fn try_open_for(server: &Server, timeout_ms: i32) -> Option<Self> {
-        let mut stream = server.connect();
+        Self::try_on(server.connect(), timeout_ms)
+    }
+
+    /// On a connection that is there.
+    pub(crate) fn try_on(mut stream: TcpStream, timeout_ms: i32) -> Option<Self> {
         let mut body = vec![0; 12];
         body.extend(timeout_ms.to_be_bytes());
         body.extend([0; 8]);
