@@ -48,8 +48,10 @@ fn use_tool(tool: Result<Tool, clap::Error>) -> std::process::ExitCode {
             return u8::try_from(error.exit_code()).unwrap_or(2).into();
         }
     };
+    // Tools print what there is to say. Servers for tests log to whoever asks for it.
+    let _logging = std::env::var_os("RUST_LOG").map(|_| cli::init_logging(cli::LogFormat::default()));
     let mut out = BufWriter::new(std::io::stdout().lock());
-    let mut err = std::io::stderr().lock();
+    let mut err = std::io::stderr();
     let mut terminal = Terminal { input: &mut std::io::stdin().lock(), out: &mut out, err: &mut err };
     let done = tool.run(&mut terminal);
     let done = out.flush().map_err(ToolError::from).and(done);

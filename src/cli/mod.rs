@@ -34,6 +34,7 @@ Usage:
   oxkeeper purge [-n COUNT] [--dry-run] FILE|DATADIR  remove old snapshots and logs
   oxkeeper txnlog dump|verify|repair|chop             transaction logs
   oxkeeper snapshot show|summary|compare|verify       snapshots
+  oxkeeper testing [--members N]                      a server or an ensemble for a test in any language
   oxkeeper --version | --help
 
 Options:

@@ -10,12 +10,14 @@
 //! Promise: a server serves when it is handed out, on loopback and on ports that nobody else had; when it is dropped, its threads,
 //! ports and files are gone. What it logs goes to whoever listens to `tracing`. A defect in a server ends the process of the test.
 
+mod control;
 mod ensemble;
 mod error;
 mod ports;
 mod relay;
 mod server;
 
+pub use control::{Wanted, control};
 pub use ensemble::TestingEnsemble;
 pub use error::TestingError;
 pub use server::{Builder, TestingServer};

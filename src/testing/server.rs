@@ -24,10 +24,18 @@ pub(super) const SETTINGS: [(&str, &str); 6] = [
 pub struct Builder {
     port: u16,
     data_dir: Option<PathBuf>,
+    config: Option<PathBuf>,
     settings: Vec<(String, String)>,
 }
 
 impl Builder {
+    /// A `zoo.cfg` with the directory, the ports and all else: perhaps that of a member, which does not serve yet when it is there.
+    #[must_use]
+    pub fn config(mut self, file: impl Into<PathBuf>) -> Self {
+        self.config = Some(file.into());
+        self
+    }
+
     /// The client port, instead of a free one.
     #[must_use]
     pub const fn port(mut self, port: u16) -> Self {
@@ -54,13 +62,15 @@ impl Builder {
     /// # Errors
     /// A setting is wrong, the port is taken, or the directory cannot be had.
     pub fn start(self) -> Result<TestingServer, TestingError> {
-        let made = match &self.data_dir {
+        let made = match self.data_dir.as_ref().or(self.config.as_ref()) {
             Some(_) => None,
             None => Some(tempfile::tempdir().map_err(TestingError::system("make a directory"))?),
         };
-        let dir =
-            made.as_ref().map_or_else(|| self.data_dir.unwrap_or_default(), |made| made.path().to_path_buf());
-        let mut server = TestingServer { port: self.port, dir, settings: self.settings, running: None, made };
+        let dir = made
+            .as_ref()
+            .map_or_else(|| self.data_dir.clone().unwrap_or_default(), |made| made.path().to_path_buf());
+        let Self { port, config, settings, .. } = self;
+        let mut server = TestingServer { port, dir, config, settings, running: None, made };
         server.restart()?;
         Ok(server)
     }
@@ -70,6 +80,7 @@ impl Builder {
 pub struct TestingServer {
     port: u16,
     dir: PathBuf,
+    config: Option<PathBuf>,
     settings: Vec<(String, String)>,
     running: Option<Embedded>,
     /// Goes last.
@@ -134,15 +145,24 @@ impl TestingServer {
         if self.is_running() {
             self.stop()?;
         }
+        let config = match &self.config {
+            Some(file) => Config::load(file, &self.settings)?,
+            None => self.config_of_its_own()?,
+        };
+        self.dir.clone_from(&config.storage.data_dir);
+        let running = Embedded::start(config)?;
+        self.port = running.address().map_or(self.port, |address| address.port());
+        self.running = Some(running);
+        Ok(())
+    }
+
+    fn config_of_its_own(&self) -> Result<Config, TestingError> {
         let own = [("dataDir", self.dir.display().to_string()), ("clientPort", self.port.to_string())];
         let mut settings: Vec<(String, String)> = pairs(SETTINGS);
         settings.extend([("tickTime".to_owned(), "500".to_owned())]);
         settings.extend(own.map(|(key, value)| (key.to_owned(), value)));
         settings.extend(self.settings.iter().cloned());
-        let running = Embedded::start(Config::parse("a server for a test", "", &settings)?)?;
-        self.port = running.address().map_or(self.port, |address| address.port());
-        self.running = Some(running);
-        Ok(())
+        Ok(Config::parse("a server for a test", "", &settings)?)
     }
 }
 

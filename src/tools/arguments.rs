@@ -8,6 +8,7 @@ use super::{
     status::{Place, status},
     txnlog,
 };
+use crate::testing::{Wanted, control};
 use clap::{CommandFactory, Parser, Subcommand};
 use oxkeeper_codec::Zxid;
 use serde_json::json;
@@ -83,6 +84,24 @@ pub enum Tool {
         json: bool,
         /// The zoo.cfg
         config: PathBuf,
+    },
+    /// Run a server or an ensemble for a test: tells on the first line where it is, takes commands by lines, ends with its standard input
+    Testing {
+        /// An ensemble of so many, instead of one that is alone
+        #[arg(long, conflicts_with_all = ["port", "data_dir"], value_parser = clap::value_parser!(u8).range(1..=64))]
+        members: Option<u8>,
+        /// Its client port, instead of a free one
+        #[arg(long)]
+        port: Option<u16>,
+        /// Where its data is, instead of a directory that goes with it
+        #[arg(long)]
+        data_dir: Option<PathBuf>,
+        /// A zoo.cfg with all of that, perhaps of a member
+        #[arg(long, conflicts_with_all = ["members", "port", "data_dir"])]
+        config: Option<PathBuf>,
+        /// KEY=VALUE: a setting of zoo.cfg
+        #[arg(short = 'D', value_name = "KEY=VALUE", value_parser = setting)]
+        settings: Vec<(String, String)>,
     },
     /// An official tool by the name of its class, for the scripts
     #[command(hide = true, disable_help_flag = true)]
@@ -190,9 +209,14 @@ fn zxid(text: &str) -> Result<Zxid, String> {
     official::decode_long(text).map(Zxid).ok_or_else(|| "not a zxid".to_owned())
 }
 
+fn setting(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("KEY=VALUE is needed")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
 /// A property of the official client, with or without its prefix.
 fn property(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("KEY=VALUE is needed")?;
+    let (key, value) = setting(text)?;
     let prefix = if key.starts_with("zookeeper.") { "" } else { "zookeeper." };
     Ok((format!("{prefix}{key}"), value.to_owned()))
 }
@@ -247,6 +271,11 @@ impl Tool {
                     writeln!(terminal.out, "{data} is ready, with {id}")?;
                 }
                 Ok(0)
+            }
+            Self::Testing { members, port, data_dir, config, settings } => {
+                let wanted = Wanted { members: members.map(usize::from), port, data_dir, config, settings };
+                let is_done = control(wanted, terminal.input, terminal.out)?;
+                Ok(u8::from(!is_done))
             }
             Self::Official { class, arguments } => official::run(&class, &arguments, terminal),
         }

@@ -42,7 +42,7 @@ impl Zab {
             }
             Event::Notified(from, said) => {
                 self.shared.unreachable.remove(&from);
-                if let State::Learning(learning) = &self.state {
+                if let State::Learning(learning) = &mut self.state {
                     learning.notified(&self.shared, from, &said)?;
                 }
                 self.notified(now_ms, from, &said);

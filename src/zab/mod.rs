@@ -389,7 +389,7 @@ impl Zab {
                 leading.moving(shared, link, now_ms);
                 Ok(())
             }
-            (State::Learning(learning), Event::Closed(link)) => learning.closed(shared, link),
+            (State::Learning(learning), Event::Closed(link)) => learning.closed(shared, link, now_ms),
             (State::Learning(learning), Event::Arrived(link)) => {
                 learning.arrived(shared, link, now_ms);
                 Ok(())

@@ -75,6 +75,8 @@ pub(super) struct Links {
     /// What waits for learners that are no members.
     guests: Rc<Crowd>,
     dialling: Cell<Option<AbortHandle>>,
+    /// When the leader's port was last reached, in ms of the elapsed clock.
+    reached_ms: Cell<Option<i64>>,
     /// Why observer masters could not be reached, as it was said.
     missed: RefCell<BTreeMap<ServerId, String>>,
     listening: Listening,
@@ -107,6 +109,7 @@ impl Links {
             door: Cell::new(Door::Quorum),
             guests: Rc::default(),
             dialling: Cell::default(),
+            reached_ms: Cell::default(),
             missed: RefCell::default(),
             fewer: Notify::new(),
         })
@@ -167,9 +170,14 @@ impl Links {
         let PeerOptions { dial_timeout, dial_pause, .. } = &self.wing.options;
         let since_ms = self.wing.now_ms();
         let mut said = String::new();
+        // Reached a moment ago, and hung up on.
+        if self.reached_ms.get().is_some_and(|reached_ms| since_ms - reached_ms <= 1) {
+            sleep(*dial_pause).await;
+        }
         while let Some(ports) = self.wing.ports_of(leader) {
             let error = match self.dial_at(&ports.quorum, *dial_timeout).await {
                 Ok(stream) => {
+                    self.reached_ms.set(Some(self.wing.now_ms()));
                     let packets = Packets::of_member(self.packet_max_bytes());
                     return self.open(stream, packets, None);
                 }

@@ -33,6 +33,10 @@ pub(super) struct Learning {
     mastering: Option<Mastering>,
     /// When it gives up unless something was heard, in ms of the elapsed clock.
     deadline_ms: i64,
+    /// So long the leader is dialled, in ms of the elapsed clock.
+    dials_until_ms: i64,
+    /// It has said that it leads no more.
+    is_left: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -48,7 +52,17 @@ impl Learning {
         let deadline_ms = now_ms + shared.options.connect_ms;
         let phase = Phase::Discovery(Discovery::Dialling);
         let untried = masters::count(shared, leader);
-        let mut learning = Self { leader, untried, link: None, phase, mastering: None, deadline_ms };
+        let dials_until_ms = deadline_ms;
+        let mut learning = Self {
+            leader,
+            untried,
+            link: None,
+            phase,
+            mastering: None,
+            deadline_ms,
+            dials_until_ms,
+            is_left: false,
+        };
         if !learning.dial_master(shared, now_ms) {
             shared.act(Action::Dial(leader));
         }
@@ -114,16 +128,18 @@ impl Learning {
         }
     }
 
-    /// A member says how it votes. A leader whose port is not reached yet may be none by now.
+    /// A member says how it votes. A leader whose port is not reached yet may be none by now; of one that was reached the link tells.
     pub(super) fn notified(
-        &self,
+        &mut self,
         shared: &Shared,
         from: ServerId,
         said: &Notification,
     ) -> Result<(), Failure> {
-        let dials = matches!(self.phase, Phase::Discovery(Discovery::Dialling));
-        if dials && from == self.leader && shared.is_left_by(said) {
-            return Err(Failure::LeaderElsewhere(from));
+        if from == self.leader && shared.is_left_by(said) {
+            self.is_left = true;
+            if matches!(self.phase, Phase::Discovery(Discovery::Dialling)) {
+                return Err(Failure::LeaderElsewhere(from));
+            }
         }
         Ok(())
     }
@@ -138,13 +154,28 @@ impl Learning {
     }
 
     /// A link has ended.
-    pub(super) fn closed(&mut self, shared: &mut Shared, link: Link) -> Result<(), Failure> {
+    pub(super) fn closed(&mut self, shared: &mut Shared, link: Link, now_ms: i64) -> Result<(), Failure> {
         if Some(link) == self.link {
-            return Err(Failure::LeaderGone);
+            return self.dial_again(shared, now_ms);
         }
         if let Some(mastering) = &mut self.mastering {
             mastering.closed(shared, link);
         }
+        Ok(())
+    }
+
+    /// The link with the leader has ended. Where something stands in front of its port (a relay, a sidecar) that is reached before
+    /// the port is open, and hangs up; that is as if it had not been reached. To look for a leader at once instead can go on
+    /// for ever: whoever looks makes the one that it has elected give up and begin anew, with its port closed again.
+    fn dial_again(&mut self, shared: &mut Shared, now_ms: i64) -> Result<(), Failure> {
+        let unheard = matches!(self.phase, Phase::Discovery(Discovery::Registered));
+        if !unheard || self.is_left || self.leader != shared.vote.leader || now_ms >= self.dials_until_ms {
+            return Err(Failure::LeaderGone);
+        }
+        self.link = None;
+        self.phase = Phase::Discovery(Discovery::Dialling);
+        self.deadline_ms = self.dials_until_ms;
+        shared.act(Action::Dial(self.leader));
         Ok(())
     }
 

@@ -112,6 +112,33 @@ fn zookeeper_5094_a_truncation_that_was_interrupted_is_over_before_it_votes_agai
     assert_eq!((vote.leader, vote.zxid), (ServerId(1), zxid(1, 5)));
 }
 
+/// A port that something else holds open is reached before there is a leader behind it, and hangs up.
+#[test]
+fn a_leader_that_hangs_up_before_it_has_said_anything_is_dialled_again() {
+    let mut script = Script::new(1, stored(1, 1, zxid(1, 5)));
+    script.reaches_leader(1);
+    script.done();
+    script.tell(Event::Closed(LINK));
+    assert_eq!(script.done(), [Action::Dial(ServerId(3))]);
+    script.tell(Event::Dialled(LINK));
+    assert!(matches!(&script.told_leader()[..], [ToLeader::Info(_)]));
+    script.says(ToLearner::LeaderInfo { epoch: 2, protocol_version: PROTOCOL_VERSION });
+    script.done();
+    script.tell(Event::Closed(LINK));
+    script.tell(Event::AcceptedEpochStored(2));
+    assert!(script.done().contains(&Action::Look), "it has spoken");
+}
+
+#[test]
+fn a_leader_that_has_left_is_not_dialled_again() {
+    let mut script = Script::new(1, stored(1, 1, zxid(1, 5)));
+    script.reaches_leader(1);
+    script.hears_vote(3, PeerState::Following, 2, zxid(1, 9), 1);
+    script.done();
+    script.tell(Event::Closed(LINK));
+    assert!(script.done().contains(&Action::Look));
+}
+
 /// Epochs are stored one after the other: an earlier promise that is still under way could otherwise be overwritten by a
 /// lower one.
 #[test]

@@ -1,0 +1,3 @@
+module oxkeeper
+
+go 1.19
