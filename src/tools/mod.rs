@@ -6,6 +6,7 @@
 //!
 //! Each tool has a form of its own, with `--json`, and the form of the official class that scripts know ([`official`]).
 
+mod acl;
 mod arguments;
 mod data_dirs;
 mod dates;

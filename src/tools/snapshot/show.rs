@@ -1,7 +1,7 @@
 //! A snapshot, znode by znode (`SnapshotFormatter`).
 
 use super::{Snapshot, Znode};
-use crate::tools::{Terminal, ToolError, dates::Dates};
+use crate::tools::{Terminal, ToolError, acl::acls, dates::Dates};
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use oxkeeper_codec::Zxid;
 use serde_json::{Value, json};
@@ -69,12 +69,7 @@ pub(crate) fn show(
 
 fn object(snapshot: &Snapshot, znode: &Znode, with_data: bool) -> Value {
     let stat = &znode.stat;
-    let acl = snapshot.acls.get(&znode.acl).map(|acls| {
-        let each = |acl: &oxkeeper_codec::records::Acl| {
-            json!({"perms": acl.perms.0, "scheme": &*acl.id.scheme, "id": &*acl.id.id})
-        };
-        acls.iter().map(each).collect::<Vec<_>>()
-    });
+    let acl = snapshot.acls.get(&znode.acl).map(|list| acls(list));
     let mut object = json!({
         "path": znode.path, "czxid": stat.czxid.to_string(), "mzxid": stat.mzxid.to_string(), "pzxid": stat.pzxid.to_string(),
         "ctime": Dates::iso(stat.ctime), "mtime": Dates::iso(stat.mtime), "version": stat.version, "cversion": stat.cversion,

@@ -1,12 +1,11 @@
 //! A transaction as JSON.
 
 use super::text::op_name;
-use crate::tools::dates::Dates;
+use crate::tools::{acl::acls, dates::Dates};
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use bytes::Bytes;
 use oxkeeper_codec::{
     DecodeError,
-    records::Acl,
     txn::{LoggedTxn, Txn},
 };
 use serde_json::{Map, Value, json};
@@ -72,10 +71,4 @@ fn fields_of(object: Value) -> Map<String, Value> {
 
 fn data(data: Option<&Bytes>) -> Option<String> {
     data.map(|data| BASE64.encode(data))
-}
-
-fn acls(acls: &[Acl]) -> Vec<Value> {
-    acls.iter()
-        .map(|acl| json!({"perms": acl.perms.0, "scheme": &*acl.id.scheme, "id": &*acl.id.id}))
-        .collect()
 }
