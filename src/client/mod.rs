@@ -6,4 +6,4 @@ mod stream;
 mod word;
 
 pub use stream::{Peer, Stream};
-pub use word::ask;
+pub use word::{ask, mode};

@@ -25,3 +25,8 @@ pub fn ask(peer: &Peer, word: &str, within: Duration) -> io::Result<String> {
     }
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
+
+/// The mode that an answer to `srvr` tells of; there is none while a member has no quorum.
+pub fn mode(answer: &str) -> Option<&str> {
+    answer.lines().find_map(|line| line.strip_prefix("Mode: "))
+}

@@ -22,6 +22,11 @@ impl RawEntry<'_> {
         tail::checksum(self.body)
     }
 
+    /// Where the next one would begin, in bytes from the start of the file.
+    pub const fn end(&self) -> usize {
+        self.offset + ENTRY_HEADER_LEN + self.body.len() + 1
+    }
+
     /// Whether the checksum is the right one.
     pub fn is_sound(&self) -> bool {
         self.stored == self.checksum()
@@ -73,7 +78,8 @@ impl<'a> RawEntries<'a> {
         }
         let start = at + ENTRY_HEADER_LEN;
         let Some(body) = self.log.get(start..start + body_len) else { return RawStep::End(at, RawEnd::File) };
-        self.pos = start + body_len + 1;
-        RawStep::Entry(RawEntry { offset: at, stored, body, mark: self.log.get(start + body_len).copied() })
+        let entry = RawEntry { offset: at, stored, body, mark: self.log.get(start + body_len).copied() };
+        self.pos = entry.end();
+        RawStep::Entry(entry)
     }
 }

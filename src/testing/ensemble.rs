@@ -6,7 +6,7 @@ use super::{
     server::{SETTINGS, pairs},
 };
 use crate::{
-    client::{Peer, ask},
+    client::{Peer, ask, mode},
     config::Config,
     server::Embedded,
 };
@@ -136,7 +136,7 @@ impl TestingEnsemble {
         let port = member.clients.0;
         member.running.as_ref().filter(|_| !member.paused)?;
         let answer = ask(&Peer { host: "127.0.0.1".to_owned(), port, tls: None }, "srvr", WITHIN).ok()?;
-        answer.lines().find_map(|line| line.strip_prefix("Mode: ")).map(str::to_owned)
+        mode(&answer).map(str::to_owned)
     }
 
     /// Stops a member as SIGTERM does.

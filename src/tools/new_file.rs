@@ -15,15 +15,20 @@ pub(super) struct NewFile {
     writer: Option<BufWriter<File>>,
 }
 
+/// The same path with something behind its name.
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
 impl NewFile {
     /// Begins a file that must not exist yet.
     pub(super) fn create(path: &Path) -> Result<Self, ToolError> {
         if path.exists() {
             return Err(ToolError::file("create", path, ErrorKind::AlreadyExists.into()));
         }
-        let mut name = path.as_os_str().to_owned();
-        name.push(".part");
-        let part = PathBuf::from(name);
+        let part = with_suffix(path, ".part");
         let open = OpenOptions::new().write(true).create(true).truncate(true).open(&part);
         let file = open.map_err(|source| ToolError::file("create", &part, source))?;
         Ok(Self { path: path.to_path_buf(), part, writer: Some(BufWriter::with_capacity(1 << 20, file)) })

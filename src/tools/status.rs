@@ -2,7 +2,7 @@
 
 use super::{Terminal, ToolError};
 use crate::{
-    client::{Peer, ask},
+    client::{Peer, ask, mode},
     config::{Check, Config},
     tls,
 };
@@ -58,11 +58,6 @@ impl Place {
         };
         ask(&Peer { host: self.host.clone(), port: self.port, tls }, "srvr", WITHIN)
     }
-}
-
-/// The mode that an answer tells of; there is none while a member has no quorum.
-pub(super) fn mode(answer: &str) -> Option<&str> {
-    answer.lines().find_map(|line| line.strip_prefix("Mode: "))
 }
 
 /// Prints the answer, or a JSON object with its lines (names in lower case with underscores; numbers where they are some). Ends

@@ -2,11 +2,8 @@
 
 use super::{fail, purge};
 use crate::{
-    tools::{
-        Terminal, ToolError,
-        data_dirs::DataDirs,
-        status::{Place, mode},
-    },
+    client::mode,
+    tools::{Terminal, ToolError, data_dirs::DataDirs, status::Place},
     version,
 };
 use std::path::Path;

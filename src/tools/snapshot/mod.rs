@@ -180,7 +180,7 @@ pub(super) fn verify(files: &[PathBuf], as_json: bool, terminal: &mut Terminal<'
 impl Snapshot {
     fn facts(&self) -> Value {
         json!({
-            "znodes": self.znodes.len(), "bytes": self.sums().first().map_or(0, |root| root.bytes), "sessions": self.sessions.len(),
+            "znodes": self.znodes.len(), "bytes": self.znodes.iter().map(Znode::data_len).sum::<usize>(), "sessions": self.sessions.len(),
             "acls": self.acls.len(), "last_zxid": self.last_zxid().to_string(),
             "digest": self.tail.digest.map(|digest| format!("0x{:x} at {}", digest.digest, digest.zxid)),
         })

@@ -7,7 +7,7 @@ use crate::{
 };
 use oxkeeper_codec::{
     Decode, Zxid,
-    file::{END_OF_ENTRY, ENTRY_HEADER_LEN, FILE_HEADER_LEN},
+    file::{END_OF_ENTRY, FILE_HEADER_LEN},
     records::TxnHeader,
 };
 
@@ -84,6 +84,6 @@ pub(crate) fn chop(
             return if seen { Ok(chopped) } else { Err(ChopError::NotThere(zxid)) };
         }
         chopped.entries += 1;
-        chopped.len = entry.offset + ENTRY_HEADER_LEN + entry.body.len() + 1;
+        chopped.len = entry.end();
     }
 }

@@ -8,7 +8,12 @@ mod text;
 pub(super) use chop::{ChopError, Chopped, Gap, chop};
 pub(super) use repair::{Repair, fixed_name};
 
-use super::{Terminal, ToolError, dates::Dates, error::read, new_file::NewFile};
+use super::{
+    Terminal, ToolError,
+    dates::Dates,
+    error::read,
+    new_file::{NewFile, with_suffix},
+};
 use crate::storage::{LogReader, OpenError, RawEnd, RawEntries, RawEntry, RawStep, follows, parse_log_name};
 use oxkeeper_codec::{
     Decode, DecodeError, Zxid,
@@ -266,9 +271,7 @@ pub(super) fn cut(
 
 /// What a shortened log is called.
 pub(super) fn chopped_name(file: &Path, zxid: Zxid) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(format!(".chopped{}", zxid.0));
-    name.into()
+    with_suffix(file, &format!(".chopped{}", zxid.0))
 }
 
 /// Writes a shortened log.

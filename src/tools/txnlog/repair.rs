@@ -3,9 +3,12 @@
 use super::Log;
 use crate::{
     storage::RawEntry,
-    tools::{ToolError, new_file::NewFile},
+    tools::{
+        ToolError,
+        new_file::{NewFile, with_suffix},
+    },
 };
-use oxkeeper_codec::file::{END_OF_ENTRY, ENTRY_HEADER_LEN, FILE_HEADER_LEN};
+use oxkeeper_codec::file::{END_OF_ENTRY, FILE_HEADER_LEN};
 use std::path::{Path, PathBuf};
 
 /// Logs grow in steps of this length, in bytes (`preAllocSize`).
@@ -27,9 +30,7 @@ pub(crate) struct Repair {
 
 /// What a mended log is called.
 pub(crate) fn fixed_name(log: &Path) -> PathBuf {
-    let mut name = log.as_os_str().to_owned();
-    name.push(".fixed");
-    name.into()
+    with_suffix(log, ".fixed")
 }
 
 impl Repair {
@@ -51,7 +52,7 @@ impl Repair {
         self.file.write(&len.to_be_bytes())?;
         self.file.write(entry.body)?;
         self.file.write(&[END_OF_ENTRY])?;
-        self.pos += (ENTRY_HEADER_LEN + entry.body.len() + 1) as u64;
+        self.pos += (entry.end() - entry.offset) as u64;
         Ok(())
     }
 
