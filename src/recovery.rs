@@ -7,8 +7,8 @@ use crate::{
     storage::{Prepare, RecoverySink, SnapshotTail, SnapshotVisitor},
     topics,
     tree::{
-        LoadError, Loader, PreparedNode, PreparedTxn, Preparer, Replay, Tree, TreeOptions, Unresolved,
-        is_path,
+        Foreseen, LoadError, Loader, PreparedNode, PreparedTxn, Preparer, Replay, Tree, TreeOptions,
+        Unresolved, is_path,
     },
 };
 use oxkeeper_codec::{
@@ -30,12 +30,7 @@ pub struct Rebuild {
     options: TreeOptions,
     stage: Stage,
     sessions: BTreeMap<SessionId, i32>,
-    /// A snapshot of the official server shows changes that came while it was written: until this transaction the
-    /// tree is ahead of what is replayed, and its digest is nobody's.
-    ahead_until: Zxid,
-    /// Where that ends, the digest was not the one foreseen. The transaction behind it decides: the official server
-    /// may have written the last znode while that one was under way.
-    doubted: Option<Zxid>,
+    foreseen: Foreseen,
     ahead: Replay,
     /// The snapshot holds a path twice.
     twice: bool,
@@ -70,8 +65,7 @@ impl Rebuild {
             options,
             stage,
             sessions: BTreeMap::new(),
-            ahead_until: Zxid::ZERO,
-            doubted: None,
+            foreseen: Foreseen::default(),
             ahead: Replay::default(),
             twice: false,
             digest_mismatches: Vec::new(),
@@ -125,12 +119,7 @@ impl Rebuild {
         // What cannot be applied is in the snapshot already, in whole or in part, or gone again there.
         apply(&mut self.ahead, tree);
         let matches = tree.has_digest(digest);
-        if zxid == self.ahead_until && !matches {
-            self.doubted = Some(zxid);
-        } else if zxid >= self.ahead_until {
-            self.digest_mismatches.extend(self.doubted.take().filter(|_| !matches));
-            self.digest_mismatches.extend((!matches).then_some(zxid));
-        }
+        self.foreseen.judge(zxid, matches, &mut self.digest_mismatches);
         Ok(())
     }
 }
@@ -244,8 +233,9 @@ impl RecoverySink for Rebuild {
             return Err("a snapshot ends that was not begun".to_owned());
         };
         let (tree, unresolved) = loader.finish(snapshot_zxid).map_err(|error| self.load_error(&error))?;
-        let digest_zxid = tail.digest.map_or(Zxid::ZERO, |digest| digest.zxid);
-        self.ahead_until = digest_zxid.max(tail.last_zxid.unwrap_or(Zxid::ZERO));
+        self.foreseen = tail.digest.map_or(Foreseen::unsaid(), |digest| {
+            Foreseen::behind(digest.zxid.max(tail.last_zxid.unwrap_or(Zxid::ZERO)))
+        });
         if let Some(digest) = tail.digest
             && self.options.digest
             && digest.version == DIGEST_VERSION
@@ -300,7 +290,7 @@ impl RecoverySink for Rebuild {
     }
 
     fn end(&mut self) {
-        self.digest_mismatches.extend(self.doubted.take());
+        self.foreseen.end(&mut self.digest_mismatches);
     }
 }
 

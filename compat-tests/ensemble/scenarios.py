@@ -1,9 +1,12 @@
 """What an ensemble is taken through. Each scenario gets one that serves, and may leave members down or asleep; its docstring is
 what it shows, its answer what it saw."""
+import contextlib
 import itertools
+import threading
 import time
 
 from members import OXKEEPER, need, until
+from same import same
 from workload import Workload
 from zkmini import ZkError
 
@@ -12,6 +15,7 @@ NO_QUORUM_S = 20
 EXPIRY_MS, LATE_S = 2000, 5
 FAR = 600                                        # more than the 500 proposals that every version keeps in memory
 LARGE = 800000
+BUSY_ZNODES, BUSY_JOINS, BUSY_WRITERS = 30, 4, 20
 CREATED, DELETED, CHANGED, CHILD = 1, 2, 3, 4
 
 
@@ -216,6 +220,53 @@ def snap(ensemble):
         told = rejoins(ensemble, learner)
         need(told == ["SNAP", "STREAM"], "SNAP of %r to %r: %s" % (leader, learner, told))
     return pairs(ensemble)
+
+
+@scenario
+def busy_snap(ensemble):
+    """An official leader sends a snapshot while writes go on, which is ahead of the zxid that it is announced with: nobody takes that for
+    damage."""
+    with ensemble.leader().client(timeout=60) as client:
+        for _ in range(BUSY_ZNODES):
+            client.create("/large-", b"x" * LARGE, 2)          # so that it takes a while to send
+    official = [(leader, learner) for leader, learner in pairs(ensemble) if leader.implementation != OXKEEPER]
+    for leader, learner in official:
+        ensemble.lead(leader)
+        for _ in range(BUSY_JOINS):
+            learner.kill()
+            learner.fresh()
+            with contextlib.ExitStack() as stack:
+                writers = [stack.enter_context(Writer(leader)) for _ in range(BUSY_WRITERS)]
+                told = rejoins(ensemble, learner)
+            written = sum(writer.written for writer in writers)
+            need(told[0] == "SNAP" and written, "%r told %r %s with %d writes" % (leader, learner, told[:5], written))
+            learner.joined_from(leader)
+            same(ensemble)
+        learner.kill()                                         # and what it has on its disk is as much ahead
+        learner.start()
+    return official
+
+
+class Writer:
+    """A session that creates and deletes without a pause."""
+
+    def __init__(self, member):
+        self.client, self.written, self.over = member.client(timeout=60), 0, False
+        self.thread = threading.Thread(target=self._write)
+
+    def _write(self):
+        while not self.over:
+            self.client.delete(self.client.create("/busy-", b"", 2))
+            self.written += 2
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over = True
+        self.thread.join()
+        self.client.close()
 
 
 def stranded(ensemble, leader, learner, transactions):

@@ -307,9 +307,7 @@ impl Node {
         let mut applied = tree.apply_prepared(logged, &prepared, &mut self.snapshots, &mut batch.changes);
         batch.txns += 1;
         batch.made_ms.push(logged.header.time);
-        if !tree.digest_matches(logged) {
-            batch.digest_mismatches.push(zxid);
-        }
+        self.foreseen.judge(zxid, tree.digest_matches(logged), &mut batch.digest_mismatches);
         if zxid.0 % DIGEST_EVERY == 0 && tree.options().digest {
             batch.digests.push((zxid, tree.digest()));
         }

@@ -19,7 +19,7 @@ use crate::{
     auth::Identities,
     processor::{Known, KnownEnsemble, Processor, Proposal, Refusal},
     session::{ConnId, SessionTracker},
-    tree::Tree,
+    tree::{Foreseen, Tree},
     zab::Link,
 };
 use bytes::Bytes;
@@ -101,6 +101,7 @@ impl Node {
             MemberEvent::Follow => {
                 let before = std::mem::replace(&mut self.authority, Authority::Leader(Forwarding::default()));
                 self.sessions.local.restart(now.elapsed_ms);
+                self.foreseen.told_all(self.proposed);
                 self.take_up(now, tree, before.held());
             }
             MemberEvent::Resign(logged) => self.resign(now, logged),
@@ -163,6 +164,7 @@ impl Node {
         }
         let held = std::mem::replace(&mut self.authority, Authority::Own(Owners::new())).held();
         self.proposed = zxid;
+        self.foreseen.told_all(tree.last_zxid());
         self.processor = Processor::new(self.options.rules.clone(), tree);
         self.sessions.global.restart(now.elapsed_ms);
         self.sessions.local.restart(now.elapsed_ms);
@@ -199,6 +201,7 @@ impl Node {
         let last = tree.last_zxid();
         (self.proposed, self.committed, self.applied) = (last, last, last);
         self.snapshots = Snapshots::default();
+        self.foreseen = Foreseen::unsaid();
         self.sessions.global = SessionTracker::new(self.options.tick_ms);
         for (session, timeout_ms) in sessions {
             self.sessions.make_global(session, timeout_ms, now.elapsed_ms);

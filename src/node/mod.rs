@@ -35,7 +35,7 @@ pub use snapshots::Recipient;
 use crate::{
     processor::{Judged, OverQuota, Processor, Rules},
     session::{ConnId, SessionIds, SessionTracker, Sessions, TimeoutBounds},
-    tree::Tree,
+    tree::{Foreseen, Tree},
 };
 use authority::{Authority, Owners};
 use bytes::Bytes;
@@ -199,6 +199,7 @@ pub struct Node {
     committed: Zxid,
     /// The last zxid that the tree has.
     applied: Zxid,
+    foreseen: Foreseen,
     /// Sessions that end in several steps.
     ending: VecDeque<Ending>,
     snapshots: Snapshots,
@@ -238,6 +239,7 @@ impl Node {
             proposed: last,
             committed: last,
             applied: last,
+            foreseen: Foreseen::default(),
             ending: VecDeque::new(),
             snapshots: Snapshots::default(),
             shared: Shared::default(),
