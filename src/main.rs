@@ -50,7 +50,8 @@ fn use_tool(tool: Result<Tool, clap::Error>) -> std::process::ExitCode {
     };
     // Tools print what there is to say. Servers for tests log to whoever asks for it.
     let _logging = std::env::var_os("RUST_LOG").map(|_| cli::init_logging(cli::LogFormat::default()));
-    let mut out = BufWriter::new(std::io::stdout().lock());
+    // Not locked: the shell shows events from another thread.
+    let mut out = BufWriter::new(std::io::stdout());
     let mut err = std::io::stderr();
     let mut terminal = Terminal { input: &mut std::io::stdin().lock(), out: &mut out, err: &mut err };
     let done = tool.run(&mut terminal);

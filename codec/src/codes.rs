@@ -84,6 +84,8 @@ numbers! {
         SYSTEM_ERROR = -1,
         /// Not tried, because an earlier operation of the same multi failed.
         RUNTIME_INCONSISTENCY = -2,
+        /// The connection is gone; whether the request took effect, nobody knows. Only clients say so.
+        CONNECTION_LOSS = -4,
         /// The request could not be decoded.
         MARSHALLING_ERROR = -5,
         /// The server does not do this.

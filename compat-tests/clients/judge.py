@@ -170,6 +170,11 @@ def programs(client):
                 open(os.path.join(lib, ".done"), "w").close()
         return [("zkcli-" + v, [sys.executable, os.path.join(HERE, "zkcli", "drive.py"), v,
                                 os.path.join(target, "zkcli-" + v)]) for v in ZKCLI]
+    if client == "cli":
+        # The same commands to the official shell and to ours, at the same server.
+        official = dict(programs("zkcli"))["zkcli-" + ZKCLI[0]]
+        ours = shlex.join([*shlex.split(os.environ.get("OXKEEPER_CLI") or default_shell()), "cli"])
+        return [("cli", {"A": official, "B": ["env", "SHELL_UNDER_TEST=" + ours, *official]})]
     if client == "kazoo":
         venv = os.path.join(target, "venv")
         wanted = os.path.join(HERE, "kazoo", "requirements.txt")
@@ -192,6 +197,12 @@ def programs(client):
     if client == "words":
         return [("words", [sys.executable, os.path.join(HERE, "words", "words.py")])]
     raise Fail("no client named " + client)
+
+
+def default_shell():
+    """The binary that the server under test is, unless OXKEEPER_CLI names another."""
+    target = os.environ.get("CARGO_TARGET_DIR") or os.path.join(HERE, "..", "..", "target")
+    return shlex.quote(os.environ.get("OXKEEPER") or os.path.join(os.path.abspath(target), "release", "oxkeeper"))
 
 
 def run(argv, command, work, fault=""):
@@ -261,7 +272,9 @@ def compare(name, argv, work, fault):
     seen, problems = {}, []
     for side in "AB":
         os.makedirs(os.path.join(work, name), exist_ok=True)
-        text, problem = run(argv, os.environ["SUT_" + side], os.path.join(work, name, side), fault if side == "B" else "")
+        shells = isinstance(argv, dict)                     # two clients at one server, instead of one at two
+        server = os.environ["SUT_B" if shells else "SUT_" + side]
+        text, problem = run(argv[side] if shells else argv, server, os.path.join(work, name, side), fault if side == "B" else "")
         with open(os.path.join(work, name, side, "zoo.cfg")) as f:
             port = int(re.search(r"clientPort=(\d+)", f.read()).group(1))
         text = normalise(text, port)
@@ -305,7 +318,7 @@ def main():
         shutil.rmtree(work, ignore_errors=True)
     os.makedirs(work, exist_ok=True)
     passed = failed = 0
-    for client in sys.argv[1:] or ["zkcli", "kazoo", "curator", "go", "words"]:
+    for client in sys.argv[1:] or ["zkcli", "cli", "kazoo", "curator", "go", "words"]:
         try:
             for name, argv in programs(client):
                 p, f = compare(name, argv, work, fault)

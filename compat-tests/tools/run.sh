@@ -5,4 +5,4 @@ here=$(cd "$(dirname "$0")" && pwd)
 export OXKEEPER=${OXKEEPER:-$here/../../target/release/oxkeeper}
 export SUT=${SUT:-$here/../bin/oxkeeper}
 . "$here/../common/judges"
-judges files.py server.py
+judges files.py server.py shell.py

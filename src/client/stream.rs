@@ -47,7 +47,7 @@ impl Peer {
             stream.conn.complete_io(&mut stream.sock)?;
         }
         if *checks_names {
-            self.check_name(&stream.conn, address)?;
+            names_server(&stream.conn, &self.host, address)?;
         }
         Ok(Stream::Tls(Box::new(stream)))
     }
@@ -62,20 +62,23 @@ impl Peer {
         }
         Err(failed)
     }
+}
 
-    /// Whether the certificate is for the name that was dialled, or for its address.
-    fn check_name(&self, session: &ClientConnection, address: SocketAddr) -> io::Result<()> {
-        let certificate = session.peer_certificates().and_then(|chain| chain.first());
-        let names =
-            [ServerName::try_from(self.host.clone()).ok(), Some(ServerName::IpAddress(address.ip().into()))];
-        let is_right = certificate
-            .is_some_and(|certificate| names.iter().flatten().any(|name| is_for(certificate, name)));
-        if is_right {
-            return Ok(());
-        }
-        let text = format!("its certificate is not for {} (ssl.hostnameVerification)", self.host);
-        Err(io::Error::new(ErrorKind::PermissionDenied, text))
+/// Whether the certificate is for the name that was dialled, or for its address.
+///
+/// # Errors
+/// It is for others.
+pub(super) fn names_server(session: &ClientConnection, host: &str, address: SocketAddr) -> io::Result<()> {
+    let certificate = session.peer_certificates().and_then(|chain| chain.first());
+    let names =
+        [ServerName::try_from(host.to_owned()).ok(), Some(ServerName::IpAddress(address.ip().into()))];
+    let is_right =
+        certificate.is_some_and(|certificate| names.iter().flatten().any(|name| is_for(certificate, name)));
+    if is_right {
+        return Ok(());
     }
+    let text = format!("its certificate is not for {host} (ssl.hostnameVerification)");
+    Err(io::Error::new(ErrorKind::PermissionDenied, text))
 }
 
 impl Read for Stream {

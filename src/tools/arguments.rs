@@ -4,7 +4,7 @@ use super::{
     Terminal, ToolError,
     data_dirs::DataDirs,
     init::{InitError, init},
-    official, purge, snapshot,
+    official, purge, shell, snapshot,
     status::{Place, status},
     txnlog,
 };
@@ -84,6 +84,13 @@ pub enum Tool {
         json: bool,
         /// The zoo.cfg
         config: PathBuf,
+    },
+    /// A shell for ZooKeeper, as zkCli.sh is one
+    #[command(disable_help_flag = true)]
+    Cli {
+        /// -server HOST:PORT and others as zkCli.sh has them, and perhaps a command; --help lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
     },
     /// Run a server or an ensemble for a test: tells on the first line where it is, takes commands by lines, ends with its standard input
     Testing {
@@ -272,6 +279,7 @@ impl Tool {
                 }
                 Ok(0)
             }
+            Self::Cli { arguments } => shell::run(&arguments, terminal),
             Self::Testing { members, port, data_dir, config, settings } => {
                 let wanted = Wanted { members: members.map(usize::from), port, data_dir, config, settings };
                 let is_done = control(wanted, terminal.input, terminal.out)?;

@@ -30,6 +30,14 @@ pub enum ToolError {
     /// The arguments do not fit together.
     #[error("{0}")]
     Usage(String),
+    /// A server cannot be used.
+    #[error("{server}: {problem}")]
+    Server {
+        /// Which one.
+        server: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The data directory.
     #[error(transparent)]
     Store(#[from] StoreError),

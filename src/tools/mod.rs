@@ -15,6 +15,7 @@ mod init;
 mod new_file;
 pub mod official;
 mod purge;
+mod shell;
 mod snapshot;
 mod status;
 mod terminal;

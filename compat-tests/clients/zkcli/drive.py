@@ -1,10 +1,11 @@
 """Feeds the official shell of one version with commands, one at a time, and prints what it says to each.
 
-usage: drive.py VERSION LIBDIR   (env ZK: host:port)
+usage: drive.py VERSION LIBDIR   (env ZK: host:port; SHELL_UNDER_TEST: another shell instead of the official one)
 Fails if the shell's own help names a command that this script does not use."""
 import os
 import queue
 import re
+import shlex
 import subprocess
 import sys
 import threading
@@ -109,8 +110,9 @@ def java_14_workaround():
 class Shell:
     def __init__(self):
         server = os.environ["ZK"]
+        other = os.environ.get("SHELL_UNDER_TEST")
         self.p = subprocess.Popen(
-            ["java", "-Xmx64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dfile.encoding=UTF-8", "-Dsun.stdout.encoding=UTF-8",
+            [*shlex.split(other), "-server", server] if other else ["java", "-Xmx64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dfile.encoding=UTF-8", "-Dsun.stdout.encoding=UTF-8",
              *java_14_workaround(),
              "-cp", LIB + "/*", "org.apache.zookeeper.ZooKeeperMain", "-server", server],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -157,6 +159,10 @@ class Shell:
             if got is not False:
                 out.append(got)
         out = [sort_list(x) for x in out]
+        if command == "version":                           # of the shell, not of the server
+            out = [re.sub(r": 3\..*", ": <version>", x) for x in out]
+        # Ours names no class in front of what is wrong with options.
+        out = [re.sub(r"^org\.apache\.commons\.cli\.\w+: ", "", x) for x in out]
         if command == "whoami":                            # a set, too
             out = out[:1] + sorted(out[1:])
         return [x for x in out if x and not is_event(x) and x != "WATCHER::"] + sorted(x for x in out if is_event(x))
@@ -175,7 +181,7 @@ def is_event(line):
 def main():
     shell = Shell()
     first = shell.ask("printwatches on", 1)
-    print("## greeting\n" + "\n".join(x for x in first if not x.startswith(("Connecting to", "SLF4J"))))
+    print("## greeting\n" + "\n".join(x for x in first if not x.startswith(("Connecting to", "SLF4J", "JLine support"))))
     used = set()
     for command, late in COMMON + (OLD_ONLY if OLD else NEW_ONLY) + LAST:
         used.add(command.split()[0])

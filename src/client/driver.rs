@@ -1,0 +1,508 @@
+//! The thread of a session: looks for a server, hands requests on, keeps the session alive, and tells what happens (`ClientCnxn`).
+//!
+//! Invariants: answers come in the order of the requests; a request that was sent and not answered when the connection ends fails
+//! with CONNECTION_LOSS, as nobody knows what has become of it, and so do those that waited for a server that could not be reached.
+
+use super::{
+    event::{Event, EventKind, EventState},
+    options::{SessionOptions, SessionState},
+    transport::Link,
+    watches::{Unwatched, WatchKind, Watches, in_the_old_form},
+};
+use crate::sasl;
+use bytes::Bytes;
+use oxkeeper_codec::{
+    Code, Decode, Encode, OpCode, Reader, SessionId, Zxid,
+    codes::{XID_EVENT, XID_PING},
+    records::{
+        AuthPacket, ConnectRequest, ConnectResponse, GetSaslRequest, ReplyHeader, RequestHeader,
+        SetSaslResponse, WatcherEvent,
+    },
+};
+use parking_lot::Mutex;
+use std::{
+    collections::VecDeque,
+    hash::{BuildHasher, RandomState},
+    io,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, sleep, sleep_until, timeout},
+};
+
+/// The xid of a packet that says who the client is, and of its answer.
+const XID_AUTH: i32 = -4;
+/// The xid of watches that are brought back.
+const XID_SET_WATCHES: i32 = -8;
+/// So long after all servers were tried in vain.
+const PAUSE: Duration = Duration::from_millis(500);
+/// So long a server has for the end of a session.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// A request, and what waits for its answer.
+pub(super) struct Asked {
+    pub(super) op: OpCode,
+    pub(super) body: Vec<u8>,
+    pub(super) deed: Deed,
+    pub(super) answer: oneshot::Sender<Result<Bytes, Code>>,
+}
+
+/// What an answer changes about the watches.
+pub(super) enum Deed {
+    /// Nothing.
+    Nothing,
+    /// A watch is left, if the request succeeds.
+    Watch(WatchKind, String),
+    /// A watch is left, on the data or, where there is no znode, on its creation.
+    WatchExistence(String),
+    /// Watches are taken back; where `local`, also when the server cannot be asked.
+    Unwatch { which: Unwatched, path: String, local: bool },
+}
+
+/// What the owner of the session wants.
+pub(super) enum Command {
+    Ask(Asked),
+    Auth { scheme: String, auth: Option<Bytes> },
+    Close(oneshot::Sender<()>),
+}
+
+type OnEvent = Box<dyn FnMut(&Event) + Send>;
+
+/// A session with all that belongs to it.
+pub(super) struct Driver {
+    options: SessionOptions,
+    commands: mpsc::UnboundedReceiver<Command>,
+    state: Arc<Mutex<SessionState>>,
+    on_event: OnEvent,
+    told: EventState,
+    /// Not sent yet.
+    waiting: VecDeque<Asked>,
+    /// Sent, with their numbers.
+    sent: VecDeque<(i32, Asked)>,
+    auths: Vec<(String, Option<Bytes>)>,
+    watches: Watches,
+    session: SessionId,
+    password: Bytes,
+    last_zxid: Zxid,
+    xid: i32,
+    next_server: usize,
+    closing: Option<oneshot::Sender<()>>,
+}
+
+/// Why there is no connection (any more).
+enum End {
+    /// Another server may have the session.
+    Lost,
+    /// The owner wants it so.
+    Closed,
+    /// There is no such session.
+    Expired,
+    /// The server does not believe who it is.
+    AuthFailed,
+}
+
+/// A connection that has the session.
+struct Seat {
+    link: Link,
+    timeout: Duration,
+}
+
+impl Driver {
+    pub(super) fn new(
+        options: SessionOptions,
+        commands: mpsc::UnboundedReceiver<Command>,
+        state: Arc<Mutex<SessionState>>,
+        on_event: OnEvent,
+    ) -> Self {
+        // Clients are to spread over the servers.
+        let next_server = usize::try_from(RandomState::new().hash_one(0) % 1024).unwrap_or(0);
+        Self {
+            options,
+            commands,
+            state,
+            on_event,
+            told: EventState::Disconnected,
+            waiting: VecDeque::new(),
+            sent: VecDeque::new(),
+            auths: Vec::new(),
+            watches: Watches::default(),
+            session: SessionId(0),
+            password: Bytes::from_static(&[0; 16]),
+            last_zxid: Zxid::ZERO,
+            xid: 0,
+            next_server,
+            closing: None,
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        let mut tried = 0;
+        loop {
+            let end = match self.sit().await {
+                Ok(seat) => {
+                    tried = 0;
+                    self.serve(seat).await
+                }
+                Err(end) => end,
+            };
+            let (state, event) = match end {
+                End::Lost => (SessionState::Connecting, EventState::Disconnected),
+                End::Closed => (SessionState::Closed, EventState::Closed),
+                End::Expired => (SessionState::Closed, EventState::Expired),
+                End::AuthFailed => (SessionState::AuthFailed, EventState::AuthFailed),
+            };
+            *self.state.lock() = state;
+            self.tell_state(event);
+            let code = match end {
+                End::Lost => Code::CONNECTION_LOSS,
+                End::AuthFailed => Code::AUTH_FAILED,
+                End::Closed | End::Expired => Code::SESSION_EXPIRED,
+            };
+            self.fail_all(code);
+            if !matches!(end, End::Lost) {
+                // Whoever asks from now on finds nobody.
+                return self.commands.close();
+            }
+            tried += 1;
+            if tried % self.options.servers.servers.len() == 0 && !self.rest().await {
+                *self.state.lock() = SessionState::Closed;
+                self.tell_state(EventState::Closed);
+                return self.fail_all(Code::SESSION_EXPIRED);
+            }
+        }
+    }
+
+    /// Tells once how the session is.
+    fn tell_state(&mut self, state: EventState) {
+        if self.told != state {
+            self.told = state;
+            (self.on_event)(&Event { state, kind: EventKind::None, path: None, zxid: Zxid(-1) });
+        }
+    }
+
+    fn fail_all(&mut self, code: Code) {
+        let sent = std::mem::take(&mut self.sent).into_iter().map(|(_, asked)| asked);
+        let all: Vec<Asked> = sent.chain(std::mem::take(&mut self.waiting)).collect();
+        all.into_iter().for_each(|asked| self.answer(asked, Err(code)));
+    }
+
+    /// Waits before all servers are tried again; `false` when the session is to end.
+    async fn rest(&mut self) -> bool {
+        let over = sleep(PAUSE);
+        tokio::pin!(over);
+        loop {
+            tokio::select! {
+                () = &mut over => return true,
+                command = self.commands.recv() => if !self.keep(command) { return false },
+            }
+        }
+    }
+
+    /// Keeps what is wanted for the next server; `false` when that is the end.
+    fn keep(&mut self, command: Option<Command>) -> bool {
+        match command {
+            Some(Command::Ask(asked)) => self.waiting.push_back(asked),
+            Some(Command::Auth { scheme, auth }) => self.auths.push((scheme, auth)),
+            Some(Command::Close(closed)) => {
+                self.closing = Some(closed);
+                return false;
+            }
+            None => return false,
+        }
+        true
+    }
+
+    /// Finds the session a server.
+    async fn sit(&mut self) -> Result<Seat, End> {
+        let servers = &self.options.servers.servers;
+        let (host, port) = servers[self.next_server % servers.len()].clone();
+        self.next_server = self.next_server.wrapping_add(1);
+        let within = self.options.timeout / u32::try_from(servers.len()).unwrap_or(1);
+        let tls = self.options.tls.clone();
+        let request = ConnectRequest {
+            protocol_version: 0,
+            last_zxid_seen: self.last_zxid,
+            time_out: i32::try_from(self.options.timeout.as_millis()).unwrap_or(i32::MAX),
+            session_id: self.session,
+            passwd: Some(self.password.clone()),
+            read_only: self.options.read_only,
+        };
+        let attempt = timeout(within, async move {
+            let mut link = Link::dial(&host, port, tls.as_ref()).await?;
+            link.send(&[&request]).await?;
+            let answer = link.frame().await?;
+            Ok::<_, io::Error>((link, answer))
+        });
+        tokio::pin!(attempt);
+        let (link, answer) = loop {
+            tokio::select! {
+                made = &mut attempt => break made.map_err(|_| End::Lost)?.map_err(|_| End::Lost)?,
+                command = self.commands.recv() => if !self.keep(command) { return Err(End::Closed) },
+            }
+        };
+        let answer = answer_of(&answer).ok_or(End::Lost)?;
+        if answer.time_out <= 0 {
+            return Err(End::Expired);
+        }
+        self.session = answer.session_id;
+        self.password = answer.passwd.unwrap_or_default();
+        let mut seat =
+            Seat { link, timeout: Duration::from_millis(u64::from(answer.time_out.unsigned_abs())) };
+        self.login(&mut seat).await?;
+        let (state, event) = if answer.read_only {
+            (SessionState::ConnectedReadOnly, EventState::ConnectedReadOnly)
+        } else {
+            (SessionState::Connected, EventState::SyncConnected)
+        };
+        *self.state.lock() = state;
+        self.tell_state(event);
+        Ok(seat)
+    }
+
+    /// Says by SASL who it is, if that is wanted.
+    async fn login(&mut self, seat: &mut Seat) -> Result<(), End> {
+        let Some((user, password)) = self.options.login.clone() else { return Ok(()) };
+        let cnonce = format!("{:016x}", RandomState::new().hash_one(1));
+        let mut client = sasl::Client::new("zookeeper", "zk-sasl-md5", user, password, cnonce);
+        let challenge = self.token(seat, Bytes::new()).await?;
+        let answer = client.answer(&challenge).map_err(|_| End::AuthFailed)?;
+        let proof = self.token(seat, answer.into()).await?;
+        client.check(&proof).map_err(|_| End::AuthFailed)
+    }
+
+    /// One step of that.
+    async fn token(&mut self, seat: &mut Seat, token: Bytes) -> Result<Bytes, End> {
+        let header = RequestHeader { xid: 0, op: OpCode::SASL };
+        let exchange = async {
+            seat.link.send(&[&header, &GetSaslRequest { token: Some(token) }]).await?;
+            seat.link.frame().await
+        };
+        let answer = timeout(seat.timeout, exchange).await.map_err(|_| End::Lost)?.map_err(|_| End::Lost)?;
+        let mut reader = Reader::shared(&answer);
+        let header = ReplyHeader::decode(&mut reader).map_err(|_| End::Lost)?;
+        if header.err != Code::OK {
+            return Err(End::AuthFailed);
+        }
+        let response = SetSaslResponse::decode(&mut reader).map_err(|_| End::Lost)?;
+        Ok(response.token.unwrap_or_default())
+    }
+
+    /// Keeps the session there, until the connection ends.
+    async fn serve(&mut self, mut seat: Seat) -> End {
+        if self.take_seat(&mut seat.link).await.is_err() {
+            return End::Lost;
+        }
+        // As officially: silence of two thirds of the time-out ends the connection, and half of that is never without a word.
+        let silence = seat.timeout * 2 / 3;
+        let mut heard = Instant::now();
+        let mut spoken = Instant::now();
+        loop {
+            tokio::select! {
+                frame = seat.link.frame() => {
+                    heard = Instant::now();
+                    let Ok(frame) = frame else { return End::Lost };
+                    if let Some(end) = self.reply(&frame) {
+                        return end;
+                    }
+                }
+                command = self.commands.recv() => {
+                    spoken = Instant::now();
+                    match self.obey(&mut seat.link, command).await {
+                        Ok(None) => {}
+                        Ok(Some(end)) => return end,
+                        Err(_) => return End::Lost,
+                    }
+                }
+                () = sleep_until(spoken + silence / 2) => {
+                    spoken = Instant::now();
+                    let ping = RequestHeader { xid: XID_PING, op: OpCode::PING };
+                    if seat.link.send(&[&ping]).await.is_err() {
+                        return End::Lost;
+                    }
+                }
+                () = sleep_until(heard + silence) => return End::Lost,
+            }
+        }
+    }
+
+    /// Identities, watches and requests from before.
+    async fn take_seat(&mut self, link: &mut Link) -> io::Result<()> {
+        for (scheme, auth) in &self.auths {
+            say_who(link, scheme, auth.as_ref()).await?;
+        }
+        for request in self.watches.bring_back(self.last_zxid) {
+            match in_the_old_form(&request) {
+                Some(old) => {
+                    let header = RequestHeader { xid: XID_SET_WATCHES, op: OpCode::SET_WATCHES };
+                    link.send(&[&header, &old]).await?;
+                }
+                None => {
+                    let header = RequestHeader { xid: XID_SET_WATCHES, op: OpCode::SET_WATCHES2 };
+                    link.send(&[&header, &request]).await?;
+                }
+            }
+        }
+        while let Some(asked) = self.waiting.pop_front() {
+            self.send(link, asked).await?;
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self, link: &mut Link, asked: Asked) -> io::Result<()> {
+        self.xid = self.xid.checked_add(1).unwrap_or(1);
+        let header = RequestHeader { xid: self.xid, op: asked.op };
+        let body = Raw(asked.body.clone());
+        self.sent.push_back((self.xid, asked));
+        link.send(&[&header, &body]).await
+    }
+
+    async fn obey(&mut self, link: &mut Link, command: Option<Command>) -> io::Result<Option<End>> {
+        match command {
+            Some(Command::Ask(asked)) => self.send(link, asked).await?,
+            Some(Command::Auth { scheme, auth }) => {
+                say_who(link, &scheme, auth.as_ref()).await?;
+                self.auths.push((scheme, auth));
+            }
+            Some(Command::Close(closed)) => {
+                self.closing = Some(closed);
+                self.farewell(link).await;
+                return Ok(Some(End::Closed));
+            }
+            None => {
+                self.farewell(link).await;
+                return Ok(Some(End::Closed));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Ends the session at its server, with the answers that are still to come.
+    async fn farewell(&mut self, link: &mut Link) {
+        self.xid = self.xid.checked_add(1).unwrap_or(1);
+        let header = RequestHeader { xid: self.xid, op: OpCode::CLOSE_SESSION };
+        let last = self.xid;
+        drop(
+            timeout(FAREWELL, async {
+                link.send(&[&header]).await?;
+                loop {
+                    let frame = link.frame().await?;
+                    if ReplyHeader::decode(&mut Reader::new(&frame)).is_ok_and(|header| header.xid == last) {
+                        return Ok::<_, io::Error>(());
+                    }
+                    self.reply(&frame);
+                }
+            })
+            .await,
+        );
+    }
+
+    /// Takes in what the server says.
+    fn reply(&mut self, frame: &Bytes) -> Option<End> {
+        let mut reader = Reader::shared(frame);
+        let Ok(header) = ReplyHeader::decode(&mut reader) else { return Some(End::Lost) };
+        match header.xid {
+            XID_PING | XID_SET_WATCHES => {}
+            XID_AUTH if header.err == Code::OK => {}
+            XID_AUTH => return Some(End::AuthFailed),
+            XID_EVENT => self.event(header.zxid, &mut reader),
+            xid => {
+                if header.zxid.0 > 0 {
+                    self.last_zxid = header.zxid;
+                }
+                // Answers come in order; anything else is another protocol.
+                match self.sent.pop_front() {
+                    Some((expected, asked)) if expected == xid => {
+                        let body = frame.slice(reader.offset()..);
+                        self.answer(asked, if header.err == Code::OK { Ok(body) } else { Err(header.err) });
+                    }
+                    _ => return Some(End::Lost),
+                }
+                if header.err == Code::SESSION_CLOSED_REQUIRE_SASL_AUTH {
+                    return Some(End::AuthFailed);
+                }
+            }
+        }
+        None
+    }
+
+    fn event(&mut self, zxid: Zxid, reader: &mut Reader<'_>) {
+        let Ok(event) = WatcherEvent::decode(reader) else { return };
+        let Some(kind) = EventKind::of_wire(event.event) else { return };
+        if self.watches.fire(kind, &event.path) {
+            self.tell(kind, &event.path, zxid);
+        }
+    }
+
+    /// Tells of a znode.
+    fn tell(&mut self, kind: EventKind, path: &str, zxid: Zxid) {
+        let path = self.options.servers.off_server(path).to_owned();
+        (self.on_event)(&Event { state: self.told, kind, path: Some(path), zxid });
+    }
+
+    /// Does what the answer brings with it, and hands it on.
+    fn answer(&mut self, asked: Asked, result: Result<Bytes, Code>) {
+        let mut result = result;
+        match asked.deed {
+            Deed::Nothing => {}
+            Deed::Watch(kind, path) => {
+                if result.is_ok() {
+                    self.watches.add(kind, path);
+                }
+            }
+            Deed::WatchExistence(path) => match result {
+                Ok(_) => self.watches.add(WatchKind::Data, path),
+                Err(Code::NO_NODE) => self.watches.add(WatchKind::Exist, path),
+                Err(_) => {}
+            },
+            Deed::Unwatch { which, path, local } => {
+                if local || result.is_ok() {
+                    let removed = self.watches.remove(which, &path);
+                    result = if removed.is_empty() { Err(Code::NO_WATCHER) } else { Ok(Bytes::new()) };
+                    removed.into_iter().for_each(|kind| self.tell(kind, &path, Zxid(-1)));
+                }
+            }
+        }
+        drop(asked.answer.send(result));
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if let Some(closed) = self.closing.take() {
+            // Whoever wanted it may be gone.
+            let _ = closed.send(());
+        }
+    }
+}
+
+async fn say_who(link: &mut Link, scheme: &str, auth: Option<&Bytes>) -> io::Result<()> {
+    let header = RequestHeader { xid: XID_AUTH, op: OpCode::AUTH };
+    link.send(&[&header, &AuthPacket { kind: 0, scheme: scheme.into(), auth: auth.cloned() }]).await
+}
+
+/// Length of the answer to a connect request without the byte that says whether the server is read-only, in bytes.
+const ANSWER_OF_OLD: usize = 36;
+
+/// The answer to a connect request; servers before 3.4 leave out the last byte.
+fn answer_of(frame: &Bytes) -> Option<ConnectResponse> {
+    if frame.len() == ANSWER_OF_OLD {
+        let mut whole = frame.to_vec();
+        whole.push(0);
+        return ConnectResponse::decode(&mut Reader::shared(&Bytes::from(whole))).ok();
+    }
+    ConnectResponse::decode(&mut Reader::shared(frame)).ok()
+}
+
+/// A body that is encoded.
+struct Raw(Vec<u8>);
+
+impl Encode for Raw {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.0);
+    }
+    fn encoded_len(&self) -> usize {
+        self.0.len()
+    }
+}
