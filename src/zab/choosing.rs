@@ -161,6 +161,9 @@ impl Zab {
             if !matches!(failure, Failure::Reconfigured | Failure::HandedOver) {
                 self.shared.successor = None;
             }
+            let was_left =
+                matches!(failure, Failure::NoHope | Failure::LeaderElsewhere(_) | Failure::TurnedAway(_));
+            self.shared.was_hasty = was_left;
             self.shared.act(Action::HangUpAll);
             self.shared.act(Action::Resign(failure));
             self.state = State::Settling;
@@ -184,8 +187,8 @@ impl Zab {
         } else {
             self.shared.act(Action::Look);
             let shared = &self.shared;
-            let election =
-                Election::begin(shared.me, shared.own_vote(), shared.last_round, shared.quorums(), now_ms);
+            let (own, last, hasty) = (shared.own_vote(), shared.last_round, shared.was_hasty);
+            let election = Election::begin(shared.me, own, last, hasty, shared.quorums(), now_ms);
             self.state = State::Looking(election, Isolation::begin(&self.shared, now_ms));
             self.reconsider(now_ms);
         }

@@ -60,12 +60,24 @@ pub(super) struct Election {
     /// What was said by those who were answered because of it, where two could answer each other for ever. They are told when the
     /// vote changes: they may have decided by what it was.
     answered: BTreeMap<ServerId, Ballot>,
+    /// Whether nobody is passed over because of being out of reach.
+    waits_for_all: bool,
 }
 
 impl Election {
     /// Begins the round behind `last_round` with a vote for itself. A round that others may remember must not come twice:
     /// what this member has may be less by now.
-    pub(super) fn begin(me: ServerId, own: Vote, last_round: i64, quorums: &Quorums, now_ms: i64) -> Self {
+    ///
+    /// `waits_for_all`: also for who cannot be reached, as officially. A member that took its election for decided because somebody
+    /// was out of reach, and was wrong, would be as wrong at once in the next round, and for ever.
+    pub(super) fn begin(
+        me: ServerId,
+        own: Vote,
+        last_round: i64,
+        waits_for_all: bool,
+        quorums: &Quorums,
+        now_ms: i64,
+    ) -> Self {
         let mut election = Self {
             me,
             own,
@@ -78,6 +90,7 @@ impl Election {
             resend_ms: FIRST_RESEND_MS,
             tell: Members::new(),
             answered: BTreeMap::new(),
+            waits_for_all,
         };
         election.count_own(quorums);
         election.tell_all(quorums);
@@ -229,7 +242,8 @@ impl Election {
             self.decide_at = None;
             return None;
         }
-        let all_said = quorums.voters().iter().all(|id| agreed.contains(id) || unreachable.contains(id));
+        let is_passed_over = |id| !self.waits_for_all && unreachable.contains(id);
+        let all_said = quorums.voters().iter().all(|id| agreed.contains(id) || is_passed_over(id));
         let leader = self.proposed.leader;
         let leader_lives = !unreachable.contains(&leader);
         let decide_at = *self.decide_at.get_or_insert(now_ms + FINALIZE_WAIT_MS);

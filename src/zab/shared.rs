@@ -46,6 +46,9 @@ pub(super) struct Shared {
     /// Members whose election port is known to be out of reach, and a leader that was left because it is silent: asleep, its
     /// connections stand.
     pub(super) unreachable: Members,
+    /// The last election ended with a leader that others left, or that went with another itself, before it led: it was decided
+    /// without somebody who was out of reach, and whom others hear.
+    pub(super) was_hasty: bool,
     pub(super) accepted_epoch: i64,
     pub(super) current_epoch: i64,
     /// The last zxid that the log was given.
@@ -92,6 +95,7 @@ impl Shared {
             me,
             ensemble,
             unreachable: Members::new(),
+            was_hasty: false,
             accepted_epoch: stored.accepted_epoch,
             current_epoch: stored.current_epoch,
             given: stored.last_zxid,

@@ -225,6 +225,27 @@ fn a_leader_whose_voter_goes_with_another_does_not_wait_for_it() {
     }
 }
 
+/// Server 1 hears server 3, and server 2 does not: that goes on for ever where 2 decides at once without 3 each time.
+#[test]
+fn whoever_was_left_waits_for_those_who_are_out_of_reach() {
+    let mut script = Script::new(2, stored(1, 1, zxid(1, 9)));
+    script.hears_vote(1, PeerState::Looking, 2, zxid(1, 9), 1);
+    script.tell(Event::Unreachable(ServerId(3)));
+    script.hears_vote(1, PeerState::Looking, 3, zxid(1, 9), 1);
+    assert!(script.done().contains(&Action::Resign(Failure::NoHope)));
+    script.hears_vote_of_round(2, 1, PeerState::Looking, 2, zxid(1, 9), 1);
+    assert_eq!(script.zab.role(), Role::Looking, "server 3 may be heard yet");
+    script.wait(300);
+    assert_eq!(script.zab.role(), Role::Leading(false));
+    // And so does whoever chose one that goes with another.
+    let mut script = chosen_in_haste();
+    script.hears_vote(2, PeerState::Looking, 3, zxid(1, 9), 1);
+    assert_eq!(script.zab.role(), Role::Looking, "its leader has another");
+    let round = script.zab.shared.last_round + 1;
+    script.hears_vote_of_round(round, 2, PeerState::Looking, 2, zxid(1, 9), 1);
+    assert_eq!(script.zab.role(), Role::Looking, "server 3 may be heard yet");
+}
+
 /// Who takes up with those who have a leader already says so to those who voted for it: they would dial it in vain.
 #[test]
 fn whoever_joins_others_tells_those_who_believe_in_it() {
