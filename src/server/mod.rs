@@ -26,6 +26,7 @@ mod process;
 mod security;
 mod sequence;
 mod start;
+mod supervisor;
 mod threads;
 
 pub use embedded::Embedded;

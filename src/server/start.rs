@@ -26,6 +26,7 @@ use crate::{
             Sequencing, Shard, SnapshotQueue, SnapshotThread, Standing, TreeReader, TreeWriter, WorkerPort,
             load, open_disks, share,
         },
+        supervisor::Supervisor,
         threads::{Threads, join, thread},
     },
     session::TimeoutBounds,
@@ -58,7 +59,7 @@ enum Event {
 }
 
 /// Runs a standalone server until SIGTERM or SIGINT. Before it serves, they end it at once: nothing in the files
-/// needs more than what a kill leaves. SIGHUP does nothing: logs go to stderr, and settings are read at a start.
+/// needs more than what a kill leaves. SIGHUP reads certificates again and begins the audit log anew.
 ///
 /// # Errors
 /// The server cannot start, or a part of it has failed.
@@ -72,20 +73,29 @@ pub fn run(config: Config) -> Result<(), ServerError> {
         signals.forever().for_each(|signal| drop(sender.send(Event::Signal(signal))));
     })?;
     thread("start", move || drop(prepared.send(Event::Prepared(Box::new(Prepared::new(config))))))?;
-    let mut server = None;
-    for event in events {
+    let supervisor = Supervisor::of_environment();
+    let mut server: Option<Server> = None;
+    while let Some(event) = supervisor.wait(&events, server.as_ref().map(|server| &server.front)) {
         match (event, server.take()) {
             (Event::Signal(SIGHUP), running) => {
                 hang_up(running.as_ref());
+                supervisor.reloaded();
                 server = running;
             }
-            (Event::Prepared(prepared), _) => server = Some(Server::start((*prepared)?)?),
+            (Event::Prepared(prepared), _) => {
+                let started = Server::start((*prepared)?)?;
+                let clients =
+                    started.address.map_or_else(|| "the port with TLS".to_owned(), |at| shown(Some(at)));
+                supervisor.ready(&format!("clients at {clients}"));
+                server = Some(started);
+            }
             (Event::Signal(signal), None) => {
                 tracing::info!(target: topics::SERVER, signal = name(signal), "stopping before the data was loaded");
                 break;
             }
             (Event::Signal(signal), Some(server)) => {
                 tracing::info!(target: topics::SERVER, signal = name(signal), "stopping");
+                supervisor.stopping();
                 return server.stop();
             }
         }
