@@ -179,3 +179,23 @@ fn every_tool_tells_its_usage() {
     let (text, code) = run(&["txnlog", "verify", "/nowhere/log.1"]);
     assert_eq!((code, text.starts_with("oxkeeper: cannot read /nowhere/log.1: ")), (Some(1), true), "{text}");
 }
+
+#[test]
+fn what_is_wrong_with_tls_is_named() {
+    let tools: [(&[&str], i32); 2] = [
+        (&["status", "--tls", "--server", "localhost:1"], 1),
+        (&["cli", "-tls", "-server", "localhost:1"], 2),
+    ];
+    for (tool, code) in tools {
+        let (text, ended) = run(&[tool, &["-Dssl.trustStore.location=/nowhere.pem"]].concat());
+        assert!(
+            ended == Some(code) && text.contains("ssl.trustStore.location=/nowhere.pem: cannot read it"),
+            "{text}"
+        );
+        let (text, ended) = run(tool);
+        assert!(
+            ended == Some(code) && text.contains("ssl.trustStore.location is not set: it says which servers"),
+            "{text}"
+        );
+    }
+}

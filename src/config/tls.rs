@@ -106,6 +106,9 @@ pub(super) fn dialling(
     let mut settings = Settings::default();
     let tls = properties.iter().filter(|(key, _)| key.starts_with("zookeeper.ssl."));
     settings.add_all(tls.map(|(key, value)| (&**key, &**value)), &Origin::CommandLine);
+    if let Some(refused) = settings.errors.pop() {
+        return Err(refused);
+    }
     side(&settings, &CLIENT_SIDE, false).map(Some)
 }
 

@@ -39,6 +39,9 @@ impl<'s> Material<'s> {
 
     /// Reads those of somebody who only connects to others: a key is not needed.
     pub(super) fn load_client(settings: &'s TlsSettings) -> Result<Self, TlsError> {
+        if settings.trust_store.is_none() {
+            return Err(TlsError::NobodyBelieved { prefix: settings.prefix });
+        }
         let own = settings.key_store.as_ref().map(|_| files::key_store(settings)).transpose()?;
         Self::read(settings, own, true)
     }

@@ -21,6 +21,12 @@ pub enum TlsError {
         /// What the names of the settings begin with.
         prefix: &'static str,
     },
+    /// A client has nobody to believe.
+    #[error("{prefix}trustStore.location is not set: it says which servers are believed")]
+    NobodyBelieved {
+        /// What the names of the settings begin with.
+        prefix: &'static str,
+    },
     /// A file cannot be read.
     #[error("{setting}={path}: cannot read it: {source}", path = path.display())]
     Read {
