@@ -275,20 +275,20 @@ def cleanup(work):
     need(done.returncode == 1, "a directory without version-2 is not purged")
 
 
-def main():
-    work = tempfile.mkdtemp(prefix="tools-server-")
+def judge_all(cases, names):
+    """Each in a directory of its own, which stays when one has failed; the exit code."""
+    work = tempfile.mkdtemp(prefix="tools-")
 
     def judge(name):
         where = os.path.join(work, name)
         os.makedirs(where)
-        return CASES[name](where) or CASES[name].__doc__
+        return cases[name](where) or cases[name].__doc__
 
-    names = sys.argv[1:] or list(CASES)
-    code = judged(names, judge)
+    code = judged(names or list(cases), judge)
     if code == 0:
         shutil.rmtree(work)
     return code
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(judge_all(CASES, sys.argv[1:]))

@@ -9,12 +9,12 @@ use super::{
 };
 use bytes::Bytes;
 use oxkeeper_codec::{
-    Code, Decode, Encode, OpCode, Reader,
+    Code, Decode, Encode, OpCode, Perms, Reader,
     records::{
         Acl, AddWatchRequest, ClientInfo, Create2Response, CreateRequest, CreateResponse, CreateTtlRequest,
         DeleteRequest, ExistsRequest, ExistsResponse, GetAclRequest, GetAclResponse,
         GetAllChildrenNumberRequest, GetAllChildrenNumberResponse, GetChildren2Request, GetChildren2Response,
-        GetDataRequest, GetDataResponse, GetEphemeralsRequest, GetEphemeralsResponse, MultiHeader,
+        GetDataRequest, GetDataResponse, GetEphemeralsRequest, GetEphemeralsResponse, Id, MultiHeader,
         ReconfigRequest, RemoveWatchesRequest, SetAclRequest, SetAclResponse, SetDataRequest,
         SetDataResponse, Stat, SyncRequest, WhoAmIResponse,
     },
@@ -81,6 +81,11 @@ impl CreateMode {
             (Lifetime::Ttl(_), true) => 6,
         }
     }
+}
+
+/// Everybody may do everything (`ZooDefs.Ids.OPEN_ACL_UNSAFE`).
+pub fn open_acl() -> Vec<Acl> {
+    vec![Acl { perms: Perms::ALL, id: Id { scheme: "world".into(), id: "anyone".into() } }]
 }
 
 /// A change of the ensemble; what is `None` stays.

@@ -1,7 +1,8 @@
 //! The thread of a session: looks for a server, hands requests on, keeps the session alive, and tells what happens (`ClientCnxn`).
 //!
 //! Invariants: answers come in the order of the requests; a request that was sent and not answered when the connection ends fails
-//! with CONNECTION_LOSS, as nobody knows what has become of it, and so do those that waited for a server that could not be reached.
+//! with CONNECTION_LOSS, as nobody knows what has become of it. One that was not sent fails so when all servers were tried in vain
+//! (officially at the first).
 
 use super::{
     event::{Event, EventKind, EventState},
@@ -155,21 +156,25 @@ impl Driver {
             };
             *self.state.lock() = state;
             self.tell_state(event);
-            let code = match end {
-                End::Lost => Code::CONNECTION_LOSS,
-                End::AuthFailed => Code::AUTH_FAILED,
-                End::Closed | End::Expired => Code::SESSION_EXPIRED,
+            let over = match end {
+                End::Lost => None,
+                End::AuthFailed => Some(Code::AUTH_FAILED),
+                End::Closed | End::Expired => Some(Code::SESSION_EXPIRED),
             };
-            self.fail_all(code);
-            if !matches!(end, End::Lost) {
+            self.fail_sent(over.unwrap_or(Code::CONNECTION_LOSS));
+            if let Some(code) = over {
                 // Whoever asks from now on finds nobody.
-                return self.commands.close();
+                self.commands.close();
+                return self.fail_waiting(code);
             }
             tried += 1;
-            if tried % self.options.servers.servers.len() == 0 && !self.rest().await {
-                *self.state.lock() = SessionState::Closed;
-                self.tell_state(EventState::Closed);
-                return self.fail_all(Code::SESSION_EXPIRED);
+            if tried % self.options.servers.servers.len() == 0 {
+                self.fail_waiting(Code::CONNECTION_LOSS);
+                if !self.rest().await {
+                    *self.state.lock() = SessionState::Closed;
+                    self.tell_state(EventState::Closed);
+                    return self.fail_waiting(Code::SESSION_EXPIRED);
+                }
             }
         }
     }
@@ -182,10 +187,12 @@ impl Driver {
         }
     }
 
-    fn fail_all(&mut self, code: Code) {
-        let sent = std::mem::take(&mut self.sent).into_iter().map(|(_, asked)| asked);
-        let all: Vec<Asked> = sent.chain(std::mem::take(&mut self.waiting)).collect();
-        all.into_iter().for_each(|asked| self.answer(asked, Err(code)));
+    fn fail_sent(&mut self, code: Code) {
+        std::mem::take(&mut self.sent).into_iter().for_each(|(_, asked)| self.answer(asked, Err(code)));
+    }
+
+    fn fail_waiting(&mut self, code: Code) {
+        std::mem::take(&mut self.waiting).into_iter().for_each(|asked| self.answer(asked, Err(code)));
     }
 
     /// Waits before all servers are tried again; `false` when the session is to end.

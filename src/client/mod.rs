@@ -15,7 +15,7 @@ mod transport;
 mod watches;
 mod word;
 
-pub use calls::{CallError, CreateMode, Lifetime, Reconfiguration};
+pub use calls::{CallError, CreateMode, Lifetime, Reconfiguration, open_acl};
 pub use connect_string::{ConnectString, ConnectStringError};
 pub use event::{Event, EventKind, EventState};
 pub use failure::Failure;

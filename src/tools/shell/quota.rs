@@ -7,12 +7,9 @@ use super::{
     options::{Given, Opt, flag, value},
     subtree::below,
 };
-use crate::client::{CallError, CreateMode, Lifetime, Session};
+use crate::client::{CallError, CreateMode, Lifetime, Session, open_acl};
 use bytes::Bytes;
-use oxkeeper_codec::{
-    Code, Perms, decode_lossy,
-    records::{Acl, Id},
-};
+use oxkeeper_codec::{Code, decode_lossy};
 use std::collections::BTreeMap;
 
 pub(super) const SET: &[Opt] = &[value("n"), value("b"), value("N"), value("B")];
@@ -225,11 +222,10 @@ fn write(session: &Session, path: &str, wanted: Track, terminal: &mut Terminal<'
 
 /// Creates what is not there yet.
 fn make(session: &Session, path: &str, data: Option<String>) -> Result<(), CallError> {
-    let acl = vec![Acl { perms: Perms::ALL, id: Id { scheme: "world".into(), id: "anyone".into() } }];
     let mode = CreateMode { lifetime: Lifetime::Persistent, sequential: false };
     match session.exists(path, false)? {
         Some(_) => Ok(()),
-        None => match session.create(path, data.map(Bytes::from), acl, mode) {
+        None => match session.create(path, data.map(Bytes::from), open_acl(), mode) {
             Err(error) if error.code() != Some(Code::NODE_EXISTS) => Err(error),
             _ => Ok(()),
         },

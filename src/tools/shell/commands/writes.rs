@@ -10,13 +10,10 @@ use super::{
     },
     misused, version,
 };
-use crate::client::{CreateMode, Lifetime, Reconfiguration, Session};
+use crate::client::{CreateMode, Lifetime, Reconfiguration, Session, open_acl};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use oxkeeper_codec::{
-    Code, Perms, decode_lossy,
-    records::{Acl, Id},
-};
+use oxkeeper_codec::{Code, decode_lossy, records::Acl};
 
 pub(super) const CREATE: &[Opt] = &[flag("e"), flag("s"), flag("c"), value("t")];
 pub(super) const SET: &[Opt] = &[flag("s"), value("v"), flag("b")];
@@ -43,7 +40,7 @@ pub(super) fn create(session: &Session, given: &Given, terminal: &mut Terminal<'
     let data = given.words.get(2).map(|text| Bytes::from(text.clone()));
     let acl = match given.words.get(3) {
         Some(text) => read_acl(text, terminal)?,
-        None => vec![Acl { perms: Perms::ALL, id: Id { scheme: "world".into(), id: "anyone".into() } }],
+        None => open_acl(),
     };
     let path = session.create(&given.words[1], data, acl, mode).inspect_err(|error| {
         // Officially these two are said twice.
