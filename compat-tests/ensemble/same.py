@@ -2,7 +2,7 @@
 of its Stat; the last zxid; the sessions and their ephemerals; the digests of the tree that `hash` tells."""
 import re
 
-from members import need
+from members import OXKEEPER, need
 
 CONFIG = "/zookeeper/config"
 
@@ -30,7 +30,9 @@ def ephemerals(member):
     dump = member.word("dump")
     listed = re.search(r"Sessions with Ephemerals.*:\n((?:0x.*\n|\t.*\n)*)", dump)
     need(listed, "%r lists no ephemerals in dump: %s" % (member, dump))
-    return sorted(re.findall(r"0x\w+:\n(?:\t.*\n)*", listed[1]))
+    # Official servers up to 3.8 now and then go on listing a session whose ephemerals are gone; ours may not.
+    paths = "*" if member.implementation == OXKEEPER else "+"
+    return sorted(re.findall(r"0x\w+:\n(?:\t.*\n)%s" % paths, listed[1]))
 
 
 def digests(member):
@@ -59,8 +61,14 @@ def same(ensemble):
         ours, theirs = digests(first), digests(m)
         shared = ours.keys() & theirs.keys()
         need(all(ours[z] == theirs[z] for z in shared), "%r and %r have other digests: %s" % (first, m, difference(ours, theirs)))
-    counted = {repr(m): m.digest_mismatches() - m.mismatches_of_sync for m in (first, *others)}
-    need(not any(counted.values()), "digest mismatches, the leader first: %s" % counted)
+    counted = {m: m.digest_mismatches() - m.mismatches_of_sync for m in (first, *others)}
+    # Ensembles of 3.6.4 alone (3 of 4 runs of `leaders`) and of 3.8.6 alone (2 of 3) count them when leaders change under writes, though the
+    # digests above agree: what these versions count says nothing of ours.
+    count_by_themselves = [m for m in counted if m.implementation.startswith(("3.6.", "3.7.", "3.8."))]
+    for m in count_by_themselves:
+        if counted.pop(m):
+            print("note  %r counts digest mismatches, as it does without others" % m, flush=True)
+    need(not any(counted.values()), "digest mismatches, the leader first: %s" % {repr(m): n for m, n in counted.items()})
     return len(trees[first])
 
 
