@@ -148,42 +148,40 @@ impl Driver {
                 }
                 Err(end) => end,
             };
-            let (state, event) = match end {
-                End::Lost => (SessionState::Connecting, EventState::Disconnected),
-                End::Closed => (SessionState::Closed, EventState::Closed),
-                End::Expired => (SessionState::Closed, EventState::Expired),
-                End::AuthFailed => (SessionState::AuthFailed, EventState::AuthFailed),
-            };
-            *self.state.lock() = state;
-            self.tell_state(event);
-            let over = match end {
-                End::Lost => None,
-                End::AuthFailed => Some(Code::AUTH_FAILED),
-                End::Closed | End::Expired => Some(Code::SESSION_EXPIRED),
-            };
-            self.fail_sent(over.unwrap_or(Code::CONNECTION_LOSS));
-            if let Some(code) = over {
-                // Whoever asks from now on finds nobody.
-                self.commands.close();
-                return self.fail_waiting(code);
+            if !matches!(end, End::Lost) {
+                return self.end(&end);
             }
+            self.be(SessionState::Connecting, EventState::Disconnected);
+            self.fail_sent(Code::CONNECTION_LOSS);
             tried += 1;
             if tried % self.options.servers.servers.len() == 0 {
                 self.fail_waiting(Code::CONNECTION_LOSS);
                 if !self.rest().await {
-                    *self.state.lock() = SessionState::Closed;
-                    self.tell_state(EventState::Closed);
-                    return self.fail_waiting(Code::SESSION_EXPIRED);
+                    return self.end(&End::Closed);
                 }
             }
         }
     }
 
-    /// Tells once how the session is.
-    fn tell_state(&mut self, state: EventState) {
-        if self.told != state {
-            self.told = state;
-            (self.on_event)(&Event { state, kind: EventKind::None, path: None, zxid: Zxid(-1) });
+    /// The session is over: whoever has asked is told so, and whoever asks from now on finds nobody.
+    fn end(&mut self, end: &End) {
+        let (state, event, code) = match end {
+            End::Lost | End::Closed => (SessionState::Closed, EventState::Closed, Code::SESSION_EXPIRED),
+            End::Expired => (SessionState::Closed, EventState::Expired, Code::SESSION_EXPIRED),
+            End::AuthFailed => (SessionState::AuthFailed, EventState::AuthFailed, Code::AUTH_FAILED),
+        };
+        self.be(state, event);
+        self.commands.close();
+        self.fail_sent(code);
+        self.fail_waiting(code);
+    }
+
+    /// Notes how the session is, and tells it once.
+    fn be(&mut self, state: SessionState, event: EventState) {
+        *self.state.lock() = state;
+        if self.told != event {
+            self.told = event;
+            (self.on_event)(&Event { state: event, kind: EventKind::None, path: None, zxid: Zxid(-1) });
         }
     }
 
@@ -258,13 +256,11 @@ impl Driver {
         let mut seat =
             Seat { link, timeout: Duration::from_millis(u64::from(answer.time_out.unsigned_abs())) };
         self.login(&mut seat).await?;
-        let (state, event) = if answer.read_only {
-            (SessionState::ConnectedReadOnly, EventState::ConnectedReadOnly)
+        if answer.read_only {
+            self.be(SessionState::ConnectedReadOnly, EventState::ConnectedReadOnly);
         } else {
-            (SessionState::Connected, EventState::SyncConnected)
-        };
-        *self.state.lock() = state;
-        self.tell_state(event);
+            self.be(SessionState::Connected, EventState::SyncConnected);
+        }
         Ok(seat)
     }
 
@@ -340,15 +336,10 @@ impl Driver {
             say_who(link, scheme, auth.as_ref()).await?;
         }
         for request in self.watches.bring_back(self.last_zxid) {
+            let header = |op| RequestHeader { xid: XID_SET_WATCHES, op };
             match in_the_old_form(&request) {
-                Some(old) => {
-                    let header = RequestHeader { xid: XID_SET_WATCHES, op: OpCode::SET_WATCHES };
-                    link.send(&[&header, &old]).await?;
-                }
-                None => {
-                    let header = RequestHeader { xid: XID_SET_WATCHES, op: OpCode::SET_WATCHES2 };
-                    link.send(&[&header, &request]).await?;
-                }
+                Some(old) => link.send(&[&header(OpCode::SET_WATCHES), &old]).await?,
+                None => link.send(&[&header(OpCode::SET_WATCHES2), &request]).await?,
             }
         }
         while let Some(asked) = self.waiting.pop_front() {
@@ -357,11 +348,16 @@ impl Driver {
         Ok(())
     }
 
-    async fn send(&mut self, link: &mut Link, asked: Asked) -> io::Result<()> {
+    /// The number of the next request.
+    fn next_xid(&mut self) -> i32 {
         self.xid = self.xid.checked_add(1).unwrap_or(1);
-        let header = RequestHeader { xid: self.xid, op: asked.op };
-        let body = Raw(asked.body.clone());
-        self.sent.push_back((self.xid, asked));
+        self.xid
+    }
+
+    async fn send(&mut self, link: &mut Link, mut asked: Asked) -> io::Result<()> {
+        let header = RequestHeader { xid: self.next_xid(), op: asked.op };
+        let body = Raw(std::mem::take(&mut asked.body));
+        self.sent.push_back((header.xid, asked));
         link.send(&[&header, &body]).await
     }
 
@@ -387,9 +383,8 @@ impl Driver {
 
     /// Ends the session at its server, with the answers that are still to come.
     async fn farewell(&mut self, link: &mut Link) {
-        self.xid = self.xid.checked_add(1).unwrap_or(1);
-        let header = RequestHeader { xid: self.xid, op: OpCode::CLOSE_SESSION };
-        let last = self.xid;
+        let last = self.next_xid();
+        let header = RequestHeader { xid: last, op: OpCode::CLOSE_SESSION };
         drop(
             timeout(FAREWELL, async {
                 link.send(&[&header]).await?;

@@ -4,6 +4,13 @@ use super::complaint::Complaint;
 use crate::client::{CallError, Failure, Session};
 use oxkeeper_codec::Code;
 
+/// The paths of the children.
+pub(super) fn children(session: &Session, path: &str, watch: bool) -> Result<Vec<String>, CallError> {
+    let parent = if path == "/" { "" } else { path };
+    let (names, _) = session.get_children(path, watch)?;
+    Ok(names.iter().map(|name| format!("{parent}/{name}")).collect())
+}
+
 /// Visits what is below a znode: the children, and then what is below each. What is gone meanwhile is passed over.
 pub(super) fn below(
     session: &Session,
@@ -13,13 +20,11 @@ pub(super) fn below(
 ) -> Result<(), Complaint> {
     let mut to_visit = vec![path.to_owned()];
     while let Some(path) = to_visit.pop() {
-        let children = match session.get_children(&path, watch) {
-            Ok((children, _)) => children,
+        let children = match children(session, &path, watch) {
+            Ok(children) => children,
             Err(CallError::Failure(Failure { code: Code::NO_NODE, .. })) => continue,
             Err(error) => return Err(error.into()),
         };
-        let parent = if path == "/" { "" } else { path.as_str() };
-        let children: Vec<String> = children.iter().map(|child| format!("{parent}/{child}")).collect();
         for child in &children {
             visit(child)?;
         }

@@ -6,7 +6,7 @@ use super::{
         complaint::Complaint,
         options::{Given, Opt, flag, value},
         print,
-        subtree::below,
+        subtree::{below, children},
     },
     misused, version,
 };
@@ -123,10 +123,8 @@ pub(super) fn delete_all(
     let mut next = 0;
     // Whatever disappears meanwhile ends it, as officially.
     while let Some(path) = tree.get(next) {
-        let (children, _) = session.get_children(path, false)?;
-        let parent = if path == "/" { "" } else { path.as_str() };
-        let children: Vec<String> = children.iter().map(|child| format!("{parent}/{child}")).collect();
-        tree.extend(children);
+        let below = children(session, path, false)?;
+        tree.extend(below);
         next += 1;
     }
     if !session.delete_in_batches(&tree, batch) {
