@@ -7,7 +7,10 @@
 mod common;
 
 use common::{CREATE, SET_DATA, frame, framed, receive, rest};
-use oxkeeper::storage::{Compression, LogOptions, RealDisk, SnapshotVisitor, TxnLog, read_snapshot};
+use oxkeeper::{
+    storage::{Compression, LogOptions, RealDisk, SnapshotVisitor, TxnLog, read_snapshot},
+    testing::Reserved,
+};
 use oxkeeper_codec::{
     ByteStr, OpCode, SessionId, Zxid,
     records::{Acl, DataNode, SetDataTxn, TxnHeader},
@@ -33,16 +36,14 @@ const MANY: i64 = 300_000;
 /// A place where a server runs, or could.
 struct Place {
     dir: tempfile::TempDir,
-    port: u16,
+    port: Reserved,
     child: Option<Child>,
 }
 
 impl Place {
     fn new(lines: &str) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        // Somebody else may take the port in between; so far nobody has.
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
-        let place = Self { dir, port: port.expect("a free port").port(), child: None };
+        let place = Self { dir, port: Reserved::any().expect("a free port"), child: None };
         place.configure(lines);
         place
     }
@@ -51,7 +52,7 @@ impl Place {
     fn configure(&self, lines: &str) {
         let text = format!(
             "dataDir=DIR/data\nclientPort={}\ntickTime=500\nadmin.enableServer=false\n{lines}\n",
-            self.port
+            self.port.port()
         );
         let text = text.replace("DIR", &self.dir.path().display().to_string());
         fs::write(self.dir.path().join("zoo.cfg"), text).expect("a configuration");
@@ -136,7 +137,7 @@ impl Place {
     }
 
     fn connect(&self) -> Option<TcpStream> {
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).ok()?;
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port.port())).ok()?;
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         Some(stream)
     }
@@ -249,7 +250,7 @@ fn whoever_cannot_have_the_port_changes_nothing() {
     // What a server leaves that still runs, or was killed: a log that a start would cut to its end.
     let data = place.dir.path().join("data");
     let before = listing(&data);
-    let _taken = TcpListener::bind((Ipv4Addr::UNSPECIFIED, place.port)).unwrap();
+    let _taken = TcpListener::bind((Ipv4Addr::UNSPECIFIED, place.port.port())).unwrap();
     let (code, log) = place.refusal();
     assert_eq!(code, 1, "{log}");
     assert!(log.contains("is another server running there?"), "{log}");

@@ -5,10 +5,13 @@
 //! Only children started here are ever signalled, every wait has an end, and dropping a server removes its files.
 
 use crate::wire;
+use rustix::net::{self, AddressFamily, SocketFlags, SocketType};
 use rustix::process::{Pid, Signal};
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -62,11 +65,23 @@ pub struct Server {
     pub kind: Kind,
     /// Its client port.
     pub addr: SocketAddr,
+    /// Keeps the port for it while it is down.
+    _port: OwnedFd,
     root: PathBuf,
     setup: Setup,
     extra: Vec<String>,
     child: Option<Child>,
     wrapper: Vec<String>,
+}
+
+/// A port that the system gives to nobody else as long as this socket is there; who names it can listen there, if with
+/// `SO_REUSEADDR`, as servers do.
+fn reserve() -> io::Result<(OwnedFd, SocketAddr)> {
+    let socket = net::socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    net::sockopt::set_socket_reuseaddr(&socket, true)?;
+    net::bind(&socket, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+    let addr = net::getsockname(&socket)?.try_into()?;
+    Ok((socket, addr))
 }
 
 impl Server {
@@ -89,9 +104,8 @@ impl Server {
         let unique = format!("oxk-behave-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let root = std::env::temp_dir().join(unique);
         fs::create_dir_all(root.join("data")).map_err(|e| format!("{}: {e}", root.display()))?;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|e| e.to_string())?;
-        let addr = listener.local_addr().map_err(|e| e.to_string())?;
-        Ok(Self { kind, addr, root, setup, extra: Vec::new(), child: None, wrapper: Vec::new() })
+        let (port, addr) = reserve().map_err(|e| e.to_string())?;
+        Ok(Self { kind, addr, _port: port, root, setup, extra: Vec::new(), child: None, wrapper: Vec::new() })
     }
 
     /// The configuration it was made for.

@@ -1,7 +1,7 @@
 //! An ensemble in one process.
 
 use super::{
-    TestingError, ports,
+    Reserved, TestingError,
     relay::{Exchange, Line, Relay},
     server::{SETTINGS, pairs},
 };
@@ -34,6 +34,8 @@ const LOOK: Duration = Duration::from_millis(5);
 struct Member {
     config: Config,
     running: Option<Embedded>,
+    /// Its ports stay its own while it is down.
+    _ports: [Reserved; 3],
     /// To its client port.
     clients: (u16, Relay),
     /// From it to the quorum and election ports of each other one.
@@ -68,10 +70,15 @@ impl TestingEnsemble {
     /// As well, or a setting is wrong.
     pub fn with_settings(members: usize, settings: &[(&str, &str)]) -> Result<Self, TestingError> {
         let dir = tempfile::tempdir().map_err(TestingError::system("make a directory"))?;
-        let own: Vec<[u16; 3]> = (0..members).map(|_| ports::free()).collect::<Result<_, _>>()?;
+        let reserve = || Ok([Reserved::any()?, Reserved::any()?, Reserved::any()?]);
+        let reserved: Vec<[Reserved; 3]> =
+            (0..members).map(|_| reserve()).collect::<Result<_, TestingError>>()?;
+        let own: Vec<[u16; 3]> =
+            reserved.iter().map(|of_one| of_one.each_ref().map(Reserved::port)).collect();
         let mut exchange = Exchange::default();
         let mut made = Vec::with_capacity(members);
-        for (at, [client, quorum, election]) in own.iter().copied().enumerate() {
+        for (at, reserved) in reserved.into_iter().enumerate() {
+            let [client, quorum, election] = own[at];
             let (mut text, mut lines) = (String::new(), Vec::new());
             for (other, [_, its_quorum, its_election]) in own.iter().copied().enumerate() {
                 let number = other + 1;
@@ -100,7 +107,15 @@ impl TestingEnsemble {
             ]);
             all.extend(settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
             let config = Config::load(&dir.path().join(format!("{}.cfg", at + 1)), &all)?;
-            made.push(Member { config, running: None, clients, lines, paused: false, side: false });
+            made.push(Member {
+                config,
+                running: None,
+                _ports: reserved,
+                clients,
+                lines,
+                paused: false,
+                side: false,
+            });
         }
         let exchange = Some(exchange.run()?);
         let mut ensemble = Self { members: made, exchange, _dir: dir };

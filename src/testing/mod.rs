@@ -20,4 +20,5 @@ mod server;
 pub use control::{Wanted, control};
 pub use ensemble::TestingEnsemble;
 pub use error::TestingError;
+pub use ports::Reserved;
 pub use server::{Builder, TestingServer};

@@ -1,6 +1,6 @@
 //! A server that is alone.
 
-use super::TestingError;
+use super::{Reserved, TestingError};
 use crate::{config::Config, server::Embedded};
 use std::{
     fmt,
@@ -70,7 +70,10 @@ impl Builder {
             .as_ref()
             .map_or_else(|| self.data_dir.clone().unwrap_or_default(), |made| made.path().to_path_buf());
         let Self { port, config, settings, .. } = self;
-        let mut server = TestingServer { port, dir, config, settings, running: None, made };
+        let reserved = if port == 0 && config.is_none() { Some(Reserved::any()?) } else { None };
+        let port = reserved.as_ref().map_or(port, Reserved::port);
+        let mut server =
+            TestingServer { port, dir, config, settings, running: None, _reserved: reserved, made };
         server.restart()?;
         Ok(server)
     }
@@ -83,6 +86,8 @@ pub struct TestingServer {
     config: Option<PathBuf>,
     settings: Vec<(String, String)>,
     running: Option<Embedded>,
+    /// Where the port is not the test's own choice.
+    _reserved: Option<Reserved>,
     /// Goes last.
     made: Option<TempDir>,
 }

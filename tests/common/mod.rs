@@ -4,10 +4,11 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 #![expect(clippy::disallowed_methods, reason = "tests read the clock for their patience")]
 
+use oxkeeper::testing::Reserved;
 use std::{
     fs::File,
     io::{ErrorKind, Read, Write},
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    net::{Ipv4Addr, TcpStream},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -30,7 +31,7 @@ pub(crate) fn signal(child: &Child, name: &str) {
 /// A server that runs until it is dropped.
 pub(crate) struct Server {
     pub(crate) child: Child,
-    port: u16,
+    port: Reserved,
     dir: tempfile::TempDir,
 }
 
@@ -43,12 +44,11 @@ impl Server {
     /// Starts one whose command line or environment is changed before.
     pub(crate) fn start_as(extra: &str, change: impl FnOnce(&mut Command)) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        // Somebody else may take the port in between; so far nobody has.
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
-        let port = port.expect("a free port").port();
+        let port = Reserved::any().expect("a free port");
         let text = format!(
-            "dataDir={}\nclientPort={port}\ntickTime=500\n4lw.commands.whitelist=*\nadmin.enableServer=false\n{extra}",
-            dir.path().display()
+            "dataDir={}\nclientPort={}\ntickTime=500\n4lw.commands.whitelist=*\nadmin.enableServer=false\n{extra}",
+            dir.path().display(),
+            port.port()
         );
         let config = dir.path().join("zoo.cfg");
         std::fs::write(&config, text).expect("a configuration");
@@ -112,7 +112,7 @@ impl Server {
     }
 
     pub(crate) fn try_connect(&self) -> std::io::Result<TcpStream> {
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port.port()))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         Ok(stream)

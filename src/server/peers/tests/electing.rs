@@ -231,9 +231,7 @@ fn nonsense_of_a_member_costs_its_own_connection() {
 fn any_address_of_a_member_will_do() {
     let mut members = members(2);
     for ports in members.values_mut() {
-        let nobody = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = nobody.local_addr().expect("its number").port();
-        ports.election.insert(0, Address { host: "127.0.0.1".to_owned(), port });
+        ports.election.insert(0, nobody());
     }
     let unknown = Address { host: "nobody.invalid".to_owned(), port: 1 };
     members.get_mut(&ServerId(1)).expect("a member").election.insert(0, unknown);

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     membership::Membership,
     storage::{Compression, MemoryDisk},
+    testing::Reserved,
     zab::{Event, Link, Members},
 };
 use bytes::Bytes;
@@ -245,20 +246,16 @@ fn leader_and_learner() -> (Member, Link, Member, Link) {
     (leader, to_learner, learner, to_leader)
 }
 
+/// Where nobody listens, nor will before this process ends, but a test that is told of it.
+fn nobody() -> Address {
+    let reserved = Box::leak(Box::new(Reserved::any().expect("a free port")));
+    Address { host: "127.0.0.1".to_owned(), port: reserved.port() }
+}
+
 /// Members 1 to `count` on free ports.
 fn members(count: i64) -> BTreeMap<ServerId, Ports> {
-    let free = || TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let taken: Vec<_> = (0..count).map(|_| (free(), free())).collect();
-    let at = |listener: &TcpListener| {
-        let port = listener.local_addr().expect("its number").port();
-        vec![Address { host: "127.0.0.1".to_owned(), port }]
-    };
-    let ports = taken.iter().map(|(quorum, election)| Ports {
-        quorum: at(quorum),
-        election: at(election),
-        observer: false,
-    });
-    (1..).map(ServerId).zip(ports).collect()
+    let ports = |_| Ports { quorum: vec![nobody()], election: vec![nobody()], observer: false };
+    (1..).map(ServerId).zip((0..count).map(ports)).collect()
 }
 
 /// The same, as a configuration.
