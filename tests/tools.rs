@@ -199,3 +199,45 @@ fn what_is_wrong_with_tls_is_named() {
         );
     }
 }
+
+#[test]
+fn a_backup_is_taken_continued_verified_and_restored() {
+    let dir = tempfile::tempdir().unwrap();
+    let name = |name: &str| dir.path().join(name).display().to_string();
+    let (data, backups, into) = (name("data"), name("backups"), name("into"));
+    let files = dir.path().join("data/version-2");
+    fs::create_dir_all(&files).unwrap();
+    // The files of an official server, at first without the end of its last log.
+    let mut logs = Vec::new();
+    for file in
+        fs::read_dir(written("log.1").parent().unwrap()).unwrap().map(|file| file.unwrap().file_name())
+    {
+        let file = file.into_string().unwrap();
+        if file.starts_with("log.") || file == "snapshot.0" {
+            fs::copy(written(&file), files.join(&file)).unwrap();
+        }
+        logs.extend(file.strip_prefix("log.").map(|zxid| i64::from_str_radix(zxid, 16).unwrap()));
+    }
+    logs.sort_unstable();
+    let last = format!("log.{:x}", logs.last().unwrap());
+    let all = objects(&["txnlog", "dump", "--json", &written(&last).display().to_string()]);
+    let middle = all[all.len() / 2]["zxid"].as_str().unwrap();
+    let cut = files.join(&last).display().to_string();
+    assert_eq!(run(&["txnlog", "chop", "--zxid", middle, &cut, "-o", &name("cut")]).1, Some(0));
+    fs::rename(name("cut"), &cut).unwrap();
+    let taken = &objects(&["backup", "take", "--json", &data, &backups])[0];
+    assert_eq!((&taken["new"], &taken["last"]), (&Value::Bool(true), &Value::from(middle)));
+    fs::copy(written(&last), &cut).unwrap();
+    let taken = &objects(&["backup", "take", "--json", &data, &backups])[0];
+    let end = all.last().unwrap()["zxid"].clone();
+    assert_eq!(
+        (&taken["new"], &taken["transactions"], &taken["last"]),
+        (&Value::Bool(false), &Value::from(all.len() - all.len() / 2 - 1), &end)
+    );
+    let verified = &objects(&["backup", "verify", "--json", &backups])[0];
+    assert_eq!((&verified["problem"], &verified["last"]), (&Value::Null, &end));
+    let restored = &objects(&["restore", "--json", "--zxid", middle, &backups, &into])[0];
+    assert_eq!(restored["last"], middle);
+    let (text, code) = run(&["restore", &backups, &into]);
+    assert_eq!((code, text.contains("is not empty")), (Some(1), true), "{text}");
+}

@@ -32,7 +32,8 @@ def ephemerals(member):
     need(listed, "%r lists no ephemerals in dump: %s" % (member, dump))
     # Official servers up to 3.8 now and then go on listing a session whose ephemerals are gone; ours may not.
     paths = "*" if member.implementation == OXKEEPER else "+"
-    return sorted(re.findall(r"0x\w+:\n(?:\t.*\n)%s" % paths, listed[1]))
+    sessions = re.findall(r"(0x\w+):\n((?:\t.*\n)%s)" % paths, listed[1])
+    return sorted((session, sorted(owned.splitlines())) for session, owned in sessions)
 
 
 def digests(member):

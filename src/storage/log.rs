@@ -27,7 +27,7 @@ use oxkeeper_codec::{
 use std::{collections::VecDeque, io, sync::Arc, time::Duration};
 
 /// The first bytes of every log: magic, version 2, dbid 0.
-pub(super) const FILE_HEADER: [u8; FILE_HEADER_LEN] = *b"ZKLG\0\0\0\x02\0\0\0\0\0\0\0\0";
+pub const FILE_HEADER: [u8; FILE_HEADER_LEN] = *b"ZKLG\0\0\0\x02\0\0\0\0\0\0\0\0";
 /// More room is allocated when less than this is left, as in `FilePadding`.
 const ROOM_LEFT_MIN: u64 = 4096;
 /// The step when a whole `preAllocSize` is not to be had.

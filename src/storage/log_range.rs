@@ -1,28 +1,19 @@
 //! Reads a part of the history out of the logs, for a learner that lags, while the last of them is being written.
 //!
-//! Logs are not mapped here, but read in pieces: a map must not outlive a truncation, and the memory is to be bounded by one
-//! piece, or one entry where that is longer.
-//!
 //! Invariant: what is handed out follows without a hole on the transaction that was asked for, each once, up to the last;
 //! nothing that a fetched snapshot may have overruled is among it.
 
 use super::{
-    disk::{Disk, list, sorted_logs},
+    disk::{Disk, list},
     error::StoreError,
-    log_reader::{Entry, entry_at},
+    log_cursor::LogCursor,
+    log_reader::{Entry, entry_len},
     names::SnapshotName,
     recovery::follows,
-    tail,
 };
 use bytes::Bytes;
-use oxkeeper_codec::{
-    OpCode, Zxid,
-    file::{ENTRY_HEADER_LEN, FILE_HEADER_LEN},
-};
-use std::{collections::VecDeque, io, sync::Arc};
-
-/// So much is read at once.
-const PIECE_LEN: usize = 256 << 10;
+use oxkeeper_codec::{OpCode, Zxid};
+use std::sync::Arc;
 
 /// What the logs have behind a transaction.
 #[derive(Debug)]
@@ -38,7 +29,7 @@ pub enum LogSearch {
 /// Transactions in the logs, to be read in order.
 #[derive(Debug)]
 pub struct LogRange {
-    cursor: Cursor,
+    cursor: LogCursor,
     /// The last one that was handed out.
     last: Zxid,
     until: Zxid,
@@ -60,7 +51,7 @@ pub fn search_log(
     (from, until): (Zxid, Zxid),
     max_bytes: u64,
 ) -> Result<LogSearch, StoreError> {
-    let mut cursor = Cursor::open(Arc::clone(log_disk), from)?;
+    let mut cursor = LogCursor::open(Arc::clone(log_disk), from)?;
     let mut is_there = from.counter() == 0 && from > Zxid::ZERO;
     let mut start = None;
     let (mut last, mut bytes, mut txns) = (from, 0, 0);
@@ -84,7 +75,7 @@ pub fn search_log(
             return Ok(LogSearch::Missing);
         }
         start.get_or_insert(before);
-        bytes += u64::try_from(ENTRY_HEADER_LEN + body.len() + 1).unwrap_or(u64::MAX);
+        bytes += entry_len(body);
         txns += 1;
         last = zxid;
         if bytes > max_bytes {
@@ -122,98 +113,6 @@ impl LogRange {
             }
         }
         Ok(None)
-    }
-}
-
-/// A place in a log: how many logs are still to come behind it, and the offset.
-#[derive(Debug, Clone, Copy)]
-struct Position {
-    log: usize,
-    offset: u64,
-}
-
-/// Goes through the entries of several logs.
-#[derive(Debug)]
-struct Cursor {
-    disk: Arc<dyn Disk>,
-    logs: VecDeque<String>,
-    log: usize,
-    /// Where the buffer starts in the file.
-    base: u64,
-    buffer: Vec<u8>,
-    /// What was consumed of the buffer.
-    pos: usize,
-}
-
-impl Cursor {
-    /// Begins with the last log that may have this transaction.
-    fn open(disk: Arc<dyn Disk>, from: Zxid) -> Result<Self, StoreError> {
-        let mut logs = sorted_logs(&list(&*disk)?);
-        let begun = logs.partition_point(|&(first, _)| first <= from);
-        let logs = logs.split_off(begun.saturating_sub(1)).into_iter().map(|(_, name)| name).collect();
-        let mut cursor = Self { disk, logs, log: 0, base: 0, buffer: Vec::new(), pos: 0 };
-        cursor.go_to(Position { log: 0, offset: FILE_HEADER_LEN as u64 });
-        Ok(cursor)
-    }
-
-    fn position(&self) -> Position {
-        Position { log: self.log, offset: self.base + u64::try_from(self.pos).unwrap_or(u64::MAX) }
-    }
-
-    fn go_to(&mut self, Position { log, offset }: Position) {
-        self.log = log;
-        self.base = offset;
-        self.buffer.clear();
-        self.pos = 0;
-    }
-
-    /// The next whole entry, in this log or the next. What is none ends its log: whether that was its end, the
-    /// next entry tells.
-    fn next_entry(&mut self) -> Result<Option<Entry<'_>>, StoreError> {
-        while self.log < self.logs.len() {
-            if self.fill()? {
-                let at = self.pos;
-                if let Ok((header, body)) = entry_at(&self.buffer, at) {
-                    let range = at + ENTRY_HEADER_LEN..at + ENTRY_HEADER_LEN + body.len();
-                    self.pos = range.end + 1;
-                    let offset = self.base + u64::try_from(at).unwrap_or(u64::MAX);
-                    let body = &self.buffer[range];
-                    return Ok(Some(Entry { offset, zxid: header.zxid, op: header.op, body }));
-                }
-            }
-            self.go_to(Position { log: self.log + 1, offset: FILE_HEADER_LEN as u64 });
-        }
-        Ok(None)
-    }
-
-    /// Has a whole entry in the buffer, as far as its length tells; false where the file does not hold one.
-    fn fill(&mut self) -> Result<bool, StoreError> {
-        let mut wanted = ENTRY_HEADER_LEN;
-        loop {
-            if self.buffer.len() - self.pos < wanted {
-                self.base = self.position().offset;
-                let name = &self.logs[self.log];
-                let read = self.disk.read_range(name, self.base, wanted.max(PIECE_LEN));
-                self.buffer = read.map_err(|source| StoreError::io("read", self.disk.path(name), source))?;
-                self.pos = 0;
-                if self.buffer.len() < wanted {
-                    return Ok(false);
-                }
-            }
-            let Some((_, len)) = tail::entry_header(&self.buffer[self.pos..]) else { return Ok(false) };
-            let Some(len) = usize::try_from(len).ok().filter(|&len| len > 0) else { return Ok(false) };
-            if wanted > ENTRY_HEADER_LEN {
-                return Ok(true);
-            }
-            wanted = ENTRY_HEADER_LEN + len + 1;
-        }
-    }
-
-    /// What was found is not there any more.
-    fn gone(&self) -> StoreError {
-        let name = self.logs.back().map_or("", |name| name.as_str());
-        let source = io::Error::new(io::ErrorKind::UnexpectedEof, "transactions that it had are gone");
-        StoreError::io("read", self.disk.path(name), source)
     }
 }
 

@@ -35,6 +35,23 @@ pub struct Entry<'a> {
 }
 
 impl Entry<'_> {
+    /// How many bytes it takes in a log.
+    pub fn len_in_log(&self) -> u64 {
+        entry_len(self.body)
+    }
+
+    /// Adds it as it stands in a log: checksum, length, body, end.
+    ///
+    /// # Panics
+    /// Its length is none that an entry was read with.
+    pub fn encode(&self, to: &mut Vec<u8>) {
+        let len = i32::try_from(self.body.len()).expect("it was read with this length");
+        to.extend(tail::checksum(self.body).to_be_bytes());
+        to.extend(len.to_be_bytes());
+        to.extend(self.body);
+        to.push(END_OF_ENTRY);
+    }
+
     /// Decodes the transaction. It keeps a copy of the body, not the file: the file may be a mapping.
     ///
     /// # Errors
@@ -138,8 +155,14 @@ impl<'a> LogReader<'a> {
     }
 }
 
-fn offset(pos: usize) -> u64 {
+/// A place in a buffer as one in a file.
+pub(super) fn offset(pos: usize) -> u64 {
     u64::try_from(pos).unwrap_or(u64::MAX)
+}
+
+/// How many bytes the entry of this body takes in a log.
+pub(super) fn entry_len(body: &[u8]) -> u64 {
+    offset(ENTRY_HEADER_LEN + body.len() + 1)
 }
 
 /// The whole entry at `pos`, or what speaks against it.

@@ -1,7 +1,8 @@
 //! The tools' arguments, and which tool they ask for.
 
 use super::{
-    Terminal, ToolError,
+    Terminal, ToolError, backup,
+    backup::Wanted as WantedState,
     data_dirs::DataDirs,
     init::{InitError, init},
     official, purge, shell, snapshot,
@@ -12,7 +13,7 @@ use crate::testing::{Wanted, control};
 use clap::{CommandFactory, Parser, Subcommand};
 use oxkeeper_codec::Zxid;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The tools of the binary.
 #[derive(Debug, Parser)]
@@ -52,6 +53,33 @@ pub enum Tool {
         /// A zoo.cfg, or a data directory
         place: PathBuf,
         /// Where the logs are, if elsewhere
+        logs: Option<PathBuf>,
+    },
+    /// Take backups of a server, which may be running; see what there is, and whether it is good
+    Backup {
+        /// What to do.
+        #[command(subcommand)]
+        action: BackupAction,
+    },
+    /// Make a data directory of a backup
+    Restore {
+        /// As it was behind this transaction, as 0xHEX or in decimal; the last one unless given
+        #[arg(long, value_parser = zxid, conflicts_with = "time")]
+        zxid: Option<Zxid>,
+        /// As it was at this time: 2026-11-29T23:45:00Z, or ms since 1970
+        #[arg(long, value_parser = time)]
+        time: Option<i64>,
+        /// From this chain; the newest one that has it unless given
+        #[arg(long)]
+        chain: Option<u32>,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+        /// The backups, or - for archives on the standard input
+        from: PathBuf,
+        /// A zoo.cfg, or a data directory; nothing may be in its version-2
+        place: PathBuf,
+        /// Where the logs are to be, if elsewhere
         logs: Option<PathBuf>,
     },
     /// Say how a server is; ends with 1 where it does not serve
@@ -212,6 +240,55 @@ pub enum SnapshotAction {
     },
 }
 
+/// What is done with backups.
+#[derive(Debug, Subcommand)]
+pub enum BackupAction {
+    /// Take what is new
+    Take {
+        /// Begin with a snapshot, also where the last backup could be continued
+        #[arg(long)]
+        full: bool,
+        /// When a new chain is begun, so many stay
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+        keep: Option<u32>,
+        /// In an archive: what is behind this transaction alone, as 0xHEX or in decimal
+        #[arg(long, value_parser = zxid)]
+        since: Option<Zxid>,
+        /// Where the logs are, if elsewhere
+        #[arg(long)]
+        logs: Option<PathBuf>,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+        /// A zoo.cfg, or a data directory
+        place: PathBuf,
+        /// The directory of the backups, or - for an archive (tar) on the standard output
+        to: PathBuf,
+    },
+    /// Print what there is
+    List {
+        /// A JSON object on a line for each chain
+        #[arg(long)]
+        json: bool,
+        /// The directory of the backups
+        backups: PathBuf,
+    },
+    /// Make of backups what a server would, in memory; ends with 1 if one is damaged
+    Verify {
+        /// A JSON object on a line for each chain
+        #[arg(long)]
+        json: bool,
+        /// The directory of the backups
+        backups: PathBuf,
+    },
+}
+
+/// A point in time, in ms since 1970.
+fn time(text: &str) -> Result<i64, String> {
+    let at = || text.parse::<jiff::Timestamp>().map(jiff::Timestamp::as_millisecond);
+    text.parse().or_else(|_| at()).map_err(|error| error.to_string())
+}
+
 fn zxid(text: &str) -> Result<Zxid, String> {
     official::decode_long(text).map(Zxid).ok_or_else(|| "not a zxid".to_owned())
 }
@@ -253,6 +330,17 @@ impl Tool {
                 dirs.log = logs.or(dirs.log);
                 purge::purge(&dirs, keep, dry_run, json, terminal)
             }
+            Self::Backup { action } => action.run(terminal),
+            Self::Restore { zxid, time, chain, json, from, place, logs } => {
+                let mut dirs = DataDirs::to_be(&place)?;
+                dirs.log = logs.or(dirs.log);
+                let wanted = match (zxid, time) {
+                    (Some(zxid), _) => WantedState::Zxid(zxid),
+                    (None, Some(ms)) => WantedState::Time(ms),
+                    (None, None) => WantedState::Last,
+                };
+                backup::restore(&from, &dirs, wanted, chain, json, terminal)
+            }
             Self::Status { server, tls, properties, json, config } => {
                 let place = match (server, config) {
                     (Some(server), _) => Place::parse(&server, tls)
@@ -286,6 +374,29 @@ impl Tool {
                 Ok(u8::from(!is_done))
             }
             Self::Official { class, arguments } => official::run(&class, &arguments, terminal),
+        }
+    }
+}
+
+impl BackupAction {
+    fn run(self, terminal: &mut Terminal<'_>) -> Result<u8, ToolError> {
+        match self {
+            Self::Take { full, keep, since, logs, json, place, to } => {
+                let mut dirs = DataDirs::of(&place)?;
+                dirs.log = logs.or(dirs.log);
+                if to == Path::new("-") {
+                    return backup::stream(&dirs, since, json, terminal);
+                }
+                if since.is_some() {
+                    return Err(ToolError::Usage(
+                        "--since is of archives; a directory is continued by itself".to_owned(),
+                    ));
+                }
+                let keep = keep.map(|keep| usize::try_from(keep).unwrap_or(usize::MAX));
+                backup::take(&dirs, &to, full, keep, json, terminal)
+            }
+            Self::List { json, backups } => backup::list(&backups, json, terminal),
+            Self::Verify { json, backups } => backup::verify(&backups, json, terminal),
         }
     }
 }

@@ -29,6 +29,14 @@ impl DataDirs {
         Self::of_config(path)
     }
 
+    /// The same, where a data directory need not be there yet.
+    pub(super) fn to_be(path: &Path) -> Result<Self, ToolError> {
+        if path.exists() {
+            return Self::of(path);
+        }
+        Ok(Self { data: path.to_path_buf(), log: None })
+    }
+
     /// Where snapshots are.
     pub(super) fn snapshots(&self) -> PathBuf {
         version_2(&self.data)

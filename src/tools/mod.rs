@@ -8,6 +8,7 @@
 
 mod acl;
 mod arguments;
+mod backup;
 mod data_dirs;
 mod dates;
 mod error;

@@ -28,6 +28,11 @@ impl NewFile {
         if path.exists() {
             return Err(ToolError::file("create", path, ErrorKind::AlreadyExists.into()));
         }
+        Self::replace(path)
+    }
+
+    /// Begins a file that takes the place of one of that name.
+    pub(super) fn replace(path: &Path) -> Result<Self, ToolError> {
         let part = with_suffix(path, ".part");
         let open = OpenOptions::new().write(true).create(true).truncate(true).open(&part);
         let file = open.map_err(|source| ToolError::file("create", &part, source))?;

@@ -10,6 +10,7 @@ use crate::{
     server::{
         ServerError,
         chance::random,
+        clock,
         owner::{permission_hint, writable},
     },
     session::encode_sessions,
@@ -160,9 +161,13 @@ pub(crate) fn load(config: &Config, disks: &Disks) -> Result<Loaded, ServerError
     }
     vouch(&*disks.snap, &*disks.log, &recovered)?;
     let digest_mismatches = rebuild.digest_mismatches.len();
-    let Rebuilt { tree, sessions, forgotten } = finish(config, rebuild);
+    let Rebuilt { mut tree, sessions, forgotten } = finish(config, rebuild);
     if recovered.is_empty() {
         announce_empty(disks);
+        if let Some(config::Ensemble { membership, .. }) = &config.ensemble {
+            // An official leader that starts with this directory shows the members that its snapshot has.
+            tree.write_config(&membership.to_string(), membership.version(), clock::wall_ms(), &mut ());
+        }
     }
     if recovered.is_empty() || forgotten > 0 {
         write_snapshot(config, disks, &tree, &sessions)?;
@@ -279,6 +284,21 @@ mod tests {
             entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
         names.sort();
         names
+    }
+
+    #[test]
+    fn the_first_snapshot_of_a_member_has_the_members() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).expect("a file");
+        let members = "server.1=a:1:2\nserver.2=b:3:4\nserver.3=c:5:6";
+        file("myid", "2\n");
+        let path = dir.path().display();
+        file("zoo.cfg", &format!("clientPort=0\ndataDir={path}\ninitLimit=5\nsyncLimit=2\n{members}\n"));
+        let config = Config::load(&dir.path().join("zoo.cfg"), &[]).expect("good settings");
+        load(&config, &open_disks(&config.storage).expect("a directory")).expect("it may begin");
+        let snapshot = std::fs::read(dir.path().join("version-2/snapshot.0")).expect("it is there");
+        let shown = String::from_utf8_lossy(&snapshot);
+        assert!(shown.contains("server.2=b:3:4:participant\n"), "{shown}");
     }
 
     #[test]

@@ -19,7 +19,7 @@ fn found(disk: &MemoryDisk, from: i64, until: i64) -> Option<Vec<i64>> {
     let (mut zxids, mut bytes) = (Vec::new(), 0);
     while let Some((zxid, found)) = range.next_txn().unwrap() {
         assert_eq!(found, body(&txn(zxid.0, 20)));
-        bytes += u64::try_from(ENTRY_HEADER_LEN + found.len() + 1).unwrap();
+        bytes += entry_len(&found);
         zxids.push(zxid.0);
     }
     assert_eq!((bytes, zxids.len()), (range.bytes, usize::try_from(range.txns).unwrap()));
