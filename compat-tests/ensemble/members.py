@@ -247,15 +247,20 @@ class Ensemble:
         if old is wanted:
             return
         rivals = [m for m in self.voters() if m.sid > wanted.sid and m is not old]
+        # Without more than half of all there is no transaction. Who helps with it stays away from the election.
+        spare = (len(self.voters()) - 1) // 2
+        helpers, rivals = rivals[:-spare], rivals[-spare:]
         for m in rivals:
             m.kill()
-        self.transaction(wanted)                                      # one that the rivals lack, and nobody else
+        self.transaction(wanted)                                      # one that the rivals lack
         self.quiet()
-        old.kill()
+        for m in (old, *helpers):
+            m.kill()
         for m in rivals:
             m.start()
         until("%r leading" % wanted, lambda: self.leader() is wanted, SERVES_S, 0.05)
-        old.start()
+        for m in (old, *helpers):
+            m.start()
         self.serve()
 
     def strand(self, path="/stranded"):

@@ -47,7 +47,8 @@ java_kit() { # Curator's own recipes suite, with our TestingServer and TestingCl
   [ -e "$work/lib/done" ] || { mvn -q -B -f "$here/pom.xml" dependency:copy-dependencies -DoutputDirectory="$work/lib" && touch "$work/lib/done"; } || return 1
   mvn -q -B -f "$root/kits/java/pom.xml" package || return 1
   [ -n "$full" ] || { recipes --select-class org.apache.curator.framework.recipes.locks.TestInterProcessMutex; return; }
-  recipes --select-package org.apache.curator.framework.recipes --include-classname '.*Test.*' && return
+  # TestLeaderSelectorEdges has the official server load a class of its own that ends connections: no server in another process can.
+  recipes --select-package org.apache.curator.framework.recipes --include-classname '.*Test.*' --exclude-classname '.*TestLeaderSelectorEdges' && return
   # Some of these count on how fast threads of theirs are, and fail now and then with their own server, too (README.md). What fails for a reason
   # that is ours fails again.
   local attempt again test
