@@ -179,7 +179,7 @@ pub struct CommittedBatch {
     pub ended: Vec<(SessionId, Range<usize>)>,
     /// Replies that would have been too long, and say so instead.
     pub too_long: usize,
-    /// The tree's digest after each transaction whose zxid is a multiple of `DIGEST_EVERY`.
+    /// The tree's digest after each transaction whose zxid is a multiple of `DIGEST_EVERY`, unless the tree was ahead of it.
     pub digests: Vec<(Zxid, u64)>,
 }
 
@@ -307,8 +307,9 @@ impl Node {
         let mut applied = tree.apply_prepared(logged, &prepared, &mut self.snapshots, &mut batch.changes);
         batch.txns += 1;
         batch.made_ms.push(logged.header.time);
-        self.foreseen.judge(zxid, tree.digest_matches(logged), &mut batch.digest_mismatches);
-        if zxid.0 % DIGEST_EVERY == 0 && tree.options().digest {
+        let matches = tree.digest_matches(logged);
+        let is_its_own = self.foreseen.judge(zxid, matches, &mut batch.digest_mismatches);
+        if zxid.0 % DIGEST_EVERY == 0 && tree.options().digest && is_its_own {
             batch.digests.push((zxid, tree.digest()));
         }
         let changes = first_change..batch.changes.len();

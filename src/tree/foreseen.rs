@@ -34,18 +34,20 @@ impl Foreseen {
         self.ahead_until = self.ahead_until.min(zxid);
     }
 
-    /// A transaction was applied. Adds those to `wrong` after which the digest was not the one foreseen.
-    pub fn judge(&mut self, zxid: Zxid, matches: bool, wrong: &mut Vec<Zxid>) {
+    /// A transaction was applied. Adds those to `wrong` after which the digest was not the one foreseen. Returns whether the tree's digest
+    /// now is that of its state behind this transaction, and not of one that is ahead of it.
+    pub fn judge(&mut self, zxid: Zxid, matches: bool, wrong: &mut Vec<Zxid>) -> bool {
         let missed = (!matches).then_some(zxid);
         if zxid <= self.ahead_until {
             self.doubted = missed;
-            return;
+            return matches;
         }
         if self.doubted.is_some() {
             let doubted = self.take_doubted();
             wrong.extend(doubted.filter(|_| !matches));
         }
         wrong.extend(missed);
+        true
     }
 
     /// No transaction follows that could decide. A snapshot that did not say where it ended is supposed to have done so before.
@@ -72,9 +74,9 @@ mod tests {
         later: &[(i64, bool)],
     ) -> Vec<i64> {
         let mut wrong = Vec::new();
-        applied.iter().for_each(|&(zxid, matches)| foreseen.judge(Zxid(zxid), matches, &mut wrong));
+        applied.iter().for_each(|&(zxid, matches)| _ = foreseen.judge(Zxid(zxid), matches, &mut wrong));
         until.into_iter().for_each(|zxid| foreseen.told_all(Zxid(zxid)));
-        later.iter().for_each(|&(zxid, matches)| foreseen.judge(Zxid(zxid), matches, &mut wrong));
+        later.iter().for_each(|&(zxid, matches)| _ = foreseen.judge(Zxid(zxid), matches, &mut wrong));
         wrong.into_iter().map(|zxid| zxid.0).collect()
     }
 
@@ -101,10 +103,20 @@ mod tests {
     }
 
     #[test]
+    fn a_digest_of_a_tree_that_is_ahead_is_nobodys() {
+        let mut foreseen = Foreseen::behind(Zxid(3));
+        let mut shown = |zxid, matches| foreseen.judge(Zxid(zxid), matches, &mut Vec::new());
+        assert!(!shown(1, false), "ahead");
+        assert!(shown(2, true), "it has caught up");
+        assert!(!shown(3, false));
+        assert!(shown(4, false), "wrong, and this tree's own");
+    }
+
+    #[test]
     fn the_last_transaction_decides_where_none_follows() {
         let at_the_end = |mut foreseen: Foreseen, applied: &[(i64, bool)]| {
             let mut wrong = Vec::new();
-            applied.iter().for_each(|&(zxid, matches)| foreseen.judge(Zxid(zxid), matches, &mut wrong));
+            applied.iter().for_each(|&(zxid, matches)| _ = foreseen.judge(Zxid(zxid), matches, &mut wrong));
             foreseen.end(&mut wrong);
             wrong.into_iter().map(|zxid| zxid.0).collect::<Vec<_>>()
         };
