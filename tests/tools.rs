@@ -1,11 +1,15 @@
 //! The tools of the binary, on files that official servers wrote.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use oxkeeper::testing::Reserved;
 use serde_json::Value;
 use std::{
     fs,
+    io::{Read, Write},
+    net::{Ipv4Addr, TcpStream},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
+    time::Duration,
 };
 
 /// Output and exit code.
@@ -240,4 +244,50 @@ fn a_backup_is_taken_continued_verified_and_restored() {
     assert_eq!(restored["last"], middle);
     let (text, code) = run(&["restore", &backups, &into]);
     assert_eq!((code, text.contains("is not empty")), (Some(1), true), "{text}");
+}
+
+#[test]
+fn a_container_is_started_by_the_variables_of_the_official_image() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let ports: [Reserved; 3] = std::array::from_fn(|_| Reserved::any().unwrap());
+    let [client, quorum, election] = ports.each_ref().map(Reserved::port);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_oxkeeper"));
+    command
+        .args(["container", "zkServer.sh", "start-foreground"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    for (name, value) in [
+        ("ZOO_CONF_DIR", at("conf")),
+        ("ZOO_DATA_DIR", at("data")),
+        ("ZOO_DATA_LOG_DIR", at("datalog")),
+        ("ZOO_ADMINSERVER_ENABLED", "false".to_owned()),
+        ("ZOO_SERVERS", format!("server.3=127.0.0.1:{quorum}:{election};127.0.0.1:{client}")),
+        ("ZOO_MY_ID", "3".to_owned()),
+        ("JVMFLAGS", "-Xmx1g -Dzookeeper.4lw.commands.whitelist=conf".to_owned()),
+    ] {
+        command.env(name, value);
+    }
+    let mut server = command.spawn().unwrap();
+    let asked = || {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, client)).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+        stream.write_all(b"conf").ok()?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).ok()?;
+        Some(text).filter(|text| text.contains("tickTime"))
+    };
+    let told = (0..1000).find_map(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        asked()
+    });
+    server.kill().unwrap();
+    server.wait().unwrap();
+    let told = told.expect("it serves within ten seconds");
+    assert!(
+        told.contains(&format!("dataLogDir={}", at("datalog"))) && told.contains("maxClientCnxns=60"),
+        "{told}"
+    );
+    assert_eq!(fs::read_to_string(at("data/myid")).unwrap(), "3\n");
+    assert!(fs::read_to_string(at("conf/zoo.cfg")).unwrap().contains("tickTime=2000\n"));
 }

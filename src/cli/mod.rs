@@ -34,6 +34,10 @@ Usage:
   oxkeeper purge [-n COUNT] [--dry-run] FILE|DATADIR  remove old snapshots and logs
   oxkeeper txnlog dump|verify|repair|chop             transaction logs
   oxkeeper snapshot show|summary|compare|verify       snapshots
+  oxkeeper backup take|list|verify                    backups of a running server
+  oxkeeper restore BACKUPS FILE|DATADIR               a data directory made of one, at any transaction or time
+  oxkeeper cli [-server HOST:PORT] [COMMAND...]       a shell
+  oxkeeper container [zkServer.sh]                    a server with the environment variables of the known images
   oxkeeper testing [--members N]                      a server or an ensemble for a test in any language
   oxkeeper --version | --help
 

@@ -3,6 +3,7 @@
 use super::{
     Terminal, ToolError, backup,
     backup::Wanted as WantedState,
+    container,
     data_dirs::DataDirs,
     init::{InitError, init},
     official, purge, shell, snapshot,
@@ -117,6 +118,15 @@ pub enum Tool {
     #[command(disable_help_flag = true)]
     Cli {
         /// -server HOST:PORT and others as zkCli.sh has them, and perhaps a command; --help lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Start a container: with the environment variables of the official image or of Bitnami's
+    Container {
+        /// Print the zoo.cfg that the variables make, and no more
+        #[arg(long)]
+        print: bool,
+        /// What to run instead of a server: zkCli.sh, or a program of the image
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
@@ -368,6 +378,7 @@ impl Tool {
                 Ok(0)
             }
             Self::Cli { arguments } => shell::run(&arguments, terminal),
+            Self::Container { print, arguments } => container::run(&arguments, print, terminal),
             Self::Testing { members, port, data_dir, config, settings } => {
                 let wanted = Wanted { members: members.map(usize::from), port, data_dir, config, settings };
                 let is_done = control(wanted, terminal.input, terminal.out)?;
