@@ -1,0 +1,3 @@
+#!/bin/bash
+# What other images begin with.
+exec /usr/bin/oxkeeper container "$@"

@@ -1,0 +1,2 @@
+#!/bin/bash
+exec /usr/bin/oxkeeper container zkServer.sh start-foreground "$@"
