@@ -49,6 +49,7 @@ pub(super) fn take(
     as_json: bool,
     terminal: &mut Terminal<'_>,
 ) -> Result<u8, ToolError> {
+    stand_back();
     // Held to the end.
     let disk = RealDisk::open(backups).map_err(|error| match error {
         StoreError::InUse { .. } => ToolError::content(backups, "another backup is being taken there"),
@@ -239,6 +240,7 @@ pub(super) fn stream(
     as_json: bool,
     terminal: &mut Terminal<'_>,
 ) -> Result<u8, ToolError> {
+    stand_back();
     let source = Source::of_server(dirs)?;
     let mut archive = Archive::new(terminal.out);
     let (record, piece) = match since {
@@ -325,6 +327,12 @@ pub(super) fn verify(backups: &Path, as_json: bool, terminal: &mut Terminal<'_>)
         }
     }
     Ok(code)
+}
+
+/// The server, and all others, come first.
+fn stand_back() {
+    // Where that is not allowed, it is only slower for them.
+    _ = rustix::process::nice(19);
 }
 
 /// In ms since 1970.
