@@ -58,7 +58,7 @@ def main():
                 backed = n % 2 == 1
                 backups = Backups(oxkeeper, sut.data, os.path.join(work, "backups")) if backed else None
                 done = load("load", "--servers", servers, "--mix", "set=1", "--znodes", "1000", "--value-size", "1024", "--root", "/w%d" % n, "--conns", "16", "--pipeline", "4",
-                            "--duration", seconds)
+                            "--duration", seconds, *sys.argv[5:])
                 if backups:
                     backups.end()
                     took += backups.took

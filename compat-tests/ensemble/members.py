@@ -242,8 +242,8 @@ class Ensemble:
         m.client(timeout=20).close()
 
     def lead(self, wanted):
-        """Makes a voter the leader by ending others: the highest id wins among those that have the newest transaction. Of five, another one may
-        have seen one more of what clients write meanwhile: then again."""
+        """Makes a voter the leader by ending others: the highest id wins among those that have the newest transaction. Another one may have seen
+        one more of what clients write meanwhile: then again."""
         for _ in range(5):
             old = self.leader()
             if old is wanted:

@@ -70,12 +70,13 @@ def same(ensemble):
     for m in others:
         need(trees[m] == trees[first], "%r and %r differ at %s" % (first, m, difference(trees[first], trees[m])))
         need(lists[m] == lists[first], "%r and %r list other ephemerals: %s, %s" % (first, m, lists[first], lists[m]))
-        ours, theirs = digests(first), digests(m)
-        shared = ours.keys() & theirs.keys()
-        unlike = {z: (ours[z], theirs[z]) for z in shared if ours[z] != theirs[z]}
-        if unlike and OXKEEPER not in (first.implementation, m.implementation):
+        one, other = digests(first), digests(m)
+        unlike = {z: (one[z], other[z]) for z in one.keys() & other.keys() if one[z] != other[z]}
+        ours = [one for one in (first, m) if one.implementation == OXKEEPER]
+        by_themselves = [one for one in (first, m) if one not in ours and one.digest_mismatches()]
+        if unlike and (not ours or by_themselves and not any(one.digest_mismatches() for one in ours)):
             # An official member that an official leader brings up by a snapshot under writes shows digests of a tree that is ahead (3.9.5 alone
-            # in `busy_snap`).
+            # in `busy_snap`), and one that counts mismatches where ours counts none shows others for these.
             print("note  %r and %r have other digests: %s" % (first, m, unlike), flush=True)
             continue
         need(not unlike, "%r and %r have other digests: %s" % (first, m, unlike))

@@ -7,12 +7,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// What was written goes to the disk in pieces of so many bytes: others that sync meanwhile wait for no more than one.
+const PIECE_LEN: usize = 8 << 20;
+
 /// A file under a name of its own until it is whole. Dropped before that, it goes.
 #[derive(Debug)]
 pub(super) struct NewFile {
     path: PathBuf,
     part: PathBuf,
     writer: Option<BufWriter<File>>,
+    /// Since the last piece.
+    written: usize,
 }
 
 /// The same path with something behind its name.
@@ -36,12 +41,29 @@ impl NewFile {
         let part = with_suffix(path, ".part");
         let open = OpenOptions::new().write(true).create(true).truncate(true).open(&part);
         let file = open.map_err(|source| ToolError::file("create", &part, source))?;
-        Ok(Self { path: path.to_path_buf(), part, writer: Some(BufWriter::with_capacity(1 << 20, file)) })
+        Ok(Self {
+            path: path.to_path_buf(),
+            part,
+            writer: Some(BufWriter::with_capacity(1 << 20, file)),
+            written: 0,
+        })
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), ToolError> {
-        let written = self.writer.as_mut().map_or(Ok(()), |writer| writer.write_all(bytes));
-        written.map_err(|source| ToolError::file("write", &self.part, source))
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        let mut write = || {
+            for piece in bytes.chunks(PIECE_LEN) {
+                writer.write_all(piece)?;
+                self.written += piece.len();
+                if self.written >= PIECE_LEN {
+                    self.written = 0;
+                    writer.flush()?;
+                    writer.get_ref().sync_data()?;
+                }
+            }
+            Ok(())
+        };
+        write().map_err(|source| ToolError::file("write", &self.part, source))
     }
 
     /// Makes it durable under its name, with zeros up to `len` bytes where it is shorter.

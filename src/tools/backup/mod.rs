@@ -110,8 +110,18 @@ fn remove_parts(backups: &Path) -> Result<(), ToolError> {
     Ok(())
 }
 
-/// Adds to a chain what has come since.
-fn continuation(source: &Source, mut chain: Chain) -> Result<(Chain, Option<Piece>), Parted> {
+/// Adds to a chain what has come since. A log that ends while the next one is begun may look cut for a moment.
+fn continuation(source: &Source, chain: Chain) -> Result<(Chain, Option<Piece>), Parted> {
+    for _ in 1..ATTEMPTS {
+        match continued(source, chain.clone()) {
+            Err(Parted::Gone(_)) => thread::sleep(LOOK),
+            done => return done,
+        }
+    }
+    continued(source, chain)
+}
+
+fn continued(source: &Source, mut chain: Chain) -> Result<(Chain, Option<Piece>), Parted> {
     let end = chain.end()?;
     let piece = source.behind(&end)?;
     if let Some(piece) = &piece {
@@ -212,16 +222,20 @@ fn write_whole(
 fn copy(source: &Source, end: &End, piece: &Piece, vessel: &mut dyn Vessel) -> Result<(), Parted> {
     vessel.begin(&log_name(piece.first), LOG_FILE_HEADER.len() as u64 + piece.bytes)?;
     vessel.write(&LOG_FILE_HEADER)?;
-    let mut encoded = Vec::new();
+    let (mut encoded, mut last) = (Vec::new(), end.zxid);
     source.history(end)?.each(&mut |entry| {
         if entry.zxid > piece.last {
             return Ok(false);
         }
+        last = entry.zxid;
         encoded.clear();
         entry.encode(&mut encoded);
         vessel.write(&encoded)?;
         Ok(true)
     })?;
+    if last != piece.last {
+        return Err(Parted::Gone(format!("what is behind {last} has gone while it was read")));
+    }
     Ok(vessel.end()?)
 }
 

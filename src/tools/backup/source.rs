@@ -12,7 +12,12 @@ use oxkeeper_codec::{
     Decode, OpCode, SessionId, Zxid,
     records::{Acl, DataNode, TxnHeader},
 };
-use std::{io::ErrorKind, path::Path, sync::Arc};
+use std::{io::ErrorKind, path::Path, sync::Arc, thread, time::Duration};
+
+/// So often a log is looked at again before it is damaged.
+const LOOKS: u32 = 10;
+/// Between two of these looks.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// The two directories of files, which may be one.
 #[derive(Debug)]
@@ -146,6 +151,20 @@ impl Source {
 
     /// What the logs have behind this end by now.
     pub(super) fn behind(&self, end: &End) -> Result<Option<Piece>, Parted> {
+        let mut looks = LOOKS;
+        loop {
+            match self.look_behind(end) {
+                // A server that writes just now is seen to have written the end of something and not its beginning.
+                Err(Parted::Tool(ToolError::Store(StoreError::Damaged { .. }))) if looks > 0 => {
+                    looks -= 1;
+                    thread::sleep(LOOK);
+                }
+                seen => return seen,
+            }
+        }
+    }
+
+    fn look_behind(&self, end: &End) -> Result<Option<Piece>, Parted> {
         let mut history = self.history(end)?;
         let mut piece = None;
         history.each(&mut |entry| {
