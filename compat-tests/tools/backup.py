@@ -14,13 +14,14 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "datadir"))
-from server import OXKEEPER, Ensemble, judge_all, need
+from server import OXKEEPER, ROOT, Ensemble, judge_all, need
 from same import difference, same as same_on_all, tree
 import datadir
 from datadir import Server, differences, fill, four_letter, of_the_files, show
 from zkmini import ZkError
 
 OFFICIAL, OURS = "3.9.5", "oxkeeper"
+ZKLOAD = os.path.join(ROOT, "target", "release", "zkload")
 CASES = {}
 
 
@@ -156,6 +157,26 @@ def official_into_ours(work):
 @case
 def ours_into_official(work):
     return there_and_back(work, OURS)
+
+
+@case
+def under_pressure(work):
+    """a log that takes thousands of writes a second is never called damaged"""
+    data, to = os.path.join(work, "data"), os.path.join(work, "backups")
+    with Server(OURS, data, work, "snapCount=100000\npreAllocSize=65536") as server:
+        load = subprocess.Popen([ZKLOAD, "load", "--servers", "127.0.0.1:%d" % server.port, "--mix", "set=1", "--znodes", "100", "--conns", "16", "--pipeline", "8", "--duration", "6",
+                                 "--rate", "10000"], stdout=subprocess.DEVNULL)
+        try:
+            taken = 0
+            while load.poll() is None:
+                tool("backup", "take", *(["--full", "--keep", "2"] if taken % 4 == 0 else []), data, to)
+                taken += 1
+        finally:
+            load.kill()
+            load.wait()
+    chains = objects("backup", "verify", "--json", to)
+    need(all(chain["problem"] is None for chain in chains), chains)
+    return "%d taken, %d transactions in the last two chains" % (taken, sum(chain["transactions"] for chain in chains))
 
 
 @case
