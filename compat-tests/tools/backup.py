@@ -270,10 +270,13 @@ def killed(work):
         writers = Writers(server)
         try:
             tool("backup", "take", data, to)
+            began = time.monotonic()
+            tool("backup", "take", "--full", data, to)
+            lasts = time.monotonic() - began
             for n in range(25):
                 taking = subprocess.Popen([OXKEEPER, "backup", "take", *(["--full"] if n % 3 == 0 else []), data, to],
                                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
-                time.sleep(chance.random() * 0.03)
+                time.sleep(chance.random() * lasts)
                 taking.kill()
                 cut += taking.wait(20) != 0
                 chains = objects("backup", "verify", "--json", to)
@@ -298,16 +301,17 @@ def other_histories(work):
     """logs that were purged, and a history that was cut and has gone on: a new chain, and the old one stays"""
     data, to = os.path.join(work, "data"), os.path.join(work, "backups")
 
-    def written(name, then=lambda server: None):
+    def written(name, begin=lambda: None):
         with Server(OURS, data, work) as server:
+            begin()
             with server.client() as z:
                 z.create("/" + name, b"")
                 for n in range(90):
                     z.set("/" + name, b"%d" % n)
-            then(server)
             return shown(server)
 
-    dump, zxid = written("first")
+    # From before the first write on: later snapshots come at a chance.
+    dump, zxid = written("first", lambda: tool("backup", "take", data, to))
     tool("backup", "take", data, to)
     # Back to a moment before the end, and on from there with as many transactions.
     shutil.rmtree(data)
@@ -336,7 +340,7 @@ def other_histories(work):
 def what_is_wrong(work):
     """damage is seen, nothing is overwritten, and what is not there is told"""
     data, to = os.path.join(work, "data"), os.path.join(work, "backups")
-    with Server(OURS, data, work) as server:
+    with Server(OURS, data, work, "snapCount=100000") as server:         # one snapshot, and all else behind it
         held = fill(server, "3.9.5")
         for _ in range(3):
             tool("backup", "take", data, to)

@@ -144,3 +144,44 @@ impl LogCursor {
         StoreError::io("read", self.disk.path(name), source)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::{
+        MemoryDisk,
+        testing::{directory, log_file},
+    };
+
+    /// Goes to the end of these logs: how many entries there are, and whether that is really their end.
+    fn walked(disk: &MemoryDisk) -> (usize, Result<(), StoreError>) {
+        let mut cursor = LogCursor::open(Arc::new(disk.clone()), Zxid(1)).expect("a disk");
+        let mut entries = 0;
+        while cursor.next_entry().expect("a disk").is_some() {
+            entries += 1;
+        }
+        (entries, cursor.check_end())
+    }
+
+    #[test]
+    fn the_end_of_the_last_log_is_one_or_damage() {
+        let entries_alone = |zxids| {
+            let mut log = log_file(zxids);
+            log.truncate(log.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1));
+            log
+        };
+        let (whole, last) = (entries_alone(1..=5), entries_alone(6..=9));
+        let with_last = |last: &[u8]| directory(&[("log.1", &whole), ("log.6", last)]);
+        let (entries, end) = walked(&with_last(&last));
+        assert!(entries == 9 && end.is_ok(), "{entries}, {end:?}: it ends with the file");
+        let (_, end) = walked(&with_last(&[&last[..], &[0; 600]].concat()));
+        assert!(end.is_ok(), "{end:?}: it ends with zeros");
+        let (entries, end) = walked(&with_last(&last[..last.len() - 7]));
+        assert!(entries == 8 && end.is_ok(), "{entries}, {end:?}: torn");
+        let mut flipped = last;
+        flipped[FILE_HEADER_LEN + 20] ^= 1;
+        let (entries, end) = walked(&with_last(&flipped));
+        assert_eq!(entries, 5, "of the first log alone");
+        assert!(matches!(end, Err(StoreError::Damaged { .. })), "{end:?}");
+    }
+}

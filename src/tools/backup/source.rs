@@ -136,7 +136,10 @@ impl Source {
                     return Ok(Whole { name, content, shows });
                 }
                 Err(SnapshotError::Damage(damage)) => {
-                    complain(format!("{} is passed over: it is damaged {damage}", path.display()))?;
+                    complain(format!(
+                        "{} is passed over: it is being written, or damaged {damage}",
+                        path.display()
+                    ))?;
                 }
                 Err(SnapshotError::Version(version)) => {
                     return Err(ToolError::content(
