@@ -65,7 +65,8 @@ def same(ensemble):
         client.create("/ephemeral-", b"", 3)
         trees = {m: synced_tree(m) for m in (first, *others)}
         ensemble.quiet()
-        lists = {m: owning(m, sessions(first)) for m in (first, *others)}
+        known = sessions(first)
+        lists = {m: owning(m, known) for m in (first, *others)}
     need(lists[first], "%r lists the ephemeral" % first)
     for m in others:
         need(trees[m] == trees[first], "%r and %r differ at %s" % (first, m, difference(trees[first], trees[m])))

@@ -16,16 +16,11 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.realpath(os.path.join(HERE, "..", ".."))
 sys.path.insert(0, os.path.join(HERE, "..", "common"))
-from applib import Proc, free_ports, judged, need, until  # noqa: E402
+from applib import Cases, Proc, free_ports, judged, need, until  # noqa: E402
 from zkmini import ZkMini, four_letter  # noqa: E402
 
 OXKEEPER = os.path.realpath(os.environ.get("OXKEEPER", os.path.join(ROOT, "target", "release", "oxkeeper")))
-CASES = {}
-
-
-def case(run):
-    CASES[run.__name__] = run
-    return run
+CASES = case = Cases()
 
 
 class Image:

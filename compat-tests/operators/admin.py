@@ -19,7 +19,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "ensemble"), os.path.join(HERE, "..", "security")]
 from certs import Authority  # noqa: E402
-from members import OXKEEPER, Ensemble, Member, free_ports, judged, need, until  # noqa: E402
+from members import OXKEEPER, Cases, Ensemble, Member, free_ports, judged, need, until  # noqa: E402
 
 OFFICIAL = "3.9.5"
 os.environ["ADMIN"] = "true"
@@ -28,7 +28,7 @@ COMMANDS = """configuration conf config connection_stat_reset crst connections c
 initial_configuration icfg is_read_only isro last_snapshot lsnp leader lead observer_connection_stat_reset orst observers obsr ruok
 server_stats srvr set_trace_mask stmk stats stat stat_reset srst system_properties sysp voting_view watches wchc watches_by_path wchp
 watch_summary wchs zabstate nosuch RUOK ruok/ set_trace_mask?traceMask=7 stmk?traceMask=x stmk?traceMask=1&traceMask=x""".split()
-CASES = {}
+CASES = case = Cases()
 
 # What differs on purpose, by the fact, and why.
 KEYS_OF_JAVA = "keys of the JVM are left out, and there is nothing in their place"
@@ -38,11 +38,6 @@ DELIBERATE = {
     "GET system_properties": KEYS_OF_JAVA, "GET sysp": KEYS_OF_JAVA,
     "POST ruok": METHOD, "GET restore": METHOD,
 }
-
-
-def case(run):
-    CASES[run.__name__] = run
-    return run
 
 
 class Answer:

@@ -14,17 +14,12 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "ensemble"))
-from members import OXKEEPER, Ensemble, Member, free_ports, judged, need, until  # noqa: E402
+from members import OXKEEPER, Cases, Ensemble, Member, free_ports, judged, need, until  # noqa: E402
 
 OFFICIAL = "3.9.5"
 CLASS = "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider"
 READER = "prometheus-client==0.21.1"
-CASES = {}
-
-
-def case(run):
-    CASES[run.__name__] = run
-    return run
+CASES = case = Cases()
 
 
 def libraries():

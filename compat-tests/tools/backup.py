@@ -14,7 +14,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "datadir"))
-from server import OXKEEPER, ROOT, Ensemble, judge_all, need
+from server import OXKEEPER, ROOT, Cases, Ensemble, judge_all, need
 from same import difference, same as same_on_all, tree
 import datadir
 from datadir import Server, differences, fill, four_letter, of_the_files, show
@@ -22,12 +22,7 @@ from zkmini import ZkError
 
 OFFICIAL, OURS = "3.9.5", "oxkeeper"
 ZKLOAD = os.path.join(ROOT, "target", "release", "zkload")
-CASES = {}
-
-
-def case(run):
-    CASES[run.__name__] = run
-    return run
+CASES = case = Cases()
 
 
 def tool(*args, code=0, stdin=None):

@@ -17,17 +17,12 @@ ROOT = os.path.realpath(os.path.join(HERE, "..", ".."))
 for other in ("security", "ensemble"):
     sys.path.insert(0, os.path.join(HERE, "..", other))
 from certs import Authority  # noqa: E402
-from members import Ensemble, Member, free_ports, judged, need, until  # noqa: E402
+from members import Cases, Ensemble, Member, free_ports, judged, need, until  # noqa: E402
 
 SCRIPTS = os.path.join(ROOT, "scripts")
 OURS = "oxkeeper"
 OXKEEPER = os.path.realpath(os.environ.get("OXKEEPER", os.path.join(ROOT, "target", "release", "oxkeeper")))
-CASES = {}
-
-
-def case(run):
-    CASES[run.__name__] = run
-    return run
+CASES = case = Cases()
 
 
 class Place:

@@ -12,16 +12,11 @@ import subprocess
 import sys
 import time
 
-from server import OXKEEPER, Authority, Place, free_ports, judge_all, need, until
+from server import OXKEEPER, Authority, Cases, Place, free_ports, judge_all, need, until
 
-CASES = {}
+CASES = case = Cases()
 PROMPT_S = 0.02                                 # the first prompt; a loaded machine may need three times as long once
 SERVES = "Starting zookeeper ... STARTED\n"
-
-
-def case(run):
-    CASES[run.__name__] = run
-    return run
 
 
 class Served(Place):

@@ -1,8 +1,8 @@
 //! The tools' arguments, and which tool they ask for.
 
 use super::{
-    Terminal, ToolError, backup,
-    backup::Wanted as WantedState,
+    Terminal, ToolError,
+    backup::{self, Wanted as WantedState},
     container,
     data_dirs::DataDirs,
     init::{InitError, init},

@@ -3,7 +3,7 @@
 use super::ToolError;
 use std::{
     fs::{self, File, OpenOptions},
-    io::{BufWriter, ErrorKind, Write},
+    io::{self, BufWriter, ErrorKind, Write},
     path::{Path, PathBuf},
 };
 
@@ -25,6 +25,13 @@ pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
+}
+
+/// Gives a file or a directory another name in its directory, durably.
+pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
+    let dir = to.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    File::open(dir)?.sync_all()
 }
 
 impl NewFile {
@@ -71,15 +78,12 @@ impl NewFile {
         let Some(writer) = self.writer.take() else { return Ok(()) };
         let (path, part) = (self.path.clone(), self.part.clone());
         let steps = || {
-            let file = writer.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+            let file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
             if file.metadata()?.len() < len {
                 file.set_len(len)?;
             }
             file.sync_all()?;
-            fs::rename(&part, &path)?;
-            let dir =
-                path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-            File::open(dir)?.sync_all()
+            rename(&part, &path)
         };
         steps().map_err(|source| ToolError::file("write", &self.path, source))
     }

@@ -17,25 +17,22 @@ mod vessel;
 
 pub(super) use restore::{Wanted, restore};
 
-use super::{Terminal, ToolError, data_dirs::DataDirs, dates::Dates};
+use super::{Terminal, ToolError, data_dirs::DataDirs, dates::Dates, new_file::rename};
 use crate::storage::{LOG_FILE_HEADER, RealDisk, StoreError, log_name};
 use chain::{Chain, RECORD, Record, dir_of};
 use jiff::Timestamp;
 use oxkeeper_codec::Zxid;
 use serde_json::{Value, json};
-use source::{End, Parted, Piece, Source, Whole};
+use source::{End, LOOK, Parted, Piece, Source, Whole};
 use std::{
     fs::{self, File},
     path::Path,
     thread,
-    time::Duration,
 };
 use vessel::{Archive, Dir, Vessel};
 
 /// What a snapshot shows is in the logs after so many looks at the latest: a member may show what it has not written yet.
 const LOOKS: u32 = 250;
-/// Between two of them.
-const LOOK: Duration = Duration::from_millis(20);
 /// So often a backup is begun while the files it needs are purged.
 const ATTEMPTS: u32 = 5;
 
@@ -60,7 +57,7 @@ pub(super) fn take(
     let source = Source::of_server(dirs)?;
     let continued = match chains.last().filter(|_| !is_full) {
         None => None,
-        Some(last) => match continuation(&source, last.clone()) {
+        Some(last) => match patiently(|| continuation(&source, last.clone())) {
             Ok(taken) => Some(taken),
             Err(Parted::Gone(reason)) => {
                 writeln!(
@@ -110,18 +107,20 @@ fn remove_parts(backups: &Path) -> Result<(), ToolError> {
     Ok(())
 }
 
-/// Adds to a chain what has come since. A log that ends while the next one is begun may look cut for a moment.
-fn continuation(source: &Source, chain: Chain) -> Result<(Chain, Option<Piece>), Parted> {
+/// Tries again where something is gone: there is a newer snapshot by now, or a log that ends while the next one is begun looks cut for a
+/// moment.
+fn patiently<T>(mut attempt: impl FnMut() -> Result<T, Parted>) -> Result<T, Parted> {
     for _ in 1..ATTEMPTS {
-        match continued(source, chain.clone()) {
+        match attempt() {
             Err(Parted::Gone(_)) => thread::sleep(LOOK),
             done => return done,
         }
     }
-    continued(source, chain)
+    attempt()
 }
 
-fn continued(source: &Source, mut chain: Chain) -> Result<(Chain, Option<Piece>), Parted> {
+/// Adds to a chain what has come since.
+fn continuation(source: &Source, mut chain: Chain) -> Result<(Chain, Option<Piece>), Parted> {
     let end = chain.end()?;
     let piece = source.behind(&end)?;
     if let Some(piece) = &piece {
@@ -148,11 +147,7 @@ fn begin(
     };
     make().map_err(|source| ToolError::file("create", &part, source))?;
     let (record, piece) = whole(source, &mut Dir::new(part.clone()), terminal)?;
-    let rename = || {
-        fs::rename(&part, &dir)?;
-        File::open(backups)?.sync_all()
-    };
-    rename().map_err(|source| ToolError::file("create", &dir, source))?;
+    rename(&part, &dir).map_err(|source| ToolError::file("create", &dir, source))?;
     Ok((Chain { number, dir, record }, piece))
 }
 
@@ -163,22 +158,15 @@ fn whole(
     terminal: &mut Terminal<'_>,
 ) -> Result<(Record, Option<Piece>), ToolError> {
     let begun = now();
-    for _ in 1..ATTEMPTS {
+    let mut name = String::new();
+    let found = patiently(|| {
         let snapshot = source.newest_snapshot(&mut |problem| Ok(writeln!(terminal.err, "{problem}")?))?;
-        match behind_snapshot(source, &snapshot) {
-            Ok(piece) => return write_whole(source, &snapshot, piece, begun, vessel),
-            // It is not the newest any more.
-            Err(Parted::Gone(_)) => thread::sleep(LOOK),
-            Err(Parted::Tool(error)) => return Err(error),
-        }
-    }
-    let snapshot = source.newest_snapshot(&mut |_| Ok(()))?;
-    let name = snapshot.name.file_name();
-    match behind_snapshot(source, &snapshot) {
-        Ok(piece) => write_whole(source, &snapshot, piece, begun, vessel),
-        Err(Parted::Gone(reason)) => Err(ToolError::content(Path::new(&name), reason)),
-        Err(Parted::Tool(error)) => Err(error),
-    }
+        name = snapshot.name.file_name();
+        let piece = behind_snapshot(source, &snapshot)?;
+        Ok((snapshot, piece))
+    });
+    let (snapshot, piece) = found.map_err(|parted| lost(&name, parted))?;
+    write_whole(source, &snapshot, piece, begun, vessel)
 }
 
 fn base(snapshot: &Whole) -> End {
@@ -241,8 +229,13 @@ fn copy(source: &Source, end: &End, piece: &Piece, vessel: &mut dyn Vessel) -> R
 
 /// The logs went while they were read.
 fn purged(parted: Parted) -> ToolError {
+    lost("the logs", parted)
+}
+
+/// Something has gone for good.
+fn lost(what: &str, parted: Parted) -> ToolError {
     match parted {
-        Parted::Gone(reason) => ToolError::content(Path::new("the logs"), reason),
+        Parted::Gone(reason) => ToolError::content(Path::new(what), reason),
         Parted::Tool(error) => error,
     }
 }

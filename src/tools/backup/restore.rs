@@ -15,15 +15,14 @@ use crate::{
         Terminal, ToolError,
         data_dirs::DataDirs,
         dates::Dates,
-        new_file::{NewFile, with_suffix},
+        new_file::{NewFile, rename, with_suffix},
     },
     tree::TreeOptions,
 };
 use oxkeeper_codec::Zxid;
 use serde_json::{Value, json};
 use std::{
-    fmt,
-    fs::{self, File},
+    fmt, fs,
     io::{self, Read},
     path::{Path, PathBuf},
 };
@@ -188,11 +187,7 @@ fn put(chain: &Chain, wanted: Wanted, places: &[PathBuf; 2]) -> Result<State, To
     let state = state?;
     // Logs first: without a snapshot, no server starts with them.
     for (part, place) in parts.iter().zip(places).rev().take(if parts[0] == parts[1] { 1 } else { 2 }) {
-        let rename = || {
-            fs::rename(part, place)?;
-            File::open(place.parent().unwrap_or(place))?.sync_all()
-        };
-        rename().map_err(|source| ToolError::file("create", place, source))?;
+        rename(part, place).map_err(|source| ToolError::file("create", place, source))?;
     }
     Ok(state)
 }

@@ -16,8 +16,8 @@ use std::{io::ErrorKind, path::Path, sync::Arc, thread, time::Duration};
 
 /// So often a log is looked at again before it is damaged.
 const LOOKS: u32 = 10;
-/// Between two of these looks.
-const LOOK: Duration = Duration::from_millis(20);
+/// Between two looks at what is being written.
+pub(super) const LOOK: Duration = Duration::from_millis(20);
 
 /// The two directories of files, which may be one.
 #[derive(Debug)]

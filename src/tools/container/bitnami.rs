@@ -206,19 +206,21 @@ fn servers(env: &Env, plan: &mut Plan) -> Result<(), String> {
 }
 
 fn tls(env: &Env, plan: &mut Plan) {
-    if is_yes(env, "ZOO_TLS_CLIENT_ENABLE", false) {
+    let (clients, quorum) =
+        (is_yes(env, "ZOO_TLS_CLIENT_ENABLE", false), is_yes(env, "ZOO_TLS_QUORUM_ENABLE", false));
+    if clients {
         plan.lines.retain(|(key, _)| key != "clientPort");
         plan.set("client.secure", "true");
         plan.set("ssl.clientAuth", env.or("ZOO_TLS_CLIENT_AUTH", "need"));
         plan.set("secureClientPort", env.or("ZOO_TLS_PORT_NUMBER", "3181"));
         stores(env, "ZOO_TLS_CLIENT", "ssl", plan);
     }
-    if is_yes(env, "ZOO_TLS_QUORUM_ENABLE", false) {
+    if quorum {
         plan.set("sslQuorum", "true");
         plan.set("ssl.quorum.clientAuth", env.or("ZOO_TLS_QUORUM_CLIENT_AUTH", "need"));
         stores(env, "ZOO_TLS_QUORUM", "ssl.quorum", plan);
     }
-    if is_yes(env, "ZOO_TLS_CLIENT_ENABLE", false) || is_yes(env, "ZOO_TLS_QUORUM_ENABLE", false) {
+    if clients || quorum {
         plan.set("serverCnxnFactory", "org.apache.zookeeper.server.NettyServerCnxnFactory");
     }
 }
