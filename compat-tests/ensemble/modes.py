@@ -19,11 +19,13 @@ SHORT_MS, LONG_MS, SOON_S = 2000, 60000, 20
 
 # Facts that differ on purpose, and why.
 LOCAL_LIVES = "a local session lives as long as its member and its time-out"
+KEPT = "a client that waits for no write keeps its connection"
 HOLE = "an official observer without a disk that gets a vote logs behind what was in memory alone: a restart loses that, and it may lead all the same"
 DELIBERATE = {
     "a session without localSessionsEnabled": "official servers since 3.7 answer its handshake with an error, and the client has no session",
     "its session after the partition": LOCAL_LIVES,
     "a local session after its leader": LOCAL_LIVES,
+    "a connection when another member leads": KEPT,
     "what it lacks with a vote, when it was killed": HOLE,
     "what it lacks with a vote, under the other implementation": HOLE,
     "what it lacks with a vote, under its own implementation": HOLE,
@@ -265,8 +267,9 @@ def local_leaderless(ensemble, tell):
     m = ensemble.followers()[0]
     client = m.client(timeout=20, session_ms=LONG_MS)
     ensemble.leader().kill()
-    tell("its connection", answer(client._recv))
+    until("another leader", ensemble.leader, SOON_S, 0.05)
     m.serves()
+    tell("a connection when another member leads", answer(client.ping))
     tell("a local session after its leader", session(m, session_id=client.session_id, password=client.password))
 
 

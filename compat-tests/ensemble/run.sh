@@ -27,6 +27,7 @@ judge modes.py
 judge masters.py --members oxkeeper,oxkeeper,3.9.5 --observers oxkeeper,3.9.5 standing works lives moves_behind returns master_ends master_sleeps changes
 judge masters.py --members 3.9.5,3.9.5,oxkeeper --observers oxkeeper,3.9.5 standing works moves_behind returns master_ends changes
 judge figures.py
+judge kept.py
 judge hostile.py
 judge faults.py partition triangle full
 if [ "${1:-}" = --full ]; then
@@ -38,6 +39,9 @@ if [ "${1:-}" = --full ]; then
   judge mixed.py --members 3.9.5,oxkeeper,3.9.5 trunc_then_more
   judge mixed.py --members 3.9.5,oxkeeper,3.9.5 --set snapshotSizeFactor=-1 far
   judge mixed.py --members 3.5.10,3.6.4,oxkeeper,3.8.6,3.9.5 --observer 3.7.2 start synced leaders outages
+  for mix in oxkeeper,oxkeeper,3.9.5 oxkeeper,3.9.5,oxkeeper 3.9.5,3.9.5,3.9.5; do
+    judge kept.py --members "$mix" --idle 500 killed stopped
+  done
   for mix in oxkeeper/oxkeeper/3.9.5 3.9.5/3.9.5/oxkeeper; do           # the last one leads
     judge modes.py --kinds "3.9.5,$mix" local local_upgraded without_disk
   done

@@ -29,6 +29,7 @@ pub(super) fn build(settings: &mut Settings, list: &List, my_id: Option<i64>) ->
     let election = settings.note(|settings| election(settings, sync_ms));
     let leading = settings.note(|settings| leading(settings));
     let observers = settings.note(|settings| observers(settings));
+    let keep_connections = settings.note(|settings| settings.get(&KEEP_CONNECTIONS));
     let local_sessions = settings.note(|settings| local_sessions(settings));
     let multi_address = settings.note(|settings| multi_address(settings));
     let tls = settings.note(|settings| tls::quorum(settings));
@@ -51,6 +52,7 @@ pub(super) fn build(settings: &mut Settings, list: &List, my_id: Option<i64>) ->
         leading: leading?,
         observers: observers?,
         local_sessions: local_sessions?,
+        keep_connections: keep_connections?,
         multi_address: multi_address?,
         tls: tls?,
         sasl: sasl?,

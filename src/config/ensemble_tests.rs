@@ -151,6 +151,7 @@ fn every_setting_reaches_its_field() {
     assert_eq!(told("observerMaster.sizeLimit=0").observers.master_size_limit_bytes, None);
     assert_eq!(told("observer.reconnectDelayMs=3").observers.reconnect_delay_ms, 3);
     assert_eq!(told("observer.election.DelayMs=3").observers.election_delay_ms, 3);
+    assert!(told("").keep_connections && !told("keepConnections=false").keep_connections);
     let local = told("localSessionsEnabled=true\nlocalSessionsUpgradingEnabled=true").local_sessions;
     assert_eq!(local, LocalSessions { enabled: true, upgrading: true });
     assert_eq!(told("multiAddress.reachabilityCheckTimeoutMs=5").multi_address.reachability_timeout_ms, 5);

@@ -391,6 +391,8 @@ pub struct Ensemble {
     pub observers: Observers,
     /// Sessions that the leader does not know.
     pub local_sessions: LocalSessions,
+    /// `keepConnections`: clients that wait for nothing undecided keep their connections when the leader goes.
+    pub keep_connections: bool,
     /// Members with several addresses.
     pub multi_address: MultiAddress,
     /// TLS among members; `None` where they do without.

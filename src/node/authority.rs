@@ -28,6 +28,8 @@ pub(super) enum Authority {
 pub(super) struct Holding {
     /// Until then, in ms of the elapsed clock.
     pub(super) until_ms: i64,
+    /// A quorum has all that this member's log holds: it leads, and may show it.
+    pub(super) is_settled: bool,
     /// What they have asked, in order.
     pub(super) requests: Vec<Request>,
 }
@@ -49,6 +51,9 @@ pub(super) type Owners = BTreeMap<SessionId, Link>;
 /// What a learner has handed on.
 #[derive(Debug, Default)]
 pub(super) struct Forwarding {
+    /// The last transaction that was proposed when this member began to serve: nobody here waits for one up to there, whatever
+    /// its session and number (some clients begin anew with 1).
+    pub(super) since: Zxid,
     pub(super) waiting: BTreeMap<SessionId, VecDeque<Waiting>>,
     /// Whose syncs the leader has not answered, in the order in which they were handed on.
     pub(super) syncs: VecDeque<Asker>,

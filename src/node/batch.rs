@@ -210,6 +210,7 @@ impl Node {
     /// Applies what is committed, at most `limit` places of the queue. The caller holds the right to write `tree`,
     /// and lets the workers see the batch before it gives it up. What can wait until then is done by [`Node::settle`].
     pub fn apply(&mut self, tree: &mut Tree, limit: usize) -> CommittedBatch {
+        assert!(self.may_show(), "nothing is shown to those who are held");
         self.settle(tree);
         let mut batch = CommittedBatch::with_room(limit.min(self.queue.len()));
         for _ in 0..limit {

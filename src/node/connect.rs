@@ -1,7 +1,7 @@
 //! The handshake: new sessions and renewals (`ZooKeeperServer.processConnectRequest`).
 
 use super::{
-    Delivery, Node, Now, Reason,
+    Delivery, Node, Now, Reason, Request,
     queue::{Answer, Renewal},
 };
 use crate::{
@@ -42,7 +42,10 @@ pub(super) fn connect_frame(
 }
 
 impl Node {
-    pub(super) fn connect(&mut self, now: Now, tree: &Tree, conn: ConnId, handshake: &Handshake) {
+    pub(super) fn connect(&mut self, now: Now, tree: &Tree, conn: ConnId, handshake: Handshake) {
+        if self.holds() {
+            return self.hold_back(Request::Connect { conn, handshake });
+        }
         let request = &handshake.request;
         let takes_clients = self.serves() || self.is_read_only();
         if !takes_clients || self.decides() && !self.options.leader_serves {
@@ -60,7 +63,7 @@ impl Node {
         if request.session_id == SessionId(0) {
             self.open_session(now, renewal);
         } else {
-            self.renew_session(now, handshake, renewal);
+            self.renew_session(now, &handshake, renewal);
         }
     }
 

@@ -1,17 +1,21 @@
-//! Through an election: a client that waits for nothing undecided keeps its connection, and what it asks is held until there is a
-//! leader.
+//! Through an election: a client that waits for nothing undecided keeps its connection. It goes on reading, and what else it asks is
+//! held until there is a leader; and so are the handshakes of those who have lost theirs, with the leader, and come here.
 //!
 //! Officially all connections end with their leader. What stays undecided here ends its connection, too: the client has to find out
-//! what has become of it. Of everybody else the next leader's history is the past as well, unless this member's was cut or replaced
-//! ([`MemberEvent::Replaced`](super::MemberEvent::Replaced)): they are closed then, and when there is no leader within a tick.
+//! what has become of it. Of everybody else the next leader's history is the past as well. What they see meanwhile is what was
+//! committed when the leader went: nothing is applied until it is settled, for a member that is to lead by the quorum that has
+//! its history ([`MemberEvent::Settled`](super::MemberEvent::Settled)), for others by a leader that has one
+//! ([`MemberEvent::Follow`](super::MemberEvent::Follow)). Before that, a leader-to-be counts as committed all that it has, and a learner what it
+//! is told, and both may be cut again. Where that cannot wait ([`MemberEvent::LetGo`](super::MemberEvent::LetGo): a snapshot is to be sent, the tree
+//! replaced, a configuration activated), and when there is no leader within a tick, they are closed.
 //!
-//! A server does not hold anybody yet. What is missing: while clients are held nothing may be applied that a leader has not been
-//! followed for (a leader commits all that it has when it begins to bring up its learners, and a learner what it is told then), so that no
-//! event and no long read shows it; workers have to wait as well, with steps of long reads, too; the next leader has to hear where sessions are
-//! ([`Owners`](super::authority)); and what was asked at another member before must answer nobody here.
+//! Invariants: no transaction is applied while clients are held and nothing is settled; what a connection has asked is judged in its order,
+//! and before what it asks afterwards; what was asked before answers nobody who asks afterwards
+//! ([`Forwarding::since`](super::authority::Forwarding::since)).
 //!
-//! Invariants: nobody is answered while there is no leader; what a connection has asked is judged in its order, and before what it asks
-//! afterwards. The shell is to read no requests meanwhile ([`Node::holds`]).
+//! A client that has moved on leaves a connection behind that its member takes for alive until it hears the end of it. What comes out of it
+//! late is refused by the leader, who knows where the session is asked for; the next leader does not know that yet.
+//! So the shell closes those who have been silent for longer than a client that lives would be ([`Node::holds`]).
 
 use super::{
     Node, Now, Reason, Request,
@@ -22,9 +26,29 @@ use crate::{session::ConnId, tree::Tree};
 use std::collections::BTreeSet;
 
 impl Node {
-    /// Whether there is no leader, and connections are kept: nothing is to be read from them.
+    /// Whether there is no leader, and connections are kept.
     pub const fn holds(&self) -> bool {
         matches!(self.authority, Authority::Holding(_))
+    }
+
+    /// Whether what is committed may be shown to clients.
+    pub(super) const fn may_show(&self) -> bool {
+        match &self.authority {
+            Authority::Holding(holding) => holding.is_settled,
+            Authority::Own(_) | Authority::Leader(_) | Authority::Nobody | Authority::ReadOnly => true,
+        }
+    }
+
+    /// Whether something could be applied if nobody were held: whoever cannot wait lets them go ([`MemberEvent::LetGo`](super::MemberEvent::LetGo)).
+    pub fn holds_back(&self) -> bool {
+        !self.may_show() && self.queue.front_is_ready(self.committed)
+    }
+
+    /// This member is about to lead.
+    pub(super) const fn settled(&mut self) {
+        if let Authority::Holding(holding) = &mut self.authority {
+            holding.is_settled = true;
+        }
     }
 
     /// There is no leader any more: hangs up on those who wait for what nobody has decided, and on everybody where connections are not
@@ -41,19 +65,23 @@ impl Node {
         let left = self.sessions.detach(|conn, closing| !keeps || closing || undecided.contains(&conn));
         undecided.extend(left);
         self.no_leader_for(undecided);
-        if self.sessions.conns().next().is_some() {
+        if keeps {
             let until_ms = now.elapsed_ms + i64::from(self.options.tick_ms);
-            self.authority = Authority::Holding(Holding { until_ms, requests });
+            self.authority = Authority::Holding(Holding { until_ms, is_settled: false, requests });
         }
     }
 
     /// Nobody is kept any longer.
     pub(super) fn let_go(&mut self) {
-        let left = self.sessions.detach(|_, _| true);
-        self.no_leader_for(left.into_iter().collect());
+        let mut left: BTreeSet<ConnId> = self.sessions.detach(|_, _| true).into_iter().collect();
         if self.holds() {
-            self.authority = Authority::Nobody;
+            let held = std::mem::replace(&mut self.authority, Authority::Nobody).held();
+            left.extend(held.into_iter().filter_map(|request| match request {
+                Request::Connect { conn, .. } => Some(conn),
+                Request::Op { .. } => None,
+            }));
         }
+        self.no_leader_for(left);
     }
 
     /// Keeps a request for the next leader.

@@ -1,13 +1,14 @@
 //! Clients that are held through an election, at a learner and at a leader.
 
 use super::{
-    member_tests::{CONN, Member, Pair, connects},
+    member_tests::{CONN, LINK, Member, Pair, connects, handed_on},
     *,
 };
 use crate::auth::Identities;
 use oxkeeper_codec::{
-    Encode, OpCode,
+    Code, Encode, OpCode,
     records::{RequestHeader, SetDataRequest, SyncRequest},
+    txn::Txn,
 };
 
 impl Pair {
@@ -18,6 +19,19 @@ impl Pair {
             other => panic!("{other:?}"),
         });
         wants.collect()
+    }
+
+    /// The leader proposes what this session asks at some other member.
+    fn other_sets(&mut self, session: SessionId, cxid: i32) {
+        let set = SetDataRequest { path: "/".into(), data: None, version: -1 }.to_vec();
+        self.leader.step(handed_on(session, cxid, OpCode::SET_DATA, set));
+        self.propose();
+    }
+
+    /// It takes all that it has for committed.
+    fn commits_all(&mut self) {
+        let logged = self.learner.node.last_proposed();
+        self.learner.step(Event::Committed(logged));
     }
 
     fn loses_its_leader(&mut self) {
@@ -112,6 +126,29 @@ fn a_leader_keeps_those_of_its_clients_who_only_read() {
 }
 
 #[test]
+fn whoever_comes_meanwhile_waits_as_well() {
+    const OTHER: ConnId = ConnId(5);
+    let mut pair = Pair::new();
+    pair.loses_its_leader();
+    pair.learner.step(connects(OTHER, SessionId(0), None));
+    assert_eq!((pair.learner.closed.len(), pair.learner.wants.len()), (0, 0));
+    pair.learner.step(Event::Member(MemberEvent::Follow));
+    assert!(
+        matches!(&pair.learner.wants[..], [MemberAction::Forward(request)] if request.op == OpCode::CREATE_SESSION)
+    );
+    pair.loses_its_leader();
+    assert_eq!(
+        pair.learner.closed,
+        [(OTHER, Reason::NoLeader)],
+        "what has become of its session nobody knows"
+    );
+    pair.learner.step(connects(OTHER, SessionId(0), None));
+    pair.learner.step(Event::Member(MemberEvent::LetGo));
+    let closed: Vec<ConnId> = pair.learner.closed.iter().skip(1).map(|(conn, _)| *conn).collect();
+    assert_eq!(closed, [CONN, OTHER], "there is no leader in time");
+}
+
+#[test]
 fn nobody_is_held_for_longer_than_a_tick_or_over_another_history() {
     let idle = |ends: fn(&mut Pair)| {
         let mut pair = Pair::new();
@@ -142,4 +179,69 @@ fn where_connections_are_not_kept_all_end_with_their_leader() {
     pair.loses_its_leader();
     assert!(!pair.learner.node.holds());
     assert_eq!(pair.learner.closed, [(CONN, Reason::NoLeader)]);
+}
+
+#[test]
+fn what_may_be_cut_again_is_not_shown() {
+    let mut pair = Pair::new();
+    pair.other_sets(SessionId(9), 1);
+    let (before, logged) = (pair.learner.tree.last_zxid(), pair.learner.node.last_proposed());
+    pair.loses_its_leader();
+    pair.gets(7);
+    pair.commits_all();
+    assert!(pair.learner.node.holds_back() && !pair.learner.node.can_apply());
+    assert_eq!((pair.learner.answers(), pair.learner.tree.last_zxid()), (vec![], before));
+    // It has lost the election, or the quorum.
+    pair.learner.step(Event::Member(MemberEvent::Settled));
+    pair.loses_its_leader();
+    assert!(!pair.learner.node.can_apply());
+    pair.learner.step(Event::Member(MemberEvent::Settled));
+    assert_eq!((pair.learner.answers(), pair.learner.tree.last_zxid()), (vec![], logged));
+    pair.learner.step(Event::Member(MemberEvent::Lead(Zxid::begin_of(2))));
+    assert_eq!((pair.learner.answers(), pair.learner.closed.len()), (vec![(7, logged, Code::OK)], 0));
+}
+
+#[test]
+fn who_would_see_it_otherwise_has_to_go() {
+    let mut pair = Pair::new();
+    pair.other_sets(SessionId(9), 1);
+    let logged = pair.learner.node.last_proposed();
+    pair.learner.step(Event::Member(MemberEvent::LetGo));
+    assert_eq!(pair.learner.closed, [], "there is a leader");
+    pair.loses_its_leader();
+    pair.commits_all();
+    pair.learner.step(Event::Member(MemberEvent::LetGo));
+    assert_eq!(pair.learner.closed, [(CONN, Reason::NoLeader)]);
+    assert_eq!((pair.learner.answers(), pair.learner.tree.last_zxid()), (vec![], logged));
+}
+
+#[test]
+fn what_was_asked_elsewhere_before_answers_nobody() {
+    let mut pair = Pair::new();
+    pair.other_sets(pair.session, 7);
+    pair.loses_its_leader();
+    pair.learner.step(Event::Member(MemberEvent::Follow));
+    pair.sets(7);
+    pair.commits_all();
+    assert_eq!(pair.learner.answers(), [], "it is another request with that number");
+    pair.hand_on();
+    pair.propose();
+    pair.commits_all();
+    let zxid = pair.learner.node.last_proposed();
+    assert_eq!(pair.learner.answers(), [(7, zxid, Code::OK)]);
+}
+
+#[test]
+fn a_new_leader_learns_from_pings_where_sessions_are() {
+    let pair = Pair::new();
+    let mut leader = Member::new(1, MemberEvent::Follow);
+    leader.step(Event::Member(MemberEvent::Replaced(vec![(pair.session, 4000)])));
+    leader.step(Event::Member(MemberEvent::Resign(Zxid::ZERO)));
+    leader.step(Event::Member(MemberEvent::Lead(Zxid::begin_of(2))));
+    leader.step(Event::Member(MemberEvent::Touched(LINK, vec![(pair.session, 4000)])));
+    // From over another link.
+    let set = SetDataRequest { path: "/".into(), data: None, version: -1 }.to_vec();
+    leader.step(handed_on(pair.session, 1, OpCode::SET_DATA, set));
+    let logged = leader.appended.pop().expect("all become transactions");
+    assert!(matches!(&logged.txn, Txn::Error(error) if error.err == Code::SESSION_MOVED), "{logged:?}");
 }

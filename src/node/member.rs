@@ -10,7 +10,7 @@
 
 use super::{
     Action, Delivery, Node, Now, Reason,
-    authority::{Asker, Authority, Forwarding, Owners, Waiting},
+    authority::{Asker, Authority, Forwarding, Holding, Owners, Waiting},
     queue::{Answer, Queued, Renewal},
     requests::Asked,
     snapshots::Snapshots,
@@ -36,6 +36,10 @@ pub enum MemberEvent {
     Lead(Zxid),
     /// It follows or observes, and serves.
     Follow,
+    /// This member is about to lead, and a quorum has all that its log holds: it may be applied, also where clients are held.
+    Settled,
+    /// Something has to be applied, or the tree replaced, before there is a leader: clients are held no longer.
+    LetGo,
     /// There is no leader, or no more. The log was given all up to this zxid: what this member has proposed beyond that is
     /// known to nobody.
     Resign(Zxid),
@@ -61,7 +65,7 @@ pub enum MemberEvent {
     /// The leader's answer to that.
     Revalidated(SessionId, bool),
     /// Sessions that a learner has heard from.
-    Touched(Vec<(SessionId, i32)>),
+    Touched(Link, Vec<(SessionId, i32)>),
     /// The leader has answered the oldest sync that was handed on.
     Synced,
 }
@@ -99,11 +103,15 @@ impl Node {
         match event {
             MemberEvent::Lead(zxid) => self.lead(now, tree, zxid),
             MemberEvent::Follow => {
-                let before = std::mem::replace(&mut self.authority, Authority::Leader(Forwarding::default()));
+                let forwarding = Forwarding { since: self.proposed, ..Forwarding::default() };
+                let before = std::mem::replace(&mut self.authority, Authority::Leader(forwarding));
                 self.sessions.local.restart(now.elapsed_ms);
                 self.foreseen.told_all(self.proposed);
                 self.take_up(now, tree, before.held());
             }
+            MemberEvent::Settled => self.settled(),
+            MemberEvent::LetGo if self.holds() => self.let_go(),
+            MemberEvent::LetGo => {}
             MemberEvent::Resign(logged) => self.resign(now, logged),
             MemberEvent::ReadOnly => self.begin_read_only(now),
             MemberEvent::ReadOnlyEnds => self.end_read_only(),
@@ -133,10 +141,7 @@ impl Node {
                 self.member_actions.push(MemberAction::Answer { link, session, valid });
             }
             MemberEvent::Revalidated(session, valid) => self.revalidated(now, session, valid),
-            MemberEvent::Touched(sessions) => {
-                let touched = &mut self.sessions.global;
-                sessions.iter().for_each(|&(session, _)| touched.touch(session, now.elapsed_ms));
-            }
+            MemberEvent::Touched(link, sessions) => self.touched(now, link, &sessions),
             MemberEvent::Synced => self.synced_with_leader(),
         }
     }
@@ -187,7 +192,9 @@ impl Node {
             Authority::Leader(forwarding) => self.hold(now, Some(forwarding)),
             Authority::Own(_) => self.hold(now, None),
             // What was to be is not.
-            holding @ Authority::Holding(_) => self.authority = holding,
+            Authority::Holding(holding) => {
+                self.authority = Authority::Holding(Holding { is_settled: false, ..holding });
+            }
             Authority::Nobody | Authority::ReadOnly => {}
         }
         for session in self.queue.forget_behind(logged) {
@@ -349,6 +356,9 @@ impl Node {
     pub(super) fn waits_for(&mut self, logged: &LoggedTxn) -> Option<Answer> {
         let Authority::Leader(forwarding) = &mut self.authority else { return None };
         let session = logged.header.client_id;
+        if logged.header.zxid <= forwarding.since {
+            return None;
+        }
         if let Some(&last) = forwarding.asked_elsewhere.get(&session) {
             if logged.header.zxid <= last {
                 return None;
@@ -465,6 +475,20 @@ impl Node {
             match owner {
                 Some(link) => drop(owners.insert(session, link)),
                 None => drop(owners.remove(&session)),
+            }
+        }
+    }
+
+    /// A learner has heard from these sessions. Their clients ask there, as far as nothing else is known: after an election it is
+    /// not known of those who have kept their connections.
+    fn touched(&mut self, now: Now, link: Link, sessions: &[(SessionId, i32)]) {
+        for &(session, _) in sessions {
+            self.sessions.global.touch(session, now.elapsed_ms);
+            if let Authority::Own(owners) = &mut self.authority
+                && self.sessions.global.is_live(session)
+                && self.sessions.conn(session).is_none()
+            {
+                owners.entry(session).or_insert(link);
             }
         }
     }

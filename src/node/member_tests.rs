@@ -16,7 +16,7 @@ use oxkeeper_codec::{
     txn::Txn,
 };
 
-const LINK: Link = Link(1);
+pub(super) const LINK: Link = Link(1);
 pub(super) const CONN: ConnId = ConnId(1);
 
 /// One member.
@@ -158,7 +158,7 @@ impl Pair {
     }
 
     /// What the learner has handed on reaches the leader.
-    fn hand_on(&mut self) {
+    pub(super) fn hand_on(&mut self) {
         for want in std::mem::take(&mut self.learner.wants) {
             let event = match want {
                 MemberAction::Forward(request) => MemberEvent::Forwarded(LINK, request),
@@ -174,7 +174,7 @@ impl Pair {
     }
 
     /// What the leader proposes reaches the learner.
-    fn propose(&mut self) {
+    pub(super) fn propose(&mut self) {
         for logged in std::mem::take(&mut self.leader.appended) {
             self.learner.step(Event::Member(MemberEvent::Proposal(logged)));
         }
@@ -306,6 +306,7 @@ fn without_a_leader_nobody_is_answered_and_everybody_let_go() {
     pair.propose();
     pair.commit();
     assert_eq!(pair.learner.answers(), [], "what became of it, the client has to find out");
+    pair.learner.step_at(1000, Event::Tick { due: Vec::new(), heard: Vec::new() });
     pair.connects(SessionId(0), None);
     assert_eq!(pair.learner.closed.len(), 2);
 }
@@ -345,6 +346,7 @@ fn a_learner_that_comes_to_lead_begins_with_what_it_has_applied() {
     let logged = pair.learner.node.last_proposed();
     pair.learner.step(Event::Member(MemberEvent::Resign(logged)));
     pair.commit();
+    pair.learner.step(Event::Member(MemberEvent::Settled));
     pair.learner.answers();
     pair.learner.step(Event::Member(MemberEvent::Lead(Zxid::begin_of(2))));
     pair.connects(SessionId(0), None);
@@ -361,13 +363,13 @@ fn learners_end_no_session_by_themselves() {
     assert_eq!(pair.leader.node.due_sessions(late), [pair.session]);
     let touched = vec![(pair.session, 4000)];
     let actions =
-        pair.leader.node.step(late, &pair.leader.tree, Event::Member(MemberEvent::Touched(touched)));
+        pair.leader.node.step(late, &pair.leader.tree, Event::Member(MemberEvent::Touched(LINK, touched)));
     assert!(actions.is_empty());
     assert_eq!(pair.leader.node.due_sessions(late), []);
 }
 
 /// What a learner hands on, over another link than that of the pair.
-fn handed_on(session: SessionId, cxid: i32, op: OpCode, body: Vec<u8>) -> Event {
+pub(super) fn handed_on(session: SessionId, cxid: i32, op: OpCode, body: Vec<u8>) -> Event {
     let request = ForwardedRequest { session, cxid, op, body: body.into(), identities: None };
     Event::Member(MemberEvent::Forwarded(Link(2), request))
 }

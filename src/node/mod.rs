@@ -379,7 +379,7 @@ impl Node {
 
     /// Whether the front of the queue can be applied.
     pub fn can_apply(&self) -> bool {
-        self.queue.front_is_ready(self.committed)
+        self.may_show() && self.queue.front_is_ready(self.committed)
     }
 
     /// The sessions, for four-letter words.

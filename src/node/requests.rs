@@ -78,7 +78,7 @@ pub(super) struct Asked<'a> {
 impl Node {
     pub(super) fn request(&mut self, now: Now, tree: &Tree, request: Request) {
         match request {
-            Request::Connect { conn, handshake } => self.connect(now, tree, conn, &handshake),
+            Request::Connect { conn, handshake } => self.connect(now, tree, conn, handshake),
             Request::Op { conn, session, header, body, identities } => {
                 let live = match self.sessions.standing(session, conn) {
                     Standing::Live => true,

@@ -514,8 +514,7 @@ fn node_options(config: &Config, auth: &AuthConfig) -> NodeOptions {
         },
         server_id: ensemble.map_or(STANDALONE_SERVER_ID, |ensemble| ensemble.my_id.0.to_le_bytes()[0]),
         leader_serves: config.leader_serves(),
-        // Not until what a leader-to-be applies is out of their sight: see node/holding.rs.
-        keep_connections: false,
+        keep_connections: ensemble.is_some_and(|ensemble| ensemble.keep_connections),
         new_sessions: new_sessions(ensemble),
     }
 }

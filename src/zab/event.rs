@@ -156,7 +156,7 @@ pub enum Action {
     /// The leader wants to hear: answer with the sessions that were heard from.
     Pinged(Link, Zxid),
     /// Sessions that a learner has heard from, with their time-outs in ms.
-    Touched(Vec<(SessionId, i32)>),
+    Touched(Link, Vec<(SessionId, i32)>),
     /// A learner's client wants to go on with a session.
     Revalidate {
         /// Who asks.

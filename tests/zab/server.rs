@@ -45,10 +45,12 @@ impl Server {
 
     /// The history is another one from now on. What its clients are told: to leave.
     pub(crate) fn replaced(&mut self, history: &[Entry], now_ms: i64) -> Vec<Delivery> {
+        let mut actions = self.step(now_ms, Event::Member(MemberEvent::LetGo));
         let (tree, sessions) = rebuild(history);
         self.tree = tree;
         let event = MemberEvent::Replaced(sessions.into_iter().collect());
-        let told = self.step(now_ms, Event::Member(event)).into_iter().flat_map(|action| match action {
+        actions.extend(self.step(now_ms, Event::Member(event)));
+        let told = actions.into_iter().flat_map(|action| match action {
             Action::Deliver(deliveries) => deliveries,
             other => panic!("nobody is served meanwhile: {other:?}"),
         });
@@ -84,7 +86,7 @@ const fn now(now_ms: i64) -> Now {
 fn options(id: ServerId, new_sessions: NewSessions) -> NodeOptions {
     NodeOptions {
         rules: Rules { extended_types: true, ..Rules::default() },
-        tick_ms: 200,
+        tick_ms: 800,
         timeouts: TimeoutBounds { min_ms: 1000, max_ms: 10_000 },
         containers: ContainerRules { interval_ms: 60_000, max_per_minute: 100, never_used_ms: 0 },
         server_id: u8::try_from(id.0).unwrap(),

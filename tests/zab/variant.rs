@@ -60,4 +60,6 @@ pub(crate) enum Variant {
     CommittedWhenProposed,
     /// After TRUNC and SNAP the tree is the old one.
     TreeNotReplaced,
+    /// Clients that are held see what their member takes for committed before there is a quorum.
+    ShownBeforeSettled,
 }

@@ -92,6 +92,9 @@ keys! {
     OBSERVER_ELECTION: Int<u64> = "observer.election.DelayMs", number(0, i64::MAX), "200", "3.6.x",
         "ms before an observer looks again",
         ensemble;
+    KEEP_CONNECTIONS: Switch = "keepConnections", Switch, "true", "oxkeeper",
+        "clients that wait for no write keep their connections when the leader goes",
+        ensemble;
     LOCAL_SESSIONS: Flag = "localSessionsEnabled", Flag, "false", "3.5.x",
         "new sessions stay on the server that made them",
         ensemble;

@@ -46,6 +46,7 @@ impl Wakeup<'_> {
             Item::Deliver(delivery) => self.deliver(delivery),
             Item::Look(conns) => self.look(&conns),
             Item::Touches(since_ms) => self.touches(since_ms),
+            Item::CloseSilent => self.close_silent(),
             Item::Restored => self.restored(),
         }
     }
@@ -113,6 +114,21 @@ impl Wakeup<'_> {
         let touched: Vec<SessionId> = heard.filter_map(|conn| conn.session).collect();
         if !touched.is_empty() {
             self.worker.front.hub.mailbox.send(Message::Touched(touched));
+        }
+    }
+
+    /// Closes the connections of sessions that have been silent for longer than a client that lives: it says something in
+    /// each third of its time-out.
+    fn close_silent(&mut self) {
+        let now_ms = self.now_ms;
+        let silent = self.state.conns.iter_mut().filter_map(|conn| {
+            conn.session?;
+            conn.look(now_ms);
+            (now_ms - conn.heard_ms > i64::from(conn.timeout_ms) / 2).then_some(conn.id)
+        });
+        for id in silent.collect::<Vec<_>>() {
+            self.tell_why(id, &Closing::NoLeader);
+            self.state.conns.close(id);
         }
     }
 

@@ -44,6 +44,8 @@ pub(crate) enum Item {
     Look(Vec<(SessionId, ConnId)>),
     /// Which sessions were heard of since then, in ms of the elapsed clock? Answered with [`super::Message::Touched`].
     Touches(i64),
+    /// There is no leader. Those of whom nothing was heard for half of their time-out may be gone: they are closed.
+    CloseSilent,
     /// The tree is another one. Enters while all locks are held, in the hold in which it became so.
     Restored,
 }

@@ -184,7 +184,9 @@ impl Learner {
                 self.acknowledged(zxid, shared)?;
                 return Ok(Said::Acknowledged);
             }
-            (State::Fed { .. }, ToLeader::Ping { touched, .. }) => shared.act(Action::Touched(touched)),
+            (State::Fed { .. }, ToLeader::Ping { touched, .. }) => {
+                shared.act(Action::Touched(link, touched));
+            }
             (State::Fed { .. }, ToLeader::Revalidate { session, timeout_ms }) => {
                 shared.act(Action::Revalidate { link, session, timeout_ms });
             }

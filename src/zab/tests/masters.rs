@@ -135,7 +135,7 @@ fn what_its_clients_want_is_handed_on() {
     assert_eq!(
         script.done(),
         [
-            Action::Touched(vec![(session, 4000)]),
+            Action::Touched(link, vec![(session, 4000)]),
             Action::Revalidate { link, session, timeout_ms: 4000 },
             Action::Forwarded(link, request),
         ]

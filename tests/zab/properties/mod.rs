@@ -24,6 +24,7 @@ mod primary_integrity;
 mod process_consistency;
 mod read_only;
 mod session_order;
+mod shown_is_committed;
 mod told_is_durable;
 mod total_order;
 
@@ -64,6 +65,8 @@ pub(crate) enum Fact<'a> {
     Reads { client: usize, delivered: &'a [Entry] },
     /// A client with a session has asked for something then, and is answered now, in ms; with the last transaction that it sees.
     Answers { session: SessionId, asked_ms: i64, answered_ms: i64, zxid: Zxid, writes: bool },
+    /// A client of a member that does more than let read is answered with this as the last transaction that it sees.
+    Shows { zxid: Zxid },
     /// A client is told that it has the lock since this transaction.
     Locks { session: SessionId, zxid: Zxid },
     /// A member goes by this configuration.
@@ -124,6 +127,7 @@ properties! {
     "monotonic reads": monotonic_reads::MonotonicReads,
     "process consistency": process_consistency::ProcessConsistency,
     "session order": session_order::SessionOrder,
+    "what is shown is committed": shown_is_committed::ShownIsCommitted,
     "linearizable writes": linearizable_writes::LinearizableWrites,
     "no lock twice": one_lock::OneLock,
     "one configuration": one_configuration::OneConfiguration,

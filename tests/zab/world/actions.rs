@@ -53,7 +53,7 @@ impl World {
             | Action::EndReadOnly
             | Action::Refused(..)
             | Action::Pinged(..) => self.turn(id, action),
-            Action::Touched(_)
+            Action::Touched(..)
             | Action::Revalidate { .. }
             | Action::Revalidated(..)
             | Action::Forwarded(..)
@@ -233,7 +233,7 @@ impl World {
                 self.properties.see(Fact::Leads { leader: id, epoch, delivered });
                 self.deliver(id);
                 self.commits(id);
-                self.apply(id);
+                self.node(id, node::Event::Member(MemberEvent::Settled));
                 self.node(id, node::Event::Member(MemberEvent::Lead(Zxid::begin_of(epoch))));
             }
             Action::Serve => {

@@ -6,7 +6,10 @@ use crate::{
     member::{Member, Running},
     variant::Variant,
 };
-use oxkeeper::zab::{Action, Event, Link, Role, Stored};
+use oxkeeper::{
+    node::{self, MemberEvent},
+    zab::{Action, Event, Link, Role, Stored},
+};
 use oxkeeper_codec::{
     ServerId, Zxid,
     learner::{ToLeader, ToLearner},
@@ -66,6 +69,17 @@ impl World {
             Event::HistoryReplaced(last)
         } else {
             event
+        }
+    }
+
+    /// Whoever has shown what it has not delivered crashes at once: only so it may be that nobody else has it.
+    pub(super) fn spoil_after_read(&mut self, id: ServerId) {
+        let member = &self.members[&id];
+        let Some(running) = &member.running else { return };
+        let Some(server) = &running.server else { return };
+        let shown = running.history.partition_point(|(zxid, _)| *zxid <= server.state().0);
+        if self.variant == Variant::ShownBeforeSettled && shown > member.delivered {
+            self.crash(id);
         }
     }
 
@@ -185,6 +199,7 @@ impl World {
                 let last = running.history.last().map_or(Zxid::ZERO, |(zxid, _)| *zxid);
                 self.after(0, Due::Event(id, start, Event::HistoryReplaced(last)));
             }
+            Variant::ShownBeforeSettled => self.node(id, node::Event::Member(MemberEvent::Settled)),
             Variant::WritesOutliveRole => {
                 let stale = member.disk.set_aside();
                 if !stale.is_empty() {

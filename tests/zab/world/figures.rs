@@ -32,12 +32,13 @@ pub(crate) enum Figure {
     LocksAtFirst,
     LocalRefusals,
     Kept,
+    ReadsHeld,
 }
 
 /// The figures from here on are of clients with sessions, and those of changes are not.
 const OF_SESSIONS: usize = Figure::Connects as usize;
 
-const NAMES: [&str; 26] = [
+const NAMES: [&str; 27] = [
     "committed",
     "crashes",
     "leaders",
@@ -64,6 +65,7 @@ const NAMES: [&str; 26] = [
     "locks of sessions that were local at first",
     "locks refused to local sessions",
     "connections that have outlived a leader",
+    "reads without a leader",
 ];
 
 /// See the module.

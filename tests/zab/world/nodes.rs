@@ -106,13 +106,13 @@ impl World {
         let leader = running.and_then(|running| running.zab.leader_link());
         let event = match action {
             // What an observer has heard of its follower hands on.
-            Action::Touched(touched) if leader.is_some() => {
+            Action::Touched(_, touched) if leader.is_some() => {
                 let zxid = Zxid::ZERO;
                 return leader.into_iter().for_each(|link| {
                     self.send_up(link, ToLeader::Ping { zxid, touched: touched.clone() });
                 });
             }
-            Action::Touched(sessions) => MemberEvent::Touched(sessions),
+            Action::Touched(link, sessions) => MemberEvent::Touched(link, sessions),
             Action::Revalidate { link, session, timeout_ms } => {
                 MemberEvent::Revalidate { link, session, timeout_ms }
             }

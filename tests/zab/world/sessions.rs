@@ -119,7 +119,7 @@ impl World {
         let start = self.members[&member].start;
         let server = self.members[&member].running.as_ref().and_then(|running| running.server.as_ref());
         let takes_read_only = self.clients.clients[client].takes_read_only;
-        if !server.is_some_and(|server| server.node.serves() || takes_read_only) {
+        if !server.is_some_and(|server| server.node.serves() || server.node.holds() || takes_read_only) {
             return;
         }
         self.clients.last_conn += 1;
@@ -177,6 +177,17 @@ impl World {
         it.xid += 1;
         let (xid, session) = (it.xid, it.session);
         it.asked = Some(Asked { xid, op, locks: matches!(choice, 4 | 5), at_ms: self.now_ms });
+        let server = self.members[&member].running.as_ref().and_then(|running| running.server.as_ref());
+        if op == OpCode::GET_DATA
+            && let Some(server) = server
+            && server.node.holds()
+        {
+            // Whoever asks for nothing else reads on.
+            let zxid = server.state().0;
+            self.figures.count(Figure::ReadsHeld, 1);
+            self.replied(conn, &ReplyHeader { xid, zxid, err: Code::OK });
+            return self.spoil_after_read(member);
+        }
         let header = RequestHeader { xid, op };
         let request =
             Request::Op { conn, session, header, body: body.into(), identities: Identities::none() };
@@ -244,6 +255,9 @@ impl World {
         let writes = !is_refused && !matches!(asked.op, OpCode::GET_DATA | OpCode::SYNC);
         let (asked_ms, answered_ms) = (asked.at_ms, self.now_ms);
         self.figures.count(Figure::Answers, 1);
+        if !it.only_reads {
+            self.properties.see(Fact::Shows { zxid });
+        }
         self.properties.see(Fact::Answers { session, asked_ms, answered_ms, zxid, writes });
         if asked.locks && reply.err == Code::OK {
             let new_sessions = self.clients.new_sessions();

@@ -346,7 +346,7 @@ impl Sequencer {
             | Action::Look
             | Action::Chosen { .. } => self.role_action(action),
             Action::Pinged(link, zxid) => self.pinged(link, zxid),
-            Action::Touched(_)
+            Action::Touched(..)
             | Action::Revalidate { .. }
             | Action::Revalidated(..)
             | Action::Forwarded(..)
@@ -416,7 +416,7 @@ impl Sequencer {
 
     /// This configuration is in force: whoever has asked for it is answered first.
     fn activate(&mut self, membership: Membership) {
-        self.apply_all();
+        self.apply_at_any_rate();
         tracing::info!(target: topics::PEERS, version = format!("{:x}", membership.version()), members = %membership.one_line(), "the configuration is in force");
         *self.hub.membership.lock() = Some(membership.clone());
         self.hub.membership_changed.notify_one();
@@ -434,6 +434,7 @@ impl Sequencer {
                 tracing::info!(target: topics::PEERS, %leader, took_ms, "a leader was elected");
             }
             Action::Lead(epoch) => {
+                self.step_node(Event::Member(MemberEvent::Settled));
                 self.apply_all();
                 self.step_node(Event::Member(MemberEvent::Lead(Zxid::begin_of(epoch))));
                 tracing::info!(target: topics::PEERS, epoch, zxid = %self.tree.tree().last_zxid(), "leading: a quorum follows");
@@ -450,6 +451,7 @@ impl Sequencer {
                 let logged = self.member.as_ref().map(|member| member.zab.last_logged());
                 let logged = logged.unwrap_or_else(|| self.node.last_proposed());
                 self.step_node(Event::Member(MemberEvent::Resign(logged)));
+                self.close_silent();
             }
             Action::ServeReadOnly => {
                 tracing::warn!(target: topics::PEERS, zxid = %self.tree.tree().last_zxid(), "no leader for a while: serving clients that ask for read-only mode (readonlymode.enabled)");
@@ -466,8 +468,10 @@ impl Sequencer {
     /// What concerns clients, here or on another member.
     fn clients_action(&mut self, action: Action) {
         let event = match action {
-            Action::Touched(sessions) if !self.node.decides() => return self.heard_by_observers(&sessions),
-            Action::Touched(sessions) => MemberEvent::Touched(sessions),
+            Action::Touched(_, sessions) if !self.node.decides() => {
+                return self.heard_by_observers(&sessions);
+            }
+            Action::Touched(link, sessions) => MemberEvent::Touched(link, sessions),
             Action::Revalidate { link, session, timeout_ms } => {
                 MemberEvent::Revalidate { link, session, timeout_ms }
             }
@@ -479,7 +483,30 @@ impl Sequencer {
         self.step_node(Event::Member(event));
     }
 
-    /// Applies all that is committed.
+    /// Of those who are kept without a leader, the silent ones are not: see `node/holding.rs`.
+    fn close_silent(&self) {
+        if self.node.holds() {
+            for (worker, port) in self.hub.workers.iter().enumerate() {
+                self.tree.shard(worker).inbox.push(Item::CloseSilent);
+                port.notify.notify_one();
+            }
+        }
+    }
+
+    /// Applies all that is committed, whoever is held.
+    pub(super) fn apply_at_any_rate(&mut self) {
+        if self.node.holds_back() {
+            self.let_go();
+        }
+        self.apply_all();
+    }
+
+    /// Those who are held have to go: what comes next must not be seen by them.
+    pub(super) fn let_go(&mut self) {
+        self.step_node(Event::Member(MemberEvent::LetGo));
+    }
+
+    /// Applies all that is committed and may be seen.
     pub(super) fn apply_all(&mut self) {
         while self.node.can_apply() {
             self.apply();

@@ -34,7 +34,7 @@ impl Sequencer {
 
     /// Begins to send all that there is.
     pub(super) fn send_snapshot(&mut self, link: Link, zxid: Zxid) {
-        self.apply_all();
+        self.apply_at_any_rate();
         assert_eq!(self.tree.tree().last_zxid(), zxid, "a snapshot shows what is committed, and no more");
         let Some(member) = &mut self.member else { return };
         if member.feeds.len() >= member.feeds_at_once {

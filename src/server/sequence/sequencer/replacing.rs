@@ -72,6 +72,7 @@ impl Sequencer {
         }
         let History { last, state, epochs } = history;
         if let Some(State { tree, sessions, logged: (txns, bytes) }) = state {
+            self.let_go();
             let mut guard = self.tree.write();
             let old = std::mem::replace(guard.tree(), *tree);
             drop(guard);
