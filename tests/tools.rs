@@ -185,6 +185,29 @@ fn every_tool_tells_its_usage() {
 }
 
 #[test]
+fn every_command_has_a_man_page_and_is_completed() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(run(&["man", dir.path().to_str().unwrap()]).1, Some(0));
+    let page = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
+    // What is taken without clap is there as well.
+    for command in ["server", "settings", "check-config", "txnlog", "cli"] {
+        assert!(
+            page("oxkeeper.1").contains(&format!("oxkeeper\\-{}(1)", command.replace('-', "\\-"))),
+            "{command}"
+        );
+        assert!(page(&format!("oxkeeper-{command}.1")).contains("SYNOPSIS"), "{command}");
+    }
+    assert!(
+        page("oxkeeper-txnlog-dump.1").contains("json") && !dir.path().join("oxkeeper-official.1").exists()
+    );
+    let words = |shell| run(&["completions", shell]).0;
+    assert!(words("bash").contains("complete -F _oxkeeper"));
+    assert!(words("zsh").starts_with("#compdef oxkeeper"));
+    assert!(words("fish").contains("check-config"));
+    assert_eq!(run(&["completions", "sh"]).1, Some(2));
+}
+
+#[test]
 fn what_is_wrong_with_tls_is_named() {
     let tools: [(&[&str], i32); 2] = [
         (&["status", "--tls", "--server", "localhost:1"], 1),

@@ -39,6 +39,8 @@ Usage:
   oxkeeper cli [-server HOST:PORT] [COMMAND...]       a shell
   oxkeeper container [zkServer.sh]                    a server with the environment variables of the known images
   oxkeeper testing [--members N]                      a server or an ensemble for a test in any language
+  oxkeeper completions bash|zsh|fish                  what completes these words in a shell
+  oxkeeper man DIRECTORY                              man pages
   oxkeeper --version | --help
 
 Options:

@@ -6,7 +6,7 @@ use super::{
     container,
     data_dirs::DataDirs,
     init::{InitError, init},
-    official, purge, shell, snapshot,
+    manual, official, purge, shell, snapshot,
     status::{Place, status},
     txnlog,
 };
@@ -147,6 +147,16 @@ pub enum Tool {
         /// KEY=VALUE: a setting of zoo.cfg
         #[arg(short = 'D', value_name = "KEY=VALUE", value_parser = setting)]
         settings: Vec<(String, String)>,
+    },
+    /// Print what makes a shell complete the words of `oxkeeper`
+    Completions {
+        /// Of which shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the man pages, one for each command
+    Man {
+        /// The directory
+        directory: PathBuf,
     },
     /// An official tool by the name of its class, for the scripts
     #[command(hide = true, disable_help_flag = true)]
@@ -384,6 +394,8 @@ impl Tool {
                 let is_done = control(wanted, terminal.input, terminal.out)?;
                 Ok(u8::from(!is_done))
             }
+            Self::Completions { shell } => manual::completions(Tools::command(), shell, terminal),
+            Self::Man { directory } => manual::pages(Tools::command(), &directory),
             Self::Official { class, arguments } => official::run(&class, &arguments, terminal),
         }
     }

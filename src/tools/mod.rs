@@ -14,6 +14,7 @@ mod data_dirs;
 mod dates;
 mod error;
 mod init;
+mod manual;
 mod new_file;
 pub mod official;
 mod purge;
