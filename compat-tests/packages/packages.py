@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The .deb and the .rpm of scripts/packages: installed, upgraded, removed and purged, and over what Debian's zookeeper leaves. Each case has this system with a layer of its
-own over it, no network but a loopback, and its own processes: all of that is gone when it ends.
+own over it, no network but a loopback, and its own processes: all of that is gone when it ends. In `service` the first of these is systemd, which runs the unit as it is.
 
 usage: packages.py [CASE ...]     The last line is `N passed, M failed`."""
 import glob
@@ -22,15 +22,35 @@ LATER = "0.9.9"
 APACHE, OFFICIAL = os.path.join(HERE, "..", "apache", "apache"), dict(os.environ, ZKV="3.8.4", ADMIN="false")
 CONFIG, DATA, UNIT = "/etc/zookeeper/zoo.cfg", "/var/lib/zookeeper", "/usr/lib/systemd/system/oxkeeper.service"
 CASES = case = Cases()
-# The case is $4, what it needs is in $1, its layer is made in $2, $3 is this file.
+# What a case needs is in $1, its layer is made in $2; what runs in it are the words behind these.
 LAYER = """set -e
-mount -t tmpfs tmpfs "$2" && mkdir "$2/upper" "$2/work" "$2/root"
-mount -t overlay overlay -o lowerdir=/,upperdir="$2/upper",workdir="$2/work" "$2/root"
-mount -t proc proc "$2/root/proc" && mount --rbind /dev "$2/root/dev"
-mkdir -p "$2/root$1" && mount --bind "$1" "$2/root$1"
+work=$1 layer=$2; shift 2
+mount -t tmpfs tmpfs "$layer" && cd "$layer" && mkdir upper work root
+mount -t overlay overlay -o lowerdir=/,upperdir="$layer/upper",workdir="$layer/work" root
+mount -t proc proc root/proc
+mount -t sysfs -o ro sysfs root/sys
+mount -t tmpfs -o mode=755 tmpfs root/dev
+for name in null zero full random urandom tty; do touch root/dev/$name; mount --bind /dev/$name root/dev/$name; done
+mkdir root/dev/shm root/dev/pts root/dev/mqueue root/dev/hugepages
+mount -t devpts -o newinstance,ptmxmode=666 devpts root/dev/pts
+ln -s pts/ptmx root/dev/ptmx
+mkdir -p "root$work" && mount --bind "$work" "root$work"
 ip link set lo up
-exec chroot "$2/root" "$5" "$3" --inside "$4" "$1"
+if [ "$1" = "$SYSTEMD" ]; then
+  mount -t tmpfs tmpfs root/run
+  if [ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ]; then
+    mount -t cgroup2 cgroup2 root/sys/fs/cgroup
+  else
+    mount -t tmpfs tmpfs root/sys/fs/cgroup && mkdir root/sys/fs/cgroup/systemd
+    mount -t cgroup -o none,name=systemd cgroup root/sys/fs/cgroup/systemd
+  fi
+  echo 0123456789abcdef0123456789abcdef >root/etc/machine-id
+fi
+cd root && mkdir .before && pivot_root . .before && umount -l /.before
+exec "$@"
 """
+SYSTEMD = "/lib/systemd/systemd"
+NAMESPACES = ["unshare", "--mount", "--net", "--pid", "--cgroup", "--uts", "--ipc", "--fork", "--kill-child", "sh", "-c", LAYER, "sh"]
 
 
 def run(*argv, **kw):
@@ -191,10 +211,72 @@ def over_debians(work):
     return "goes on with its data and its configuration"
 
 
+def shown(*names):
+    text = run("systemctl", "show", "oxkeeper", *("-p" + name for name in names))
+    return [dict(line.split("=", 1) for line in text.splitlines())[name] for name in names]
+
+
+def serves():
+    until("a server", lambda: "Mode: standalone" in four_letter(2181, "srvr"), 30, 0.05)
+    holds()
+
+
+@case
+def service(work):
+    """The unit under systemd itself: started, reloaded, killed, hung, upgraded, stopped, removed."""
+    run("dpkg", "-i", one(work, "oxkeeper_0.1*.deb"))
+    need(shown("ActiveState", "UnitFileState") == ["inactive", "disabled"], "nothing is started by the installation")
+    os.makedirs("/etc/systemd/system/oxkeeper.service.d")
+    with open("/etc/systemd/system/oxkeeper.service.d/test.conf", "w") as f:
+        f.write("[Service]\nWatchdogSec=2s\nTimeoutAbortSec=1s\n")
+    run("systemctl", "daemon-reload")
+    run("systemctl", "enable", "--now", "oxkeeper")
+    written()                                             # it is ready when the command comes back
+    pid, text, user = shown("MainPID", "StatusText", "User")
+    need(text == "clients at *:2181" and os.stat("/proc/" + pid).st_uid == pwd.getpwnam(user).pw_uid, text)
+    run("systemctl", "reload", "oxkeeper")
+    need(shown("MainPID", "ActiveState") == [pid, "active"], "a reload leaves it as it is")
+    for signal, why in (("KILL", "it is killed"), ("STOP", "it hangs")):
+        run("systemctl", "kill", "--signal=SIG" + signal, "oxkeeper")
+        until("another process when " + why, lambda: shown("MainPID")[0] not in ("0", pid), 30)
+        [pid] = shown("MainPID")
+        serves()
+    need(shown("NRestarts") == ["2"], "restarted twice")
+    run("dpkg", "-i", one(work, "oxkeeper_%s*.deb" % LATER))
+    need(shown("MainPID") != [pid], "an upgrade restarts it")
+    serves()
+    run("systemctl", "stop", "oxkeeper")
+    need(shown("Result", "ActiveState") == ["success", "inactive"], "it stops in time")
+    run("systemctl", "start", "oxkeeper")
+    serves()
+    run("dpkg", "-r", "oxkeeper")
+    until("it is gone", lambda: shown("LoadState", "ActiveState") == ["not-found", "inactive"], 10)
+    return "ready, reloaded, restarted when killed and when hung, upgraded, stopped, removed"
+
+
+def at_systemd(work, layer, inside):
+    """Runs words beside a systemd."""
+    need(os.path.exists(SYSTEMD), "there is no systemd here")
+    env = {"container": "lxc", "PATH": os.environ["PATH"], "SYSTEMD": SYSTEMD}
+    booted = subprocess.Popen([*NAMESPACES, work, layer, SYSTEMD, "--system", "--unit=basic.target"], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        with open("/proc/%d/task/%d/children" % (booted.pid, booted.pid)) as f:
+            [init] = until("the first process", lambda: f.seek(0) or f.read().split(), 10, 0.01)
+        within = ["nsenter", "--target", init, "--all", "--"]
+        until("systemd", lambda: "running" in subprocess.run([*within, "systemctl", "is-system-running"], capture_output=True, text=True).stdout, 60, 0.2)
+        return subprocess.run([*within, *inside], capture_output=True, text=True, timeout=300)
+    finally:
+        booted.kill()                                     # and with it all that it has started
+        booted.wait()
+
+
 def judge(work, name):
+    inside = [sys.executable, os.path.abspath(__file__), "--inside", name, work]
     with tempfile.TemporaryDirectory(prefix="packages-layer") as layer:
-        done = subprocess.run(["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "sh", "-c", LAYER, "sh", work, layer, os.path.abspath(__file__), name, sys.executable],
-                              capture_output=True, text=True, timeout=400)
+        if name == "service":
+            done = at_systemd(work, layer, inside)
+        else:
+            done = subprocess.run([*NAMESPACES, work, layer, *inside], env=dict(os.environ, SYSTEMD=SYSTEMD), capture_output=True, text=True, timeout=400)
     need(done.returncode == 0, (done.stdout + done.stderr)[-800:])
     return done.stdout.splitlines()[-1]
 
