@@ -188,6 +188,29 @@ def members(work):
 
 
 @case
+def load(work):
+    """`oxkeeper bench` at official members and ours, in a chroot: nothing of it stays."""
+    def bench(*args):
+        done = subprocess.run([OXKEEPER, "bench", *args], capture_output=True, text=True, timeout=60)
+        need(done.returncode == 0, done.stderr)
+        return done.stdout
+    with Ensemble(["3.9.5", OURS, OURS], work=work) as ensemble:
+        ensemble.start()
+        with ensemble[1].client() as client:
+            client.create("/app")
+            servers = ",".join("127.0.0.1:%d" % m.client_port for m in ensemble) + "/app"
+            told = json.loads(bench("--server", servers, "--seconds", "1", "--clients", "6", "--mix", "get=3,set,exists,create,sync", "--json"))
+            done = {op: seen["count"] for op, seen in told["operations"].items()}
+            need(set(done) == {"get", "set", "exists", "create", "sync"} and told["errors"] == {}, told)
+            need(2.5 < done["get"] / done["set"] < 3.5, "three times as many gets: %s" % done)
+            text = bench("--server", servers, "--seconds", "1", "--mix", "set")
+            need(re.search(r"^set +\d+ +\d+ +(\d+\.\d\d ){3}\d+\.\d\d$", text, re.M), text)
+            client.sync()
+            need(client.children("/app") == [] and len(client.children("/")) == 2, "nothing stays")
+    return "%d requests" % sum(done.values())
+
+
+@case
 def initialize(work):
     """zkServer-initialize.sh"""
     p = Place(work, dataLogDir=os.path.join(work, "log"))

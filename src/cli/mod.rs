@@ -39,6 +39,7 @@ Usage:
   oxkeeper cli [-server HOST:PORT] [COMMAND...]       a shell
   oxkeeper container [zkServer.sh]                    a server with the environment variables of the known images
   oxkeeper testing [--members N]                      a server or an ensemble for a test in any language
+  oxkeeper bench [--server HOST:PORT] [--mix get=10,set=1]  a load, and how fast it is answered
   oxkeeper completions bash|zsh|fish                  what completes these words in a shell
   oxkeeper man DIRECTORY                              man pages
   oxkeeper --version | --help

@@ -3,7 +3,7 @@
 use super::{
     Terminal, ToolError,
     backup::{self, Wanted as WantedState},
-    container,
+    bench, container,
     data_dirs::DataDirs,
     init::{InitError, init},
     manual, official, purge, shell, snapshot,
@@ -99,6 +99,33 @@ pub enum Tool {
         json: bool,
         /// Its zoo.cfg; localhost:2181 unless given
         config: Option<PathBuf>,
+    },
+    /// Load a server or an ensemble, and tell how fast it answers; ends with 1 where something was refused
+    Bench {
+        /// HOST:PORT, or several with commas between, perhaps with a chroot
+        #[arg(long, value_name = "HOST:PORT,...", default_value = "localhost:2181")]
+        server: String,
+        /// So many sessions, each with one request under way
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
+        clients: u16,
+        /// For so long
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+        seconds: u32,
+        /// What is asked how often: get, set, exists, create (with a delete), sync
+        #[arg(long, default_value = "get=10,set=1")]
+        mix: bench::Mix,
+        /// Bytes of data in a znode
+        #[arg(long, default_value_t = 100)]
+        size: usize,
+        /// In TLS
+        #[arg(long)]
+        tls: bool,
+        /// KEY=VALUE: whom to trust in TLS and what to show, as ssl.trustStore.location, ssl.keyStore.location, ...
+        #[arg(short = 'D', value_name = "KEY=VALUE", value_parser = property)]
+        properties: Vec<(String, String)>,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
     },
     /// Make the data directory of a new server
     Init {
@@ -370,6 +397,11 @@ impl Tool {
                     (None, None) => Place { host: "localhost".to_owned(), port: 2181, is_secure: tls },
                 };
                 status(&place, &properties, json, terminal)
+            }
+            Self::Bench { server, clients, seconds, mix, size, tls, properties, json } => {
+                let load =
+                    bench::Load { servers: server, is_secure: tls, properties, clients, seconds, mix, size };
+                bench::run(&load, json, terminal)
             }
             Self::Init { myid, force, json, config } => {
                 let dirs = DataDirs::of_config(&config)?;

@@ -9,6 +9,7 @@
 mod acl;
 mod arguments;
 mod backup;
+mod bench;
 mod container;
 mod data_dirs;
 mod dates;
