@@ -157,6 +157,29 @@ fn a_soft_quota_that_is_exceeded_is_logged() {
 }
 
 #[test]
+fn a_request_that_takes_long_is_logged() {
+    let server = Server::start("slowRequestThresholdMs=1\n");
+    let mut client = Client::open(&server);
+    let mut multi = Vec::new();
+    for n in 0..12_000 {
+        multi.extend([0, 0, 0, 1, 0, 0xff, 0xff, 0xff, 0xff]);
+        multi.extend(create(&format!("/n{n}"), "", 0));
+    }
+    multi.extend([0xff, 0xff, 0xff, 0xff, 1, 0xff, 0xff, 0xff, 0xff]);
+    let bytes = multi.len();
+    assert_eq!(client.call(7, 14, &multi), 0);
+    let words = [
+        "WARN oxkeeper::requests: a slow request",
+        "op=MULTI xid=7 zxid=0x2 latency_ms=",
+        &format!("session=0x{:x} ", client.session),
+    ];
+    server.wait_until("it is logged", |server| !lines_with(server, &words).is_empty());
+    let line = lines_with(&server, &words).remove(0);
+    let length: usize = line.rsplit_once("bytes=").unwrap().1.trim().parse().unwrap();
+    assert!((bytes..bytes + 32).contains(&length), "{line}");
+}
+
+#[test]
 fn a_closed_connection_has_its_reason_in_the_log() {
     let server = Server::start("maxClientCnxns=0\n");
     let open = Client::open(&server);

@@ -92,6 +92,7 @@ fn client(settings: &Settings, own_line: Option<ClientAddress>) -> Result<Client
         max_connections_per_address: settings.get(&MAX_CLIENT_CNXNS)?,
         max_connections: settings.get(&MAX_CNXNS)?,
         sessionless_timeout_ms: settings.get(&SESSIONLESS_TIMEOUT)?,
+        slow_request_ms: settings.get(&SLOW_REQUEST)?,
         io_workers: settings.given(&IO_WORKERS)?.flatten(),
         tls,
     })

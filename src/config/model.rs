@@ -31,6 +31,8 @@ pub struct Client {
     /// `nio.sessionlessCnxnTimeout`: a connection without a session is closed at this age, at most twice
     /// this.
     pub sessionless_timeout_ms: u32,
+    /// `slowRequestThresholdMs`: requests that take longer are told in the log; `None` for none.
+    pub slow_request_ms: Option<u32>,
     /// `nio.numWorkerThreads`: I/O workers; `None` lets the server choose by cores.
     pub io_workers: Option<u32>,
     /// TLS; `None` where no port for clients has it.

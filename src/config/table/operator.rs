@@ -19,6 +19,8 @@ keys! {
     AUDIT_JSON: Switch = "audit.json", Switch, "false", "oxkeeper", "lines of the audit log as JSON objects";
     AUDIT_CLASS: Text = "audit.impl.class", Text, "Slf4jAuditLogger", "3.6.x", "where the audit log goes",
         idle "a class for the JVM: see audit.file";
+    SLOW_REQUEST: Off<u32> = "slowRequestThresholdMs", off(number(1, INT_MAX), "never"), "0", "oxkeeper",
+        "ms from reading a request to its reply, above which the log tells of it";
     ADMIN: Lenient<OneOf<bool>> = "admin.enableServer", lenient(exactly(YES_OR_NO)), "true", "3.5.x", "HTTP admin server";
     ADMIN_ADDRESS: Text = "admin.serverAddress", Text, "0.0.0.0", "3.5.x", "address of the admin server";
     ADMIN_PORT: Lenient<Int<u16>> = "admin.serverPort", lenient(number(0, 65535)), "8080", "3.5.x", "port of the admin server; 0: any free one";

@@ -86,6 +86,8 @@ kinds! {
     ReplyTooLong = 10 "replies that would have been too long",
     /// A quota that is exceeded.
     OverQuota = 10 "exceeded quotas",
+    /// A request that has taken long.
+    SlowRequest = 10 "slow requests",
     /// A word without an answer.
     WordTooLate = 10 "four-letter words without an answer",
     /// Whoever connects to a port for members and is none.

@@ -30,4 +30,4 @@ pub(crate) use peer_warnings::PeerWarnings;
 pub(crate) use sheet::Sheet;
 pub(crate) use stats::{Replied, ServerStats, WorkerStats};
 pub(crate) use summary::{Detail, Figures, Histogram};
-pub(crate) use warnings::{Client, Warnings};
+pub(crate) use warnings::{Client, SlowRequest, Warnings};

@@ -7,7 +7,7 @@ use super::{
     shorten::Short,
 };
 use crate::{processor::OverQuota, topics};
-use oxkeeper_codec::{ServerId, SessionId};
+use oxkeeper_codec::{OpCode, ServerId, SessionId, Zxid};
 use std::{fmt, io, net::SocketAddr};
 
 /// Whom a line is about.
@@ -17,6 +17,21 @@ pub(crate) struct Client {
     pub(crate) peer: SocketAddr,
     /// Its session, if it has one.
     pub(crate) session: Option<SessionId>,
+}
+
+/// A request that may have taken long.
+#[derive(Debug)]
+pub(crate) struct SlowRequest {
+    /// What was asked.
+    pub(crate) op: OpCode,
+    /// Its number.
+    pub(crate) xid: i32,
+    /// That of its reply.
+    pub(crate) zxid: Zxid,
+    /// From when it was read until its reply was made.
+    pub(crate) latency_ms: i64,
+    /// How long it was.
+    pub(crate) bytes: usize,
 }
 
 /// What clients have logged.
@@ -95,6 +110,16 @@ impl Warnings {
             });
         }
         self.0.leave_out(Kind::OverQuota, over.more);
+    }
+
+    /// A request has taken longer than `slowRequestThresholdMs`.
+    pub(crate) fn slow_request(&self, now_ms: i64, client: Client, slow: &SlowRequest) {
+        let Client { peer, session } = client;
+        let session = session.map(tracing::field::display);
+        let &SlowRequest { op, xid, zxid, latency_ms, bytes } = slow;
+        self.0.say(now_ms, Kind::SlowRequest, || {
+            tracing::warn!(target: topics::REQUESTS, %peer, session, ?op, xid, %zxid, latency_ms, bytes, "a slow request");
+        });
     }
 
     /// A four-letter word has no answer in time.

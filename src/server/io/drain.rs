@@ -11,7 +11,7 @@ use crate::{
     auth,
     node::{CommittedBatch, Delivery, Entry, Reason, is_write},
     server::{
-        figures::{Basic, Closing, Count, Detailed, Replied, path_of},
+        figures::{Basic, Closing, Count, Detailed, Replied, SlowRequest, path_of},
         sequence::{Item, Message, worker_of},
     },
     session::ConnId,
@@ -174,7 +174,7 @@ impl Wakeup<'_> {
 
     /// A reply from the sequencer. Returns what the connection's watches have, unless it is gone.
     fn reply(&mut self, id: ConnId, op: OpCode, frame: &[u8], shared: Option<&Bytes>) -> Option<ConnKey> {
-        let Waiting { since_ms, xid, under_quota, audited, .. } = self.finish_waiting(id)?;
+        let Waiting { since_ms, xid, len, under_quota, audited, .. } = self.finish_waiting(id)?;
         self.state.conns.send(id, frame);
         let frame_len = frame.len() + shared.map_or(0, Bytes::len);
         let now_ms = self.now_ms;
@@ -189,6 +189,8 @@ impl Wakeup<'_> {
         if let Some((audited, conn)) = audited.zip(self.state.conns.get(id)) {
             audited.tell(&self.worker.front, conn, error(frame), frame);
         }
+        let slow = SlowRequest { op, xid, zxid, latency_ms, bytes: len as usize };
+        self.tell_if_slow(id, &slow);
         // A write that failed has no name in the statistics, as in the official server.
         let op = if write && error(frame) != Code::OK { OpCode::ERROR } else { op };
         let conn = self.conn(id)?;
@@ -200,6 +202,17 @@ impl Wakeup<'_> {
         let key = conn.key;
         self.stats().replied(Replied { write, latency_ms, frame_len, now_ms });
         Some(key)
+    }
+
+    /// Has the log tell of a request that has taken longer than `slowRequestThresholdMs`.
+    pub(super) fn tell_if_slow(&mut self, id: ConnId, request: &SlowRequest) {
+        let hub = &self.worker.front.hub;
+        if let Some(threshold_ms) = hub.config.client.slow_request_ms
+            && request.latency_ms > i64::from(threshold_ms)
+            && let Some(conn) = self.state.conns.get(id)
+        {
+            hub.stats.warnings.slow_request(self.now_ms, conn.client(), request);
+        }
     }
 
     fn connected(&mut self, id: ConnId, session: SessionId, timeout_ms: i32, frame: &[u8]) {

@@ -305,13 +305,14 @@ impl Wakeup<'_> {
 
     /// Answers a request, or hands it to the sequencer.
     fn execute(&mut self, id: ConnId, session: SessionId, header: RequestHeader, body: &[u8]) {
+        let now_ms = self.now_ms;
         let Some(conn) = self.conn(id) else { return };
         if !conn.waiting.is_empty() || is_write(header.op) || header.op == OpCode::SYNC {
             self.forward(id, session, header, body);
         } else if read::is_read(header.op) {
             self.answer_read(id, session, &header, &body[HEADER_LEN..]);
         } else if sets_watches(header.op) {
-            conn.long = Some(Box::new(Long::watches(header, &body[HEADER_LEN..])));
+            conn.long = Some(Box::new(Long::watches(header, &body[HEADER_LEN..], now_ms)));
             self.step(id, session);
         } else {
             self.answer(id, &header, &body[HEADER_LEN..]);
@@ -338,7 +339,7 @@ impl Wakeup<'_> {
             }
             None => {
                 if let Some(read) = LongRead::begin(tree, header.op, payload) {
-                    conn.long = Some(Box::new(Long::read(header.clone(), read)));
+                    conn.long = Some(Box::new(Long::read(header.clone(), read, (payload.len(), now_ms))));
                     return self.step(id, session);
                 }
                 let tail = output.tail();

@@ -15,7 +15,7 @@ use crate::{
         set_watches::SetAgain,
         watch_requests::bring_back,
     },
-    server::figures::bytes_of_list,
+    server::figures::{SlowRequest, bytes_of_list},
     session::ConnId,
 };
 use oxkeeper_codec::{
@@ -32,6 +32,10 @@ const KEPT_LIST_BYTES: usize = 8 << 20;
 #[derive(Debug)]
 pub(super) struct Long {
     header: RequestHeader,
+    /// How long it was, in bytes.
+    len: usize,
+    /// When it came, in ms of the elapsed clock.
+    since_ms: i64,
     what: What,
 }
 
@@ -43,14 +47,14 @@ enum What {
 
 impl Long {
     /// A request that brings watches back.
-    pub(super) fn watches(header: RequestHeader, body: &[u8]) -> Self {
+    pub(super) fn watches(header: RequestHeader, body: &[u8], since_ms: i64) -> Self {
         let what = What::Watches(SetAgain::new(header.op, body));
-        Self { header, what }
+        Self { header, len: body.len(), since_ms, what }
     }
 
     /// A read that takes long.
-    pub(super) const fn read(header: RequestHeader, read: LongRead) -> Self {
-        Self { header, what: What::Read(read) }
+    pub(super) const fn read(header: RequestHeader, read: LongRead, (len, since_ms): (usize, i64)) -> Self {
+        Self { header, len, since_ms, what: What::Read(read) }
     }
 }
 
@@ -69,7 +73,11 @@ impl Wakeup<'_> {
             What::Watches(again) => self.watches_step(id, session, &long.header, again),
             What::Read(read) => self.read_step(id, session, &long.header, read),
         };
-        if !done && let Some(conn) = self.conn(id) {
+        if done {
+            let Long { header: RequestHeader { op, xid }, len: bytes, since_ms, .. } = *long;
+            let (zxid, latency_ms) = (self.guard.tree().last_zxid(), self.now_ms - since_ms);
+            self.tell_if_slow(id, &SlowRequest { op, xid, zxid, latency_ms, bytes });
+        } else if let Some(conn) = self.conn(id) {
             // The others come first.
             conn.long = Some(long);
         }
