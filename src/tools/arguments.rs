@@ -11,7 +11,7 @@ use super::{
     txnlog,
 };
 use crate::testing::{Wanted, control};
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use oxkeeper_codec::Zxid;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -88,12 +88,9 @@ pub enum Tool {
         /// Who is asked, instead of the server of CONFIG; with --tls in TLS
         #[arg(long, value_name = "HOST:PORT", conflicts_with = "config")]
         server: Option<String>,
-        /// In TLS
-        #[arg(long)]
-        tls: bool,
-        /// KEY=VALUE: whom to trust in TLS and what to show, as ssl.trustStore.location, ssl.keyStore.location, ...
-        #[arg(short = 'D', value_name = "KEY=VALUE", value_parser = property)]
-        properties: Vec<(String, String)>,
+        /// How it is spoken to.
+        #[command(flatten)]
+        dialling: Dialling,
         /// One JSON object
         #[arg(long)]
         json: bool,
@@ -117,12 +114,9 @@ pub enum Tool {
         /// Bytes of data in a znode
         #[arg(long, default_value_t = 100)]
         size: usize,
-        /// In TLS
-        #[arg(long)]
-        tls: bool,
-        /// KEY=VALUE: whom to trust in TLS and what to show, as ssl.trustStore.location, ssl.keyStore.location, ...
-        #[arg(short = 'D', value_name = "KEY=VALUE", value_parser = property)]
-        properties: Vec<(String, String)>,
+        /// How it is spoken to.
+        #[command(flatten)]
+        dialling: Dialling,
         /// One JSON object
         #[arg(long)]
         json: bool,
@@ -194,6 +188,17 @@ pub enum Tool {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+}
+
+/// How a client speaks to a server.
+#[derive(Debug, Args)]
+pub struct Dialling {
+    /// In TLS
+    #[arg(long)]
+    tls: bool,
+    /// KEY=VALUE: whom to trust in TLS and what to show, as ssl.trustStore.location, ssl.keyStore.location, ...
+    #[arg(short = 'D', value_name = "KEY=VALUE", value_parser = property)]
+    properties: Vec<(String, String)>,
 }
 
 /// What is done with a log.
@@ -388,7 +393,7 @@ impl Tool {
                 };
                 backup::restore(&from, &dirs, wanted, chain, json, terminal)
             }
-            Self::Status { server, tls, properties, json, config } => {
+            Self::Status { server, dialling: Dialling { tls, properties }, json, config } => {
                 let place = match (server, config) {
                     (Some(server), _) => Place::parse(&server, tls)
                         .ok_or_else(|| ToolError::Usage(format!("{server} is not HOST:PORT")))?,
@@ -398,7 +403,8 @@ impl Tool {
                 };
                 status(&place, &properties, json, terminal)
             }
-            Self::Bench { server, clients, seconds, mix, size, tls, properties, json } => {
+            Self::Bench { server, clients, seconds, mix, size, dialling, json } => {
+                let Dialling { tls, properties } = dialling;
                 let load =
                     bench::Load { servers: server, is_secure: tls, properties, clients, seconds, mix, size };
                 bench::run(&load, json, terminal)
