@@ -280,9 +280,11 @@ def killed(work):
                 need(last >= reached, "it went back from %x to %x" % (reached, last))
                 reached = last
             writers.hold()
-            dump, zxid = shown(server)
             tool("backup", "take", "--keep", "2", "--full", data, to)
             need(len(objects("backup", "list", "--json", to)) == 2, "--keep 2")
+            # Behind that: where a chain begins is up to the last snapshot.
+            dump, zxid = shown(server)
+            tool("backup", "take", data, to)
         finally:
             writers.end()
     tool("restore", "--zxid", zxid, to, into)
