@@ -49,7 +49,8 @@ class Writers:
 
     def run(self, at):
         chance = random.Random(at)
-        with self.server.client() as z:
+        # Its ephemerals outlive what follows, however long an ensemble takes to come up.
+        with self.server.client(session_ms=60000) as z:
             z.create("/w%d" % at, b"")
             while not self.ended:
                 if not self.go.is_set():
