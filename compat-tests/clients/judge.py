@@ -223,8 +223,7 @@ def run(argv, command, work, fault=""):
 
 
 def left_unanswered(work):
-    logs = [os.path.join(folder, name) for folder, _, names in os.walk(work) for name in names if name == "server.log"]
-    return any(UNANSWERED in Path(log).read_bytes() for log in logs)
+    return any(UNANSWERED in log.read_bytes() for log in Path(work).rglob("server.log"))
 
 
 def run_once(argv, command, work, fault):

@@ -10,11 +10,11 @@ import signal
 import sys
 import time
 
-from members import OXKEEPER, Ensemble, Member, judged, need, until
+from members import OXKEEPER, Cases, Ensemble, Member, judged, need, until
 from reconfig import changed, line
 from zkmini import ZkError
 
-MODES = {}
+MODES = mode = Cases()
 SHORT_MS, LONG_MS, SOON_S = 2000, 60000, 20
 
 # Facts that differ on purpose, and why.
@@ -30,11 +30,6 @@ DELIBERATE = {
     "what it lacks with a vote, under the other implementation": HOLE,
     "what it lacks with a vote, under its own implementation": HOLE,
 }
-
-
-def mode(run):
-    MODES[run.__name__] = run
-    return run
 
 
 def answer(attempt):

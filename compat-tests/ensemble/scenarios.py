@@ -5,23 +5,18 @@ import itertools
 import threading
 import time
 
-from members import OXKEEPER, need, until
+from members import OXKEEPER, Cases, need, until
 from same import same
 from workload import Workload
 from zkmini import ZkError
 
-SCENARIOS = {}
+SCENARIOS = scenario = Cases()
 NO_QUORUM_S = 20
 EXPIRY_MS, LATE_S = 2000, 5
 FAR = 600                                        # more than the 500 proposals that every version keeps in memory
 LARGE = 800000
 BUSY_ZNODES, BUSY_JOINS, BUSY_WRITERS = 30, 4, 20
 CREATED, DELETED, CHANGED, CHILD = 1, 2, 3, 4
-
-
-def scenario(run):
-    SCENARIOS[run.__name__] = run
-    return run
 
 
 def clients(members, **kw):

@@ -76,6 +76,10 @@ def one(work, pattern):
     return found
 
 
+def answers():
+    return "Mode: standalone" in four_letter(2181, "srvr")
+
+
 class Served:
     """What the unit starts, as the user that it names."""
 
@@ -98,7 +102,7 @@ class Served:
         self.proc = Proc("oxkeeper", ["setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--no-new-privs", *argv], os.path.join(work, "server.log"), env=dict(os.environ, **env))
 
     def __enter__(self):
-        until("a server", lambda: self.proc.alive() and "Mode: standalone" in four_letter(2181, "srvr"), 20, 0.05)
+        until("a server", lambda: self.proc.alive() and answers(), 20, 0.05)
         return self
 
     def __exit__(self, *_):
@@ -192,7 +196,7 @@ def over_debians(work):
     with open("/etc/zookeeper/conf_example/myid", "w") as f:
         f.write("7\n")
     official = Proc("official", [APACHE, theirs], os.path.join(work, "official.log"), env=OFFICIAL)
-    until("the official server", lambda: "Mode: standalone" in four_letter(2181, "srvr"), 60, 0.1)
+    until("the official server", answers, 60, 0.1)
     written()
     official.term(20)
     run("chown", "-R", "zookeeper:zookeeper", DATA, "/srv/zk-logs")
@@ -217,7 +221,7 @@ def shown(*names):
 
 
 def serves():
-    until("a server", lambda: "Mode: standalone" in four_letter(2181, "srvr"), 30, 0.05)
+    until("a server", answers, 30, 0.05)
     holds()
 
 

@@ -5,13 +5,14 @@ use super::{
     backup::{self, Wanted as WantedState},
     bench, container,
     data_dirs::DataDirs,
+    dialling::{Dialling, setting},
     init::{InitError, init},
     manual, official, purge, shell, snapshot,
     status::{Place, status},
     txnlog,
 };
 use crate::testing::{Wanted, control};
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use oxkeeper_codec::Zxid;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -190,17 +191,6 @@ pub enum Tool {
     },
 }
 
-/// How a client speaks to a server.
-#[derive(Debug, Args)]
-pub struct Dialling {
-    /// In TLS
-    #[arg(long)]
-    tls: bool,
-    /// KEY=VALUE: whom to trust in TLS and what to show, as ssl.trustStore.location, ssl.keyStore.location, ...
-    #[arg(short = 'D', value_name = "KEY=VALUE", value_parser = property)]
-    properties: Vec<(String, String)>,
-}
-
 /// What is done with a log.
 #[derive(Debug, Subcommand)]
 pub enum TxnlogAction {
@@ -345,18 +335,6 @@ fn zxid(text: &str) -> Result<Zxid, String> {
     official::decode_long(text).map(Zxid).ok_or_else(|| "not a zxid".to_owned())
 }
 
-fn setting(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("KEY=VALUE is needed")?;
-    Ok((key.to_owned(), value.to_owned()))
-}
-
-/// A property of the official client, with or without its prefix.
-fn property(text: &str) -> Result<(String, String), String> {
-    let (key, value) = setting(text)?;
-    let prefix = if key.starts_with("zookeeper.") { "" } else { "zookeeper." };
-    Ok((format!("{prefix}{key}"), value.to_owned()))
-}
-
 impl Tool {
     /// The tool that arguments ask for, or what is wrong with them; `None` where they ask for none.
     ///
@@ -404,9 +382,7 @@ impl Tool {
                 status(&place, &properties, json, terminal)
             }
             Self::Bench { server, clients, seconds, mix, size, dialling, json } => {
-                let Dialling { tls, properties } = dialling;
-                let load =
-                    bench::Load { servers: server, is_secure: tls, properties, clients, seconds, mix, size };
+                let load = bench::Load { servers: server, dialling, clients, seconds, mix, size };
                 bench::run(&load, json, terminal)
             }
             Self::Init { myid, force, json, config } => {

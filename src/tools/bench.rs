@@ -4,14 +4,12 @@
 //! is measured is what a client sees, this process included.
 #![expect(clippy::disallowed_methods, reason = "it measures time")]
 
-use super::{Terminal, ToolError};
-use crate::{
-    client::{
-        CallError, ConnectString, CreateMode, EventKind, EventState, Lifetime, Session, SessionOptions,
-        open_acl,
-    },
-    config::Config,
-    tls,
+use super::{
+    Terminal, ToolError,
+    dialling::{Dialling, client_tls},
+};
+use crate::client::{
+    CallError, ConnectString, CreateMode, EventKind, EventState, Lifetime, Session, SessionOptions, open_acl,
 };
 use bytes::Bytes;
 use hdrhistogram::Histogram;
@@ -94,9 +92,7 @@ impl FromStr for Mix {
 #[derive(Debug)]
 pub(super) struct Load {
     pub(super) servers: String,
-    pub(super) is_secure: bool,
-    /// Of the official client, for TLS.
-    pub(super) properties: Vec<(String, String)>,
+    pub(super) dialling: Dialling,
     pub(super) clients: u16,
     pub(super) seconds: u32,
     pub(super) mix: Mix,
@@ -136,11 +132,12 @@ fn none() -> Histogram<u64> {
 /// # Errors
 /// There is no server, or it does not let in.
 pub(super) fn run(load: &Load, as_json: bool, terminal: &mut Terminal<'_>) -> Result<u8, ToolError> {
-    let first = load.session()?;
+    let options = load.options()?;
+    let first = load.session(options.clone())?;
     let root = format!("/oxkeeper-bench-{}", std::process::id());
     let persistent = CreateMode { lifetime: Lifetime::Persistent, sequential: true };
     let root = first.create(&root, None, open_acl(), persistent).map_err(|error| load.problem(&error))?;
-    let (seen, seconds) = load.run(&root)?;
+    let (seen, seconds) = load.run(&root, &options)?;
     first.delete(&root, -1).map_err(|error| load.problem(&error))?;
     let servers = &load.servers;
     if as_json {
@@ -170,18 +167,17 @@ impl Load {
         ToolError::Server { server: self.servers.clone(), problem: error.to_string() }
     }
 
-    /// A session that a server has.
-    fn session(&self) -> Result<Session, ToolError> {
+    /// What all sessions are opened with.
+    fn options(&self) -> Result<SessionOptions, ToolError> {
         let servers = ConnectString::parse(&self.servers)
             .map_err(|error| ToolError::Usage(format!("{}: {error}", self.servers)))?;
-        let settings =
-            Config::dialling(&self.properties, self.is_secure).map_err(|error| self.problem(&error))?;
-        let tls = settings.map(|settings| {
-            let client = tls::client(&settings).map_err(|error| self.problem(&error))?;
-            Ok::<_, ToolError>((client, settings.checks_server_names))
-        });
-        let tls = tls.transpose()?;
-        let options = SessionOptions { servers, timeout: PATIENCE, read_only: false, tls, login: None };
+        let Dialling { tls, properties } = &self.dialling;
+        let tls = client_tls(properties, *tls).map_err(|error| self.problem(&error))?;
+        Ok(SessionOptions { servers, timeout: PATIENCE, read_only: false, tls, login: None })
+    }
+
+    /// A session that a server has.
+    fn session(&self, options: SessionOptions) -> Result<Session, ToolError> {
         let (connected, wait) = mpsc::channel();
         let session = Session::open(options, move |event| {
             if event.kind == EventKind::None && event.state == EventState::SyncConnected {
@@ -196,8 +192,9 @@ impl Load {
     }
 
     /// Has all clients ask until it is time. Also how many seconds that took.
-    fn run(&self, root: &str) -> Result<(Seen, f64), ToolError> {
-        let sessions: Vec<Session> = (0..self.clients).map(|_| self.session()).collect::<Result<_, _>>()?;
+    fn run(&self, root: &str, options: &SessionOptions) -> Result<(Seen, f64), ToolError> {
+        let sessions = (0..self.clients).map(|_| self.session(options.clone()));
+        let sessions: Vec<Session> = sessions.collect::<Result<_, _>>()?;
         let began = Instant::now();
         let until = began + Duration::from_secs(self.seconds.into());
         let seen = thread::scope(|scope| {

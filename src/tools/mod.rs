@@ -13,6 +13,7 @@ mod bench;
 mod container;
 mod data_dirs;
 mod dates;
+mod dialling;
 mod error;
 mod init;
 mod manual;

@@ -1,10 +1,9 @@
 //! How a server is, as `srvr` tells it.
 
-use super::{Terminal, ToolError};
+use super::{Terminal, ToolError, dialling::client_tls};
 use crate::{
     client::{Peer, ask, mode},
     config::{Check, Config},
-    tls,
 };
 use serde_json::{Map, Value};
 use std::{io, path::Path, time::Duration};
@@ -49,13 +48,7 @@ impl Place {
 
     /// What `srvr` answers there; TLS as the properties of a client say.
     pub(super) fn ask(&self, properties: &[(String, String)]) -> io::Result<String> {
-        let settings = Config::dialling(properties, self.is_secure).map_err(io::Error::other)?;
-        let tls = match settings {
-            Some(settings) => {
-                Some((tls::client(&settings).map_err(io::Error::other)?, settings.checks_server_names))
-            }
-            None => None,
-        };
+        let tls = client_tls(properties, self.is_secure).map_err(io::Error::other)?;
         ask(&Peer { host: self.host.clone(), port: self.port, tls }, "srvr", WITHIN)
     }
 }

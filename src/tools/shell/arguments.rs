@@ -1,13 +1,12 @@
 //! The arguments of the shell: those of `zkCli.sh`, and what a JVM would be told.
 
-use super::super::{ToolError, error::read};
-use crate::{
-    config::Config,
-    sasl::{Jaas, Way, way},
-    tls,
+use super::super::{
+    ToolError,
+    dialling::{ClientTls, client_tls},
+    error::read,
 };
-use rustls::ClientConfig;
-use std::{path::Path, sync::Arc, time::Duration};
+use crate::sasl::{Jaas, Way, way};
+use std::{path::Path, time::Duration};
 
 pub(super) const HELP: &str = "\
 A shell for ZooKeeper, as zkCli.sh is one
@@ -89,11 +88,8 @@ impl Arguments {
     }
 
     /// What TLS is spoken with, if it is to be, and whether names are checked.
-    pub(super) fn tls(&self) -> Result<Option<(Arc<ClientConfig>, bool)>, ToolError> {
-        let settings = Config::dialling(&self.properties, self.secure);
-        let Some(settings) = settings.map_err(|error| usage(&error.to_string()))? else { return Ok(None) };
-        let config = tls::client(&settings).map_err(|error| usage(&error.to_string()))?;
-        Ok(Some((config, settings.checks_server_names)))
+    pub(super) fn tls(&self) -> Result<ClientTls, ToolError> {
+        client_tls(&self.properties, self.secure).map_err(|error| usage(&error.to_string()))
     }
 
     /// User and password, where a JAAS file says them (`zookeeper.sasl.clientconfig`, else the section `Client`).

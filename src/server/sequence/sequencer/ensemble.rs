@@ -11,7 +11,6 @@ use super::{
     super::{
         feeder::Feeder,
         log_queue::{Entries, Replacement},
-        shard::Item,
     },
     Sequencer,
     asked::Asked,
@@ -66,9 +65,9 @@ pub(crate) struct Member {
     /// What the node knows of the ensemble, while this member leads.
     told: Option<KnownEnsemble>,
     /// Sessions that observers of this follower have heard from since its leader has asked.
-    heard_by_observers: BTreeSet<SessionId>,
+    pub(super) heard_by_observers: BTreeSet<SessionId>,
     /// When workers were asked last which sessions they have heard of, in ms of the elapsed clock.
-    touches_since_ms: i64,
+    pub(super) touches_since_ms: i64,
     /// Whether the disk gets what this member has.
     pub(super) keeps: bool,
     /// For the figures.
@@ -465,34 +464,6 @@ impl Sequencer {
         }
     }
 
-    /// What concerns clients, here or on another member.
-    fn clients_action(&mut self, action: Action) {
-        let event = match action {
-            Action::Touched(_, sessions) if !self.node.decides() => {
-                return self.heard_by_observers(&sessions);
-            }
-            Action::Touched(link, sessions) => MemberEvent::Touched(link, sessions),
-            Action::Revalidate { link, session, timeout_ms } => {
-                MemberEvent::Revalidate { link, session, timeout_ms }
-            }
-            Action::Revalidated(session, valid) => MemberEvent::Revalidated(session, valid),
-            Action::Forwarded(link, request) => return self.forwarded(link, request),
-            Action::SyncedWithLeader => MemberEvent::Synced,
-            _ => return,
-        };
-        self.step_node(Event::Member(event));
-    }
-
-    /// Of those who are kept without a leader, the silent ones are not: see `node/holding.rs`.
-    fn close_silent(&self) {
-        if self.node.holds() {
-            for (worker, port) in self.hub.workers.iter().enumerate() {
-                self.tree.shard(worker).inbox.push(Item::CloseSilent);
-                port.notify.notify_one();
-            }
-        }
-    }
-
     /// Applies all that is committed, whoever is held.
     pub(super) fn apply_at_any_rate(&mut self) {
         if self.node.holds_back() {
@@ -511,41 +482,6 @@ impl Sequencer {
         while self.node.can_apply() {
             self.apply();
         }
-    }
-
-    /// Answers the leader at once, and asks the workers for the sessions that they have heard of since the last time: they
-    /// follow in a PING of their own.
-    fn pinged(&mut self, link: Link, zxid: Zxid) {
-        self.tell(Command::ToLeader(link, ToLeader::Ping { zxid, touched: Vec::new() }));
-        let Some(member) = &mut self.member else { return };
-        let heard_by_observers = std::mem::take(&mut member.heard_by_observers);
-        if !heard_by_observers.is_empty() {
-            self.touched(&heard_by_observers.into_iter().collect::<Vec<_>>());
-        }
-        let Some(member) = &mut self.member else { return };
-        let since_ms = std::mem::replace(&mut member.touches_since_ms, self.hub.clock.elapsed_ms());
-        for (worker, port) in self.hub.workers.iter().enumerate() {
-            self.tree.shard(worker).inbox.push(Item::Touches(since_ms));
-            port.notify.notify_one();
-        }
-    }
-
-    /// Observers of this follower have heard from these sessions: its leader is told when it asks next.
-    fn heard_by_observers(&mut self, sessions: &[(SessionId, i32)]) {
-        let known = |(session, _): &&(SessionId, i32)| self.node.sessions().global.knows(*session);
-        let known = sessions.iter().filter(known).map(|(session, _)| *session);
-        if let Some(member) = &mut self.member {
-            member.heard_by_observers.extend(known);
-        }
-    }
-
-    /// The leader hears which sessions live.
-    pub(super) fn touched(&self, sessions: &[SessionId]) {
-        let Some(link) = self.member.as_ref().and_then(|member| member.zab.leader_link()) else { return };
-        let known = |&session: &SessionId| Some((session, self.node.sessions().global.timeout_ms(session)?));
-        let touched = sessions.iter().filter_map(known).collect();
-        let zxid = self.tree.tree().last_zxid();
-        self.tell(Command::ToLeader(link, ToLeader::Ping { zxid, touched }));
     }
 
     fn hang_up_all(&mut self) {

@@ -5,11 +5,12 @@
 //! take a turn themselves if nobody else has it; time and snapshots are the business of the sequencer's own thread.
 //!
 //! [`snapshot`] writes the state out in slices, [`feeds`] does so for learners; [`ensemble`] does what a member of an ensemble does besides,
-//! [`replacing`] has its history replaced, and [`counting`] counts that. [`restoring`] has an operator's snapshot take the place of all data.
+//! [`clients`] what members tell each other of clients, [`replacing`] has its history replaced, and [`counting`] counts that. [`restoring`] has an operator's snapshot take the place of all data.
 //!
 //! Invariant: a batch enters the inboxes while all locks are held, in the same hold in which it was applied.
 
 mod asked;
+mod clients;
 mod counting;
 mod ensemble;
 mod feeds;
@@ -334,8 +335,7 @@ impl Sequencer {
         }
         let looking = Looking { due, heard: Vec::new(), asked: by_worker.len() };
         for (worker, conns) in by_worker {
-            self.tree.shard(worker).inbox.push(Item::Look(conns));
-            self.hub.workers[worker].notify.notify_one();
+            self.tell_worker(worker, Item::Look(conns));
         }
         self.looked(looking);
     }
@@ -362,10 +362,18 @@ impl Sequencer {
     /// Hands these to their workers.
     fn deliver(&self, deliveries: Vec<Delivery>) {
         for delivery in deliveries {
-            let worker = worker_of(delivery.conn());
-            self.tree.shard(worker).inbox.push(Item::Deliver(delivery));
-            self.hub.workers[worker].notify.notify_one();
+            self.tell_worker(worker_of(delivery.conn()), Item::Deliver(delivery));
         }
+    }
+
+    /// Leaves something in a worker's inbox, and wakes it.
+    fn tell_worker(&self, worker: usize, item: Item) {
+        self.tree.shard(worker).inbox.push(item);
+        self.hub.workers[worker].notify.notify_one();
+    }
+
+    fn tell_workers(&self, item: impl Fn() -> Item) {
+        (0..self.hub.workers.len()).for_each(|worker| self.tell_worker(worker, item()));
     }
 
     /// Applies a bounded batch under one hold of all locks, and leaves it in the inboxes of those it concerns.
