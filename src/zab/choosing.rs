@@ -42,6 +42,9 @@ impl Zab {
             }
             Event::Notified(from, said) => {
                 self.shared.unreachable.remove(&from);
+                if let Some(decided) = &mut self.decided {
+                    decided.overhears(from, &said, self.shared.quorums());
+                }
                 if let State::Learning(learning) = &mut self.state {
                     learning.notified(&self.shared, from, &said)?;
                 }
@@ -100,6 +103,9 @@ impl Zab {
         self.leave_election();
         // Whatever is left to be told: the others need it to end their elections.
         self.speak();
+        if let State::Looking(election, _) = std::mem::replace(&mut self.state, State::Settling) {
+            self.decided = Some(election);
+        }
         (self.shared.round, self.shared.vote) = (round, vote);
         self.shared.last_round = self.shared.last_round.max(round);
         self.begin_under(vote.leader, supporters, now_ms);
@@ -164,6 +170,9 @@ impl Zab {
             let was_left =
                 matches!(failure, Failure::NoHope | Failure::LeaderElsewhere(_) | Failure::TurnedAway(_));
             self.shared.was_hasty = was_left;
+            if !was_left {
+                self.decided = None;
+            }
             self.shared.act(Action::HangUpAll);
             self.shared.act(Action::Resign(failure));
             self.state = State::Settling;
@@ -186,12 +195,21 @@ impl Zab {
             self.succeed(leader, now_ms);
         } else {
             self.shared.act(Action::Look);
-            let shared = &self.shared;
-            let (own, last, hasty) = (shared.own_vote(), shared.last_round, shared.was_hasty);
-            let election = Election::begin(shared.me, own, last, hasty, shared.quorums(), now_ms);
+            let election = self.next_election(now_ms);
             self.state = State::Looking(election, Isolation::begin(&self.shared, now_ms));
             self.reconsider(now_ms);
         }
+    }
+
+    /// The one that was left too early, if it goes on, or another one.
+    fn next_election(&mut self, now_ms: i64) -> Election {
+        let shared = &self.shared;
+        let (own, quorums) = (shared.own_vote(), shared.quorums());
+        if let Some(mut election) = self.decided.take().filter(|it| it.goes_on(own, quorums)) {
+            election.go_on(now_ms, quorums);
+            return election;
+        }
+        Election::begin(shared.me, own, shared.last_round, shared.was_hasty, quorums, now_ms)
     }
 
     pub(super) fn speak(&mut self) {

@@ -135,6 +135,34 @@ impl Election {
         self.tell.insert(peer);
     }
 
+    /// What a member says to one that has decided already.
+    pub(super) fn overhears(&mut self, from: ServerId, said: &Notification, quorums: &Quorums) {
+        if said.election_epoch == self.round && quorums.is_voter(from) && quorums.is_voter(said.leader) {
+            self.received.put(from, Ballot::of(said));
+        }
+    }
+
+    /// Whether the round goes on without a member that took it for decided: somebody has a greater vote in it, and what this member
+    /// has is what it claimed.
+    pub(super) fn goes_on(&self, own: Vote, quorums: &Quorums) -> bool {
+        self.own == own && self.greatest_heard(quorums).is_some_and(|vote| vote > self.proposed)
+    }
+
+    /// Takes part again, with the greatest vote, and waits for everybody. Each time the vote becomes greater: there is an end to it.
+    /// To begin another round would pull those away who are about to decide this one.
+    pub(super) fn go_on(&mut self, now_ms: i64, quorums: &Quorums) {
+        self.waits_for_all = true;
+        (self.resend_ms, self.resend_at) = (FIRST_RESEND_MS, now_ms + FIRST_RESEND_MS);
+        if let Some(vote) = self.greatest_heard(quorums) {
+            self.proposed = vote.max(self.proposed);
+        }
+        self.changed(quorums);
+    }
+
+    fn greatest_heard(&self, quorums: &Quorums) -> Option<Vote> {
+        self.received.votes().filter(|vote| self.is_eligible(vote.leader, quorums)).max()
+    }
+
     /// What a member says. `unreachable`: who is known to be so; nobody waits for them.
     pub(super) fn notified(
         &mut self,
@@ -144,8 +172,7 @@ impl Election {
         quorums: &Quorums,
         unreachable: &Members,
     ) -> Option<Elected> {
-        let vote = Vote { peer_epoch: said.peer_epoch, zxid: said.zxid, leader: said.leader };
-        let ballot = Ballot { vote, round: said.election_epoch, state: said.state };
+        let ballot = Ballot::of(said);
         if !quorums.is_voter(from) {
             // Those without a vote ask.
             self.answer_once(from, ballot);

@@ -132,6 +132,8 @@ pub struct Tally {
 pub struct Zab {
     shared: Shared,
     state: State,
+    /// How its leader was chosen: before it leads, others may go on with that election.
+    decided: Option<Election>,
     /// When the election began, in ms of the elapsed clock.
     looking_since_ms: i64,
 }
@@ -152,6 +154,7 @@ impl Zab {
         Self {
             shared: Shared::new(me, options, ensemble, stored),
             state: State::Settling,
+            decided: None,
             looking_since_ms: now_ms,
         }
     }

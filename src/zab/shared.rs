@@ -175,9 +175,8 @@ impl Shared {
     /// Whether who says this has no part any more in the leadership that was chosen. Who still votes for it has not decided yet;
     /// and within a round votes only become greater: a lesser one was said before.
     pub(super) fn is_left_by(&self, said: &Notification) -> bool {
-        let vote = Vote { peer_epoch: said.peer_epoch, zxid: said.zxid, leader: said.leader };
         match said.state {
-            PeerState::Looking => (said.election_epoch, vote) > (self.round, self.vote),
+            PeerState::Looking => (said.election_epoch, Vote::of(said)) > (self.round, self.vote),
             _ => said.leader != self.vote.leader && said.election_epoch >= self.round,
         }
     }

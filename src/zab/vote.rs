@@ -1,7 +1,10 @@
 //! Votes and their order.
 
 use super::quorum::{Members, Quorums};
-use oxkeeper_codec::{ServerId, Zxid, election::PeerState};
+use oxkeeper_codec::{
+    ServerId, Zxid,
+    election::{Notification, PeerState},
+};
 use std::collections::BTreeMap;
 
 /// For whom, and what that member has on its disk. The greater of two is the better leader
@@ -19,6 +22,11 @@ pub struct Vote {
 impl Vote {
     /// What one says that has no vote: less than any other.
     pub const NONE: Self = Self { peer_epoch: i64::MIN, zxid: Zxid(i64::MIN), leader: ServerId(i64::MIN) };
+
+    /// For whom a member says that it votes, or whom it has for its leader.
+    pub(super) const fn of(said: &Notification) -> Self {
+        Self { peer_epoch: said.peer_epoch, zxid: said.zxid, leader: said.leader }
+    }
 }
 
 /// A vote as it was received.
@@ -30,6 +38,10 @@ pub(super) struct Ballot {
 }
 
 impl Ballot {
+    pub(super) const fn of(said: &Notification) -> Self {
+        Self { vote: Vote::of(said), round: said.election_epoch, state: said.state }
+    }
+
     /// Whether both are for the same leadership. Of members that elect, everything has to be the same; of those that
     /// have a leader, who it is and in which epoch: the rest is what each of them remembers (ZOOKEEPER-1805).
     pub(super) fn agrees_with(&self, other: &Self) -> bool {
@@ -56,6 +68,11 @@ impl Ballots {
 
     pub(super) fn clear(&mut self) {
         self.0.clear();
+    }
+
+    /// What each votes for.
+    pub(super) fn votes(&self) -> impl Iterator<Item = Vote> {
+        self.0.values().map(|ballot| ballot.vote)
     }
 
     /// Who agrees with it.

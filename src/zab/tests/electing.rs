@@ -171,12 +171,13 @@ fn chosen_in_haste() -> Script {
 #[test]
 fn whoever_was_chosen_and_goes_with_another_is_not_waited_for() {
     let cases = [
-        ("it votes for another", 1, PeerState::Looking, 3),
-        ("it votes for another in a later round", 2, PeerState::Looking, 3),
-        ("it votes for itself, but in a later round", 2, PeerState::Looking, 2),
-        ("it follows another", 1, PeerState::Following, 3),
+        ("it votes for another", 1, PeerState::Looking, 3, (3, 1)),
+        ("it votes for another in a later round", 2, PeerState::Looking, 3, (1, 2)),
+        ("it votes for itself, but in a later round", 2, PeerState::Looking, 2, (1, 2)),
+        ("it follows another", 1, PeerState::Following, 3, (3, 1)),
+        ("it follows another of a later round", 2, PeerState::Following, 3, (1, 2)),
     ];
-    for (why, round, state, leader) in cases {
+    for (why, round, state, leader, (for_whom, in_round)) in cases {
         let mut script = chosen_in_haste();
         script.hears_vote_of_round(round, 2, state, leader, zxid(1, 9), 1);
         let done = script.done();
@@ -185,8 +186,40 @@ fn whoever_was_chosen_and_goes_with_another_is_not_waited_for() {
             Action::Notify(to, said) => Some((said.state, said.leader, said.election_epoch, to.len())),
             _ => None,
         });
-        assert_eq!(told, Some((PeerState::Looking, ServerId(1), 2, 2)), "{why}: it elects again");
+        let expected = (PeerState::Looking, ServerId(for_whom), in_round, 2);
+        assert_eq!(told, Some(expected), "{why}: it elects again");
     }
+}
+
+/// Official members wait before they decide, in that round and no other: who began another one would leave them with a leader
+/// that nobody follows, until its `initLimit` is over.
+#[test]
+fn a_round_that_was_left_too_early_goes_on() {
+    let mut script = chosen_in_haste();
+    // Said by servers 2 and 3 one after the other: server 3 has just come.
+    script.hears_vote_of_round(1, 3, PeerState::Looking, 3, zxid(1, 9), 1);
+    script.done();
+    script.hears_vote_of_round(1, 2, PeerState::Looking, 3, zxid(1, 9), 1);
+    let done = script.done();
+    let rounds = done.iter().filter_map(|action| match action {
+        Action::Notify(_, said) if said.state == PeerState::Looking => {
+            Some((said.leader, said.election_epoch))
+        }
+        _ => None,
+    });
+    assert_eq!(rounds.collect::<Vec<_>>(), [(ServerId(3), 1)]);
+    assert!(done.contains(&Action::Dial(ServerId(3))), "nothing is left to wait for: {done:?}");
+}
+
+/// What was heard in a round is not lost, and nobody is passed over again.
+#[test]
+fn in_a_round_that_goes_on_it_waits_for_all() {
+    let mut script = chosen_in_haste();
+    script.hears_vote_of_round(1, 2, PeerState::Looking, 3, zxid(1, 9), 1);
+    script.tell(Event::Unreachable(ServerId(3)));
+    assert_eq!(chosen(&mut script), None);
+    script.wait(FINALIZE_WAIT_MS);
+    assert_eq!(chosen(&mut script), Some(3));
 }
 
 #[test]
