@@ -259,19 +259,9 @@ fn multi_address(settings: &Settings) -> Result<MultiAddress, ConfigError> {
 type NotYet = (&'static str, When, &'static str);
 
 /// Settings of members that this version takes without doing what they ask for.
-pub(super) const NOT_YET: [NotYet; 5] = [
+pub(super) const NOT_YET: [NotYet; 3] = [
     ("fastleader.minNotificationInterval", When::Given, "no effect: elections here wait for no interval"),
     ("fastleader.maxNotificationInterval", When::Given, "no effect: elections here wait for no interval"),
-    (
-        "observer.reconnectDelayMs",
-        When::Given,
-        "not available in this version: observers connect again at once",
-    ),
-    (
-        "observer.election.DelayMs",
-        When::Given,
-        "not available in this version: observers look for a leader at once",
-    ),
     (
         "multiAddress.reachabilityCheckEnabled",
         When::Given,

@@ -121,7 +121,7 @@ fn defaults() {
     assert_eq!((leading.max_epoch_wait_ms, leading.ack_sample), (None, Some(1000)));
     assert!(observers.write_log);
     assert_eq!((observers.master_port, observers.master_size_limit_bytes), (None, Some(32 << 20)));
-    assert_eq!((observers.reconnect_delay_ms, observers.election_delay_ms), (0, 200));
+    assert_eq!((observers.reconnect_delay_ms, observers.election_delay_ms), (0, 0));
     assert_eq!(local_sessions, LocalSessions { enabled: false, upgrading: false });
     let plain = MultiAddress { enabled: false, check_reachability: true, reachability_timeout_ms: 1000 };
     assert_eq!(multi_address, plain);

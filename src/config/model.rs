@@ -498,9 +498,9 @@ pub struct Observers {
     pub master_port: Option<u16>,
     /// `observerMaster.sizeLimit`: kept for observers; `None` for nothing.
     pub master_size_limit_bytes: Option<u32>,
-    /// `observer.reconnectDelayMs`: before an observer connects again.
+    /// `observer.reconnectDelayMs`: before an observer connects again, at most.
     pub reconnect_delay_ms: u64,
-    /// `observer.election.DelayMs`: before an observer looks for a leader again.
+    /// `observer.election.DelayMs`: before an observer looks for a leader again, at most.
     pub election_delay_ms: u64,
 }
 

@@ -10,7 +10,7 @@ use crate::{
     },
     storage::{Disk, Epochs, told_with_snapshot},
     topics,
-    zab::{Ensemble, Options, RecentBounds, Stored, Zab},
+    zab::{Ensemble, ObserverPauses, Options, RecentBounds, Stored, Zab},
 };
 use oxkeeper_codec::Zxid;
 use std::sync::{Arc, OnceLock};
@@ -128,6 +128,10 @@ fn options(config: &Config, ensemble: &config::Ensemble) -> Options {
         force_snapshot: ensemble.leading.force_snapshot_sync,
         observer_keeps: ensemble.observers.write_log,
         observer_masters: ensemble.observers.master_port.is_some(),
+        observer_pauses: ObserverPauses {
+            election_ms: ensemble.observers.election_delay_ms,
+            reconnect_ms: ensemble.observers.reconnect_delay_ms,
+        },
         recent: RecentBounds {
             count: whole(config.storage.commit_log_count),
             bytes: kept_bytes(&ensemble.observers),

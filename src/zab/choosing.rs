@@ -173,6 +173,10 @@ impl Zab {
             if !was_left {
                 self.decided = None;
             }
+            if matches!(self.state, State::Learning(_)) {
+                let pause_ms = self.shared.pause_ms(|it| it.election_ms);
+                self.pauses_until_ms = (pause_ms > 0).then_some(now_ms + pause_ms);
+            }
             self.shared.act(Action::HangUpAll);
             self.shared.act(Action::Resign(failure));
             self.state = State::Settling;
@@ -182,7 +186,8 @@ impl Zab {
 
     /// Begins to elect, once everything is durable that has to be.
     pub(super) fn settle(&mut self, now_ms: i64) {
-        if !matches!(self.state, State::Settling) || !self.shared.is_settled() {
+        let is_settled = self.shared.is_settled() && self.pauses_until_ms.is_none();
+        if !matches!(self.state, State::Settling) || !is_settled {
             return;
         }
         self.shared.choose_to_keep();

@@ -45,6 +45,7 @@ mod leading;
 mod learners;
 mod learning;
 mod mastering;
+mod pauses;
 mod plan;
 mod quorum;
 mod recent;
@@ -55,6 +56,7 @@ pub use election::FINALIZE_WAIT_MS;
 pub use ensemble::Ensemble;
 pub use event::{Action, Event, Install};
 pub use failure::{Failure, Refusal};
+pub use pauses::ObserverPauses;
 pub use quorum::{Members, Quorum, Quorums};
 pub use recent::RecentBounds;
 pub use shared::Stored;
@@ -95,6 +97,8 @@ pub struct Options {
     pub observer_keeps: bool,
     /// Observers learn from followers (`observerMasterPort`).
     pub observer_masters: bool,
+    /// While it observes, it takes its time.
+    pub observer_pauses: ObserverPauses,
     /// What is kept in memory for learners.
     pub recent: RecentBounds,
 }
@@ -134,6 +138,8 @@ pub struct Zab {
     state: State,
     /// How its leader was chosen: before it leads, others may go on with that election.
     decided: Option<Election>,
+    /// It does not elect before, in ms of the elapsed clock.
+    pauses_until_ms: Option<i64>,
     /// When the election began, in ms of the elapsed clock.
     looking_since_ms: i64,
 }
@@ -155,6 +161,7 @@ impl Zab {
             shared: Shared::new(me, options, ensemble, stored),
             state: State::Settling,
             decided: None,
+            pauses_until_ms: None,
             looking_since_ms: now_ms,
         }
     }
@@ -251,7 +258,7 @@ impl Zab {
     /// When [`Event::Wake`] is due, in ms of the elapsed clock.
     pub fn deadline_ms(&self) -> Option<i64> {
         match &self.state {
-            State::Settling => None,
+            State::Settling => self.pauses_until_ms,
             State::Looking(election, isolation) => {
                 let election_ms = election.deadline_ms();
                 Some(isolation.deadline_ms().map_or(election_ms, |at_ms| at_ms.min(election_ms)))
@@ -428,7 +435,10 @@ impl Zab {
 
     fn wake(&mut self, now_ms: i64) -> Result<(), Failure> {
         match &mut self.state {
-            State::Settling => Ok(()),
+            State::Settling => {
+                self.pauses_until_ms = self.pauses_until_ms.filter(|&until_ms| now_ms < until_ms);
+                Ok(())
+            }
             State::Looking(election, isolation) => {
                 isolation.wake(&mut self.shared, now_ms);
                 let Shared { ensemble, unreachable, .. } = &self.shared;

@@ -3,6 +3,7 @@
 use super::{
     Action, Ensemble, Failure, Install, Link, Options,
     ensemble::keeps_leader,
+    pauses::{ObserverPauses, Pauses},
     quorum::{Members, Quorums},
     recent::Recent,
     vote::Vote,
@@ -74,6 +75,8 @@ pub(super) struct Shared {
     pub(super) masters_tried: usize,
     /// So often in a row all of them have refused.
     pub(super) masterless: u32,
+    /// Those that it took as an observer.
+    pauses: Pauses,
     /// Who leads next, without an election: the last leader has said so.
     pub(super) successor: Option<ServerId>,
     /// Whether the disk gets all that this member is given. Otherwise it is synced as soon as it is given, and goes with the process.
@@ -109,6 +112,7 @@ impl Shared {
             storing_next: None,
             masters_tried: 0,
             masterless: 0,
+            pauses: Pauses::default(),
             successor: None,
             keeps: true,
             failed: false,
@@ -126,6 +130,11 @@ impl Shared {
 
     pub(super) fn observes(&self) -> bool {
         self.ensemble.observes(self.me)
+    }
+
+    /// How long (ms) it waits before it goes on; `most_ms`: which pause that is.
+    pub(super) fn pause_ms(&mut self, most_ms: impl FnOnce(ObserverPauses) -> u64) -> i64 {
+        if self.observes() { self.pauses.next(self.me, most_ms(self.options.observer_pauses)) } else { 0 }
     }
 
     pub(super) fn votes(&self) -> bool {

@@ -21,7 +21,7 @@ use crate::{
 use clients::configuration;
 use figures::Figure;
 pub(crate) use figures::Figures;
-use oxkeeper::zab::{Action, Event, Link, Options, RecentBounds};
+use oxkeeper::zab::{Action, Event, Link, ObserverPauses, Options, RecentBounds};
 use oxkeeper_codec::{ServerId, Zxid};
 use script::StopAt;
 use sessions::Clients;
@@ -130,8 +130,13 @@ impl World {
         let spare = if may_change { spare } else { 0 };
         let all = ids(1, voters + observers + spare);
         // All members have it, or none: drawn apart from what each seed draws besides.
-        let observer_masters = Rng::new(!seed).one_in(2);
-        let mut drawn = || Options { observer_masters, ..options(&mut rng) };
+        let mut apart = Rng::new(!seed);
+        let observer_masters = apart.one_in(2);
+        let mut drawn = || {
+            let mut pause_ms = || if apart.one_in(4) { apart.below(500).unsigned_abs() } else { 0 };
+            let observer_pauses = ObserverPauses { election_ms: pause_ms(), reconnect_ms: pause_ms() };
+            Options { observer_masters, observer_pauses, ..options(&mut rng) }
+        };
         let members = all.map(|id| (id, Member::new(id, drawn(), (config.clone(), may_change))));
         let members = members.collect();
         let mut world = Self::of(rng, variant, members);
@@ -365,6 +370,7 @@ pub(crate) const fn scripted() -> Options {
         force_snapshot: false,
         observer_keeps: true,
         observer_masters: false,
+        observer_pauses: ObserverPauses::NONE,
         recent: RecentBounds { count: 500, bytes: 1 << 20 },
     }
 }
@@ -381,6 +387,7 @@ fn options(rng: &mut Rng) -> Options {
         force_snapshot: rng.one_in(10),
         observer_keeps: rng.one_in(2),
         observer_masters: false,
+        observer_pauses: ObserverPauses::NONE,
         recent: RecentBounds { count: rng.pick(&[2, 10, 500]), bytes: rng.pick(&[200, 1 << 20]) },
     }
 }

@@ -87,10 +87,10 @@ keys! {
         "bytes kept for observers",
         ensemble;
     OBSERVER_RECONNECT: Int<u64> = "observer.reconnectDelayMs", number(0, i64::MAX), "0", "3.6.x",
-        "ms before an observer reconnects",
+        "ms before an observer reconnects, at most: each time another part of them",
         ensemble;
-    OBSERVER_ELECTION: Int<u64> = "observer.election.DelayMs", number(0, i64::MAX), "200", "3.6.x",
-        "ms before an observer looks again",
+    OBSERVER_ELECTION: Int<u64> = "observer.election.DelayMs", number(0, i64::MAX), "0", "3.6.x",
+        "ms before an observer that has lost its leader looks again, at most; officially 200",
         ensemble;
     KEEP_CONNECTIONS: Switch = "keepConnections", Switch, "true", "oxkeeper",
         "clients that wait for no write keep their connections when the leader goes",

@@ -35,6 +35,8 @@ pub(super) struct Learning {
     deadline_ms: i64,
     /// So long the leader is dialled, in ms of the elapsed clock.
     dials_until_ms: i64,
+    /// Nobody is dialled before, in ms of the elapsed clock.
+    pauses_until_ms: Option<i64>,
     /// It has said that it leads no more.
     is_left: bool,
 }
@@ -49,7 +51,8 @@ enum Phase {
 impl Learning {
     /// Looks for the leader that was elected, or for an observer master.
     pub(super) fn begin(shared: &mut Shared, leader: ServerId, now_ms: i64) -> Self {
-        let deadline_ms = now_ms + shared.options.connect_ms;
+        let pause_ms = shared.pause_ms(|it| it.reconnect_ms);
+        let deadline_ms = now_ms + pause_ms + shared.options.connect_ms;
         let phase = Phase::Discovery(Discovery::Dialling);
         let untried = masters::count(shared, leader);
         let dials_until_ms = deadline_ms;
@@ -61,12 +64,19 @@ impl Learning {
             mastering: None,
             deadline_ms,
             dials_until_ms,
+            pauses_until_ms: (pause_ms > 0).then_some(now_ms + pause_ms),
             is_left: false,
         };
-        if !learning.dial_master(shared, now_ms) {
-            shared.act(Action::Dial(leader));
+        if learning.pauses_until_ms.is_none() {
+            learning.dial(shared, now_ms);
         }
         learning
+    }
+
+    fn dial(&mut self, shared: &mut Shared, now_ms: i64) {
+        if !self.dial_master(shared, now_ms) {
+            shared.act(Action::Dial(self.leader));
+        }
     }
 
     /// Tries the next observer master. False: there is none left.
@@ -101,12 +111,16 @@ impl Learning {
     }
 
     pub(super) fn deadline_ms(&self) -> i64 {
-        self.mastering.as_ref().map_or(i64::MAX, Mastering::deadline_ms).min(self.deadline_ms)
+        let mastering_ms = self.mastering.as_ref().map(Mastering::deadline_ms);
+        self.pauses_until_ms.into_iter().chain(mastering_ms).fold(self.deadline_ms, i64::min)
     }
 
     pub(super) fn wake(&mut self, shared: &mut Shared, now_ms: i64) -> Result<(), Failure> {
         if now_ms >= self.deadline_ms {
             return Err(Failure::LeaderSilent);
+        }
+        if self.pauses_until_ms.take_if(|until_ms| now_ms >= *until_ms).is_some() {
+            self.dial(shared, now_ms);
         }
         if let Some(mastering) = &mut self.mastering {
             mastering.wake(shared, now_ms);

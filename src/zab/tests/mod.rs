@@ -6,9 +6,10 @@ mod isolated;
 mod leader;
 mod learner;
 mod masters;
+mod pausing;
 mod reconfiguring;
 
-use super::{Action, Ensemble, Event, Link, Options, RecentBounds, Stored, Zab};
+use super::{Action, Ensemble, Event, Link, ObserverPauses, Options, RecentBounds, Stored, Zab};
 use crate::membership::Membership;
 use bytes::Bytes;
 use oxkeeper_codec::{
@@ -84,6 +85,7 @@ impl Script {
             force_snapshot: false,
             observer_keeps: true,
             observer_masters: false,
+            observer_pauses: ObserverPauses::NONE,
             recent,
         };
         change(&mut options);

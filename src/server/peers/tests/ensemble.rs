@@ -158,6 +158,7 @@ impl Running {
             force_snapshot: false,
             observer_keeps: true,
             observer_masters: false,
+            observer_pauses: crate::zab::ObserverPauses::NONE,
             // Whoever was away for long is sent what the log has.
             recent: RecentBounds { count: 20, bytes: 1 << 20 },
         };
