@@ -174,7 +174,11 @@ impl Zab {
                 self.decided = None;
             }
             if matches!(self.state, State::Learning(_)) {
-                let pause_ms = self.shared.pause_ms(|it| it.election_ms);
+                let pause_ms = match failure {
+                    // That leader will not give way to a member without a vote, and the next one may be long in coming.
+                    Failure::OldEpoch { .. } if !self.shared.votes() => self.shared.options.ping_ms,
+                    _ => self.shared.pause_ms(|it| it.election_ms),
+                };
                 self.pauses_until_ms = (pause_ms > 0).then_some(now_ms + pause_ms);
             }
             self.shared.act(Action::HangUpAll);

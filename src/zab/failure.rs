@@ -15,7 +15,9 @@ pub enum Failure {
     #[error("server {0}, which was chosen, goes with another leader or elects again")]
     LeaderElsewhere(ServerId),
     /// Its epoch is older than one that was promised to another.
-    #[error("the leader has epoch {leader:#x}, but {accepted:#x} was promised already")]
+    #[error(
+        "the leader has epoch {leader:#x}, but {accepted:#x} was promised already: a later epoch has to begin"
+    )]
     OldEpoch {
         /// The leader's.
         leader: i64,

@@ -42,6 +42,20 @@ fn an_older_epoch_is_not_followed() {
     assert!(script.done().contains(&Action::Resign(Failure::OldEpoch { leader: 4, accepted: 5 })));
 }
 
+/// A leader gives way to such a promise of a voter. Of others it knows nothing: they would dial it as fast as the network allows.
+#[test]
+fn who_has_no_vote_asks_a_leader_of_an_older_epoch_again_after_a_while() {
+    let mut script = Script::new(4, stored(5, 1, zxid(1, 5)));
+    script.reaches_leader(4);
+    script.done();
+    script.says(ToLearner::LeaderInfo { epoch: 4, protocol_version: PROTOCOL_VERSION });
+    let done = script.done();
+    assert!(done.contains(&Action::Resign(Failure::OldEpoch { leader: 4, accepted: 5 })), "{done:?}");
+    assert!(!done.contains(&Action::Look), "{done:?}");
+    script.wait(100);
+    assert!(script.done().contains(&Action::Look));
+}
+
 /// ZOOKEEPER-3911, 4646: the ACK of NEWLEADER says that what came before is durable. 4643, 4785: so does the current
 /// epoch, which must not be durable before it.
 #[test]

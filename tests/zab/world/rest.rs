@@ -6,6 +6,9 @@
 //! A member that only a part of the core reaches is not among the others. Fast leader election has no answer to it: whoever
 //! reaches it votes for it as long as it is ahead, and the rest cannot follow. Nor has it one where the one who is ahead votes in
 //! the next configuration only, and somebody has not heard of that: no packet tells him the address. There, nobody is outside.
+//!
+//! Nor has Zab one for a member without a vote that has promised a later epoch than the leader's, when it had a vote: no leader gives
+//! way to it, and to go back on its promise is worse. It comes back under the next leader.
 
 use super::{Due, World};
 use crate::member::Member;
@@ -139,9 +142,10 @@ impl World {
         let (began_ms, mut goal) = (self.now_ms, None);
         while self.now_ms < began_ms + within_ms {
             self.run_until(self.now_ms + LOOK_MS);
-            if self.all_serve(who) {
+            let who = who.iter().copied().filter(|&id| !self.is_bound_to_wait(id)).collect();
+            if self.all_serve(&who) {
                 let goal = *goal.get_or_insert(self.committed + PROGRESS);
-                if self.committed >= goal && self.all_have(who, goal) {
+                if self.committed >= goal && self.all_have(&who, goal) {
                     return self.now_ms - began_ms;
                 }
             }
@@ -149,6 +153,16 @@ impl World {
         let roles: BTreeMap<ServerId, Option<Role>> =
             self.members.iter().map(|(&id, m)| (id, m.running.as_ref().map(|r| r.zab.role()))).collect();
         panic!("liveness: no progress within {within_ms} ms: {roles:?}; outside: {outside}");
+    }
+
+    /// Whether it can follow the next leader only.
+    fn is_bound_to_wait(&self, id: ServerId) -> bool {
+        let mut zabs = self.members.values().filter_map(|member| Some(&member.running.as_ref()?.zab));
+        let Some(leader) = zabs.find(|zab| zab.role() == Role::Leading(true)) else { return false };
+        let ensemble = leader.ensemble();
+        let mut known = [Some(ensemble.current()), ensemble.next()].into_iter().flatten();
+        let votes = known.any(|config| Quorum::from(config).is_voter(id));
+        !votes && self.members[&id].disk.epochs().0 > leader.epochs().0
     }
 
     fn all_serve(&self, who: &Ids) -> bool {
