@@ -10,6 +10,7 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod gss;
+pub mod levels;
 pub mod membership;
 pub mod node;
 pub mod processor;

@@ -96,6 +96,34 @@ fn rust_log_sets_the_levels() {
 }
 
 #[test]
+fn signals_change_the_levels() {
+    let server = Server::start_as("", |command| {
+        command.env("RUST_LOG", "warn");
+    });
+    let changed = |from: &str, to: &str| {
+        let words =
+            ["ERROR oxkeeper::log", &format!("before=\"error,{from}\""), &format!("now=\"error,{to}\"")];
+        lines_with(&server, &words).concat()
+    };
+    // When it is opened and when it ends, a session has a line of `debug`.
+    let opens_a_session = || drop(Client::open(&server));
+    opens_a_session();
+    server.signal("-USR1");
+    let louder = changed("warn", "debug");
+    opens_a_session();
+    lines_with(&server, &["DEBUG oxkeeper::sessions"]);
+    server.signal("-USR2");
+    let quieter = changed("debug", "warn");
+    opens_a_session();
+    server.signal("-USR2");
+    changed("warn", "warn");
+    let log = server.log();
+    let (before, rest) = log.split_once(&louder).expect("that line is there");
+    let (_, after) = rest.split_once(&quieter).expect("and that one behind it");
+    assert!(!before.contains("DEBUG") && !after.contains("DEBUG"), "{log}");
+}
+
+#[test]
 fn a_start_says_what_runs() {
     // The port is whichever is free, and the log is where it can be learnt from.
     let dir = tempfile::tempdir().unwrap();
@@ -296,6 +324,62 @@ fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
         let path = entry.unwrap().path();
         if path.is_dir() { sources(&path, found) } else { found.push(path) }
     }
+}
+
+/// The message of a call of a macro of `tracing`, whose arguments begin here: the last text that is an argument itself.
+fn message(arguments: &str) -> Option<String> {
+    let (mut depth, mut quoted, mut found) = (1, None::<String>, None);
+    let mut rest = arguments.chars();
+    while depth > 0 {
+        match (rest.next()?, &mut quoted) {
+            ('"', Some(text)) if depth == 1 => (found, quoted) = (Some(text.clone()), None),
+            ('"', Some(_)) => quoted = None,
+            ('\\', Some(text)) => text.extend(rest.next()),
+            (other, Some(text)) => text.push(other),
+            ('"', None) => quoted = Some(String::new()),
+            ('(', None) => depth += 1,
+            (')', None) => depth -= 1,
+            (_, None) => {}
+        }
+    }
+    found
+}
+
+/// What does not differ from line to line, in one line.
+fn fixed(message: &str) -> String {
+    let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    let open = message.split('{');
+    open.map(|part| part.split_once('}').map_or(part, |(_, behind)| behind)).collect::<Vec<_>>().join("{}")
+}
+
+#[test]
+fn every_message_is_in_the_catalogue() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    sources(&root.join("src"), &mut files);
+    let mut logged = BTreeSet::new();
+    for file in files {
+        let code = fs::read_to_string(&file).unwrap();
+        for level in ["error", "warn", "info"] {
+            let macro_call = format!("tracing::{level}!(");
+            let calls = code.split(&macro_call).skip(1);
+            logged.extend(calls.map(|call| fixed(&message(call).expect(call))));
+        }
+    }
+    // Written without the macros: when lines are lost, so may be that one.
+    logged.insert("lines of this log were lost".to_owned());
+    let catalogue = fs::read_to_string(root.join("docs/messages.md")).unwrap();
+    let rows = catalogue.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+    let told: BTreeSet<String> = rows.filter(|&row| row != "message").map(fixed).collect();
+    let only = |these: &BTreeSet<String>, those: &BTreeSet<String>| {
+        these.difference(those).cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (only(&logged, &told), only(&told, &logged)),
+        (Vec::new(), Vec::new()),
+        "(only logged, only in the catalogue)"
+    );
+    assert!(logged.len() > 100, "{}", logged.len());
 }
 
 #[test]

@@ -134,9 +134,9 @@ def play(m, tell):
 
 
 def links(answer):
-    """All links but the one of 3.10."""
+    """All links but the one of 3.10, and those that are ours alone."""
     found = re.findall(r'<a href="([^"]*)">([^<]*)</a>\n<br/>\n', answer.body.decode())
-    return answer.status, [link for link in found if link[1] != "shed_connections"]
+    return answer.status, [link for link in found if link[1] not in ("shed_connections", "get_log_levels", "set_log_levels")]
 
 
 def monitor(m, tell):
@@ -392,6 +392,14 @@ def hostile(kind, tell, work):
                     except OSError:
                         return False
                 need(sum(map(lives, clients)) == left, "so many stay: %d" % left)
+        def levels(**wanted):
+            answer = command(m, "set_log_levels", "POST", json.dumps(wanted).encode(), auth="digest super:admin")
+            return answer.status, answer.json().get("levels"), command(m, "glog").json()["levels"]
+        at_start = command(m, "get_log_levels").json()["levels"]
+        need(levels(levels="info,oxkeeper::words=debug") == (200,) + ("error,info,oxkeeper::words=debug",) * 2, "other levels")
+        need(levels(levels="loud") == (400, None, "error,info,oxkeeper::words=debug"), "levels that make no sense")
+        need(levels() == (200, at_start, at_start), "those of the start")
+        need(command(m, "set_log_levels", "POST", b"{}").status == 401, "who is not let in changes no levels")
         need(ask(m, "/health/live").status == ask(m, "/health/ready").status == 200, "it lives, and is ready")
         with socket.create_connection((m.host, m.admin_port)):         # a stop waits for nobody
             began = time.monotonic()

@@ -2,10 +2,9 @@
 
 use super::{
     escape,
-    levels::levels,
     lines::{Leaver, Lines, LogFormat},
 };
-use crate::topics;
+use crate::{levels, topics};
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
     io::IsTerminal,
@@ -29,20 +28,28 @@ impl Drop for Logging {
 /// gets colours, unless `NO_COLOR` says otherwise. A second call changes nothing.
 pub fn init_logging(format: LogFormat) -> Logging {
     let variable = std::env::var_os(EnvFilter::DEFAULT_ENV);
-    let (filter, complaint) = levels(variable.as_ref().map(|levels| levels.to_string_lossy()).as_deref());
-    let filter = EnvFilter::new(filter);
+    let (filter, complaint) =
+        levels::of_variable(variable.as_ref().map(|text| text.to_string_lossy()).as_deref());
     let colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let lines = Lines::to_stderr(format);
     let leaver = Leaver(Arc::clone(&lines));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || leaver.clone());
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(&filter))
+        .with_writer(move || leaver.clone());
     // Its own complaints would go to stderr, which may stand still.
     let builder = builder.log_internal_errors(false);
     let done = match format {
         LogFormat::Human => {
             let ansi = colours && std::io::stderr().is_terminal();
-            builder.with_ansi(ansi).fmt_fields(escape::fields()).try_init()
+            let builder = builder.with_ansi(ansi).fmt_fields(escape::fields()).with_filter_reloading();
+            let handle = builder.reload_handle();
+            builder.try_init().map(|()| levels::begin(filter, move |other| handle.reload(other).is_ok()))
         }
-        LogFormat::Json => builder.json().try_init(),
+        LogFormat::Json => {
+            let builder = builder.json().with_filter_reloading();
+            let handle = builder.reload_handle();
+            builder.try_init().map(|()| levels::begin(filter, move |other| handle.reload(other).is_ok()))
+        }
     };
     if done.is_err() {
         tracing::debug!(target: topics::SERVER, "logging was set up already");

@@ -8,7 +8,6 @@
 mod arguments;
 mod check;
 mod escape;
-mod levels;
 mod lines;
 mod logging;
 mod memory;

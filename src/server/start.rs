@@ -3,6 +3,7 @@
 use crate::{
     auth::{self, AuthConfig},
     config::{self, Config},
+    levels,
     node::{ContainerRules, NewSessions, Node, NodeOptions},
     processor::Rules,
     server::{
@@ -35,7 +36,7 @@ use crate::{
     topics,
 };
 use parking_lot::Mutex;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use std::{
     io,
     net::SocketAddr,
@@ -59,12 +60,13 @@ enum Event {
 }
 
 /// Runs a standalone server until SIGTERM or SIGINT. Before it serves, they end it at once: nothing in the files
-/// needs more than what a kill leaves. SIGHUP reads certificates again and begins the audit log anew.
+/// needs more than what a kill leaves. SIGHUP reads certificates again and begins the audit log anew; SIGUSR1 has
+/// the log tell everything (`debug`), SIGUSR2 what it told at the start.
 ///
 /// # Errors
 /// The server cannot start, or a part of it has failed.
 pub fn run(config: Config) -> Result<(), ServerError> {
-    let signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP]);
+    let signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2]);
     let mut signals = signals.map_err(|source| ServerError::System { what: "handle signals", source })?;
     let (sender, events) = channel();
     let prepared = sender.clone();
@@ -80,6 +82,12 @@ pub fn run(config: Config) -> Result<(), ServerError> {
             (Event::Signal(SIGHUP), running) => {
                 hang_up(running.as_ref());
                 supervisor.reloaded();
+                server = running;
+            }
+            (Event::Signal(signal @ (SIGUSR1 | SIGUSR2)), running) => {
+                if let Err(problem) = levels::change((signal == SIGUSR1).then_some("debug")) {
+                    tracing::warn!(target: topics::LOG, signal = name(signal), %problem, "the levels of the log stay");
+                }
                 server = running;
             }
             (Event::Prepared(prepared), _) => {

@@ -2,6 +2,7 @@
 
 use super::{AdminDesk, Asked, body::Body};
 use crate::{
+    levels,
     server::{
         figures::Figures,
         operators::{
@@ -224,6 +225,11 @@ pub(super) fn digests(_: &AdminDesk, ask: Option<&Ask<'_>>, _: &Asked) -> Result
 
 pub(super) fn trace_mask(desk: &AdminDesk, _: Option<&Ask<'_>>, _: &Asked) -> Result<Body, NoAnswer> {
     Ok(Body::one("tracemask", desk.trace_mask.get()))
+}
+
+/// Not officially: what `RUST_LOG` says, or was changed to.
+pub(super) fn log_levels(_: &AdminDesk, _: Option<&Ask<'_>>, _: &Asked) -> Result<Body, NoAnswer> {
+    Ok(Body::one("levels", levels::current()))
 }
 
 pub(super) fn set_trace_mask(desk: &AdminDesk, _: Option<&Ask<'_>>, asked: &Asked) -> Result<Body, NoAnswer> {

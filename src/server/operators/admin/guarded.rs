@@ -2,6 +2,7 @@
 
 use super::{AdminDesk, Asked, Sent, body::Body, elapsed};
 use crate::{
+    levels,
     server::{
         clock,
         figures::{Basic, Count},
@@ -200,6 +201,26 @@ pub(super) fn shed(_: &AdminDesk, ask: Option<&Ask<'_>>, asked: &Asked) -> Resul
     let mut body = Body::one("connections_shed", ended);
     body.members.insert("percentage_requested".to_owned(), percentage.into());
     Ok(body)
+}
+
+/// What is asked of `set_log_levels`; without levels: those of the start.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SetLevels {
+    levels: Option<String>,
+}
+
+/// Not officially: other lines are logged from now on.
+pub(super) fn set_log_levels(_: &AdminDesk, _: Option<&Ask<'_>>, asked: &Asked) -> Result<Body, NoAnswer> {
+    let text: &[u8] = if let Sent::Text(text) = &asked.sent { text } else { &[] };
+    let Ok(SetLevels { levels: wanted }) = serde_json::from_slice(text) else {
+        let why = "the body has to be {\"levels\": \"info,oxkeeper::sessions=debug\"}, or {} for those of the start";
+        return Ok(Body { status: 400, ..Body::error(why) });
+    };
+    Ok(match levels::change(wanted.as_deref()) {
+        Ok(now) => Body::one("levels", now),
+        Err(problem) => Body { status: 400, ..Body::error(problem.to_string()) },
+    })
 }
 
 /// Evenly spread among the connections of all workers, who add up the hundredths of each in `shares`.
