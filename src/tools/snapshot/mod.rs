@@ -9,6 +9,8 @@ pub(super) use load::{Snapshot, Sum, Znode};
 pub(super) use show::{details, show};
 
 use super::{Terminal, ToolError};
+use crate::tree::{crc_of_content, node_digest};
+use oxkeeper_codec::file::DIGEST_VERSION;
 use serde_json::{Value, json};
 use std::{cmp::Ordering, collections::BTreeSet, path::Path, path::PathBuf};
 
@@ -149,7 +151,7 @@ fn differences<'s>(left: &'s Snapshot, right: &'s Snapshot) -> Vec<Difference<'s
     }
 }
 
-/// Reads snapshots to their ends: checksums, parents and ACLs. Ends with 1 if one is damaged.
+/// Reads snapshots to their ends: checksums, parents, ACLs, and the digest of what they hold. Ends with 1 if one is damaged.
 pub(super) fn verify(files: &[PathBuf], as_json: bool, terminal: &mut Terminal<'_>) -> Result<u8, ToolError> {
     let mut code = 0;
     for file in files {
@@ -207,6 +209,54 @@ impl Snapshot {
                 problems.push(format!("{} has ACL {}, which is not in the table", znode.path, znode.acl));
             }
         }
+        // A snapshot that is ahead of its name was taken under writes: what it holds is of no one moment, and the logs complete it.
+        if let Some(told) = self.tail.digest
+            && told.version == DIGEST_VERSION
+            && Some(told.zxid) == self.named
+            && told.digest.cast_unsigned() != self.digest()
+        {
+            let found = self.digest();
+            problems.push(format!(
+                "it has the digest 0x{found:x}, and says 0x{:x} at {}",
+                told.digest, told.zxid
+            ));
+        }
         problems
+    }
+
+    /// That of the znodes, as a server computes it.
+    fn digest(&self) -> u64 {
+        let of_each = self.znodes.iter().map(|Znode { path, data, stat, .. }| {
+            node_digest(crc_of_content(path, data.as_deref().unwrap_or_default()), stat)
+        });
+        of_each.fold(0, u64::wrapping_add)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Written by an official server, without a write in between.
+    fn official() -> Snapshot {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/storage_official/3.9.5/snapshot.55");
+        Snapshot::load(&file).unwrap()
+    }
+
+    #[test]
+    fn what_is_not_what_was_written_is_told() {
+        let mut snapshot = official();
+        let told = snapshot.tail.digest.expect("it has one");
+        assert_eq!((Some(told.zxid), snapshot.problems()), (snapshot.named, Vec::new()));
+        let changed = snapshot.znodes.iter_mut().find(|znode| znode.path.starts_with("/zookeeper/")).unwrap();
+        changed.stat.version += 1;
+        assert_eq!(snapshot.problems(), Vec::<String>::new(), "members may differ there");
+        let changed =
+            snapshot.znodes.iter_mut().find(|znode| znode.depth() == 1 && znode.path != "/zookeeper");
+        changed.expect("there is one").stat.version += 1;
+        let problems = snapshot.problems();
+        assert!(matches!(&problems[..], [one] if one.starts_with("it has the digest 0x")), "{problems:?}");
+        snapshot.tail.digest.as_mut().unwrap().zxid.0 += 1;
+        assert_eq!(snapshot.problems(), Vec::<String>::new(), "it was written while others wrote");
     }
 }
