@@ -121,6 +121,10 @@ def with_sasl(work):
         need(code == 1 and "secret" not in out + err, (out, code, err))
         out, code, err = p.cli("whoami", CLIENT_JVMFLAGS=login + " -Dzookeeper.sasl.client=false")
         need(code == 0 and "sasl" not in out, (out, code, err))
+        for section, expected in (("Client", 0), ("Wrong", 1)):
+            done = subprocess.run([OXKEEPER, "bench", "--server", p.address(), "--seconds", "1", "--clients", "2", login, "-Dsasl.clientconfig=" + section],
+                                  capture_output=True, text=True, timeout=60)
+            need(done.returncode == expected and "secret" not in done.stdout + done.stderr, (section, done))
 
 
 @case

@@ -6,13 +6,14 @@
 
 use super::{
     Terminal, ToolError,
-    dialling::{Dialling, client_tls},
+    dialling::{Dialling, client_login, client_tls},
 };
 use crate::client::{
     CallError, ConnectString, CreateMode, EventKind, EventState, Lifetime, Session, SessionOptions, open_acl,
 };
 use bytes::Bytes;
 use hdrhistogram::Histogram;
+use oxkeeper_codec::Code;
 use serde_json::{Map, Value, json};
 use std::{
     collections::BTreeMap,
@@ -113,6 +114,12 @@ impl Seen {
         latencies.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));
     }
 
+    /// Counts an error, and rests.
+    fn failed(&mut self, what: &str, error: &CallError) {
+        *self.errors.entry(format!("{what}: {error}")).or_default() += 1;
+        thread::sleep(PAUSE);
+    }
+
     fn add(&mut self, other: Self) {
         for (op, latencies) in other.latencies {
             self.latencies.entry(op).or_insert_with(none).add(latencies).expect("all have the same bounds");
@@ -173,7 +180,13 @@ impl Load {
             .map_err(|error| ToolError::Usage(format!("{}: {error}", self.servers)))?;
         let Dialling { tls, properties } = &self.dialling;
         let tls = client_tls(properties, *tls).map_err(|error| self.problem(&error))?;
-        Ok(SessionOptions { servers, timeout: PATIENCE, read_only: false, tls, login: None })
+        Ok(SessionOptions {
+            servers,
+            timeout: PATIENCE,
+            read_only: false,
+            tls,
+            login: client_login(properties)?,
+        })
     }
 
     /// A session that a server has.
@@ -219,18 +232,23 @@ impl Load {
         let mut seen = Seen::default();
         let data = Bytes::from(vec![b'x'; self.size]);
         let ephemeral = CreateMode { lifetime: Lifetime::Ephemeral, sequential: false };
-        let mut is_there = session.create(path, Some(data.clone()), open_acl(), ephemeral).map(drop);
+        let goes_on = |now| now < until && session.state().is_alive();
+        while goes_on(Instant::now()) {
+            match session.create(path, Some(data.clone()), open_acl(), ephemeral) {
+                Ok(_) => break,
+                // An answer was lost on the way.
+                Err(error) if error.code() == Some(Code::NODE_EXISTS) => break,
+                Err(error) => seen.failed("its own znode", &error),
+            }
+        }
         for &op in self.mix.0.iter().cycle() {
             let began = Instant::now();
-            if began >= until || !session.state().is_alive() {
+            if !goes_on(began) {
                 break;
             }
-            match std::mem::replace(&mut is_there, Ok(())).and_then(|()| op.ask(session, path, &data)) {
+            match op.ask(session, path, &data) {
                 Ok(()) => seen.took(op, began.elapsed()),
-                Err(error) => {
-                    *seen.errors.entry(format!("{}: {error}", op.name())).or_default() += 1;
-                    thread::sleep(PAUSE);
-                }
+                Err(error) => seen.failed(op.name(), &error),
             }
         }
         // The parent can go as soon as the session has.

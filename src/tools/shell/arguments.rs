@@ -2,10 +2,9 @@
 
 use super::super::{
     ToolError,
-    dialling::{ClientTls, client_tls},
+    dialling::{ClientTls, client_login, client_tls},
     error::read,
 };
-use crate::sasl::{Jaas, Way, way};
 use std::{path::Path, time::Duration};
 
 pub(super) const HELP: &str = "\
@@ -83,39 +82,14 @@ impl Arguments {
         Ok(Some(parsed))
     }
 
-    fn property(&self, name: &str) -> Option<&str> {
-        self.properties.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
-    }
-
     /// What TLS is spoken with, if it is to be, and whether names are checked.
     pub(super) fn tls(&self) -> Result<ClientTls, ToolError> {
         client_tls(&self.properties, self.secure).map_err(|error| usage(&error.to_string()))
     }
 
-    /// User and password, where a JAAS file says them (`zookeeper.sasl.clientconfig`, else the section `Client`).
+    /// User and password, where a JAAS file says them.
     pub(super) fn login(&self) -> Result<Option<(String, String)>, ToolError> {
-        let is_off = self.property("zookeeper.sasl.client") == Some("false");
-        let Some(file) = self.property("java.security.auth.login.config").filter(|_| !is_off) else {
-            return Ok(None);
-        };
-        let path = Path::new(file);
-        let refused = |problem: String| ToolError::content(path, problem);
-        let text = String::from_utf8_lossy(&read(path)?).into_owned();
-        let jaas = Jaas::parse(&text, |name| self.property(name).map(str::to_owned))
-            .map_err(|error| refused(format!("line {}: {}", error.line, error.problem)))?;
-        let section = self.property("zookeeper.sasl.clientconfig").unwrap_or("Client");
-        // Officially a client without its section goes on without a login.
-        let Some(modules) = jaas.section(section) else { return Ok(None) };
-        let only = "the shell logs in with DigestLoginModule alone";
-        match way(modules).map_err(|other| refused(format!("section {section}: {}: {only}", other.class)))? {
-            Way::Kerberos(module) => Err(refused(format!("section {section}: {}: {only}", module.class))),
-            Way::Passwords(_) => {
-                let option = |name| modules.iter().find_map(|module| module.options.get(name)).cloned();
-                let both = option("username").zip(option("password"));
-                both.map(Some)
-                    .ok_or_else(|| refused(format!("section {section} has no username and password")))
-            }
-        }
+        client_login(&self.properties)
     }
 }
 
@@ -145,6 +119,7 @@ fn properties(path: &Path) -> Result<Vec<(String, String)>, ToolError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tools::dialling::value_of;
 
     fn parsed(line: &str) -> Result<Option<Arguments>, String> {
         let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
@@ -160,8 +135,8 @@ mod tests {
         assert_eq!((&*arguments.server, arguments.timeout.as_millis()), ("a:1,b/x", 500));
         assert!(arguments.read_only && !arguments.waits);
         assert_eq!(
-            (arguments.property("zookeeper.client.secure"), arguments.property("k")),
-            (Some("true"), Some("v"))
+            ["zookeeper.client.secure", "k"].map(|name| value_of(&arguments.properties, name)),
+            [Some("true"), Some("v")]
         );
         assert_eq!(arguments.command, ["ls", "-s", "/"]);
     }
