@@ -326,6 +326,11 @@ fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// A file of the project.
+fn document(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
 /// The message of a call of a macro of `tracing`, whose arguments begin here: the last text that is an argument itself.
 fn message(arguments: &str) -> Option<String> {
     let (mut depth, mut quoted, mut found) = (1, None::<String>, None);
@@ -352,23 +357,29 @@ fn fixed(message: &str) -> String {
     open.map(|part| part.split_once('}').map_or(part, |(_, behind)| behind)).collect::<Vec<_>>().join("{}")
 }
 
-#[test]
-fn every_message_is_in_the_catalogue() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+/// Shows every call of these macros in the source: where it stands, which macro, and the code from its arguments on.
+fn each_logged(levels: &[&str], mut show: impl FnMut(&Path, &str, &str)) {
     let mut files = Vec::new();
-    sources(&root.join("src"), &mut files);
-    let mut logged = BTreeSet::new();
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
     for file in files {
         let code = fs::read_to_string(&file).unwrap();
-        for level in ["error", "warn", "info"] {
-            let macro_call = format!("tracing::{level}!(");
-            let calls = code.split(&macro_call).skip(1);
-            logged.extend(calls.map(|call| fixed(&message(call).expect(call))));
+        for level in levels {
+            for call in code.split(&format!("tracing::{level}!(")).skip(1) {
+                show(&file, level, call);
+            }
         }
     }
+}
+
+#[test]
+fn every_message_is_in_the_catalogue() {
+    let mut logged = BTreeSet::new();
+    each_logged(&["error", "warn", "info"], |_, _, call| {
+        logged.insert(fixed(&message(call).expect(call)));
+    });
     // Written without the macros: when lines are lost, so may be that one.
     logged.insert("lines of this log were lost".to_owned());
-    let catalogue = fs::read_to_string(root.join("docs/messages.md")).unwrap();
+    let catalogue = document("docs/messages.md");
     let rows = catalogue.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
     let told: BTreeSet<String> = rows.filter(|&row| row != "message").map(fixed).collect();
     let only = |these: &BTreeSet<String>, those: &BTreeSet<String>| {
@@ -384,25 +395,16 @@ fn every_message_is_in_the_catalogue() {
 
 #[test]
 fn every_line_names_a_topic_and_the_topics_are_documented() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut files = Vec::new();
-    sources(&root.join("src"), &mut files);
     let mut seen = 0;
-    for file in files {
-        let code = fs::read_to_string(&file).unwrap();
-        for level in ["error", "warn", "info", "debug", "trace"] {
-            for call in code.split(&format!("tracing::{level}!(")).skip(1) {
-                let topic = call.trim_start().strip_prefix("target: ");
-                let topic =
-                    topic.is_some_and(|topic| topic.trim_start_matches("crate::").starts_with("topics::"));
-                assert!(topic, "{}: {level} without a topic: {}", file.display(), &call[..60]);
-                seen += 1;
-            }
-        }
-    }
+    each_logged(&["error", "warn", "info", "debug", "trace"], |file, level, call| {
+        let topic = call.trim_start().strip_prefix("target: ");
+        let topic = topic.is_some_and(|topic| topic.trim_start_matches("crate::").starts_with("topics::"));
+        assert!(topic, "{}: {level} without a topic: {}", file.display(), &call[..60]);
+        seen += 1;
+    });
     assert!(seen > 50, "{seen}");
-    let documented = fs::read_to_string(root.join("docs/logging.md")).unwrap();
-    for line in fs::read_to_string(root.join("src/topics.rs")).unwrap().lines() {
+    let documented = document("docs/logging.md");
+    for line in document("src/topics.rs").lines() {
         let Some(topic) = line.split('"').nth(1) else { continue };
         assert!(documented.contains(&format!("`{topic}`")), "{topic} is not documented");
     }

@@ -204,15 +204,16 @@ for family in read(sys.stdin.read()):
         m.kill()
 
 
-def main():
+def main(cases):
+    """Judges those of these cases that the command line names, or all. The exit code."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))           # so that the members are ended
     os.environ["ZKEXTRA"] = libraries() + "/*"
     with tempfile.TemporaryDirectory(prefix="metrics") as work:
         def judge(name):
             os.makedirs(os.path.join(work, name))
-            return "%d compared" % CASES[name](os.path.join(work, name))
-        return judged(sys.argv[1:] or CASES, judge)
+            return "%d compared" % cases[name](os.path.join(work, name))
+        return judged(sys.argv[1:] or cases, judge)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(CASES))

@@ -17,7 +17,7 @@ import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
-from metrics import OFFICIAL, OXKEEPER, Cases, Ensemble, configure, free_ports, judged, left_out, libraries, need, until, work_through  # noqa: E402
+from metrics import OFFICIAL, OXKEEPER, Cases, Ensemble, configure, free_ports, left_out, main, need, until, work_through  # noqa: E402
 from applib import Proc  # noqa: E402
 
 CASES = case = Cases()
@@ -87,9 +87,9 @@ class Prometheus:
         for name, content in (("prometheus.yml", config), ("rules.yml", {"groups": [{"name": "zookeeper", "rules": rules}]})):
             with open(os.path.join(work, name), "w") as f:
                 json.dump(content, f)                                 # JSON is YAML
-        self.proc = Proc("prometheus", [os.path.join(package("prometheus"), "usr", "bin", "prometheus"), "--config.file=" + os.path.join(work, "prometheus.yml"),
-                          "--storage.tsdb.path=" + os.path.join(work, "tsdb"), "--web.listen-address=127.0.0.1:%d" % self.port],
-                         log=os.path.join(work, "prometheus.log"))
+        argv = [os.path.join(package("prometheus"), "usr", "bin", "prometheus"), "--config.file=" + os.path.join(work, "prometheus.yml"),
+                "--storage.tsdb.path=" + os.path.join(work, "tsdb"), "--web.listen-address=127.0.0.1:%d" % self.port]
+        self.proc = Proc("prometheus", argv, log=os.path.join(work, "prometheus.log"))
 
     def ask(self, path, **query):
         asked = "http://127.0.0.1:%d/api/v1/%s?%s" % (self.port, path, urllib.parse.urlencode(query))
@@ -174,14 +174,5 @@ def telegraf_input(work):
     return of_both(work, ask)
 
 
-def main():
-    os.environ["ZKEXTRA"] = libraries() + "/*"
-    with tempfile.TemporaryDirectory(prefix="readers") as work:
-        def judge(name):
-            os.makedirs(os.path.join(work, name))
-            return "%d compared" % CASES[name](os.path.join(work, name))
-        return judged(sys.argv[1:] or CASES, judge)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(CASES))

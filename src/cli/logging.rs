@@ -11,7 +11,10 @@ use std::{
     panic::PanicHookInfo,
     sync::Arc,
 };
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    EnvFilter, Registry,
+    fmt::{FormatEvent, FormatFields, MakeWriter, SubscriberBuilder},
+};
 
 /// The log of the process. Dropping it waits, for a short while, until what was logged is written.
 #[derive(Debug)]
@@ -41,23 +44,33 @@ pub fn init_logging(format: LogFormat) -> Logging {
     let done = match format {
         LogFormat::Human => {
             let ansi = colours && std::io::stderr().is_terminal();
-            let builder = builder.with_ansi(ansi).fmt_fields(escape::fields()).with_filter_reloading();
-            let handle = builder.reload_handle();
-            builder.try_init().map(|()| levels::begin(filter, move |other| handle.reload(other).is_ok()))
+            set_up(builder.with_ansi(ansi).fmt_fields(escape::fields()), filter)
         }
-        LogFormat::Json => {
-            let builder = builder.json().with_filter_reloading();
-            let handle = builder.reload_handle();
-            builder.try_init().map(|()| levels::begin(filter, move |other| handle.reload(other).is_ok()))
-        }
+        LogFormat::Json => set_up(builder.json(), filter),
     };
-    if done.is_err() {
+    if !done {
         tracing::debug!(target: topics::SERVER, "logging was set up already");
     }
     if let Some(complaint) = complaint {
         tracing::warn!(target: topics::SERVER, "{complaint}");
     }
     Logging(lines)
+}
+
+/// Lines are formatted so from now on, with levels that may change. False: a log is set up already.
+fn set_up<N, E, W>(builder: SubscriberBuilder<N, E, EnvFilter, W>, filter: String) -> bool
+where
+    N: for<'w> FormatFields<'w> + Send + Sync + 'static,
+    E: FormatEvent<Registry, N> + Send + Sync + 'static,
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let builder = builder.with_filter_reloading();
+    let handle = builder.reload_handle();
+    let done = builder.try_init().is_ok();
+    if done {
+        levels::begin(filter, move |other| handle.reload(other).is_ok());
+    }
+    done
 }
 
 impl Logging {

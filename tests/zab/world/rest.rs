@@ -13,7 +13,10 @@
 
 use super::{Due, World};
 use crate::member::Member;
-use oxkeeper::zab::{Quorum, Role};
+use oxkeeper::{
+    membership::Membership,
+    zab::{Quorum, Role},
+};
 use oxkeeper_codec::ServerId;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -109,7 +112,7 @@ impl World {
         let first = core.iter().map(has).max();
         let known_to = |member: &Member, id| {
             let (current, next) = member.disk.configs();
-            [Some(current), next].into_iter().flatten().any(|config| Quorum::from(&config).is_voter(id))
+            votes(id, &current, next.as_ref())
         };
         let mut ahead = core.iter().filter(|id| Some(has(id)) == first);
         ahead.any(|&id| core.iter().all(|other| known_to(&self.members[other], id)))
@@ -171,9 +174,8 @@ impl World {
         let mut zabs = self.members.values().filter_map(|member| Some(&member.running.as_ref()?.zab));
         let Some(leader) = zabs.find(|zab| zab.role() == Role::Leading(true)) else { return false };
         let ensemble = leader.ensemble();
-        let mut known = [Some(ensemble.current()), ensemble.next()].into_iter().flatten();
-        let votes = known.any(|config| Quorum::from(config).is_voter(id));
-        !votes && self.members[&id].disk.epochs().0 > leader.epochs().0
+        !votes(id, ensemble.current(), ensemble.next())
+            && self.members[&id].disk.epochs().0 > leader.epochs().0
     }
 
     fn all_serve(&self, who: &Ids) -> bool {
@@ -184,4 +186,9 @@ impl World {
         let has = |id| self.members[id].running.as_ref().is_some_and(|r| r.delivered().len() >= count);
         who.iter().all(has)
     }
+}
+
+/// Whether it has a vote in one of these configurations.
+fn votes(id: ServerId, current: &Membership, next: Option<&Membership>) -> bool {
+    [Some(current), next].into_iter().flatten().any(|config| Quorum::from(config).is_voter(id))
 }
