@@ -69,13 +69,14 @@ pub fn change(text: Option<&str>) -> Result<String, LevelsError> {
     Ok(wanted)
 }
 
-/// The filter for what somebody has written, which is not empty.
+/// The filter for what somebody has written.
 fn understood(text: &str) -> Result<String, LevelsError> {
     let parts: Vec<&str> = text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
-    match parts.iter().find(|part| !is_directive(part)) {
+    let wrong = if parts.is_empty() { Some(&"") } else { parts.iter().find(|part| !is_directive(part)) };
+    match wrong {
         // A part alone would leave out all else, errors too.
         None => Ok(format!("error,{}", parts.join(","))),
-        Some(part) => Err(LevelsError::NotUnderstood { text: text.to_owned(), part: (*part).to_owned() }),
+        Some(&part) => Err(LevelsError::NotUnderstood { text: text.to_owned(), part: part.to_owned() }),
     }
 }
 
@@ -131,9 +132,16 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_said() {
-        for text in
-            ["warning", "WARNING", "oops", "oxkeeper:debug", "verbose,xx===", "info,server=loud", "=info"]
-        {
+        for text in [
+            "warning",
+            "WARNING",
+            "oops",
+            "oxkeeper:debug",
+            "verbose,xx===",
+            "info,server=loud",
+            "=info",
+            ",",
+        ] {
             let (filter, complaint) = of_variable(Some(text));
             assert_eq!(filter, "info", "{text}");
             assert!(complaint.is_some_and(|complaint| complaint.contains("RUST_LOG")), "{text}");

@@ -398,6 +398,7 @@ def hostile(kind, tell, work):
         at_start = command(m, "get_log_levels").json()["levels"]
         need(levels(levels="info,oxkeeper::words=debug") == (200,) + ("error,info,oxkeeper::words=debug",) * 2, "other levels")
         need(levels(levels="loud") == (400, None, "error,info,oxkeeper::words=debug"), "levels that make no sense")
+        need(levels(levels="")[0] == 400, "no levels")
         need(levels() == (200, at_start, at_start), "those of the start")
         need(command(m, "set_log_levels", "POST", b"{}").status == 401, "who is not let in changes no levels")
         need(ask(m, "/health/live").status == ask(m, "/health/ready").status == 200, "it lives, and is ready")

@@ -67,6 +67,13 @@ def zkcli(address, *words, properties=()):
     return subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, timeout=90).stdout.decode().splitlines()
 
 
+def shell(address, *words, properties=(), stderr=subprocess.PIPE):
+    """The lines that our shell prints for one command; with complaints among them, if `stderr` is subprocess.STDOUT."""
+    ours = os.environ.get("OXKEEPER", os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "target", "release", "oxkeeper"))
+    argv = [ours, "cli", *properties, "-server", address, *words]
+    return subprocess.run(argv, stdout=subprocess.PIPE, stderr=stderr, stdin=subprocess.DEVNULL, timeout=90).stdout.decode().splitlines()
+
+
 def told(lines):
     """What the shell says of its command, and of its log only whether the login failed."""
     lines = [line for line in lines if line and not line.startswith(("Connecting", "WATCHER", "WatchedEvent"))]

@@ -15,7 +15,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "common"))
 from applib import need, until  # noqa: E402
-from judge import OURS, at_once, code, compared, ids, main, told, zkcli  # noqa: E402
+from judge import OURS, at_once, code, compared, ids, main, shell, told, zkcli  # noqa: E402
 from kdc import MUTUAL, REALM, SERVICE, Gss, Kdc, module  # noqa: E402
 from sasl import SASL, Server, sasl  # noqa: E402
 
@@ -199,27 +199,47 @@ def required(estate):
 
 
 def java(estate):
-    """The official command line: with a key, with a cache of tickets, and with what is no good."""
-    def cli(server, section, *words, properties=()):
+    """The official command line, and ours: with a key, with a cache of tickets, and with what is no good."""
+    def cli(server, section, *words, properties=(), shell=zkcli):
         descriptor, jaas = tempfile.mkstemp(dir=server.work)
         with os.fdopen(descriptor, "w") as f:
             f.write(section)
         properties = ["-Djava.security.auth.login.config=" + jaas, "-Djava.security.krb5.conf=" + estate.kdc.conf, *properties]
-        return told(zkcli("localhost:%d" % server.port, *words, properties=properties))
+        return told(shell("localhost:%d" % server.port, *words, properties=properties))
 
     key = lambda user, **kw: module("Client", estate.users[user], user, **kw)  # noqa: E731
+
+    def ours(server, official):
+        """The same of our shell, which says besides why a login fails."""
+        alice, admin = key("alice"), key("admin")
+        again = lambda section, *words, **kw: cli(server, section, *words, shell=shell, **kw)  # noqa: E731
+        complained = lambda section, **kw: cli(server, section, "get", "/a", shell=lambda *a, **k: shell(*a, stderr=subprocess.STDOUT, **k), **kw)  # noqa: E731
+        again(admin, "delete", "/a")
+        seen = {"create": again(alice, "create", "/a", "x", "sasl:alice@%s:cdrwa" % REALM), "acl": again(alice, "getAcl", "/a"), "who": again(alice, "whoami")}
+        seen.update((name, again(section, "get", "/a")) for name, section in (("bob", key("bob/host1")), ("admin", admin), ("cache", cache)))
+        need(all(official[name] == lines for name, lines in seen.items()), "the official shell and ours: %s" % [(official[name], lines) for name, lines in seen.items()])
+        for name, reason in (("nobody", "nobody/localhost@" + REALM), ("other", "refuses")):
+            lines = complained(alice, properties=["-Dzookeeper.sasl.client.username=" + name])
+            need(lines[0] == "KeeperErrorCode = AuthFailed for /a" and reason in lines[1], "at the principal %s: %s" % (name, lines))
+        lines = again(alice, "get", "/a", properties=["-Dzookeeper.server.principal=" + SERVICE])
+        need(lines == official["cache"], "at a principal that is named: %s" % lines)
+        for section, reason in ((key("alice", keyTab='"/no/such"'), "/no/such"), (key("alice", useKeyTab="false"), "useKeyTab=true or useTicketCache=true")):
+            lines = complained(section)
+            need(reason in " ".join(lines), "with a module that is no good: %s" % lines)
 
     def look(server):
         alice = key("alice")
         seen = {"create": cli(server, alice, "create", "/a", "x", "sasl:alice@%s:cdrwa" % REALM)}
-        cache = 'Client { com.sun.security.auth.module.Krb5LoginModule required useTicketCache=true ticketCache="%s" doNotPrompt=true; };' % estate.caches["alice"]
         get = lambda section, **kw: lambda: cli(server, section, "get", "/a", **kw)  # noqa: E731
         # A client that believes the server to be someone else gets no ticket for it, or one that is no good.
-        return {**seen, **at_once({
+        seen.update(at_once({
             "acl": lambda: cli(server, alice, "getAcl", "/a"), "who": lambda: cli(server, alice, "whoami"), "bob": get(key("bob/host1")), "admin": get(key("admin")), "cache": get(cache),
             "unknown server": lambda: get(alice, properties=["-Dzookeeper.sasl.client.username=nobody"])()[:1],
-            "another server": lambda: get(alice, properties=["-Dzookeeper.sasl.client.username=other"])()[:1]})}
+            "another server": lambda: get(alice, properties=["-Dzookeeper.sasl.client.username=other"])()[:1]}))
+        ours(server, seen)
+        return seen
 
+    cache = 'Client { com.sun.security.auth.module.Krb5LoginModule required useTicketCache=true ticketCache="%s" doNotPrompt=true; };' % estate.caches["alice"]
     estate.kdc.keytab("other", "other/localhost")
     return "%d facts" % estate.both({"superUser": "admin@" + REALM}, look)
 

@@ -6,11 +6,12 @@
 
 use super::{
     event::{Event, EventKind, EventState},
+    failure::Failure,
+    login::Exchange,
     options::{SessionOptions, SessionState},
     transport::Link,
     watches::{Unwatched, WatchKind, Watches, in_the_old_form},
 };
-use crate::sasl;
 use bytes::Bytes;
 use oxkeeper_codec::{
     Code, Decode, Encode, OpCode, Reader, SessionId, Zxid,
@@ -23,9 +24,10 @@ use oxkeeper_codec::{
 use parking_lot::Mutex;
 use std::{
     collections::VecDeque,
+    fmt,
     hash::{BuildHasher, RandomState},
     io,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 use tokio::{
@@ -75,7 +77,7 @@ type OnEvent = Box<dyn FnMut(&Event) + Send>;
 pub(super) struct Driver {
     options: SessionOptions,
     commands: mpsc::UnboundedReceiver<Command>,
-    state: Arc<Mutex<SessionState>>,
+    state: Arc<State>,
     on_event: OnEvent,
     told: EventState,
     /// Not sent yet.
@@ -100,8 +102,20 @@ enum End {
     Closed,
     /// There is no such session.
     Expired,
-    /// The server does not believe who it is.
-    AuthFailed,
+    /// The server does not believe who it is, or it cannot log in, for this reason.
+    AuthFailed(Option<String>),
+}
+
+/// How the session is, for its owner and its thread.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) now: Mutex<SessionState>,
+    /// Why its login failed.
+    pub(super) refusal: OnceLock<String>,
+}
+
+fn refused(code: Code) -> String {
+    format!("the server refuses ({})", Failure { code, path: None })
 }
 
 /// A connection that has the session.
@@ -114,7 +128,7 @@ impl Driver {
     pub(super) fn new(
         options: SessionOptions,
         commands: mpsc::UnboundedReceiver<Command>,
-        state: Arc<Mutex<SessionState>>,
+        state: Arc<State>,
         on_event: OnEvent,
     ) -> Self {
         // Clients are to spread over the servers.
@@ -168,7 +182,13 @@ impl Driver {
         let (state, event, code) = match end {
             End::Lost | End::Closed => (SessionState::Closed, EventState::Closed, Code::SESSION_EXPIRED),
             End::Expired => (SessionState::Closed, EventState::Expired, Code::SESSION_EXPIRED),
-            End::AuthFailed => (SessionState::AuthFailed, EventState::AuthFailed, Code::AUTH_FAILED),
+            End::AuthFailed(reason) => {
+                if let Some(reason) = reason {
+                    // There is one end.
+                    let _ = self.state.refusal.set(reason.clone());
+                }
+                (SessionState::AuthFailed, EventState::AuthFailed, Code::AUTH_FAILED)
+            }
         };
         self.be(state, event);
         self.commands.close();
@@ -178,7 +198,7 @@ impl Driver {
 
     /// Notes how the session is, and tells it once.
     fn be(&mut self, state: SessionState, event: EventState) {
-        *self.state.lock() = state;
+        *self.state.now.lock() = state;
         if self.told != event {
             self.told = event;
             (self.on_event)(&Event { state: event, kind: EventKind::None, path: None, zxid: Zxid(-1) });
@@ -234,8 +254,9 @@ impl Driver {
             passwd: Some(self.password.clone()),
             read_only: self.options.read_only,
         };
+        let dialled = host.clone();
         let attempt = timeout(within, async move {
-            let mut link = Link::dial(&host, port, tls.as_ref()).await?;
+            let mut link = Link::dial(&dialled, port, tls.as_ref()).await?;
             link.send(&[&request]).await?;
             let answer = link.frame().await?;
             Ok::<_, io::Error>((link, answer))
@@ -255,7 +276,7 @@ impl Driver {
         self.password = answer.passwd.unwrap_or_default();
         let mut seat =
             Seat { link, timeout: Duration::from_millis(u64::from(answer.time_out.unsigned_abs())) };
-        self.login(&mut seat).await?;
+        self.login(&mut seat, host).await?;
         if answer.read_only {
             self.be(SessionState::ConnectedReadOnly, EventState::ConnectedReadOnly);
         } else {
@@ -265,18 +286,25 @@ impl Driver {
     }
 
     /// Says by SASL who it is, if that is wanted.
-    async fn login(&mut self, seat: &mut Seat) -> Result<(), End> {
-        let Some((user, password)) = self.options.login.clone() else { return Ok(()) };
-        let cnonce = format!("{:016x}", RandomState::new().hash_one(1));
-        let mut client = sasl::Client::new("zookeeper", "zk-sasl-md5", user, password, cnonce);
-        let challenge = self.token(seat, Bytes::new()).await?;
-        let answer = client.answer(&challenge).map_err(|_| End::AuthFailed)?;
-        let proof = self.token(seat, answer.into()).await?;
-        client.check(&proof).map_err(|_| End::AuthFailed)
+    async fn login(&mut self, seat: &mut Seat, host: String) -> Result<(), End> {
+        let Some(login) = self.options.login.clone() else { return Ok(()) };
+        let failed = |reason: &dyn fmt::Display| {
+            End::AuthFailed(Some(format!("the login at {host} failed: {reason}")))
+        };
+        let (mut exchange, mut token) =
+            Exchange::begin(login, host.clone()).await.map_err(|error| failed(&error))?;
+        loop {
+            let answer = self.token(seat, token.into()).await?;
+            let answer = answer.map_err(|code| failed(&refused(code)))?;
+            match exchange.next(&answer).await.map_err(|error| failed(&error))? {
+                Some(next) => (exchange, token) = next,
+                None => return Ok(()),
+            }
+        }
     }
 
-    /// One step of that.
-    async fn token(&mut self, seat: &mut Seat, token: Bytes) -> Result<Bytes, End> {
+    /// One step of that. `Err`: the server refuses.
+    async fn token(&mut self, seat: &mut Seat, token: Bytes) -> Result<Result<Bytes, Code>, End> {
         let header = RequestHeader { xid: 0, op: OpCode::SASL };
         let exchange = async {
             seat.link.send(&[&header, &GetSaslRequest { token: Some(token) }]).await?;
@@ -286,10 +314,10 @@ impl Driver {
         let mut reader = Reader::shared(&answer);
         let header = ReplyHeader::decode(&mut reader).map_err(|_| End::Lost)?;
         if header.err != Code::OK {
-            return Err(End::AuthFailed);
+            return Ok(Err(header.err));
         }
         let response = SetSaslResponse::decode(&mut reader).map_err(|_| End::Lost)?;
-        Ok(response.token.unwrap_or_default())
+        Ok(Ok(response.token.unwrap_or_default()))
     }
 
     /// Keeps the session there, until the connection ends.
@@ -407,7 +435,7 @@ impl Driver {
         match header.xid {
             XID_PING | XID_SET_WATCHES => {}
             XID_AUTH if header.err == Code::OK => {}
-            XID_AUTH => return Some(End::AuthFailed),
+            XID_AUTH => return Some(End::AuthFailed(None)),
             XID_EVENT => self.event(header.zxid, &mut reader),
             xid => {
                 if header.zxid.0 > 0 {
@@ -422,7 +450,7 @@ impl Driver {
                     _ => return Some(End::Lost),
                 }
                 if header.err == Code::SESSION_CLOSED_REQUIRE_SASL_AUTH {
-                    return Some(End::AuthFailed);
+                    return Some(End::AuthFailed(None));
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! What a session is opened with, and how it is.
 
-use super::connect_string::ConnectString;
+use super::{connect_string::ConnectString, login::Login};
 use rustls::ClientConfig;
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -15,8 +15,8 @@ pub struct SessionOptions {
     pub read_only: bool,
     /// What TLS is spoken with, and whether certificates have to have the names; `None` for plain text.
     pub tls: Option<(Arc<ClientConfig>, bool)>,
-    /// User and password of a SASL login with DIGEST-MD5.
-    pub login: Option<(String, String)>,
+    /// As whom it logs in by SASL, at each server.
+    pub login: Option<Login>,
 }
 
 /// How a session is (`ZooKeeper.States`); shown as the official client does.

@@ -4,7 +4,7 @@
 
 use super::{
     connect_string::ConnectString,
-    driver::{Asked, Command, Deed, Driver},
+    driver::{Asked, Command, Deed, Driver, State},
     event::Event,
     failure::Failure,
     options::{SessionOptions, SessionState},
@@ -12,14 +12,18 @@ use super::{
 use bytes::Bytes;
 use oxkeeper_codec::{Code, Encode, OpCode};
 use parking_lot::Mutex;
-use std::{io, sync::Arc, thread};
+use std::{
+    io,
+    sync::{Arc, OnceLock},
+    thread,
+};
 use tokio::sync::{mpsc, oneshot};
 
 /// A session, which is closed when it is let go.
 #[derive(Debug)]
 pub struct Session {
     commands: mpsc::UnboundedSender<Command>,
-    state: Arc<Mutex<SessionState>>,
+    state: Arc<State>,
     servers: ConnectString,
 }
 
@@ -30,7 +34,8 @@ impl Session {
     /// There is no thread to be had.
     pub fn open(options: SessionOptions, on_event: impl FnMut(&Event) + Send + 'static) -> io::Result<Self> {
         let (commands, taken) = mpsc::unbounded_channel();
-        let state = Arc::new(Mutex::new(SessionState::Connecting));
+        let now = Mutex::new(SessionState::Connecting);
+        let state = Arc::new(State { now, refusal: OnceLock::new() });
         let servers = options.servers.clone();
         let driver = Driver::new(options, taken, Arc::clone(&state), Box::new(on_event));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -40,7 +45,12 @@ impl Session {
 
     /// How it is.
     pub fn state(&self) -> SessionState {
-        *self.state.lock()
+        *self.state.now.lock()
+    }
+
+    /// Why it is [`SessionState::AuthFailed`], where its login failed.
+    pub fn refusal(&self) -> Option<&str> {
+        self.state.refusal.get().map(String::as_str)
     }
 
     /// Identifies itself, to each server that has it.

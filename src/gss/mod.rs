@@ -6,10 +6,12 @@
 //! where this side logs in, for the KDC: they are for threads that nobody waits for.
 
 mod library;
+mod module;
 
 use crate::sasl;
 use library::{Credentials, Library, Name, Usage};
-use std::{ffi::OsStr, fmt, sync::Arc};
+pub use module::{acceptor, initiator};
+use std::{fmt, fs::File, path::Path, sync::Arc};
 
 /// Why a login fails, or none can be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +24,9 @@ pub enum GssError {
         /// What the loader says.
         problem: String,
     },
+    /// What it is to read in place of `/etc/krb5.conf` cannot be read.
+    #[error("java.security.krb5.conf={0}")]
+    Config(String),
     /// The library refuses.
     #[error("{0}")]
     Failed(String),
@@ -53,9 +58,13 @@ impl Kerberos {
     /// look up names.
     ///
     /// # Errors
-    /// There is none.
-    pub fn load(config: Option<&OsStr>) -> Result<Self, GssError> {
-        Ok(Self { library: Library::load(config)? })
+    /// There is none, or `config` cannot be read.
+    pub fn load(config: Option<&Path>) -> Result<Self, GssError> {
+        if let Some(path) = config {
+            let refused = |error| GssError::Config(format!("{}: cannot read it: {error}", path.display()));
+            File::open(path).map_err(refused)?;
+        }
+        Ok(Self { library: Library::load(config.map(AsRef::as_ref))? })
     }
 
     /// The realm of names that name none; `None`: the configuration has none.

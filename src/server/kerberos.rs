@@ -1,32 +1,8 @@
-//! From `Krb5LoginModule` in a JAAS file to what lets in, and logs in, by Kerberos.
+//! The system's Kerberos, for a server whose settings ask for it.
 
 use super::ServerError;
-use crate::{
-    config,
-    gss::{Acceptor, Initiator, Kerberos, Tickets},
-    sasl::Module,
-    topics,
-};
-use std::{cell::OnceCell, fs::File};
-
-/// The options that say something here, or nothing that matters here. The others are told of.
-const OPTIONS: [&str; 15] = [
-    "principal",
-    "useKeyTab",
-    "keyTab",
-    "useTicketCache",
-    "ticketCache",
-    "renewTGT",
-    "storeKey",
-    "doNotPrompt",
-    "isInitiator",
-    "refreshKrb5Config",
-    "useFirstPass",
-    "tryFirstPass",
-    "storePass",
-    "clearPass",
-    "debug",
-];
+use crate::{config, gss::Kerberos};
+use std::cell::OnceCell;
 
 /// The system's Kerberos, loaded once somebody asks for it.
 pub(super) struct OnDemand<'c> {
@@ -57,78 +33,8 @@ impl<'c> OnDemand<'c> {
         if let Some(kerberos) = self.loaded.get() {
             return Ok(kerberos);
         }
-        let config = self.settings.config.as_deref();
-        if let Some(path) = config
-            && let Err(error) = File::open(path)
-        {
-            let problem = format!("java.security.krb5.conf={}: cannot read it: {error}", path.display());
-            return Err(ServerError::Kerberos { problem });
-        }
-        let kerberos = Kerberos::load(config.map(AsRef::as_ref));
+        let kerberos = Kerberos::load(self.settings.config.as_deref());
         let kerberos = kerberos.map_err(|error| ServerError::Kerberos { problem: error.to_string() })?;
         Ok(self.loaded.get_or_init(|| kerberos))
-    }
-}
-
-/// What lets in by this module, and the principal that it is.
-///
-/// # Errors
-/// What is wrong with it.
-pub(super) fn acceptor<'m>(kerberos: &Kerberos, module: &'m Module) -> Result<(Acceptor, &'m str), String> {
-    tell_unknown(module);
-    let principal = principal(module).ok_or("the option principal is missing")?;
-    if principal == "*" {
-        return Err("a server is one principal, not any (principal=\"*\")".to_owned());
-    }
-    if !module.is_set("useKeyTab") {
-        return Err("a server needs its key: useKeyTab=true, with keyTab and principal".to_owned());
-    }
-    let keytab = keytab(module)?;
-    let acceptor = kerberos.acceptor(principal, keytab);
-    let acceptor = acceptor.map_err(|error| {
-        format!("{principal} has no key in {}: {error}", keytab.unwrap_or("the system's keytab"))
-    })?;
-    Ok((acceptor, principal))
-}
-
-/// What logs in by this module. Tickets are had when they are needed: a KDC that is not there yet keeps nobody from starting.
-///
-/// # Errors
-/// What is wrong with it.
-pub(super) fn initiator(kerberos: &Kerberos, module: &Module) -> Result<Initiator, String> {
-    tell_unknown(module);
-    let principal = principal(module).map(str::to_owned);
-    let tickets = if module.is_set("useKeyTab") {
-        if principal.is_none() {
-            return Err("the option principal is missing".to_owned());
-        }
-        Tickets::Keytab(keytab(module)?.map(str::to_owned))
-    } else if module.is_set("useTicketCache") {
-        Tickets::Cache(module.options.get("ticketCache").cloned())
-    } else {
-        return Err(
-            "useKeyTab=true or useTicketCache=true is needed: nobody is asked for a password".to_owned()
-        );
-    };
-    Ok(Initiator::new(kerberos.clone(), principal, tickets))
-}
-
-fn principal(module: &Module) -> Option<&str> {
-    module.options.get("principal").map(String::as_str).filter(|principal| !principal.is_empty())
-}
-
-/// The file of keys, which can be read; `None`: the system's.
-fn keytab(module: &Module) -> Result<Option<&str>, String> {
-    let Some(named) = module.options.get("keyTab") else { return Ok(None) };
-    let path = named.strip_prefix("FILE:").unwrap_or(named);
-    File::open(path).map_err(|error| format!("keyTab {path}: cannot read it: {error}"))?;
-    Ok(Some(path))
-}
-
-fn tell_unknown(module: &Module) {
-    let names = module.options.keys().map(String::as_str).filter(|name| !OPTIONS.contains(name));
-    let names = names.collect::<Vec<_>>().join(", ");
-    if !names.is_empty() {
-        tracing::warn!(target: topics::AUTH, module = module.class, names, "options of the JAAS file that have no effect");
     }
 }

@@ -193,15 +193,20 @@ impl Load {
     fn session(&self, options: SessionOptions) -> Result<Session, ToolError> {
         let (connected, wait) = mpsc::channel();
         let session = Session::open(options, move |event| {
-            if event.kind == EventKind::None && event.state == EventState::SyncConnected {
+            if event.kind == EventKind::None && event.state != EventState::Disconnected {
                 // Only the first is waited for.
-                let _ = connected.send(());
+                let _ = connected.send(event.state);
             }
         })?;
-        wait.recv_timeout(PATIENCE).map_err(|_| {
-            self.problem(&format!("nobody there has the session within {} s", PATIENCE.as_secs()))
-        })?;
-        Ok(session)
+        match wait.recv_timeout(PATIENCE) {
+            Ok(EventState::SyncConnected) => Ok(session),
+            Ok(state) => {
+                Err(self.problem(&session.refusal().unwrap_or(&format!("the session is {state:?}"))))
+            }
+            Err(_) => {
+                Err(self.problem(&format!("nobody there has the session within {} s", PATIENCE.as_secs())))
+            }
+        }
     }
 
     /// Has all clients ask until it is time. Also how many seconds that took.

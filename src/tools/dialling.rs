@@ -2,8 +2,10 @@
 
 use super::{ToolError, error::read};
 use crate::{
+    client::{Login, Service},
     config::{Config, ConfigError},
-    sasl::{Jaas, Way, way},
+    gss::{self, Kerberos},
+    sasl::{Jaas, Module, Way, way},
     tls::{self, TlsError},
 };
 use clap::Args;
@@ -51,11 +53,12 @@ pub(super) fn value_of<'a>(properties: &'a [(String, String)], name: &str) -> Op
     properties.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }
 
-/// User and password, where a JAAS file says them (`zookeeper.sasl.clientconfig`, else the section `Client`).
+/// As whom to log in, where a JAAS file says that (`zookeeper.sasl.clientconfig`, else the section `Client`). To be called before
+/// there are other threads.
 ///
 /// # Errors
-/// The file cannot be read, or the section says something else.
-pub(super) fn client_login(properties: &[(String, String)]) -> Result<Option<(String, String)>, ToolError> {
+/// The file cannot be read, the section says something else, or there is no Kerberos here.
+pub(super) fn client_login(properties: &[(String, String)]) -> Result<Option<Login>, ToolError> {
     let property = |name: &str| value_of(properties, name);
     let is_off = property("zookeeper.sasl.client") == Some("false");
     let Some(file) = property("java.security.auth.login.config").filter(|_| !is_off) else {
@@ -69,15 +72,39 @@ pub(super) fn client_login(properties: &[(String, String)]) -> Result<Option<(St
     let section = property("zookeeper.sasl.clientconfig").unwrap_or("Client");
     // Officially a client without its section goes on without a login.
     let Some(modules) = jaas.section(section) else { return Ok(None) };
-    let only = "tools log in with DigestLoginModule alone";
-    match way(modules).map_err(|other| refused(format!("section {section}: {}: {only}", other.class)))? {
-        Way::Kerberos(module) => Err(refused(format!("section {section}: {}: {only}", module.class))),
+    let refused = |problem: String| refused(format!("section {section}: {problem}"));
+    let only = "tools log in with DigestLoginModule or Krb5LoginModule";
+    match way(modules).map_err(|other| refused(format!("{}: {only}", other.class)))? {
+        Way::Kerberos(module) => by_kerberos(module, property).map(Some).map_err(refused),
         Way::Passwords(_) => {
             let option = |name| modules.iter().find_map(|module| module.options.get(name)).cloned();
             let both = option("username").zip(option("password"));
-            both.map(Some).ok_or_else(|| refused(format!("section {section} has no username and password")))
+            let login = both.map(|(user, password)| Login::Password { user, password });
+            login.map(Some).ok_or_else(|| refused("it has no username and password".to_owned()))
         }
     }
+}
+
+/// A login with tickets, as the official client's properties say.
+fn by_kerberos<'p>(module: &Module, property: impl Fn(&str) -> Option<&'p str>) -> Result<Login, String> {
+    let config = property("java.security.krb5.conf").map(Path::new);
+    let kerberos = Kerberos::load(config).map_err(|error| error.to_string())?;
+    let own_realm =
+        module.options.get("principal").and_then(|name| name.split_once('@')).map(|(_, realm)| realm);
+    let realm = property("zookeeper.server.realm").or(own_realm).map(str::to_owned);
+    let service = match (property("zookeeper.server.principal"), realm) {
+        (Some(principal), Some(realm)) if !principal.contains('@') => {
+            Service::Principal(format!("{principal}@{realm}"))
+        }
+        (Some(principal), _) => Service::Principal(principal.to_owned()),
+        (None, realm) => {
+            let name = property("zookeeper.sasl.client.username").unwrap_or("zookeeper").to_owned();
+            let canonicalizes = property("zookeeper.sasl.client.canonicalize.hostname")
+                .is_none_or(|value| value.eq_ignore_ascii_case("true"));
+            Service::AtHost { name, realm, canonical: canonicalizes.then(|| kerberos.clone()) }
+        }
+    };
+    Ok(Login::Kerberos { initiator: gss::initiator(&kerberos, module)?, service })
 }
 
 /// A setting, as KEY=VALUE.

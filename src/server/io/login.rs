@@ -11,7 +11,7 @@ use super::{
 use crate::{
     auth::{self, Identities},
     config::{self, Secret},
-    gss::{Acceptor, Context, GssError},
+    gss::{self, Acceptor, Context, GssError},
     sasl::{
         DigestError, GssapiError, GssapiNext, GssapiServer, NameRules, Next, RuleError, Server, Way, way,
     },
@@ -146,7 +146,7 @@ impl Logins {
             }
             Way::Kerberos(module) => {
                 let kerberos = kerberos.get()?;
-                let (acceptor, principal) = kerberos::acceptor(kerberos, module).map_err(in_section)?;
+                let (acceptor, principal) = gss::acceptor(kerberos, module).map_err(in_section)?;
                 tracing::info!(target: topics::AUTH, file = %path, section, principal, "clients can log in by SASL (GSSAPI)");
                 let (steps, thread) = steps();
                 (Mechanism::Kerberos { acceptor, steps }, kerberos.default_realm(), Some(thread))

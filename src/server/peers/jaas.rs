@@ -2,7 +2,7 @@
 
 use crate::{
     config,
-    gss::{Acceptor, Initiator, Kerberos},
+    gss::{self, Acceptor, Initiator, Kerberos},
     sasl::{Module, Way, way},
     server::{ServerError, jaas::JaasFile, kerberos},
 };
@@ -61,8 +61,8 @@ impl PeerLogin {
         let lets_in = match server.way {
             Way::Passwords(passwords) => LetsIn::Passwords(passwords),
             Way::Kerberos(module) => {
-                let (acceptor, _) = kerberos::acceptor(kerberos.get()?, module)
-                    .map_err(|problem| server.refused(&problem))?;
+                let (acceptor, _) =
+                    gss::acceptor(kerberos.get()?, module).map_err(|problem| server.refused(&problem))?;
                 LetsIn::Kerberos(acceptor)
             }
         };
@@ -71,7 +71,7 @@ impl PeerLogin {
             Way::Passwords(_) => Some(learner.password()?),
             Way::Kerberos(module) => {
                 let kerberos = kerberos.get()?;
-                let initiator = kerberos::initiator(kerberos, module);
+                let initiator = gss::initiator(kerberos, module);
                 let initiator = initiator.map_err(|problem| learner.refused(&problem))?;
                 let default_realm = kerberos.default_realm();
                 let own_realm = module.options.get("principal").and_then(|name| name.split_once('@'));

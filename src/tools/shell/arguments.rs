@@ -5,6 +5,7 @@ use super::super::{
     dialling::{ClientTls, client_login, client_tls},
     error::read,
 };
+use crate::client::Login;
 use std::{path::Path, time::Duration};
 
 pub(super) const HELP: &str = "\
@@ -20,9 +21,11 @@ Options:
   -timeout MS                              the time-out of the session, 30000 unless given
   -r                                       a server without a quorum will do, for reading
   -waitforconnection                       end with 1 if no server has the session within the time-out
+  --json                                   an object on a line for each command and each event of a znode, errors among them
   -client-configuration FILE               properties of the official client: zookeeper.client.secure, zookeeper.ssl.*, ...
   -tls                                     in TLS
-  -D KEY=VALUE                             one such property; those of java.security.auth.login.config count, too
+  -D KEY=VALUE                             one such property; those of java.security.auth.login.config, java.security.krb5.conf
+                                           and zookeeper.server.* count, too
   -h, --help                               this text
 ";
 
@@ -32,6 +35,8 @@ pub(super) struct Arguments {
     pub(super) timeout: Duration,
     pub(super) read_only: bool,
     pub(super) waits: bool,
+    /// Answers are documents.
+    pub(super) as_json: bool,
     secure: bool,
     properties: Vec<(String, String)>,
     /// One command, instead of those that are typed.
@@ -46,6 +51,7 @@ impl Arguments {
             timeout: Duration::from_secs(30),
             read_only: false,
             waits: false,
+            as_json: false,
             secure: false,
             properties: Vec::new(),
             command: Vec::new(),
@@ -67,6 +73,7 @@ impl Arguments {
                     parsed.timeout = Duration::from_millis(ms);
                 }
                 "r" => parsed.read_only = true,
+                "json" => parsed.as_json = true,
                 "waitforconnection" => parsed.waits = true,
                 "client-configuration" => parsed.properties.extend(properties(Path::new(value()?))?),
                 "tls" => parsed.secure = true,
@@ -87,8 +94,8 @@ impl Arguments {
         client_tls(&self.properties, self.secure).map_err(|error| usage(&error.to_string()))
     }
 
-    /// User and password, where a JAAS file says them.
-    pub(super) fn login(&self) -> Result<Option<(String, String)>, ToolError> {
+    /// As whom to log in, where a JAAS file says that.
+    pub(super) fn login(&self) -> Result<Option<Login>, ToolError> {
         client_login(&self.properties)
     }
 }

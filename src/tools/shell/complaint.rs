@@ -7,20 +7,20 @@ use std::io;
 /// Why a command ends early.
 #[derive(Debug)]
 pub(super) enum Complaint {
-    /// This is said, and what the shell ends with if nothing follows.
-    Said { text: String, code: u8 },
+    /// This is said, and what the shell ends with if nothing follows; what the server or the connection has refused it with.
+    Said { text: String, code: u8, refused: Option<Code> },
     /// What is written cannot be read any more.
     Output(io::Error),
 }
 
 impl Complaint {
     pub(super) fn said(text: impl Into<String>) -> Self {
-        Self::Said { text: text.into(), code: 1 }
+        Self::Said { text: text.into(), code: 1, refused: None }
     }
 
     /// There is no such command; as a shell of the system, it ends with 127.
     pub(super) fn not_found(name: &str) -> Self {
-        Self::Said { text: format!("Command not found: Command not found {name}"), code: 127 }
+        Self::Said { text: format!("Command not found: Command not found {name}"), code: 127, refused: None }
     }
 }
 
@@ -34,7 +34,9 @@ impl From<CallError> for Complaint {
     fn from(error: CallError) -> Self {
         match error {
             CallError::Path(problem) => Self::said(problem.to_string()),
-            CallError::Failure(failure) => Self::said(told(&failure)),
+            CallError::Failure(failure) => {
+                Self::Said { text: told(&failure), code: 1, refused: Some(failure.code) }
+            }
         }
     }
 }

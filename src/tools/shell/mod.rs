@@ -3,6 +3,7 @@
 //! Results go to standard output, complaints to standard error, as officially; events are shown as they come. What is different is
 //! listed in `docs/tools.md`: no command ends the shell with a stack trace, and complaints about options name no class.
 
+mod answer;
 mod arguments;
 mod commands;
 mod complaint;
@@ -15,7 +16,8 @@ mod subtree;
 mod words;
 
 use super::{Terminal, ToolError};
-use crate::client::{ConnectString, EventKind, EventState, Session, SessionOptions, SessionState};
+use crate::client::{ConnectString, EventKind, EventState, Login, Session, SessionOptions, SessionState};
+use answer::Answer;
 use arguments::Arguments;
 use complaint::Complaint;
 use screen::Screen;
@@ -35,8 +37,10 @@ pub(super) fn run(words: &[String], terminal: &mut Terminal<'_>) -> Result<u8, T
         write!(terminal.out, "{}", arguments::HELP)?;
         return Ok(0);
     };
-    writeln!(terminal.out, "Connecting to {}", arguments.server)?;
-    terminal.out.flush()?;
+    if !arguments.as_json {
+        writeln!(terminal.out, "Connecting to {}", arguments.server)?;
+        terminal.out.flush()?;
+    }
     let mut shell = Shell::new(arguments)?;
     let connected = shell.connect_to(None)?;
     if shell.arguments.waits && connected.recv_timeout(shell.arguments.timeout).is_err() {
@@ -49,8 +53,10 @@ pub(super) fn run(words: &[String], terminal: &mut Terminal<'_>) -> Result<u8, T
         shell.obey(&command, terminal)?;
         terminal.out.flush()?;
     } else {
-        writeln!(terminal.out, "Welcome to ZooKeeper!")?;
-        terminal.out.flush()?;
+        if !shell.arguments.as_json {
+            writeln!(terminal.out, "Welcome to ZooKeeper!")?;
+            terminal.out.flush()?;
+        }
         if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
             let _ = connected.recv_timeout(FIRST_PROMPT);
             editor::edit(&mut shell, terminal)?;
@@ -80,6 +86,7 @@ enum Flow {
 struct Shell {
     arguments: Arguments,
     server: String,
+    login: Option<Login>,
     session: Option<Session>,
     screen: Screen,
     history: Vec<String>,
@@ -90,7 +97,9 @@ struct Shell {
 impl Shell {
     fn new(arguments: Arguments) -> Result<Self, ToolError> {
         let server = arguments.server.clone();
-        Ok(Self { arguments, server, session: None, screen: Screen::default(), history: Vec::new(), code: 0 })
+        let login = arguments.login()?;
+        let screen = Screen::new(arguments.as_json);
+        Ok(Self { arguments, server, login, session: None, screen, history: Vec::new(), code: 0 })
     }
 
     fn prompt(&self) -> String {
@@ -113,7 +122,7 @@ impl Shell {
             timeout: self.arguments.timeout,
             read_only: self.arguments.read_only,
             tls: self.arguments.tls()?,
-            login: self.arguments.login()?,
+            login: self.login.clone(),
         };
         let (connected, wait) = mpsc::channel();
         let screen = self.screen.clone();
@@ -139,6 +148,11 @@ impl Shell {
         self.obey(&words::split(line), terminal)
     }
 
+    /// What a command answers, in the form that is wanted.
+    fn answer<'a, 't>(&self, terminal: &'a mut Terminal<'t>) -> Answer<'a, 't> {
+        Answer::new(terminal, self.arguments.as_json)
+    }
+
     /// Runs a command; what is wrong with it is said, and is the exit code.
     fn obey(&mut self, words: &[String], terminal: &mut Terminal<'_>) -> Result<Flow, ToolError> {
         match self.command(words, terminal) {
@@ -148,10 +162,10 @@ impl Shell {
                 Ok(Flow::Next)
             }
             Err(Complaint::Output(error)) => Err(error.into()),
-            Err(Complaint::Said { text, code }) => {
+            Err(Complaint::Said { text, code, refused }) => {
                 self.code = code;
-                terminal.out.flush()?;
-                writeln!(terminal.err, "{text}")?;
+                let reason = self.session.as_ref().and_then(Session::refusal);
+                self.answer(terminal).fail(words.first(), &text, refused, reason)?;
                 Ok(Flow::Next)
             }
         }
@@ -172,13 +186,17 @@ impl Shell {
             ("redo", []) => {}
             ("history", _) => {
                 let now = self.history.len().saturating_sub(1);
+                let mut answer = self.answer(terminal);
                 for (number, line) in self.history.iter().enumerate().skip(now.saturating_sub(SHOWN)) {
-                    writeln!(terminal.out, "{number} - {line}")?;
+                    answer.say_each("lines", &format!("{number} - {line}"))?;
                 }
+                answer.end("history")?;
             }
             ("printwatches", []) => {
                 let shown = if self.screen.shows_events() { "on" } else { "off" };
-                writeln!(terminal.out, "printwatches is {shown}")?;
+                let mut answer = self.answer(terminal);
+                answer.say("printwatches", shown, format_args!("printwatches is {shown}"))?;
+                answer.end("printwatches")?;
             }
             ("printwatches", [shown, ..]) => self.screen.show_events(shown == "on"),
             ("connect", words) => {
@@ -187,12 +205,19 @@ impl Shell {
             }
             (name, _) => {
                 let Some(command) = commands::find(name) else {
-                    terminal.out.flush()?;
-                    write!(terminal.err, "{}", commands::usage())?;
+                    if !self.arguments.as_json {
+                        terminal.out.flush()?;
+                        write!(terminal.err, "{}", commands::usage())?;
+                    }
                     return Err(Complaint::not_found(name));
                 };
                 match self.session.as_ref().filter(|session| session.state().is_alive()) {
-                    Some(session) => command.run(session, words, terminal)?,
+                    Some(session) => {
+                        let mut answer = self.answer(terminal);
+                        command.run(session, words, &mut answer)?;
+                        answer.end(name)?;
+                    }
+                    None if self.arguments.as_json => return Err(Complaint::said("Not connected")),
                     None => writeln!(terminal.out, "Not connected")?,
                 }
             }

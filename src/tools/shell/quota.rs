@@ -2,7 +2,7 @@
 //! `StatsTrack`).
 
 use super::{
-    Terminal,
+    answer::Answer,
     complaint::Complaint,
     options::{Given, Opt, flag, value},
     subtree::below,
@@ -10,6 +10,7 @@ use super::{
 use crate::client::{CallError, CreateMode, Lifetime, Session, open_acl};
 use bytes::Bytes;
 use oxkeeper_codec::{Code, decode_lossy};
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 pub(super) const SET: &[Opt] = &[value("n"), value("b"), value("N"), value("B")];
@@ -48,6 +49,12 @@ impl Track {
         self.0.get(key).copied().unwrap_or(-1)
     }
 
+    /// By key; without those that there are none of.
+    fn object(&self) -> Value {
+        let there = self.0.iter().filter(|(_, value)| **value >= 0);
+        there.map(|(key, value)| (key.clone(), Value::from(*value))).collect::<Map<_, _>>().into()
+    }
+
     fn set(&mut self, key: &str, value: i64) {
         self.0.insert(key.to_owned(), value);
     }
@@ -81,31 +88,32 @@ fn is_gone(error: &CallError) -> bool {
     error.code() == Some(Code::NO_NODE)
 }
 
-pub(super) fn list(session: &Session, given: &Given, terminal: &mut Terminal<'_>) -> Result<(), Complaint> {
+pub(super) fn list(session: &Session, given: &Given, answer: &mut Answer<'_, '_>) -> Result<(), Complaint> {
     let path = &given.words[1];
-    writeln!(terminal.err, "absolute path is {}", limits_of(path))?;
+    answer.tell("limits_path", limits_of(path), format_args!("absolute path is {}", limits_of(path)))?;
     let both = || Ok((track(session, &limits_of(path))?, track(session, &stats_of(path))?));
     match both() {
         Ok((limits, stats)) => {
-            writeln!(terminal.out, "Output quota for {path} {limits}")?;
-            writeln!(terminal.out, "Output stat for {path} {stats}")?;
+            answer.say("limits", limits.object(), format_args!("Output quota for {path} {limits}"))?;
+            answer.say("usage", stats.object(), format_args!("Output stat for {path} {stats}"))?;
         }
-        Err(error) if is_gone(&error) => writeln!(terminal.err, "quota for {path} does not exist.")?,
+        Err(error) if is_gone(&error) => {
+            answer.tell("limits", Value::Null, format_args!("quota for {path} does not exist."))?;
+        }
         Err(error) => return Err(error.into()),
     }
     Ok(())
 }
 
-pub(super) fn delete(session: &Session, given: &Given, terminal: &mut Terminal<'_>) -> Result<(), Complaint> {
+pub(super) fn delete(session: &Session, given: &Given, answer: &mut Answer<'_, '_>) -> Result<(), Complaint> {
     only_one(given)?;
     let path = &given.words[1];
     let limits = limits_of(path);
     if session.exists(&limits, false)?.is_none() {
-        writeln!(terminal.out, "Quota does not exist for {path}")?;
-        return Ok(());
+        return Ok(answer.say("limits", Value::Null, format_args!("Quota does not exist for {path}"))?);
     }
     match take_back(session, given, path, &limits) {
-        Err(error) if is_gone(&error) => writeln!(terminal.err, "quota for {path} does not exist.")?,
+        Err(error) if is_gone(&error) => answer.warn(format_args!("quota for {path} does not exist."))?,
         result => result?,
     }
     Ok(())
@@ -142,7 +150,7 @@ fn only_one(given: &Given) -> Result<(), Complaint> {
     }
 }
 
-pub(super) fn set(session: &Session, given: &Given, terminal: &mut Terminal<'_>) -> Result<(), Complaint> {
+pub(super) fn set(session: &Session, given: &Given, answer: &mut Answer<'_, '_>) -> Result<(), Complaint> {
     only_one(given)?;
     if given.names().next().is_none() {
         return Err(Complaint::said(
@@ -151,7 +159,7 @@ pub(super) fn set(session: &Session, given: &Given, terminal: &mut Terminal<'_>)
     }
     let Some(path) = given.words.get(1) else { return Err(Complaint::said(format!("setquota {SET_USAGE}"))) };
     if path.starts_with(ROOT) {
-        writeln!(terminal.err, "cannot set a quota under the path: {ROOT}")?;
+        answer.warn(format_args!("cannot set a quota under the path: {ROOT}"))?;
         return Ok(());
     }
     let mut wanted = Track::default();
@@ -159,13 +167,13 @@ pub(super) fn set(session: &Session, given: &Given, terminal: &mut Terminal<'_>)
     for (option, key, name) in KINDS {
         let Some(text) = given.value(option) else { continue };
         let Ok(limit) = text.parse::<i64>() else {
-            writeln!(terminal.err, "NumberFormatException happens when parsing the option value")?;
+            answer.warn("NumberFormatException happens when parsing the option value")?;
             return Ok(());
         };
         let counts = key.starts_with("count");
         if limit < i64::from(counts) {
             let bound = if counts { "greater than zero" } else { "greater than or equal to zero" };
-            writeln!(terminal.err, "the {name} must be {bound}")?;
+            answer.warn(format_args!("the {name} must be {bound}"))?;
             return Ok(());
         }
         wanted.set(key, limit);
@@ -174,7 +182,7 @@ pub(super) fn set(session: &Session, given: &Given, terminal: &mut Terminal<'_>)
         return Err(Complaint::said(format!("{path} does not exist.")));
     }
     alone(session, path)?;
-    write(session, path, wanted, terminal)
+    write(session, path, wanted, answer)
 }
 
 /// Whether no znode above or below has a quota: one more would count its children twice.
@@ -202,7 +210,7 @@ fn alone(session: &Session, path: &str) -> Result<(), Complaint> {
     Ok(())
 }
 
-fn write(session: &Session, path: &str, wanted: Track, terminal: &mut Terminal<'_>) -> Result<(), Complaint> {
+fn write(session: &Session, path: &str, wanted: Track, answer: &mut Answer<'_, '_>) -> Result<(), Complaint> {
     let place = format!("{ROOT}{path}");
     for (at, _) in place.match_indices('/').skip(1).chain([(place.len(), "")]) {
         make(session, &place[..at], None)?;
@@ -211,11 +219,11 @@ fn write(session: &Session, path: &str, wanted: Track, terminal: &mut Terminal<'
     if session.exists(&limits, false)?.is_none() {
         make(session, &limits, Some(wanted.to_string()))?;
         make(session, &stats, Some("count=0,bytes=0".to_owned()))?;
-        return warn(&track(session, &limits)?, &track(session, &stats)?, terminal);
+        return warn(&track(session, &limits)?, &track(session, &stats)?, answer);
     }
     let mut now = track(session, &limits)?;
     wanted.0.iter().filter(|(_, limit)| **limit > -1).for_each(|(key, limit)| now.set(key, *limit));
-    warn(&now, &track(session, &stats)?, terminal)?;
+    warn(&now, &track(session, &stats)?, answer)?;
     session.set_data(&limits, now.to_string().into(), -1)?;
     Ok(())
 }
@@ -233,14 +241,14 @@ fn make(session: &Session, path: &str, data: Option<String>) -> Result<(), CallE
 }
 
 /// Says where a limit is below what there is.
-fn warn(limits: &Track, stats: &Track, terminal: &mut Terminal<'_>) -> Result<(), Complaint> {
+fn warn(limits: &Track, stats: &Track, answer: &mut Answer<'_, '_>) -> Result<(), Complaint> {
     for (soft, hard, what) in [("count", "countHardLimit", "count"), ("bytes", "byteHardLimit", "bytes")] {
         let used = stats.get(soft);
         let is_below = |key| (0..used).contains(&limits.get(key));
         if is_below(soft) || is_below(hard) {
             let text =
                 format!("[Warning]: the {what} quota you create is less than the existing {what}:{used}");
-            writeln!(terminal.out, "{text}")?;
+            answer.say_each("warnings", &text)?;
         }
     }
     Ok(())

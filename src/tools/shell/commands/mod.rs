@@ -5,7 +5,7 @@ mod watches;
 mod writes;
 
 use super::{
-    Terminal,
+    answer::Answer,
     complaint::Complaint,
     options::{self, Given, Opt},
     quota,
@@ -22,7 +22,7 @@ pub(super) struct Command {
     options: &'static [Opt],
     /// So many words it needs, itself among them.
     words: usize,
-    act: fn(&Session, &Given, &mut Terminal<'_>) -> Result<(), Complaint>,
+    act: fn(&Session, &Given, &mut Answer<'_, '_>) -> Result<(), Complaint>,
 }
 
 impl Command {
@@ -31,7 +31,7 @@ impl Command {
         usage: &'static str,
         options: &'static [Opt],
         words: usize,
-        act: fn(&Session, &Given, &mut Terminal<'_>) -> Result<(), Complaint>,
+        act: fn(&Session, &Given, &mut Answer<'_, '_>) -> Result<(), Complaint>,
     ) -> Self {
         Self { name, usage, help: "", options, words, act }
     }
@@ -45,13 +45,13 @@ impl Command {
         &self,
         session: &Session,
         words: &[String],
-        terminal: &mut Terminal<'_>,
+        answer: &mut Answer<'_, '_>,
     ) -> Result<(), Complaint> {
         let given = options::parse(words, self.options).map_err(Complaint::said)?;
         if given.words.len() < self.words {
             return Err(self.misused());
         }
-        match (self.act)(session, &given, terminal) {
+        match (self.act)(session, &given, answer) {
             // A command that finds its words wrong says no more than that.
             Err(Complaint::Said { text, .. }) if text.is_empty() => Err(self.misused()),
             result => result,

@@ -1,7 +1,7 @@
 //! What reads.
 
 use super::super::{
-    Terminal,
+    answer::Answer,
     complaint::Complaint,
     options::{Given, Opt, flag},
     print,
@@ -12,8 +12,8 @@ use crate::{
     version,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use bytes::Bytes;
 use oxkeeper_codec::{Code, decode_lossy};
+use serde_json::json;
 
 pub(super) const LS: &[Opt] = &[flag("?"), flag("s"), flag("w"), flag("R")];
 pub(super) const GET: &[Opt] = &[flag("s"), flag("w"), flag("b"), flag("x")];
@@ -28,7 +28,7 @@ pub(super) const GET_HELP: &str = "
 ";
 
 /// Whether a watch is left: with `-w`, or with a word behind the path, as it was long ago.
-fn watches(name: &str, given: &Given, terminal: &mut Terminal<'_>) -> Result<bool, Complaint> {
+fn watches(name: &str, given: &Given, answer: &mut Answer<'_, '_>) -> Result<bool, Complaint> {
     if given.words.len() <= 2 {
         return Ok(given.has("w"));
     }
@@ -38,88 +38,90 @@ fn watches(name: &str, given: &Given, terminal: &mut Terminal<'_>) -> Result<boo
     };
     let text =
         format!("'{name} path [watch]' has been deprecated. Please use '{name} {options} path' instead.");
-    writeln!(terminal.err, "{text}")?;
+    answer.warn(text)?;
     Ok(true)
 }
 
-pub(super) fn ls(session: &Session, given: &Given, terminal: &mut Terminal<'_>) -> Result<(), Complaint> {
-    let watch = watches("ls", given, terminal)?;
+fn list(names: &[String]) -> String {
+    format!("[{}]", names.join(", "))
+}
+
+pub(super) fn ls(session: &Session, given: &Given, answer: &mut Answer<'_, '_>) -> Result<(), Complaint> {
+    let watch = watches("ls", given, answer)?;
     let path = &given.words[1];
     if given.has("R") {
         session.get_data(path, watch)?;
-        writeln!(terminal.out, "{path}")?;
-        return below(session, path, watch, &mut |path| Ok(writeln!(terminal.out, "{path}")?));
+        answer.say_each("paths", path)?;
+        return below(session, path, watch, &mut |path| Ok(answer.say_each("paths", path)?));
     }
     let (children, stat) = session.get_children(path, watch)?;
-    writeln!(terminal.out, "[{}]", children.join(", "))?;
-    if given.has("s") {
-        print::stat(&stat, terminal.out)?;
-    }
+    answer.say("children", &children[..], list(&children))?;
+    answer.stat(&stat, given.has("s"))?;
     Ok(())
 }
 
-pub(super) fn get(session: &Session, given: &Given, terminal: &mut Terminal<'_>) -> Result<(), Complaint> {
-    let watch = watches("get", given, terminal)?;
+pub(super) fn get(session: &Session, given: &Given, answer: &mut Answer<'_, '_>) -> Result<(), Complaint> {
+    let watch = watches("get", given, answer)?;
     let (data, stat) = session.get_data(&given.words[1], watch)?;
-    let data = data.unwrap_or(Bytes::from_static(b"null"));
-    if given.has("x") {
-        writeln!(terminal.out, "{}", print::hex_dump(&data))?;
-    } else if given.has("b") {
-        writeln!(terminal.out, "{}", STANDARD.encode(&data))?;
-    } else {
-        writeln!(terminal.out, "{}", decode_lossy(&data))?;
-    }
-    if given.has("s") {
-        print::stat(&stat, terminal.out)?;
-    }
+    answer.data(data.as_deref(), || {
+        let data = data.as_deref().unwrap_or(b"null");
+        if given.has("x") {
+            print::hex_dump(data)
+        } else if given.has("b") {
+            STANDARD.encode(data)
+        } else {
+            decode_lossy(data).into_owned()
+        }
+    })?;
+    answer.stat(&stat, given.has("s"))?;
     Ok(())
 }
 
 pub(super) fn get_acl(
     session: &Session,
     given: &Given,
-    terminal: &mut Terminal<'_>,
+    answer: &mut Answer<'_, '_>,
 ) -> Result<(), Complaint> {
     let (acl, stat) = session.get_acl(&given.words[1])?;
-    for entry in &acl {
-        print::acl(entry, terminal.out)?;
-    }
-    if given.has("s") {
-        print::stat(&stat, terminal.out)?;
-    }
+    answer.acl(&acl)?;
+    answer.stat(&stat, given.has("s"))?;
     Ok(())
 }
 
-pub(super) fn stat(session: &Session, given: &Given, terminal: &mut Terminal<'_>) -> Result<(), Complaint> {
-    let watch = watches("stat", given, terminal)?;
+pub(super) fn stat(session: &Session, given: &Given, answer: &mut Answer<'_, '_>) -> Result<(), Complaint> {
+    let watch = watches("stat", given, answer)?;
     let path = &given.words[1];
     let Some(stat) = session.exists(path, watch)? else {
         return Err(CallError::from(Failure { code: Code::NO_NODE, path: Some(path.clone()) }).into());
     };
-    Ok(print::stat(&stat, terminal.out)?)
+    Ok(answer.stat(&stat, true)?)
 }
 
 pub(super) fn all_children_number(
     session: &Session,
     given: &Given,
-    terminal: &mut Terminal<'_>,
+    answer: &mut Answer<'_, '_>,
 ) -> Result<(), Complaint> {
-    Ok(writeln!(terminal.out, "{}", session.all_children_number(&given.words[1])?)?)
+    let count = session.all_children_number(&given.words[1])?;
+    Ok(answer.say("count", count, count)?)
 }
 
 pub(super) fn ephemerals(
     session: &Session,
     given: &Given,
-    terminal: &mut Terminal<'_>,
+    answer: &mut Answer<'_, '_>,
 ) -> Result<(), Complaint> {
     let paths = session.ephemerals(given.words.get(1).map_or("/", String::as_str))?;
-    Ok(writeln!(terminal.out, "[{}]", paths.join(", "))?)
+    Ok(answer.say("paths", &paths[..], list(&paths))?)
 }
 
-pub(super) fn sync(session: &Session, given: &Given, terminal: &mut Terminal<'_>) -> Result<(), Complaint> {
+pub(super) fn sync(session: &Session, given: &Given, answer: &mut Answer<'_, '_>) -> Result<(), Complaint> {
     match session.sync(&given.words[1]) {
-        Ok(()) => writeln!(terminal.out, "Sync is OK")?,
-        Err(CallError::Failure(failure)) => writeln!(terminal.out, "Sync has failed. rc={}", failure.code.0)?,
+        Ok(()) => answer.say("rc", 0, "Sync is OK")?,
+        Err(CallError::Failure(failure)) => {
+            let rc = failure.code.0;
+            answer.say("rc", rc, format_args!("Sync has failed. rc={rc}"))?;
+        }
         Err(error) => return Err(error.into()),
     }
     Ok(())
@@ -128,38 +130,36 @@ pub(super) fn sync(session: &Session, given: &Given, terminal: &mut Terminal<'_>
 pub(super) fn who_am_i(
     session: &Session,
     _given: &Given,
-    terminal: &mut Terminal<'_>,
+    answer: &mut Answer<'_, '_>,
 ) -> Result<(), Complaint> {
     let identities = session.who_am_i()?;
-    writeln!(terminal.out, "Auth scheme: User")?;
-    for identity in identities {
-        writeln!(terminal.out, "{}: {}", &*identity.auth_scheme, &*identity.user)?;
-    }
-    Ok(())
+    let lines =
+        identities.iter().map(|id| format!("\n{}: {}", &*id.auth_scheme, &*id.user)).collect::<String>();
+    let objects = identities.iter().map(|id| json!({"scheme": &*id.auth_scheme, "id": &*id.user}));
+    Ok(answer.say("identities", objects.collect::<Vec<_>>(), format_args!("Auth scheme: User{lines}"))?)
 }
 
 pub(super) fn version(
     _session: &Session,
     given: &Given,
-    terminal: &mut Terminal<'_>,
+    answer: &mut Answer<'_, '_>,
 ) -> Result<(), Complaint> {
     if given.words.len() > 1 {
         return Err(super::misused());
     }
-    Ok(writeln!(terminal.out, "ZooKeeper CLI version: {}", version::FULL)?)
+    Ok(answer.say("version", version::FULL, format_args!("ZooKeeper CLI version: {}", version::FULL))?)
 }
 
-pub(super) fn config(session: &Session, given: &Given, terminal: &mut Terminal<'_>) -> Result<(), Complaint> {
+pub(super) fn config(session: &Session, given: &Given, answer: &mut Answer<'_, '_>) -> Result<(), Complaint> {
     let (data, stat) = session.get_config(given.has("w"))?;
     let text = data.map_or_else(|| "null".to_owned(), |data| decode_lossy(&data).into_owned());
     if given.has("c") {
-        writeln!(terminal.out, "{}", for_clients(&text))?;
+        let text = for_clients(&text);
+        answer.say("clients", &text[..], &text)?;
     } else {
-        writeln!(terminal.out, "{text}")?;
+        answer.say("config", &text[..], &text)?;
     }
-    if given.has("s") {
-        print::stat(&stat, terminal.out)?;
-    }
+    answer.stat(&stat, given.has("s"))?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        Terminal,
+        answer::Answer,
         complaint::Complaint,
         options::{Given, Opt, flag, value},
     },
@@ -14,7 +14,7 @@ pub(super) const ADD: &[Opt] = &[value("m")];
 pub(super) const ADD_USAGE: &str = "[-m mode] path # optional mode is one of [PERSISTENT, PERSISTENT_RECURSIVE] - default is PERSISTENT_RECURSIVE";
 pub(super) const REMOVE: &[Opt] = &[flag("c"), flag("d"), flag("p"), flag("r"), flag("a"), flag("l")];
 
-pub(super) fn add(session: &Session, given: &Given, _terminal: &mut Terminal<'_>) -> Result<(), Complaint> {
+pub(super) fn add(session: &Session, given: &Given, _answer: &mut Answer<'_, '_>) -> Result<(), Complaint> {
     let recursive = match given.value("m").map(str::to_uppercase).as_deref() {
         None | Some("PERSISTENT_RECURSIVE") => true,
         Some("PERSISTENT") => false,
@@ -29,7 +29,7 @@ pub(super) fn add(session: &Session, given: &Given, _terminal: &mut Terminal<'_>
 pub(super) fn remove(
     session: &Session,
     given: &Given,
-    _terminal: &mut Terminal<'_>,
+    _answer: &mut Answer<'_, '_>,
 ) -> Result<(), Complaint> {
     let kinds = [
         ("c", Unwatched::Children),

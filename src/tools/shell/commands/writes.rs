@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        Terminal,
+        answer::Answer,
         complaint::Complaint,
         options::{Given, Opt, flag, value},
         print,
@@ -35,11 +35,11 @@ const BATCH: usize = 1000;
 /// The longest time to live, in ms (`EphemeralType.TTL`).
 const MAX_TTL: i64 = 0x00ff_ffff_ffff;
 
-pub(super) fn create(session: &Session, given: &Given, terminal: &mut Terminal<'_>) -> Result<(), Complaint> {
+pub(super) fn create(session: &Session, given: &Given, answer: &mut Answer<'_, '_>) -> Result<(), Complaint> {
     let mode = mode(given)?;
     let data = given.words.get(2).map(|text| Bytes::from(text.clone()));
     let acl = match given.words.get(3) {
-        Some(text) => read_acl(text, terminal)?,
+        Some(text) => read_acl(text, answer)?,
         None => open_acl(),
     };
     let path = session.create(&given.words[1], data, acl, mode).inspect_err(|error| {
@@ -51,9 +51,9 @@ pub(super) fn create(session: &Session, given: &Given, terminal: &mut Terminal<'
             Some(Code::INVALID_ACL) => error.to_string(),
             _ => return,
         };
-        drop(writeln!(terminal.err, "{text}"));
+        drop(answer.remark(text));
     })?;
-    Ok(writeln!(terminal.err, "Created {path}")?)
+    Ok(answer.tell("path", &path[..], format_args!("Created {path}"))?)
 }
 
 fn mode(given: &Given) -> Result<CreateMode, Complaint> {
@@ -80,15 +80,15 @@ fn mode(given: &Given) -> Result<CreateMode, Complaint> {
 }
 
 /// The entries that can be read; what is wrong with others is said.
-fn read_acl(text: &str, terminal: &mut Terminal<'_>) -> Result<Vec<Acl>, Complaint> {
+fn read_acl(text: &str, answer: &mut Answer<'_, '_>) -> Result<Vec<Acl>, Complaint> {
     let (acl, complaints) = print::parse_acl(text);
     for complaint in complaints {
-        writeln!(terminal.err, "{complaint}")?;
+        answer.warn(format_args!("{complaint}"))?;
     }
     Ok(acl)
 }
 
-pub(super) fn set(session: &Session, given: &Given, terminal: &mut Terminal<'_>) -> Result<(), Complaint> {
+pub(super) fn set(session: &Session, given: &Given, answer: &mut Answer<'_, '_>) -> Result<(), Complaint> {
     let data = if given.has("b") {
         STANDARD
             .decode(&given.words[2])
@@ -97,17 +97,15 @@ pub(super) fn set(session: &Session, given: &Given, terminal: &mut Terminal<'_>)
         given.words[2].clone().into_bytes()
     };
     let stat = session.set_data(&given.words[1], data.into(), version(given)?)?;
-    if given.has("s") {
-        print::stat(&stat, terminal.out)?;
-    }
+    answer.stat(&stat, given.has("s"))?;
     Ok(())
 }
 
-pub(super) fn delete(session: &Session, given: &Given, terminal: &mut Terminal<'_>) -> Result<(), Complaint> {
+pub(super) fn delete(session: &Session, given: &Given, answer: &mut Answer<'_, '_>) -> Result<(), Complaint> {
     if given.words.len() > 2 {
         let text =
             "'delete path [version]' has been deprecated. Please use 'delete [-v version] path' instead.";
-        writeln!(terminal.err, "{text}")?;
+        answer.warn(format_args!("{text}"))?;
     }
     Ok(session.delete(&given.words[1], version(given)?)?)
 }
@@ -115,7 +113,7 @@ pub(super) fn delete(session: &Session, given: &Given, terminal: &mut Terminal<'
 pub(super) fn delete_all(
     session: &Session,
     given: &Given,
-    terminal: &mut Terminal<'_>,
+    answer: &mut Answer<'_, '_>,
 ) -> Result<(), Complaint> {
     let batch = given.value("b").map_or(Ok(BATCH), str::parse::<usize>);
     let batch = batch.map_err(|_| Complaint::said("-b argument must be an int value"))?;
@@ -128,7 +126,7 @@ pub(super) fn delete_all(
         next += 1;
     }
     if !session.delete_in_batches(&tree, batch) {
-        writeln!(terminal.err, "Failed to delete some node(s) in the subtree!")?;
+        answer.warn("Failed to delete some node(s) in the subtree!")?;
     }
     Ok(())
 }
@@ -136,21 +134,19 @@ pub(super) fn delete_all(
 pub(super) fn set_acl(
     session: &Session,
     given: &Given,
-    terminal: &mut Terminal<'_>,
+    answer: &mut Answer<'_, '_>,
 ) -> Result<(), Complaint> {
-    let acl = read_acl(&given.words[2], terminal)?;
+    let acl = read_acl(&given.words[2], answer)?;
     let (path, version) = (&given.words[1], version(given)?);
     if !given.has("R") {
         let stat = session.set_acl(path, acl, version)?;
-        if given.has("s") {
-            print::stat(&stat, terminal.out)?;
-        }
+        answer.stat(&stat, given.has("s"))?;
         return Ok(());
     }
     session.get_data(path, false)?;
     let mut set = |path: &str| {
         if let Err(error) = session.set_acl(path, acl.clone(), version) {
-            writeln!(terminal.out, "{error}")?;
+            answer.say_each("failures", &error.to_string())?;
         }
         Ok(())
     };
@@ -161,7 +157,7 @@ pub(super) fn set_acl(
 pub(super) fn add_auth(
     session: &Session,
     given: &Given,
-    _terminal: &mut Terminal<'_>,
+    _answer: &mut Answer<'_, '_>,
 ) -> Result<(), Complaint> {
     session.add_auth(&given.words[1], given.words.get(2).map(|auth| Bytes::from(auth.clone())));
     Ok(())
@@ -170,7 +166,7 @@ pub(super) fn add_auth(
 pub(super) fn close(
     session: &Session,
     _given: &Given,
-    _terminal: &mut Terminal<'_>,
+    _answer: &mut Answer<'_, '_>,
 ) -> Result<(), Complaint> {
     session.close();
     Ok(())
@@ -179,7 +175,7 @@ pub(super) fn close(
 pub(super) fn reconfig(
     session: &Session,
     given: &Given,
-    terminal: &mut Terminal<'_>,
+    answer: &mut Answer<'_, '_>,
 ) -> Result<(), Complaint> {
     let of = |name| given.value(name).map(str::to_lowercase);
     let (whole, file) = (of("members"), given.value("file"));
@@ -209,10 +205,9 @@ pub(super) fn reconfig(
     };
     let (config, stat) = session.reconfigure(Reconfiguration { joining, leaving, members, version })?;
     let config = config.unwrap_or_default();
-    writeln!(terminal.out, "Committed new configuration:\n{}", decode_lossy(&config))?;
-    if given.has("s") {
-        print::stat(&stat, terminal.out)?;
-    }
+    let config = decode_lossy(&config);
+    answer.say("config", &*config, format_args!("Committed new configuration:\n{config}"))?;
+    answer.stat(&stat, given.has("s"))?;
     Ok(())
 }
 
