@@ -15,6 +15,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.realpath(os.path.join(HERE, "..", ".."))
 sys.path.insert(0, os.path.join(HERE, "..", "common"))
 from applib import Cases, Proc, judged, need, until  # noqa: E402
+from layer import NAMESPACES, SYSTEMD, in_layer  # noqa: E402
 from zkmini import ZkMini, four_letter  # noqa: E402
 
 OXKEEPER = os.path.realpath(os.environ.get("OXKEEPER", os.path.join(ROOT, "target", "release", "oxkeeper")))
@@ -22,35 +23,6 @@ LATER = "0.9.9"
 APACHE, OFFICIAL = os.path.join(HERE, "..", "apache", "apache"), dict(os.environ, ZKV="3.8.4", ADMIN="false")
 CONFIG, DATA, UNIT = "/etc/zookeeper/zoo.cfg", "/var/lib/zookeeper", "/usr/lib/systemd/system/oxkeeper.service"
 CASES = case = Cases()
-# What a case needs is in $1, its layer is made in $2; what runs in it are the words behind these.
-LAYER = """set -e
-work=$1 layer=$2; shift 2
-mount -t tmpfs tmpfs "$layer" && cd "$layer" && mkdir upper work root
-mount -t overlay overlay -o lowerdir=/,upperdir="$layer/upper",workdir="$layer/work" root
-mount -t proc proc root/proc
-mount -t sysfs -o ro sysfs root/sys
-mount -t tmpfs -o mode=755 tmpfs root/dev
-for name in null zero full random urandom tty; do touch root/dev/$name; mount --bind /dev/$name root/dev/$name; done
-mkdir root/dev/shm root/dev/pts root/dev/mqueue root/dev/hugepages
-mount -t devpts -o newinstance,ptmxmode=666 devpts root/dev/pts
-ln -s pts/ptmx root/dev/ptmx
-mkdir -p "root$work" && mount --bind "$work" "root$work"
-ip link set lo up
-if [ "$1" = "$SYSTEMD" ]; then
-  mount -t tmpfs tmpfs root/run
-  if [ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ]; then
-    mount -t cgroup2 cgroup2 root/sys/fs/cgroup
-  else
-    mount -t tmpfs tmpfs root/sys/fs/cgroup && mkdir root/sys/fs/cgroup/systemd
-    mount -t cgroup -o none,name=systemd cgroup root/sys/fs/cgroup/systemd
-  fi
-  echo 0123456789abcdef0123456789abcdef >root/etc/machine-id
-fi
-cd root && mkdir .before && pivot_root . .before && umount -l /.before
-exec "$@"
-"""
-SYSTEMD = "/lib/systemd/systemd"
-NAMESPACES = ["unshare", "--mount", "--net", "--pid", "--cgroup", "--uts", "--ipc", "--fork", "--kill-child", "sh", "-c", LAYER, "sh"]
 
 
 def run(*argv, **kw):
@@ -280,7 +252,7 @@ def judge(work, name):
         if name == "service":
             done = at_systemd(work, layer, inside)
         else:
-            done = subprocess.run([*NAMESPACES, work, layer, *inside], env=dict(os.environ, SYSTEMD=SYSTEMD), capture_output=True, text=True, timeout=400)
+            done = in_layer(work, layer, inside, 400)
     need(done.returncode == 0, (done.stdout + done.stderr)[-800:])
     return done.stdout.splitlines()[-1]
 
