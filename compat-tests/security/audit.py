@@ -31,11 +31,14 @@ class Server:
         with open(self.cfg, "w") as f:
             f.writelines("%s=%s\n" % line for line in lines.items())
 
-    def __enter__(self):
+    def begin(self):
         argv = [os.path.join(HERE, "..", "apache", "apache")] if self.kind == OFFICIAL else shlex.split(os.environ["SUT"])
         env = dict(os.environ, ADMIN="false", ZKJAVA="-Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dzookeeper.audit.enable=true",
                    ZKPROPS="-Dlogback.configurationFile=" + self.logging())
-        self.proc = Proc(self.kind, argv + [self.cfg], self.log, env=env)
+        return Proc(self.kind, argv + [self.cfg], self.log, env=env)
+
+    def __enter__(self):
+        self.proc = self.begin()
         until("%s to serve" % self.kind, lambda: "Mode" in four_letter(self.port, "srvr"), 60, 0.1)
         return self
 
@@ -115,6 +118,25 @@ def same_lines():
     return "%d lines" % len(seen[OURS])
 
 
+def no_start():
+    """A port that is taken, a data directory that is none, a configuration that nobody understands: the start is audited as one that failed, where it is known that there is an audit log."""
+    ended = {}
+    for kind in (OFFICIAL, OURS):
+        with Server(OURS) as other:
+            for what, settings in {"port": {"clientPort": other.port}, "directory": {"dataDir": "/dev/null"}, "configuration": {"tickTime": "a lot"}}.items():
+                server = Server(kind, **settings)
+                proc = server.begin()
+                until("the end of it", lambda: not proc.alive(), 60, 0.1)
+                ended[what, kind] = proc.p.wait(), server.lines()
+                shutil.rmtree(server.work, ignore_errors=True)
+    for what in ("port", "directory"):
+        need(ended[what, OFFICIAL] == ended[what, OURS], (what, ended))
+        need(len(ended[what, OURS][1]) == 1 and ended[what, OURS][1][0].endswith("\toperation=serverStart\tresult=failure"), ended)
+    # Officially the property counts, whatever is in the file; here the file says where the audit log is.
+    need(ended["configuration", OFFICIAL][0] == ended["configuration", OURS][0] == 2 and not ended["configuration", OURS][1], ended)
+    return "a port, a directory"
+
+
 def own_file():
     """A file of its own, which is begun anew at SIGHUP; as JSON; and no line that a client has made up."""
     for as_json in ("false", "true"):
@@ -142,7 +164,7 @@ def own_file():
 
 def main():
     passed = failed = 0
-    for check in (same_lines, own_file):
+    for check in (same_lines, no_start, own_file):
         try:
             print("ok    %s: %s" % (check.__name__, check()), flush=True)
             passed += 1

@@ -2,7 +2,7 @@
 
 use crate::{
     auth::{self, AuthConfig},
-    config::{self, Config},
+    config::{self, AuditTo, Config},
     levels,
     node::{ContainerRules, NewSessions, Node, NodeOptions},
     processor::Rules,
@@ -74,6 +74,7 @@ pub fn run(config: Config) -> Result<(), ServerError> {
     thread("signals", move || {
         signals.forever().for_each(|signal| drop(sender.send(Event::Signal(signal))));
     })?;
+    let audit_to = config.operator.audit.clone();
     thread("start", move || drop(prepared.send(Event::Prepared(Box::new(Prepared::new(config))))))?;
     let supervisor = Supervisor::of_environment();
     let mut server: Option<Server> = None;
@@ -91,7 +92,8 @@ pub fn run(config: Config) -> Result<(), ServerError> {
                 server = running;
             }
             (Event::Prepared(prepared), _) => {
-                let started = Server::start((*prepared)?)?;
+                let started = prepared.and_then(Server::start);
+                let started = started.inspect_err(|_| tell_failure(audit_to.as_ref()))?;
                 let clients =
                     started.address.map_or_else(|| "the port with TLS".to_owned(), |at| shown(Some(at)));
                 supervisor.ready(&format!("clients at {clients}"));
@@ -109,6 +111,14 @@ pub fn run(config: Config) -> Result<(), ServerError> {
         }
     }
     Ok(())
+}
+
+/// The audit log tells that the server has not started, if it can be opened.
+fn tell_failure(to: Option<&AuditTo>) {
+    if let Some(Ok(audit)) = to.map(Audit::open) {
+        audit.of_server("serverStart", None, Outcome::Failure);
+        audit.flush();
+    }
 }
 
 /// Certificates are read again and the audit log is begun anew, if there are some.
