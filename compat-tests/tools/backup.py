@@ -3,8 +3,10 @@
 is what the first one had shown at that transaction, znode by znode.
 
 usage: backup.py [CASE ...]     SUT_A: the official server, SUT_B: ours. The last line is `N passed, M failed`."""
+import contextlib
 import json
 import os
+import pty
 import random
 import shutil
 import subprocess
@@ -219,6 +221,38 @@ def archives(work):
             tool("restore", "-", os.path.join(work, name + "-into"), code=1, stdin=f)
         need(not os.path.exists(os.path.join(work, name + "-into", "version-2")), "%s: there is data" % name)
     return "%d znodes of 4 archives" % (len(dump) - 1)
+
+
+@case
+def waited_for(work):
+    """what takes longer than a second shows on a terminal how far it has come, and nothing elsewhere"""
+    data = os.path.join(work, "data")
+    with Server(OURS, data, work) as server, server.client() as z:
+        z.create("/large", os.urandom(200000))
+        archive = tool("backup", "take", data, "-")[0]
+
+    def restored(name, pause, at_terminal):
+        """What the tool says on standard error, while it waits so long for half of its archive."""
+        to = os.path.join(work, name)
+        seen, other = pty.openpty() if at_terminal else os.pipe()
+        with subprocess.Popen([OXKEEPER, "restore", "-", to], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=other) as proc:
+            os.close(other)
+            proc.stdin.write(archive[:len(archive) // 2])
+            proc.stdin.flush()
+            time.sleep(pause)
+            proc.stdin.write(archive[len(archive) // 2:])
+            proc.stdin.close()
+            said = b""
+            with contextlib.suppress(OSError):                         # of a terminal whose other end is closed
+                while piece := os.read(seen, 65536):
+                    said += piece
+            need(proc.wait(30) == 0, said)
+        os.close(seen)
+        return said.decode()
+
+    shown = restored("slow", 2, True)
+    need("unpacking log." in shown and " of " in shown and "\x1b[2K" in shown.split("unpacking")[-1], "the line is there, and goes: %r" % shown[-300:])
+    need(restored("fast", 0, True) == "" and restored("piped", 2, False) == "", "nothing else shows it")
 
 
 @case

@@ -7,6 +7,7 @@
 use super::{
     Terminal, ToolError,
     dialling::{Dialling, client_login, client_tls},
+    progress::Progress,
 };
 use crate::client::{
     CallError, ConnectString, CreateMode, EventKind, EventState, Lifetime, Session, SessionOptions, open_acl,
@@ -213,6 +214,7 @@ impl Load {
     fn run(&self, root: &str, options: &SessionOptions) -> Result<(Seen, f64), ToolError> {
         let sessions = (0..self.clients).map(|_| self.session(options.clone()));
         let sessions: Vec<Session> = sessions.collect::<Result<_, _>>()?;
+        let _shown = Progress::of(format!("asking for {} s", self.seconds));
         let began = Instant::now();
         let until = began + Duration::from_secs(self.seconds.into());
         let seen = thread::scope(|scope| {

@@ -19,6 +19,7 @@ mod init;
 mod manual;
 mod new_file;
 pub mod official;
+mod progress;
 mod purge;
 mod shell;
 mod snapshot;

@@ -16,6 +16,7 @@ use crate::{
         data_dirs::DataDirs,
         dates::Dates,
         new_file::{NewFile, rename, with_suffix},
+        progress::Progress,
     },
     tree::TreeOptions,
 };
@@ -79,6 +80,7 @@ impl fmt::Display for State {
 
 /// Reads files as a start does, and compares the digest that each transaction tells with that of the data.
 pub(super) fn state_of(snapshots: &Path, logs: &Path) -> Result<State, ToolError> {
+    let _shown = Progress::of(format!("reading what a server would in {}", snapshots.display()));
     let mut rebuild = Rebuild::new(TreeOptions::default());
     let disks = [RealDisk::open_beside(snapshots)?, RealDisk::open_beside(logs)?];
     let recovered = recover(&disks[0], &disks[1], RecoveryOptions::default(), &mut rebuild)?;
@@ -204,6 +206,7 @@ fn write(chain: &Chain, wanted: Wanted, parts: &[PathBuf; 2]) -> Result<(), Tool
     let content = RealDisk::open_beside(&chain.dir)?.read(snapshot);
     let content = content.map_err(|source| ToolError::file("read", &path, source))?;
     Dir::new(parts[0].clone()).file(snapshot, &content)?;
+    let _shown = Progress::of(format!("writing the log to {}", parts[1].display()));
     let (start, mut log, mut encoded) = (chain.start(), None, Vec::new());
     let source = chain.source()?;
     let mut copy = || {
@@ -241,10 +244,11 @@ fn unpack(input: &mut dyn io::BufRead, dir: &Path) -> Result<Chain, ToolError> {
         let name = entry.path().map_err(broken)?.display().to_string();
         if name == RECORD {
             let path = dir.join(RECORD);
-            copy_to(&mut entry, NewFile::replace(&path)?)?;
+            copy_to(&mut entry, NewFile::replace(&path)?, &Progress::of(format!("unpacking {name}")))?;
             records.push(Record::load(&path)?);
         } else if SnapshotName::parse(&name).is_some() || parse_log_name(&name).is_some() {
-            copy_to(&mut entry, NewFile::create(&dir.join(name))?)?;
+            let progress = Progress::of_bytes(format!("unpacking {name}"), entry.size());
+            copy_to(&mut entry, NewFile::create(&dir.join(name))?, &progress)?;
         } else {
             return Err(ToolError::content(
                 Path::new("the archive"),
@@ -256,12 +260,15 @@ fn unpack(input: &mut dyn io::BufRead, dir: &Path) -> Result<Chain, ToolError> {
     Ok(Chain { number: 0, dir: dir.to_path_buf(), record })
 }
 
-fn copy_to(from: &mut impl Read, mut file: NewFile) -> Result<(), ToolError> {
+fn copy_to(from: &mut impl Read, mut file: NewFile, progress: &Progress) -> Result<(), ToolError> {
     let mut bytes = vec![0; 1 << 20];
     loop {
         match from.read(&mut bytes).map_err(|error| ToolError::content(Path::new("the archive"), error))? {
             0 => return file.finish(0),
-            read => file.write(&bytes[..read])?,
+            read => {
+                file.write(&bytes[..read])?;
+                progress.more(read);
+            }
         }
     }
 }

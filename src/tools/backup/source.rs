@@ -5,7 +5,7 @@ use crate::{
         Disk, Entry, LogCursor, RealDisk, SnapshotError, SnapshotName, SnapshotVisitor, StoreError, follows,
         read_snapshot,
     },
-    tools::{ToolError, data_dirs::DataDirs},
+    tools::{ToolError, data_dirs::DataDirs, progress::Progress},
 };
 use bytes::Bytes;
 use oxkeeper_codec::{
@@ -168,6 +168,7 @@ impl Source {
     }
 
     fn look_behind(&self, end: &End) -> Result<Option<Piece>, Parted> {
+        let _shown = Progress::of(format!("looking for what the logs have behind {}", end.zxid));
         let mut history = self.history(end)?;
         let mut piece = None;
         history.each(&mut |entry| {

@@ -1,6 +1,6 @@
 //! What takes the files of a backup: a directory, or an archive that is written as one stream.
 
-use crate::tools::{ToolError, new_file::NewFile};
+use crate::tools::{ToolError, new_file::NewFile, progress::Progress};
 use std::{
     io::{self, Write},
     path::PathBuf,
@@ -28,7 +28,7 @@ pub(super) trait Vessel {
 /// A directory. Each file is durable, under its name, when it ends.
 pub(super) struct Dir {
     dir: PathBuf,
-    file: Option<NewFile>,
+    file: Option<(NewFile, Progress)>,
 }
 
 impl Dir {
@@ -38,17 +38,20 @@ impl Dir {
 }
 
 impl Vessel for Dir {
-    fn begin(&mut self, name: &str, _: u64) -> Result<(), ToolError> {
-        self.file = Some(NewFile::create(&self.dir.join(name))?);
+    fn begin(&mut self, name: &str, len: u64) -> Result<(), ToolError> {
+        let file = NewFile::create(&self.dir.join(name))?;
+        self.file = Some((file, Progress::of_bytes(format!("writing {name}"), len)));
         Ok(())
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), ToolError> {
-        self.file.as_mut().map_or(Ok(()), |file| file.write(bytes))
+        let Some((file, progress)) = &mut self.file else { return Ok(()) };
+        progress.more(bytes.len());
+        file.write(bytes)
     }
 
     fn end(&mut self) -> Result<(), ToolError> {
-        self.file.take().map_or(Ok(()), |file| file.finish(0))
+        self.file.take().map_or(Ok(()), |(file, _)| file.finish(0))
     }
 }
 
@@ -61,11 +64,12 @@ pub(super) struct Archive<'w> {
     /// What is still to come of the file.
     left: u64,
     len: u64,
+    progress: Option<Progress>,
 }
 
 impl<'w> Archive<'w> {
     pub(super) fn new(out: &'w mut dyn Write) -> Self {
-        Self { out, left: 0, len: 0 }
+        Self { out, left: 0, len: 0, progress: None }
     }
 
     /// Ends the archive: without that, it was cut.
@@ -83,15 +87,18 @@ impl Vessel for Archive<'_> {
         header.set_mode(0o600);
         header.set_cksum();
         (self.left, self.len) = (len, len);
+        self.progress = Some(Progress::of_bytes(format!("sending {name}"), len));
         Ok(self.out.write_all(header.as_bytes())?)
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), ToolError> {
         self.left = self.left.checked_sub(bytes.len() as u64).ok_or_else(changed)?;
+        self.progress.iter().for_each(|progress| progress.more(bytes.len()));
         Ok(self.out.write_all(bytes)?)
     }
 
     fn end(&mut self) -> Result<(), ToolError> {
+        self.progress = None;
         if self.left > 0 {
             return Err(changed().into());
         }

@@ -4,7 +4,7 @@ use crate::{
     storage::{
         Compression, PreparedNode, SnapshotError, SnapshotName, SnapshotTail, SnapshotVisitor, read_snapshot,
     },
-    tools::{ToolError, error::read},
+    tools::{ToolError, error::read, progress::Progress},
 };
 use oxkeeper_codec::{
     SessionId, Zxid,
@@ -62,6 +62,7 @@ pub(crate) struct Snapshot {
 impl Snapshot {
     /// Reads a whole snapshot, compressed or not.
     pub(crate) fn load(path: &Path) -> Result<Self, ToolError> {
+        let _shown = Progress::of(format!("reading {}", path.display()));
         let file = read(path)?;
         let mut visitor = Visitor::default();
         let tail = read_snapshot(&file, Compression::of_content(&file), &mut visitor).map_err(|error| {

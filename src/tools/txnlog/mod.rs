@@ -13,6 +13,7 @@ use super::{
     dates::Dates,
     error::read,
     new_file::{NewFile, with_suffix},
+    progress::Progress,
 };
 use crate::storage::{LogReader, OpenError, RawEnd, RawEntries, RawEntry, RawStep, follows, parse_log_name};
 use oxkeeper_codec::{
@@ -21,7 +22,10 @@ use oxkeeper_codec::{
     records::FileHeader,
 };
 use serde_json::{Map, Value, json};
-use std::path::{Path, PathBuf};
+use std::{
+    io::{IsTerminal, stdout},
+    path::{Path, PathBuf},
+};
 
 /// A log in memory. It may be one that a server is writing: then it is as it was at that moment.
 #[derive(Debug)]
@@ -48,6 +52,11 @@ impl Log {
     /// Its first bytes.
     pub(super) fn head(&self, len: usize) -> &[u8] {
         &self.bytes[..len.min(self.bytes.len())]
+    }
+
+    /// How far whoever goes through it has come.
+    fn progress(&self) -> Progress {
+        Progress::of_bytes(format!("reading {}", self.path.display()), self.bytes.len() as u64)
     }
 
     /// The official line of a transaction.
@@ -89,11 +98,14 @@ pub(super) fn dump(files: &[PathBuf], as_json: bool, terminal: &mut Terminal<'_>
         let log = Log::open(path)?;
         log.expect_log()?;
         let mut entries = log.entries();
+        // On a terminal the lines show it.
+        let progress = (!stdout().is_terminal()).then(|| log.progress());
         let (at, end) = loop {
             let entry = match entries.step() {
                 RawStep::Entry(entry) => entry,
                 RawStep::End(at, end) => break (at, end),
             };
+            progress.iter().for_each(|progress| progress.at(entry.offset as u64));
             let fault = faults(&entry);
             code |= u8::from(fault.is_some());
             if as_json {
@@ -186,9 +198,11 @@ fn verified(log: &Log) -> Verified {
             return found;
         }
     };
+    let progress = log.progress();
     loop {
         match reader.next_entry() {
             Ok(Some(entry)) => {
+                progress.at(entry.offset);
                 if let Err(damage) = entry.decode() {
                     found.problems.push(damage.to_string());
                 }
@@ -236,7 +250,9 @@ pub(super) fn repair(
     log.expect_log()?;
     let mut repair = Repair::begin(&log, output)?;
     let mut entries = log.entries();
+    let progress = log.progress();
     while let RawStep::Entry(entry) = entries.step() {
+        progress.at(entry.offset as u64);
         if entry.mark.is_none() {
             break;
         }
@@ -259,6 +275,7 @@ pub(super) fn cut(
 ) -> Result<u8, ToolError> {
     let log = Log::open(file)?;
     log.expect_log()?;
+    let _shown = Progress::of(format!("reading {}", file.display()));
     let chopped = chop(&log, zxid, &mut |_| Ok(())).map_err(|error| match error {
         ChopError::Tool(error) => error,
         other => ToolError::content(file, other),
