@@ -118,6 +118,24 @@ def same_lines():
     return "%d lines" % len(seen[OURS])
 
 
+def many_ephemerals():
+    """The end of a session with some thousands of ephemerals: a line for each of them, in whatever order."""
+    seen = {}
+    for kind in (OFFICIAL, OURS):
+        with Server(kind) as server:
+            a = ZkMini(server.port, session_ms=20000)
+            for first in range(0, 2500, 500):
+                a.multi(*(("create", "/eph%04d" % at, b"", 1) for at in range(first, first + 500)))
+            a.multi(*(("delete", "/eph%04d" % at, -1) for at in range(5)))
+            a.close()
+            gone = lambda: [line for line in server.lines() if "DeletionOnSession" in line]  # noqa: E731
+            until("all lines", lambda: len(gone()) >= 2495, 30, 0.5)
+            seen[kind] = sorted(server.lines())
+    need(len(seen[OURS]) == len(seen[OFFICIAL]) and seen[OURS] == seen[OFFICIAL], "%d lines, the official server has %d: %s" % (
+        len(seen[OURS]), len(seen[OFFICIAL]), sorted(set(seen[OURS]) ^ set(seen[OFFICIAL]))[:4]))
+    return "%d lines" % len(seen[OURS])
+
+
 def no_start():
     """A port that is taken, a data directory that is none, a configuration that nobody understands: the start is audited as one that failed, where it is known that there is an audit log."""
     ended = {}
@@ -164,7 +182,7 @@ def own_file():
 
 def main():
     passed = failed = 0
-    for check in (same_lines, no_start, own_file):
+    for check in (same_lines, many_ephemerals, no_start, own_file):
         try:
             print("ok    %s: %s" % (check.__name__, check()), flush=True)
             passed += 1

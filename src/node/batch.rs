@@ -175,7 +175,7 @@ pub struct CommittedBatch {
     pub made_ms: Vec<i64>,
     /// Transactions after which the tree's digest was not the one foreseen.
     pub digest_mismatches: Vec<Zxid>,
-    /// Sessions that have ended, each with the changes that took its ephemerals: a place in [`CommittedBatch::changes`].
+    /// Sessions that have ended, or have come a step nearer to it, each with the changes that took its ephemerals: a place in [`CommittedBatch::changes`].
     pub ended: Vec<(SessionId, Range<usize>)>,
     /// Replies that would have been too long, and say so instead.
     pub too_long: usize,
@@ -315,7 +315,7 @@ impl Node {
         }
         let changes = first_change..batch.changes.len();
         if !changes.is_empty() {
-            if matches!(logged.txn, Txn::CloseSession(_)) {
+            if self.ends_session(logged) {
                 batch.ended.push((logged.header.client_id, changes.clone()));
             }
             batch.entries.push(Entry::Changes { zxid, changes });

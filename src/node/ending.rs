@@ -11,7 +11,10 @@ use crate::{
     processor::{Known, Proposal},
     tree::Tree,
 };
-use oxkeeper_codec::{SessionId, Zxid};
+use oxkeeper_codec::{
+    SessionId, Zxid,
+    txn::{LoggedTxn, Txn},
+};
 
 /// A session that ends in steps.
 #[derive(Debug)]
@@ -63,6 +66,19 @@ impl Node {
         let (logged, ephemerals) = self.processor.close_session(tree, &proposal);
         self.propose(logged, answer);
         ephemerals
+    }
+
+    /// Whether a transaction is the end of a session, or a step to it that was taken here.
+    pub(super) fn ends_session(&self, logged: &LoggedTxn) -> bool {
+        let is_step = || {
+            let LoggedTxn { header, .. } = logged;
+            self.ending.iter().any(|ending| (ending.session, ending.after) == (header.client_id, header.zxid))
+        };
+        match logged.txn {
+            Txn::CloseSession(_) => true,
+            Txn::Multi(_) => is_step(),
+            _ => false,
+        }
     }
 
     /// Whether a session waits for its next step only.
