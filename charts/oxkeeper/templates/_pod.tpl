@@ -128,7 +128,7 @@
 {{/* A probe that asks the admin server: dict "values" PROBE "path" PATH "context" $ */}}
 {{- define "oxkeeper.probe" -}}
 exec:
-  command: [/bin/wget, -q, -O, /dev/null, -T, {{ int (default 3 .values.probeCommandTimeout) | quote }}, "http://127.0.0.1:{{ int .context.Values.containerPorts.adminServer }}/health/{{ .path }}"]
+  command: [timeout, {{ int (default 3 .values.probeCommandTimeout) | quote }}, wget, -q, -O, "-", "http://127.0.0.1:{{ int .context.Values.containerPorts.adminServer }}/health/{{ .path }}"]
 {{- range list "initialDelaySeconds" "periodSeconds" "timeoutSeconds" "failureThreshold" "successThreshold" }}
 {{ . }}: {{ int (get $.values .) }}
 {{- end }}
