@@ -326,13 +326,22 @@ class Cluster:
             self.jobs.remove(run)
             run.gone()
 
-    def shell(self, text, *options, port=2181, pod=None):
-        """Commands of the shell, from a container that is no pod of the release, at the service, or at one pod."""
+    def outside(self):
+        """A container that is no pod of the release."""
         if not self.client:
             self.client = Container(self, "client", {"containers": [{"command": ["/bin/sleep", "infinity"]}]}, {})
             self.client.start()
+        return self.client
+
+    def client_run(self, *command):
+        code, said = self.outside().run(command)
+        need(code == 0, "%s: %d, %s" % (command, code, said))
+        return said
+
+    def shell(self, text, *options, port=2181, pod=None):
+        """Commands of the shell, at the service, or at one pod."""
         host = self.domain("") if pod is None else "%s.%s" % (pod, self.domain("headless"))
-        return self.client.run(["/usr/bin/oxkeeper", "cli", "-waitforconnection", "-timeout", "10000", *options, "-server", "%s:%d" % (host, port)], text)
+        return self.outside().run(["/usr/bin/oxkeeper", "cli", "-waitforconnection", "-timeout", "10000", *options, "-server", "%s:%d" % (host, port)], text)
 
     def end(self):
         for one in [*self.pods.values(), *([self.client] if self.client else [])]:

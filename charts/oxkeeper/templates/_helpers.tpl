@@ -3,14 +3,15 @@
 {{ default "zookeeper" .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
+{{/* A StatefulSet with a longer name has no pods: its revisions are labels. */}}
 {{- define "oxkeeper.fullname" -}}
 {{- $name := include "oxkeeper.name" . -}}
 {{- if .Values.fullnameOverride -}}
-{{ .Values.fullnameOverride | trunc 63 | trimSuffix "-" }}
+{{ .Values.fullnameOverride | trunc 52 | trimSuffix "-" }}
 {{- else if contains $name .Release.Name -}}
-{{ .Release.Name | trunc 63 | trimSuffix "-" }}
+{{ .Release.Name | trunc 52 | trimSuffix "-" }}
 {{- else -}}
-{{ printf "%s-%s" .Release.Name $name | trunc 63 | trimSuffix "-" }}
+{{ printf "%s-%s" .Release.Name $name | trunc 52 | trimSuffix "-" }}
 {{- end -}}
 {{- end }}
 

@@ -116,6 +116,11 @@
 {{ . }}
 {{- end }}
 {{- end }}
+{{- if and .Values.reconfig.enabled .Values.tls.quorum.enabled }}
+# Who joins is no member yet, and has an address that is in no certificate; the authority counts.
+- name: ZOO_CFG_ssl_quorum_clientHostnameVerification
+  value: "false"
+{{- end }}
 {{- if .Values.tls.client.enabled }}
 - name: ZOO_TLS_PORT_NUMBER
   value: {{ int .Values.containerPorts.tls | quote }}
