@@ -291,7 +291,8 @@ def stores(work):
     openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=server")
     with open(os.path.join(work, "names"), "w") as f:
         f.write("subjectAltName=DNS:nobody.example")
-    openssl("x509", "-req", "-in", "server.csr", "-extfile", "names", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-out", "server.crt")
+    openssl("x509", "-req", "-in", "server.csr", "-extfile", "names",
+            "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-out", "server.crt")
     openssl("pkcs12", "-export", "-in", "server.crt", "-inkey", "server.key", "-passout", "pass:secret", "-out", "key.p12")
     files = {}
     for name in ("key.p12", "ca.pem"):
@@ -315,6 +316,8 @@ def own_stores(bench):
             cluster.objects["Secret", name] = {"data": data}
         cluster.release("install", **SETTLED, replicaCount=3, tls={"client": of, "quorum": of})
         shutil.copytree(work, os.path.join(cluster.outside().root, "tmp", "mine"), ignore=lambda _, names: [name for name in names if name not in FILES])
+        os.chmod(os.path.join(cluster.client.root, "tmp", "mine"), 0o755)
+        os.chmod(os.path.join(cluster.client.root, "tmp", "mine", "key.p12"), 0o644)
         options = ("-tls", "-D", "ssl.trustStore.location=/tmp/mine/ca.pem", "-D", "ssl.hostnameVerification=false")
         key = ("-D", "ssl.keyStore.location=/tmp/mine/key.p12", "-D", "ssl.keyStore.password=secret")
         write(cluster, *options, *key, port=3181)
