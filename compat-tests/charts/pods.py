@@ -251,8 +251,11 @@ class Cluster:
                 f.write("\n".join(lines) + "\n")
 
     def domain(self, which):
-        [name] = [s["metadata"]["name"] for (kind, _), s in self.objects.items() if kind == "Service" and (s["spec"].get("clusterIP") == "None") == bool(which)
-                  and s["metadata"]["labels"]["app.kubernetes.io/component"] == "zookeeper"]
+        """Of the headless service, or of that for clients."""
+        def is_it(kind, o):
+            of_members = kind == "Service" and o["metadata"]["labels"]["app.kubernetes.io/component"] == "zookeeper"
+            return of_members and (o["spec"].get("clusterIP") == "None") == bool(which)
+        [name] = [o["metadata"]["name"] for (kind, _), o in self.objects.items() if is_it(kind, o)]
         return "%s.default.svc.cluster.local" % name
 
     def release(self, verb, **values):
@@ -341,7 +344,8 @@ class Cluster:
     def shell(self, text, *options, port=2181, pod=None):
         """Commands of the shell, at the service, or at one pod."""
         host = self.domain("") if pod is None else "%s.%s" % (pod, self.domain("headless"))
-        return self.outside().run(["/usr/bin/oxkeeper", "cli", "-waitforconnection", "-timeout", "10000", *options, "-server", "%s:%d" % (host, port)], text)
+        shell = ["/usr/bin/oxkeeper", "cli", "-waitforconnection", "-timeout", "10000"]
+        return self.outside().run([*shell, *options, "-server", "%s:%d" % (host, port)], text)
 
     def end(self):
         for one in [*self.pods.values(), *([self.client] if self.client else [])]:

@@ -31,7 +31,10 @@ waited=$((SECONDS + 60))
 while :; do
   now=; [ -z "$others" ] || now=$(members "$others")
   if is_in "$now"; then
-    [ -n "$mine" ] && is_in "$mine" || begin "$(sed -n 's/^version=//p' <<<"$now")" "$now"
+    if ! is_in "$mine"; then
+      version=$(sed -n 's/^version=//p' <<<"$now")
+      begin "${version:-0}" "$now"
+    fi
     break
   elif grep -q '^server\.' <<<"$now"; then
     # The version is an old one, so that it learns from the others which is in force.

@@ -6,7 +6,8 @@
 {{- $old := dig "spec" "replicas" 0 $set | int -}}
 {{- $new := int .Values.replicaCount -}}
 {{- if and (gt $old 0) (gt $new $old) (le (add (div $old 2) (div $new 2) 2 | int) $new) -}}
-{{- fail (printf "replicaCount goes from %d to %d without reconfig: old and new members would be two ensembles for a while. Go by one, or enable reconfig (with initialReplicas=%d) first" $old $new $old) -}}
+{{- $change := printf "replicaCount goes from %d to %d without reconfig" $old $new -}}
+{{- fail (printf "%s: old and new members would be two ensembles for a while. Go by one, or enable reconfig (with initialReplicas=%d) first" $change $old) -}}
 {{- end -}}
 {{- end -}}
 {{- end }}

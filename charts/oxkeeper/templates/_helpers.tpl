@@ -56,7 +56,8 @@ app.kubernetes.io/name: {{ include "oxkeeper.name" . }}
 {{- define "oxkeeper.labels" -}}
 {{- $own := include "oxkeeper.selector" .context | fromYaml -}}
 {{- $_ := set $own "app.kubernetes.io/component" (default "zookeeper" .component) -}}
-{{- $labels := dict "app.kubernetes.io/managed-by" .context.Release.Service "helm.sh/chart" (printf "%s-%s" .context.Chart.Name .context.Chart.Version | replace "+" "_") "app.kubernetes.io/version" .context.Chart.AppVersion -}}
+{{- $chart := printf "%s-%s" .context.Chart.Name .context.Chart.Version | replace "+" "_" -}}
+{{- $labels := dict "app.kubernetes.io/managed-by" .context.Release.Service "app.kubernetes.io/version" .context.Chart.AppVersion "helm.sh/chart" $chart -}}
 {{- range list .context.Values.commonLabels .more -}}
 {{- if . -}}{{- $labels = merge (include "oxkeeper.filled" (dict "value" . "context" $.context) | fromYaml) $labels -}}{{- end -}}
 {{- end -}}
@@ -94,7 +95,7 @@ annotations: {{- toYaml $annotations | nindent 2 }}
 {{- define "oxkeeper.pullSecrets" -}}
 {{- $names := list -}}
 {{- range concat .Values.global.imagePullSecrets .Values.image.pullSecrets .Values.volumePermissions.image.pullSecrets -}}
-{{- $names = append $names (kindIs "map" . | ternary (dict "name" (get (kindIs "map" . | ternary . dict) "name")) (dict "name" .)) -}}
+{{- $names = append $names (kindIs "map" . | ternary . (dict "name" .)) -}}
 {{- end -}}
 {{- if $names }}
 imagePullSecrets: {{- $names | uniq | toYaml | nindent 2 }}
@@ -103,7 +104,8 @@ imagePullSecrets: {{- $names | uniq | toYaml | nindent 2 }}
 
 {{/* Requests and limits: dict "preset" NAME "resources" RESOURCES. Limits of memory are twice what is asked for; of processors there is none. */}}
 {{- define "oxkeeper.resources" -}}
-{{- $presets := dict "nano" (list "100m" 128) "micro" (list "250m" 256) "small" (list "500m" 512) "medium" (list "500m" 1024) "large" (list "1" 2048) "xlarge" (list "2" 3072) "2xlarge" (list "4" 4096) -}}
+{{- $presets := dict "nano" (list "100m" 128) "micro" (list "250m" 256) "small" (list "500m" 512) "medium" (list "500m" 1024) -}}
+{{- $presets = merge $presets (dict "large" (list "1" 2048) "xlarge" (list "2" 3072) "2xlarge" (list "4" 4096)) -}}
 {{- if .resources }}
 resources: {{- toYaml .resources | nindent 2 }}
 {{- else if hasKey $presets .preset }}
@@ -127,7 +129,8 @@ resources:
 
 {{/* Affinity to other pods of the release: dict "preset" soft|hard "context" $ */}}
 {{- define "oxkeeper.affinity.pods" -}}
-{{- $term := dict "topologyKey" "kubernetes.io/hostname" "labelSelector" (dict "matchLabels" (merge (dict "app.kubernetes.io/component" "zookeeper") (include "oxkeeper.selector" .context | fromYaml))) -}}
+{{- $labels := merge (dict "app.kubernetes.io/component" "zookeeper") (include "oxkeeper.selector" .context | fromYaml) -}}
+{{- $term := dict "topologyKey" "kubernetes.io/hostname" "labelSelector" (dict "matchLabels" $labels) -}}
 {{- if eq .preset "hard" -}}
 {{ dict "requiredDuringSchedulingIgnoredDuringExecution" (list $term) | toYaml }}
 {{- else -}}
@@ -137,8 +140,9 @@ resources:
 
 {{- define "oxkeeper.affinity" -}}
 {{- $affinity := dict -}}
-{{- with .Values.podAffinityPreset }}{{- $_ := set $affinity "podAffinity" (include "oxkeeper.affinity.pods" (dict "preset" . "context" $) | fromYaml) }}{{- end -}}
-{{- with .Values.podAntiAffinityPreset }}{{- $_ := set $affinity "podAntiAffinity" (include "oxkeeper.affinity.pods" (dict "preset" . "context" $) | fromYaml) }}{{- end -}}
+{{- range $kind, $preset := dict "podAffinity" .Values.podAffinityPreset "podAntiAffinity" .Values.podAntiAffinityPreset -}}
+{{- if $preset }}{{- $_ := set $affinity $kind (include "oxkeeper.affinity.pods" (dict "preset" $preset "context" $) | fromYaml) }}{{- end -}}
+{{- end -}}
 {{- with .Values.nodeAffinityPreset }}
 {{- $term := dict "matchExpressions" (list (dict "key" .key "operator" "In" "values" .values)) -}}
 {{- if eq .type "hard" -}}
@@ -300,26 +304,46 @@ storageClassName: {{ $class }}
 
 {{/* What cannot work is refused. */}}
 {{- define "oxkeeper.check" -}}
-{{- with .Values.auth.client }}
-{{- if and .enabled (not .existingSecret) (or (not .clientPassword) (not .serverPasswords)) }}{{ fail "auth.client.enabled needs clientPassword and serverPasswords, or existingSecret" }}{{ end }}
-{{- if and .enabled (or (not .clientUser) (not .serverUsers)) }}{{ fail "auth.client.enabled needs clientUser and serverUsers" }}{{ end }}
-{{- end }}
-{{- with .Values.auth.quorum }}
-{{- if and .enabled (not .existingSecret) (or (not .learnerPassword) (not .serverPasswords)) }}{{ fail "auth.quorum.enabled needs learnerPassword and serverPasswords, or existingSecret" }}{{ end }}
-{{- if and .enabled (or (not .learnerUser) (not .serverUsers)) }}{{ fail "auth.quorum.enabled needs learnerUser and serverUsers" }}{{ end }}
-{{- end }}
-{{- range $of, $default := dict "client" "/opt/bitnami/zookeeper/config/certs/client/zookeeper.keystore.jks" "quorum" "/opt/bitnami/zookeeper/config/certs/quorum/zookeeper.keystore.jks" }}
-{{- $tls := get $.Values.tls $of }}
-{{- if and $tls.enabled (not (include "oxkeeper.tls.secret" (dict "of" $of "context" $))) (eq $tls.keystorePath $default) (not $.Values.extraVolumeMounts) }}{{ fail (printf "tls.%s.enabled needs autoGenerated, existingSecret, or stores that extraVolumeMounts has at keystorePath and truststorePath" $of) }}{{ end }}
-{{- if and (include "oxkeeper.tls.secret" (dict "of" $of "context" $)) (ne (dir $tls.keystorePath) (dir $tls.truststorePath)) }}{{ fail (printf "tls.%s.keystorePath and truststorePath must be in one directory, where stores of a Secret are put" $of) }}{{ end }}
-{{- end }}
-{{- if include "oxkeeper.configmap" . }}
-{{- if or .Values.auth.client.enabled .Values.auth.quorum.enabled }}{{ fail "a zoo.cfg of your own (configuration, existingConfigmap) goes with a JAAS file of your own (extraVolumes, jvmFlags), not with auth" }}{{ end }}
-{{- if .Values.reconfig.enabled }}{{ fail "reconfig.enabled makes the zoo.cfg: it goes without configuration and existingConfigmap" }}{{ end }}
-{{- end }}
-{{- if .Values.reconfig.enabled }}
-{{- if lt (int .Values.replicaCount) (int .Values.reconfig.initialReplicas) }}{{ fail (printf "replicaCount is %d, and reconfig.initialReplicas %d: lower that, too, and never raise it again" (int .Values.replicaCount) (int .Values.reconfig.initialReplicas)) }}{{ end }}
-{{- if .Values.zooServers }}{{ fail "reconfig.enabled keeps the members itself: it goes without zooServers" }}{{ end }}
-{{- end }}
-{{- if and (gt (int .Values.replicaCount) 1) .Values.persistence.enabled (or .Values.persistence.existingClaim .Values.persistence.dataLogDir.existingClaim) }}{{ fail "an existingClaim is for a single pod: replicaCount must be 1" }}{{ end }}
+{{- with .Values.auth.client -}}
+{{- if and .enabled (not .existingSecret) (or (not .clientPassword) (not .serverPasswords)) -}}
+{{- fail "auth.client.enabled needs clientPassword and serverPasswords, or existingSecret" -}}
+{{- else if and .enabled (or (not .clientUser) (not .serverUsers)) -}}
+{{- fail "auth.client.enabled needs clientUser and serverUsers" -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.auth.quorum -}}
+{{- if and .enabled (not .existingSecret) (or (not .learnerPassword) (not .serverPasswords)) -}}
+{{- fail "auth.quorum.enabled needs learnerPassword and serverPasswords, or existingSecret" -}}
+{{- else if and .enabled (or (not .learnerUser) (not .serverUsers)) -}}
+{{- fail "auth.quorum.enabled needs learnerUser and serverUsers" -}}
+{{- end -}}
+{{- end -}}
+{{- range $of := list "client" "quorum" -}}
+{{- $tls := get $.Values.tls $of -}}
+{{- $secret := include "oxkeeper.tls.secret" (dict "of" $of "context" $) -}}
+{{- if and $tls.enabled (not $secret) (not $.Values.extraVolumeMounts) -}}
+{{- fail (printf "tls.%s.enabled needs autoGenerated, existingSecret, or stores that extraVolumeMounts has at keystorePath and truststorePath" $of) -}}
+{{- else if and $secret (ne (dir $tls.keystorePath) (dir $tls.truststorePath)) -}}
+{{- fail (printf "tls.%s.keystorePath and truststorePath must be in one directory, where stores of a Secret are put" $of) -}}
+{{- end -}}
+{{- end -}}
+{{- $configured := include "oxkeeper.configmap" . -}}
+{{- if and $configured (or .Values.auth.client.enabled .Values.auth.quorum.enabled) -}}
+{{- fail "a zoo.cfg of your own (configuration, existingConfigmap) goes with a JAAS file of your own (extraVolumes, jvmFlags), not with auth" -}}
+{{- end -}}
+{{- with .Values.reconfig -}}
+{{- if and .enabled $configured -}}
+{{- fail "reconfig.enabled makes the zoo.cfg: it goes without configuration and existingConfigmap" -}}
+{{- else if and .enabled $.Values.zooServers -}}
+{{- fail "reconfig.enabled keeps the members itself: it goes without zooServers" -}}
+{{- else if and .enabled (lt (int $.Values.replicaCount) (int .initialReplicas)) -}}
+{{- $both := printf "replicaCount is %d, and reconfig.initialReplicas %d" (int $.Values.replicaCount) (int .initialReplicas) -}}
+{{- fail (printf "%s: lower that, too, and never raise it again" $both) -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.persistence -}}
+{{- if and .enabled (or .existingClaim .dataLogDir.existingClaim) (gt (int $.Values.replicaCount) 1) -}}
+{{- fail "an existingClaim is for a single pod: replicaCount must be 1" -}}
+{{- end -}}
+{{- end -}}
 {{- end }}

@@ -1,7 +1,9 @@
 {{/* A template of claims: immutable in a StatefulSet. dict "name" NAME "of" VALUES "context" $ */}}
 {{- define "oxkeeper.claim" -}}
 {{- $persistence := .context.Values.persistence -}}
-- metadata:
+- apiVersion: v1
+  kind: PersistentVolumeClaim
+  metadata:
     name: {{ .name }}
     {{- with $persistence.annotations }}
     annotations: {{- include "oxkeeper.filled" (dict "value" . "context" $.context) | nindent 6 }}
@@ -26,8 +28,11 @@
 {{ .Values.zooServers }}
 {{- else -}}
 {{- $servers := list -}}
+{{- $name := include "oxkeeper.fullname" . -}}
+{{- $domain := include "oxkeeper.domain" . -}}
+{{- $ports := printf "%d:%d" (int .Values.containerPorts.follower) (int .Values.containerPorts.election) -}}
 {{- range $ordinal := until (int .Values.replicaCount) -}}
-{{- $servers = append $servers (printf "%s-%d.%s:%d:%d::%d" (include "oxkeeper.fullname" $) $ordinal (include "oxkeeper.domain" $) (int $.Values.containerPorts.follower) (int $.Values.containerPorts.election) (add $ordinal (int $.Values.minServerId))) -}}
+{{- $servers = append $servers (printf "%s-%d.%s:%s::%d" $name $ordinal $domain $ports (add $ordinal (int $.Values.minServerId))) -}}
 {{- end -}}
 {{ join " " $servers }}
 {{- end -}}
@@ -132,8 +137,9 @@
 
 {{/* A probe that asks the admin server: dict "values" PROBE "path" PATH "context" $ */}}
 {{- define "oxkeeper.probe" -}}
+{{- $url := printf "http://127.0.0.1:%d/health/%s" (int .context.Values.containerPorts.adminServer) .path -}}
 exec:
-  command: [timeout, {{ int (default 3 .values.probeCommandTimeout) | quote }}, wget, -q, -O, "-", "http://127.0.0.1:{{ int .context.Values.containerPorts.adminServer }}/health/{{ .path }}"]
+  command: [timeout, {{ int (default 3 .values.probeCommandTimeout) | quote }}, wget, -q, -O, "-", {{ $url | quote }}]
 {{- range list "initialDelaySeconds" "periodSeconds" "timeoutSeconds" "failureThreshold" "successThreshold" }}
 {{ . }}: {{ int (get $.values .) }}
 {{- end }}
