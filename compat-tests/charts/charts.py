@@ -6,6 +6,7 @@ import base64
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -351,6 +352,11 @@ def figures(cluster, values):
     need("snapCount=4321" in cfg and "snapshot.compression.method=gz" in cfg, cfg)
 
 
+def as_super(cluster, command):
+    code, said = cluster.shell("addauth digest super:%s\n%s\n" % (RECONFIG["password"], command))
+    need(code == 0 and "Committed new configuration" in said, said)
+
+
 RECONFIG = {"enabled": True, "password": "for-super", "initialReplicas": 3, "timeoutSeconds": 120}
 
 
@@ -366,7 +372,11 @@ def scale(cluster, values):
     need(len(members(cluster)) == 5, "a pod that is away is still a member")
     cluster.create("rel-zookeeper-4")
     cluster.ready()
+    foreign = "server.99=elsewhere.example:2888:3888:observer;2181"
+    as_super(cluster, "reconfig -add " + foreign)
     cluster.release("upgrade", **{**values, "replicaCount": 3})
+    need(members(cluster) == {**dict.fromkeys(range(1, 4), "participant"), 99: "observer"}, "a member that is no pod is nobody's to remove: %s" % members(cluster))
+    as_super(cluster, "reconfig -remove 99")
     need(members(cluster) == dict.fromkeys(range(1, 4), "participant") and cluster.restarts == 0, members(cluster))
     need(modes(cluster) == {"leader": 1, "follower": 2}, modes(cluster))
     holds(cluster)
@@ -435,6 +445,7 @@ def taken_over(cluster, values):
 if __name__ == "__main__":
     work = tempfile.mkdtemp(prefix="charts-")
     bench = Bench(work)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))         # so that pods and networks are ended
     names = sys.argv[1:] or list(CASES)
     if not can_run():
         print("not checked: what is rendered is run as root, on a Debian, with network namespaces")
