@@ -450,6 +450,8 @@ if __name__ == "__main__":
     if not can_run():
         print("not checked: what is rendered is run as root, on a Debian, with network namespaces")
         names = [name for name in names if name not in PODS]
-    code = judged(names, lambda name: CASES[name](bench) or CASES[name].__doc__)
-    shutil.rmtree(work, ignore_errors=code == 0)
+    try:
+        code = judged(names, lambda name: CASES[name](bench) or CASES[name].__doc__)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
     sys.exit(code)
