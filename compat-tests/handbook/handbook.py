@@ -124,6 +124,12 @@ class Machine:
             return done.returncode == 0 and json.loads(done.stdout)
         return until("that %s serves" % self.name, asked, 60, 0.1)
 
+    def serve(self, *configuration):
+        """A server with this configuration, once it serves."""
+        self.config(*configuration)
+        self.start("oxkeeper", "server", CONFIG)
+        return self.serves()
+
     def stop(self):
         self.server.terminate()
         self.server.wait(30)
@@ -280,9 +286,7 @@ def migrate(work):
 @page
 def backup(work):
     p, [m] = Page("backup"), machines(work, 1)
-    m.config(alone([]))
-    m.start("oxkeeper", "server", CONFIG)
-    m.serves()
+    m.serve(alone([]))
     cli = "oxkeeper cli -server zk1:2181 "
     m.run(cli + "create /kept x")
     *taking, restoring = p.take("oxkeeper backup take zoo.cfg").splitlines(keepends=True)
@@ -322,10 +326,8 @@ def operators(work):
     p, [m] = Page("operators"), machines(work, 1)
     # super:secret
     p.take("# zoo.cfg")
-    m.config(alone(["metricsProvider.className=org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider", "metricsProvider.httpPort=7000",
-                    "DigestAuthenticationProvider.superDigest=super:" + digest("super:secret")]))
-    m.start("oxkeeper", "server", CONFIG)
-    m.serves()
+    m.serve(alone(["metricsProvider.className=org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider", "metricsProvider.httpPort=7000",
+                   "DigestAuthenticationProvider.superDigest=super:" + digest("super:secret")]))
     names, stats, ready = m.play(p.take("curl localhost:8080/commands "))
     need("/commands/stats" in names and json.loads(stats)["server_stats"] and ready.strip() == "ready", (names, stats, ready))
     _, restored, shed = m.play(p.take("curl -H"))
@@ -358,17 +360,13 @@ def security(work):
         f.write(users)
     with open("/tmp/ox/client.conf", "w") as f:
         f.write('Client { org.apache.zookeeper.server.auth.DigestLoginModule required username="bob" password="bobsecret"; };\n')
-    m.config(alone([]), p.take("authProvider.sasl="))
-    m.start("oxkeeper", "server", CONFIG)
-    m.serves()
+    m.serve(alone([]), p.take("authProvider.sasl="))
     login = "-Djava.security.auth.login.config=/tmp/ox/client.conf"
     need("sasl: bob" in m.run("oxkeeper cli -server localhost:2181 %s whoami" % login), "bob logs in")
     m.run("! oxkeeper cli -server localhost:2181 ls /")
     m.stop()
-    m.config(alone([]), p.take("audit.enable=true"))
     os.makedirs("/var/log/zookeeper", exist_ok=True)
-    m.start("oxkeeper", "server", CONFIG)
-    m.serves()
+    m.serve(alone([]), p.take("audit.enable=true"))
     m.run("oxkeeper cli -server localhost:2181 create /audited x")
     with open("/var/log/zookeeper/zookeeper_audit.log") as f:
         need("znode=/audited" in f.read(), "what was done is in the audit log")
@@ -380,9 +378,7 @@ def security(work):
 @page
 def tools(work):
     p, [m] = Page("tools"), machines(work, 1)
-    m.config(alone([]))
-    m.start("oxkeeper", "server", CONFIG)
-    m.serves()
+    m.serve(alone([]))
     m.run("for path in /app /brokers /brokers/ids /brokers/ids/1; do oxkeeper cli -server zk1:2181 create $path '{\"version\":5}'; done")
     _, got = m.play(p.take("oxkeeper cli -server zk1:2181,zk2:2181/app").replace("zk2:2181", "zk1:2181"))
     need('{"version":5}\ncZxid = ' in got, got)

@@ -6,6 +6,7 @@ The last line is `N passed, M failed`."""
 import atexit
 import os
 import shutil
+import socket
 import struct
 import subprocess
 import sys
@@ -223,6 +224,13 @@ def java(estate):
             need(lines[0] == "KeeperErrorCode = AuthFailed for /a" and reason in lines[1], "at the principal %s: %s" % (name, lines))
         lines = again(alice, "get", "/a", properties=["-Dzookeeper.server.principal=" + SERVICE])
         need(lines == official["cache"], "at a principal that is named: %s" % lines)
+        with socket.create_server(("127.0.0.1", 0)) as silent, open(estate.kdc.conf) as f:
+            conf = os.path.join(server.work, "silent.conf")
+            with open(conf, "w") as to:
+                to.write(f.read().replace(":%d" % estate.kdc.port, ":%d" % silent.getsockname()[1]))
+            began = time.monotonic()
+            lines = complained(alice, properties=["-Djava.security.krb5.conf=" + conf, "-timeout", "3000"])
+            need("takes longer than" in lines[-1] and time.monotonic() - began < 12, "with a KDC that says nothing: %s" % lines)
         for section, reason in ((key("alice", keyTab='"/no/such"'), "/no/such"), (key("alice", useKeyTab="false"), "useKeyTab=true or useTicketCache=true")):
             lines = complained(section)
             need(reason in " ".join(lines), "with a module that is no good: %s" % lines)

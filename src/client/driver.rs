@@ -291,12 +291,16 @@ impl Driver {
         let failed = |reason: &dyn fmt::Display| {
             End::AuthFailed(Some(format!("the login at {host} failed: {reason}")))
         };
-        let (mut exchange, mut token) =
-            Exchange::begin(login, host.clone()).await.map_err(|error| failed(&error))?;
+        // A KDC may keep the library waiting for long.
+        let late = format!("it takes longer than {} ms", seat.timeout.as_millis());
+        let begun = timeout(seat.timeout, Exchange::begin(login, host.clone())).await;
+        let begun = begun.map_err(|_| failed(&late))?;
+        let (mut exchange, mut token) = begun.map_err(|error| failed(&error))?;
         loop {
             let answer = self.token(seat, token.into()).await?;
             let answer = answer.map_err(|code| failed(&refused(code)))?;
-            match exchange.next(&answer).await.map_err(|error| failed(&error))? {
+            let next = timeout(seat.timeout, exchange.next(&answer)).await.map_err(|_| failed(&late))?;
+            match next.map_err(|error| failed(&error))? {
                 Some(next) => (exchange, token) = next,
                 None => return Ok(()),
             }
