@@ -25,8 +25,8 @@ CONFIG, DATA, UNIT = "/etc/zookeeper/zoo.cfg", "/var/lib/zookeeper", "/usr/lib/s
 CASES = case = Cases()
 
 
-def run(*argv, **kw):
-    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, **kw)
+def run(*argv, timeout=300, **kw):
+    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout, **kw)
     need(done.returncode == 0, "%s: %s" % (" ".join(argv), done.stdout[-600:]))
     return done.stdout
 
@@ -34,7 +34,8 @@ def run(*argv, **kw):
 def fetched(work):
     """All that needs a network: the packages themselves, Debian's zookeeper, and rpm."""
     for version in ([], ["--version", LATER]):
-        run(os.path.join(ROOT, "scripts", "packages"), "--binary", OXKEEPER, "--output", work, *version)
+        # The first time it builds what makes packages.
+        run(os.path.join(ROOT, "scripts", "packages"), "--binary", OXKEEPER, "--output", work, *version, timeout=1800)
     os.mkdir(os.path.join(work, "rpm"))
     wanted = run("apt-get", "install", "--print-uris", "-qq", "--reinstall", "rpm").splitlines()
     run("apt-get", "download", "-qq", *{re.match(r"'.*?' ([^_]+)_", line).group(1) for line in wanted}, cwd=os.path.join(work, "rpm"))
