@@ -167,7 +167,8 @@ def telegraf_input(work):
         addresses = ["%s:%d" % (m.host, m.client_port) for m in ensemble]
         run = subprocess.run([telegraf()] + addresses, capture_output=True, text=True, timeout=60)
         need(run.returncode == 0, "telegraf: %s" % run.stderr[-400:])
-        told = {(line["tags"]["state"], name, type(value).__name__)
+        # Each member has a namespace of its own, and which of them leads is chance.
+        told = {(line["tags"]["state"], re.sub(r"_app\d+_", "_app_", name), type(value).__name__)
                 for line in map(json.loads, run.stdout.splitlines()) for name, value in line["fields"].items() if not is_left_out(name)}
         need({state for state, *_ in told} == {"leader", "follower", "observer"}, "one of each role: %s" % told)
         return told
