@@ -3,6 +3,8 @@
 and /var/lib/zookeeper each. A block that nobody runs fails the page; one that another judge runs is said to be that judge's.
 
 usage: handbook.py [--full] [PAGE ...]     With --full also `migrate`, which starts seven virtual machines. The last line is `N passed, M failed`."""
+import base64
+import hashlib
 import json
 import os
 import re
@@ -125,8 +127,9 @@ class Machine:
         return until("that %s serves" % self.name, asked, 60, 0.1)
 
     def serve(self, *configuration):
-        """A server with this configuration, once it serves."""
-        self.config(*configuration)
+        """A server, with another configuration if there is one, once it serves."""
+        if configuration:
+            self.config(*configuration)
         self.start("oxkeeper", "server", CONFIG)
         return self.serves()
 
@@ -157,14 +160,18 @@ def alone(lines):
     return Page("configure").take("dataDir=") + "".join(line + "\n" for line in lines)
 
 
-def ensemble(members, *lines):
-    """The same for an ensemble, on each of these machines."""
+def ensemble(members, *lines, server=("oxkeeper", "server", CONFIG)):
+    """The same for an ensemble, which serves on these machines."""
     configure = Page("configure")
     text = configure.take("dataDir=").replace("clientPort=2181\n", "") + configure.take("server.1=") + "".join(line + "\n" for line in lines)
     init = configure.take("oxkeeper init --force")
     for m in members:
         m.config(text)
         m.play(init.replace("--myid 1", "--myid %d" % m.n))
+    for m in members:
+        m.start(*server)
+    for m in members:
+        m.serves()
 
 
 def of_words(text):
@@ -186,8 +193,6 @@ def configure(work):
     for beginning in ("server.1=", "oxkeeper init --force"):
         p.take(beginning)                                             # which `ensemble` uses
     ensemble([m, *others], "reconfigEnabled=true", "skipACL=yes")
-    for each in (m, *others):
-        each.start("oxkeeper", "server", CONFIG)
     modes = sorted(each.serves()["mode"] for each in (m, *others))
     need(modes == ["follower", "follower", "leader"], modes)
     added, listed, removed = m.play(p.take("oxkeeper cli -server zk1:2181 reconfig"))
@@ -199,10 +204,6 @@ def configure(work):
 def monitor(work):
     p, figures, members = Page("monitor"), Page("figures"), machines(work, 3)
     ensemble(members, *p.take("metricsProvider.").splitlines())
-    for m in members:
-        m.start("oxkeeper", "server", CONFIG)
-    for m in members:
-        m.serves()
     status, as_json, monitored, ready, leader, metrics = members[0].play(p.take("oxkeeper status"))
     need("Mode: " in status and json.loads(as_json)["serves"] and json.loads(monitored)["znode_count"] > 0 and ready.strip() == "ready", (status, ready))
     need(json.loads(leader)["leader_id"] in (1, 2, 3), leader)
@@ -228,18 +229,13 @@ def monitor(work):
 def upgrade(work):
     p, members = Page("upgrade"), machines(work, 3)
     ensemble(members)
-    for m in members:
-        m.start("oxkeeper", "server", CONFIG)
-    for m in members:
-        m.serves()
     taken, verified = members[0].play(p.take("oxkeeper backup take"))
     need("chain 1: a snapshot" in taken and "chain 1: good" in verified, (taken, verified))
     members[0].play(p.take("oxkeeper check-config"))
     status = p.take("oxkeeper status --server zk2:2181")
     for m in sorted(members, key=lambda m: m.serves()["mode"] == "leader"):
         m.stop()
-        m.start("oxkeeper", "server", CONFIG)
-        m.serves()
+        m.serve()
         told, leader = m.play(status.replace("zk2", m.name))
         need("Mode: " in told and json.loads(leader)["leader_id"] in (1, 2, 3), (told, leader))
     return p.end("three members, one after the other")
@@ -261,11 +257,7 @@ def migrate(work):
     m.stop()
     m.run("rm -r /var/lib/zookeeper/*")
 
-    ensemble(members)
-    for m in members:
-        m.start("env", "ADMIN=true", APACHE, CONFIG)
-    for m in members:
-        m.serves()
+    ensemble(members, server=("env", "ADMIN=true", APACHE, CONFIG))
     members[0].run("oxkeeper bench --server zk1:2181 --seconds 1; oxkeeper cli -server zk2:2181 create /kept y")
     steps = p.take("oxkeeper status --server zk2:2181")
     for m in sorted(members, key=lambda m: m.serves()["mode"] == "leader"):
@@ -305,8 +297,7 @@ def backup(work):
     def restored(command, want):
         m.run("rm -rf /var/lib/zookeeper/version-2")
         m.play(command)
-        m.start("oxkeeper", "server", CONFIG)
-        m.serves()
+        m.serve()
         need("\n%s\n" % want in m.run(cli + "get /kept"), "%s brings %s back" % (command, want))
         m.stop()
 
@@ -324,8 +315,7 @@ def backup(work):
 @page
 def operators(work):
     p, [m] = Page("operators"), machines(work, 1)
-    # super:secret
-    p.take("# zoo.cfg")
+    p.take("# zoo.cfg")                                               # which is configured below
     m.serve(alone(["metricsProvider.className=org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider", "metricsProvider.httpPort=7000",
                    "DigestAuthenticationProvider.superDigest=super:" + digest("super:secret")]))
     names, stats, ready = m.play(p.take("curl localhost:8080/commands "))
@@ -338,8 +328,6 @@ def operators(work):
 
 
 def digest(text):
-    import base64
-    import hashlib
     return base64.b64encode(hashlib.sha1(text.encode()).digest()).decode()
 
 
@@ -390,12 +378,13 @@ def tools(work):
 @page
 def others(_work):
     """Pages whose commands have a judge of their own."""
-    for name, judge in (("install", "compat-tests/packages/packages.py"), ("container", "compat-tests/image/image.py"), ("testing", "compat-tests/kits/run.sh"), ("logging", "tests/logs.rs"),
-                        ("kubernetes", "compat-tests/charts/run.sh")):
-        need(os.path.exists(os.path.join(ROOT, judge)) or not os.path.exists(os.path.join(ROOT, "docs", name + ".md")), judge)
-    known = {"configure", "monitor", "figures", "upgrade", "migrate", "backup", "operators", "security", "tools", "install", "container", "testing", "logging", "kubernetes"}
+    judges = {"install": "compat-tests/packages/packages.py", "container": "compat-tests/image/image.py", "testing": "compat-tests/kits/run.sh", "logging": "tests/logs.rs",
+              "kubernetes": "compat-tests/charts/run.sh"}
+    for judge in judges.values():
+        need(os.path.exists(os.path.join(ROOT, judge)), judge)
+    known = {name + ".md" for name in (*PAGES, *judges, "figures")}       # `monitor` runs that of figures.md
     blocks = {name for name in os.listdir(os.path.join(ROOT, "docs")) if re.search("^    ", open(os.path.join(ROOT, "docs", name)).read(), re.M)}
-    need(blocks <= {name + ".md" for name in known}, "pages with commands that nobody runs: %s" % (blocks - {name + ".md" for name in known}))
+    need(blocks <= known, "pages with commands that nobody runs: %s" % (blocks - known))
     return "%d pages" % len(blocks)
 
 

@@ -1,7 +1,7 @@
 //! How a session says by SASL who it is (`ZooKeeperSaslClient`): DIGEST-MD5, or GSSAPI.
 
 use crate::{
-    gss::{Context, GssError, Initiator, Kerberos},
+    gss::{Context, GssError, Initiator, Service},
     sasl::{self, GssapiClient},
 };
 use std::{
@@ -24,7 +24,7 @@ pub enum Login {
     Kerberos {
         /// Who has the tickets.
         initiator: Initiator,
-        /// What servers are called.
+        /// What servers are called (`SaslServerPrincipal`).
         service: Service,
     },
 }
@@ -37,37 +37,6 @@ impl fmt::Debug for Login {
             }
             Self::Kerberos { service, .. } => {
                 f.debug_struct("Kerberos").field("service", service).finish_non_exhaustive()
-            }
-        }
-    }
-}
-
-/// What principals servers are (`SaslServerPrincipal`).
-#[derive(Debug, Clone)]
-pub enum Service {
-    /// All of them this one.
-    Principal(String),
-    /// Each `name/HOST@realm`.
-    AtHost {
-        /// The first part of their names.
-        name: String,
-        /// The realm; `None`: that of the library.
-        realm: Option<String>,
-        /// What resolves hosts to the names that they have in principals; `None`: they are taken as they are given.
-        canonical: Option<Kerberos>,
-    },
-}
-
-impl Service {
-    /// The principal of the server at a host. It may ask the resolver.
-    fn at(&self, host: &str) -> String {
-        match self {
-            Self::Principal(principal) => principal.clone(),
-            Self::AtHost { name, realm, canonical } => {
-                let host =
-                    canonical.as_ref().map_or_else(|| host.to_owned(), |known| known.canonical_host(host));
-                let realm = realm.as_ref().map(|realm| format!("@{realm}")).unwrap_or_default();
-                format!("{name}/{host}{realm}")
             }
         }
     }
@@ -112,8 +81,7 @@ impl Exchange {
                     begun.map_err(|error| LoginError::Ticket { principal, error })
                 };
                 let client = Box::new(GssapiClient::new(spawn_blocking(begin).await??));
-                let (exchange, token) = Self::with_ticket(client, Vec::new()).await?;
-                Ok((exchange, token))
+                Self::with_ticket(client, Vec::new()).await
             }
         }
     }

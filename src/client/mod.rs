@@ -20,7 +20,7 @@ pub use calls::{CallError, CreateMode, Lifetime, Reconfiguration, open_acl};
 pub use connect_string::{ConnectString, ConnectStringError};
 pub use event::{Event, EventKind, EventState};
 pub use failure::Failure;
-pub use login::{Login, Service};
+pub use login::Login;
 pub use options::{SessionOptions, SessionState};
 pub use path::{PathProblem, validate};
 pub use session::Session;

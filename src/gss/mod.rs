@@ -7,10 +7,12 @@
 
 mod library;
 mod module;
+mod service;
 
 use crate::sasl;
 use library::{Credentials, Library, Name, Usage};
 pub use module::{acceptor, initiator};
+pub use service::Service;
 use std::{fmt, fs::File, path::Path, sync::Arc};
 
 /// Why a login fails, or none can be.

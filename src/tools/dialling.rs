@@ -2,9 +2,9 @@
 
 use super::{ToolError, error::read};
 use crate::{
-    client::{Login, Service},
+    client::Login,
     config::{Config, ConfigError},
-    gss::{self, Kerberos},
+    gss::{self, Kerberos, Service},
     sasl::{Jaas, Module, Way, way},
     tls::{self, TlsError},
 };
@@ -89,21 +89,12 @@ pub(super) fn client_login(properties: &[(String, String)]) -> Result<Option<Log
 fn by_kerberos<'p>(module: &Module, property: impl Fn(&str) -> Option<&'p str>) -> Result<Login, String> {
     let config = property("java.security.krb5.conf").map(Path::new);
     let kerberos = Kerberos::load(config).map_err(|error| error.to_string())?;
-    let own_realm =
-        module.options.get("principal").and_then(|name| name.split_once('@')).map(|(_, realm)| realm);
-    let realm = property("zookeeper.server.realm").or(own_realm).map(str::to_owned);
-    let service = match (property("zookeeper.server.principal"), realm) {
-        (Some(principal), Some(realm)) if !principal.contains('@') => {
-            Service::Principal(format!("{principal}@{realm}"))
-        }
-        (Some(principal), _) => Service::Principal(principal.to_owned()),
-        (None, realm) => {
-            let name = property("zookeeper.sasl.client.username").unwrap_or("zookeeper").to_owned();
-            let canonicalizes = property("zookeeper.sasl.client.canonicalize.hostname")
-                .is_none_or(|value| value.eq_ignore_ascii_case("true"));
-            Service::AtHost { name, realm, canonical: canonicalizes.then(|| kerberos.clone()) }
-        }
-    };
+    let at_hosts = || format!("{}/_HOST", property("zookeeper.sasl.client.username").unwrap_or("zookeeper"));
+    let principal = property("zookeeper.server.principal").map_or_else(at_hosts, str::to_owned);
+    let canonicalizes = property("zookeeper.sasl.client.canonicalize.hostname")
+        .is_none_or(|value| value.eq_ignore_ascii_case("true"));
+    let realm = property("zookeeper.server.realm");
+    let service = Service::new(&principal, realm, module, &kerberos, canonicalizes);
     Ok(Login::Kerberos { initiator: gss::initiator(&kerberos, module)?, service })
 }
 

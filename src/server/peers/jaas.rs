@@ -2,7 +2,7 @@
 
 use crate::{
     config,
-    gss::{self, Acceptor, Initiator, Kerberos},
+    gss::{self, Acceptor, Initiator, Kerberos, Service},
     sasl::{Module, Way, way},
     server::{ServerError, jaas::JaasFile, kerberos},
 };
@@ -35,8 +35,8 @@ pub(super) enum Own {
     Password(String, String),
     Kerberos {
         initiator: Initiator,
-        /// What others are called, `_HOST` for their hosts (`quorum.auth.kerberos.servicePrincipal`).
-        service: String,
+        /// What others are called (`quorum.auth.kerberos.servicePrincipal`).
+        service: Service,
     },
 }
 
@@ -73,14 +73,8 @@ impl PeerLogin {
                 let kerberos = kerberos.get()?;
                 let initiator = gss::initiator(kerberos, module);
                 let initiator = initiator.map_err(|problem| learner.refused(&problem))?;
-                let default_realm = kerberos.default_realm();
-                let own_realm = module.options.get("principal").and_then(|name| name.split_once('@'));
-                let own_realm = own_realm.map(|(_, realm)| realm);
-                let realm = sasl.realm.as_deref().or(own_realm).or(default_realm.as_deref());
-                let mut service = sasl.service_principal.clone();
-                if let Some(realm) = realm.filter(|_| !service.contains('@')) {
-                    service.extend(["@", realm]);
-                }
+                let (principal, realm) = (&sasl.service_principal, sasl.realm.as_deref());
+                let service = Service::new(principal, realm, module, kerberos, sasl.canonical_hosts);
                 Some(Own::Kerberos { initiator, service })
             }
         };

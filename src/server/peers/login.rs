@@ -27,8 +27,6 @@ use tokio::{
 /// The protocol and the name that members have towards each other.
 const PROTOCOL: &str = "zookeeper-quorum";
 const REALM: &str = "zk-quorum-sasl-md5";
-/// What stands for a host in the name of a service.
-const HOST_PATTERN: &str = "_HOST";
 /// What a packet begins with (`QuorumAuth.QUORUM_AUTH_MAGIC_NUMBER`).
 const MAGIC: i64 = 0x5f24_3501_3501_edcc;
 const HEAD_LEN: usize = 16;
@@ -73,8 +71,8 @@ pub(super) async fn log_in(
                 by_password(stream, Client::new(PROTOCOL, REALM, user, password, nonce()?)).await
             }
             Some(Own::Kerberos { initiator, service }) => {
-                let (host, canonical) = (host.to_owned(), login.canonical.clone());
-                let begin = move || initiator.begin(&named(&service, &host, canonical.as_ref()));
+                let host = host.to_owned();
+                let begin = move || initiator.begin(&service.at(&host));
                 let context = elsewhere(begin).await?.map_err(refusal)?;
                 by_ticket(stream, GssapiClient::new(context)).await
             }
@@ -82,17 +80,6 @@ pub(super) async fn log_in(
     };
     let late = |_| Err(refusal("the member does not answer"));
     timeout(within, exchange).await.unwrap_or_else(late)
-}
-
-/// The principal of a member at a host (`SecurityUtils.getServerPrincipal`).
-fn named(service: &str, host: &str, canonical: Option<&Kerberos>) -> String {
-    match service.split_once('/') {
-        Some((first, rest)) if rest.split('@').next() == Some(HOST_PATTERN) => {
-            let host = canonical.map_or_else(|| host.to_owned(), |kerberos| kerberos.canonical_host(host));
-            format!("{first}/{}{}", host.to_lowercase(), &rest[HOST_PATTERN.len()..])
-        }
-        _ => service.to_owned(),
-    }
 }
 
 async fn by_password(stream: &mut PeerStream, mut client: Client) -> io::Result<()> {
@@ -256,21 +243,4 @@ async fn send(stream: &mut PeerStream, status: i32, token: &[u8]) -> io::Result<
     packet.put_slice(token);
     stream.write_all(&packet).await?;
     stream.flush().await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn members_are_called_by_their_hosts() {
-        for (service, expected) in [
-            ("zkquorum/localhost@OXK.TEST", "zkquorum/localhost@OXK.TEST"),
-            ("zkquorum/_HOST@OXK.TEST", "zkquorum/zk1.example.org@OXK.TEST"),
-            ("zkquorum/_HOST", "zkquorum/zk1.example.org"),
-            ("zkquorum", "zkquorum"),
-        ] {
-            assert_eq!(named(service, "ZK1.example.org", None), expected);
-        }
-    }
 }
