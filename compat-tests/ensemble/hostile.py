@@ -16,7 +16,7 @@ import struct
 import sys
 import time
 
-from members import OXKEEPER, Ensemble, Member, need, until
+from members import OXKEEPER, Ensemble, Member, free_ports, need, until
 from zkmini import ZkMini
 
 SETTINGS = {"initLimit": 10, "syncLimit": 6}
@@ -169,6 +169,17 @@ def resident_mib(m):
 def forget_peak(m):
     with open("/proc/%d/clear_refs" % m.proc.p.pid, "w") as f:
         f.write("5")
+
+
+class Masters(Ensemble):
+    """Members that serve observers, each on a port of its own."""
+
+    def configure(self, proxies={}):  # noqa: B006
+        super().configure(proxies)
+        for m, port in zip(self, free_ports(len(list(self)))):
+            m.observer_port = port
+            with open(m.cfg, "a") as f:
+                f.write("observerMasterPort=%d\n" % port)
 
 
 class Undisturbed:
@@ -394,7 +405,25 @@ def strange_requests(ensemble):
 
 def requests(ensemble):
     """Floods of them, of observers that read nothing of what they are sent: large ones, small ones, syncs, pings, sessions asked for."""
-    port = quorum_port(ensemble)
+    return flooded(quorum_port(ensemble))
+
+
+def requests_at_a_master(ensemble):
+    """The same at a follower that serves observers: its own link to the leader stays."""
+    master = ensemble.followers()[0]
+    before = losses(master)
+    seen = flooded(master.observer_port)
+    need(losses(master) == before, "a follower that keeps its leader")
+    return seen
+
+
+def losses(m):
+    """How many times it has lost its leader."""
+    with open(m.log, errors="replace") as f:
+        return f.read().count("there is no leader any more")
+
+
+def flooded(port):
     kinds = (request(1, b"x" * 1000000), request(1, b"") * 3000, request(9, b"\0\0\0\1/") * 3000, packet(PING, 0, b"x" * 12 * 80000),
              packet(REVALIDATE, 0, b"x" * 12) * 3000)
     with contextlib.ExitStack() as stack:
@@ -494,7 +523,7 @@ def election(ensemble):
 
 ELECT = (election,)
 BEFORE = {takes_nothing: large}
-ATTACKS = (silent, dripping, half, nonsense, bad_notifications, votes, out_of_order, strange_requests, requests, takes_nothing, crowd, guests,
+ATTACKS = (silent, dripping, half, nonsense, bad_notifications, votes, out_of_order, strange_requests, requests, requests_at_a_master, takes_nothing, crowd, guests,
            connects, election)
 
 
@@ -518,7 +547,7 @@ def main():
     parser.add_argument("attacks", nargs="*", metavar="ATTACK", help=", ".join(attack.__name__ for attack in ATTACKS))
     args = parser.parse_args()
     wanted = [a for a in ATTACKS if a.__name__ not in args.but and (not args.attacks or a.__name__ in args.attacks)]
-    with Ensemble([OXKEEPER] * 3, **SETTINGS) as ensemble:
+    with Masters([OXKEEPER] * 3, **SETTINGS) as ensemble:
         ensemble.start()
         outcomes = [endured(ensemble, attack) for attack in wanted]
     print("%d passed, %d failed" % (outcomes.count(True), outcomes.count(False)))
