@@ -33,6 +33,8 @@ if [ "$scope" != full ]; then
 fi
 # RestoreQuorumTest relies on the admin server being on by default; the command for the official server turns it off
 [ "$scope" = admin ] && export ADMIN=true
+# What two of these need is made by one of them.
+mkdir -p "$here/target"; exec 9>"$here/target/.made-once"; flock 9
 jar="$here/target/blackbox.jar"
 if [ ! -f "$jar" ] || [ -n "$(find "$here/pom.xml" "$here/src" -newer "$jar" -print -quit)" ]; then
   (cd "$here" && mvn -q -B package >"$out/build.log" 2>&1) || { echo "build failed, see $out/build.log" >&2; exit 2; }
@@ -51,4 +53,5 @@ if [ ! -f "$data/ssl/.done" ]; then
   k -importcert -alias test -file "$data/ssl/test.cer" -keystore "$data/ssl/testTrustStore.jks"
   [ -s "$data/ssl/testTrustStore.jks" ] && touch "$data/ssl/.done"
 fi
+exec 9>&-
 exec java -Xmx128m -XX:+UseSerialGC -Dblackbox.home="$here" -cp "$jar" blackbox.Runner --out "$out" --data "$data" ${args[@]+"${args[@]}"}

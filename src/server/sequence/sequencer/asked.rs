@@ -4,16 +4,16 @@
 //! Invariants: what came over one link is judged in its order; a learner that asks for much keeps no other one waiting. A learner
 //! bounds what its clients have in work itself, so whoever is sent away for it is none, or broken.
 //!
-//! At an observer master the same stands before the link to the leader, with less effect: it does not know with which transaction a
-//! request comes back, so one counts as in work until what was proposed when it was handed on is applied. The leader's bound for this
-//! follower's link is behind it.
+//! At an observer master the same stands before the link to the leader: what observers ask is in work until the leader proposes it, or
+//! answers the sync. It takes what comes over one link in order, so an answer is one to all that was handed on before, too. What it
+//! never answers (an official leader passes over requests of types that it does not know) is given up after a while.
 
 use super::Sequencer;
 use crate::{
     node::{Event, MemberEvent},
     zab::Link,
 };
-use oxkeeper_codec::{Zxid, learner::ForwardedRequest};
+use oxkeeper_codec::{OpCode, SessionId, Zxid, learner::ForwardedRequest};
 use std::{
     collections::{BTreeMap, VecDeque},
     ops::Bound,
@@ -27,6 +27,8 @@ const IN_WORK_MAX_BYTES: usize = 8 << 20;
 const WAITING_MAX_BYTES: usize = 64 << 20;
 /// and so many of all that are none.
 const GUESTS_WAITING_MAX_BYTES: usize = 8 << 20;
+/// So long a leader may leave a request that was handed on unanswered before it counts as one that never will be, in ms.
+const UNANSWERED_MAX_MS: i64 = 5000;
 /// What a request takes besides its own bytes.
 const REQUEST_BYTES: usize = 256;
 
@@ -42,9 +44,26 @@ pub(super) struct Asked {
     guests_waiting_bytes: usize,
     /// Whose request was judged last.
     last: Option<Link>,
-    /// What was judged: it is in work until its transaction is applied.
-    in_work: VecDeque<(Zxid, usize)>,
+    /// What was judged or handed on, the oldest first, and its bytes.
+    in_work: VecDeque<(Until, usize)>,
     in_work_bytes: usize,
+}
+
+/// How long a request is in work.
+#[derive(Debug, Clone, Copy)]
+enum Until {
+    /// At the leader: until this is applied.
+    Applied(Zxid),
+    /// At an observer master: until the leader answers it. Handed on at this time, in ms of the elapsed clock.
+    Answered(Answer, i64),
+}
+
+/// What a leader says to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// A transaction of this session, for its request of this number.
+    Txn(SessionId, i32),
+    Sync,
 }
 
 #[derive(Debug, Default)]
@@ -85,14 +104,14 @@ impl Asked {
         if guest { &mut self.guests_waiting_bytes } else { &mut self.waiting_bytes }
     }
 
-    /// The next request that may be judged, now that everything up to `applied` is.
-    pub(super) fn next(&mut self, applied: Zxid) -> Option<(Link, ForwardedRequest)> {
-        while let Some(&(zxid, bytes)) = self.in_work.front()
-            && zxid <= applied
-        {
-            self.in_work.pop_front();
-            self.in_work_bytes -= bytes;
-        }
+    /// The next request that may be judged, now that everything up to `applied` is. `now_ms`: of the elapsed clock.
+    pub(super) fn next(&mut self, applied: Zxid, now_ms: i64) -> Option<(Link, ForwardedRequest)> {
+        let is_done = |until: Until| match until {
+            Until::Applied(zxid) => zxid <= applied,
+            Until::Answered(_, since_ms) => now_ms - since_ms >= UNANSWERED_MAX_MS,
+        };
+        let done = self.in_work.iter().take_while(|(until, _)| is_done(*until)).count();
+        self.are_done(done);
         if self.closed || self.in_work.len() >= IN_WORK_MAX || self.in_work_bytes >= IN_WORK_MAX_BYTES {
             return None;
         }
@@ -118,9 +137,32 @@ impl Asked {
     }
 
     /// A request of that weight was judged; what has become of it is applied with this zxid.
-    pub(super) fn is_in_work(&mut self, zxid: Zxid, bytes: usize) {
-        self.in_work.push_back((zxid, bytes));
+    fn is_in_work(&mut self, zxid: Zxid, bytes: usize) {
+        self.works(Until::Applied(zxid), bytes);
+    }
+
+    /// A request of that weight was handed on to the leader, which will say this to it.
+    fn is_handed_on(&mut self, answer: Answer, bytes: usize, now_ms: i64) {
+        self.works(Until::Answered(answer, now_ms), bytes);
+    }
+
+    /// The leader has said this: to a request of an observer, or to another one.
+    pub(super) fn answered(&mut self, answer: Answer) {
+        let asked = |(until, _): &(Until, usize)| matches!(until, Until::Answered(it, _) if *it == answer);
+        // Bounded by what may be in work.
+        if let Some(at) = self.in_work.iter().position(asked) {
+            self.are_done(at + 1);
+        }
+    }
+
+    fn works(&mut self, until: Until, bytes: usize) {
+        self.in_work.push_back((until, bytes));
         self.in_work_bytes += bytes;
+    }
+
+    /// So many of the oldest are in work no more.
+    fn are_done(&mut self, count: usize) {
+        self.in_work_bytes -= self.in_work.drain(..count).map(|(_, bytes)| bytes).sum::<usize>();
     }
 
     /// No more is judged.
@@ -148,20 +190,28 @@ impl Sequencer {
         self.judge_asked();
     }
 
-    /// Judges what learners have handed on, as much of it as may be in work. Whether there was any.
+    /// Judges what learners have handed on, or hands it on, as much of it as may be in work. Whether there was any.
     pub(super) fn judge_asked(&mut self) -> bool {
         let mut judged = false;
         loop {
-            let applied = self.tree.tree().last_zxid();
-            let Some((link, request)) = self.member.as_mut().and_then(|member| member.asked.next(applied))
+            let (applied, now_ms) = (self.tree.tree().last_zxid(), self.hub.clock.elapsed_ms());
+            let Some((link, request)) =
+                self.member.as_mut().and_then(|member| member.asked.next(applied, now_ms))
             else {
                 return judged;
             };
             let weight = weight(&request);
+            let answer = match request.op {
+                OpCode::SYNC => Answer::Sync,
+                _ => Answer::Txn(request.session, request.cxid),
+            };
+            let decides = self.node.decides();
             self.step_node(Event::Member(MemberEvent::Forwarded(link, request)));
             let proposed = self.node.last_proposed();
-            if let Some(member) = &mut self.member {
-                member.asked.is_in_work(proposed, weight);
+            match &mut self.member {
+                Some(member) if decides => member.asked.is_in_work(proposed, weight),
+                Some(member) => member.asked.is_handed_on(answer, weight, now_ms),
+                None => {}
             }
             judged = true;
         }
@@ -172,7 +222,6 @@ impl Sequencer {
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use oxkeeper_codec::{OpCode, SessionId};
 
     fn request(cxid: i32, len: usize) -> ForwardedRequest {
         let body = Bytes::from(vec![0; len]);
@@ -182,7 +231,7 @@ mod tests {
     /// Judges all that may be, as transactions from this number on.
     fn judge(asked: &mut Asked, applied: i64, mut zxid: i64) -> Vec<(u64, i32)> {
         let mut judged = Vec::new();
-        while let Some((link, request)) = asked.next(Zxid(applied)) {
+        while let Some((link, request)) = asked.next(Zxid(applied), 0) {
             asked.is_in_work(Zxid(zxid), weight(&request));
             judged.push((link.0, request.cxid));
             zxid += 1;
@@ -221,6 +270,33 @@ mod tests {
         asked.forget(Link(1));
         assert_eq!(judge(&mut asked, 1, 2), [(2, 0)]);
         assert_eq!(judge(&mut asked, 2, 3), [(3, 0), (3, 1)]);
+    }
+
+    #[test]
+    fn what_is_handed_on_is_in_work_until_it_is_answered() {
+        let mut asked = Asked::default();
+        for cxid in 0..10_000 {
+            asked.push(Link(1), false, request(cxid, 10)).expect("room");
+        }
+        let hand_on = |asked: &mut Asked, now_ms| {
+            let mut count = 0;
+            while let Some((_, request)) = asked.next(Zxid(1 << 40), now_ms) {
+                let answer =
+                    if request.cxid == 7 { Answer::Sync } else { Answer::Txn(request.session, request.cxid) };
+                asked.is_handed_on(answer, weight(&request), now_ms);
+                count += 1;
+            }
+            count
+        };
+        assert_eq!(hand_on(&mut asked, 0), IN_WORK_MAX, "whatever is applied");
+        asked.answered(Answer::Txn(SessionId(2), 0));
+        assert_eq!(hand_on(&mut asked, 1), 0, "another session's");
+        asked.answered(Answer::Txn(SessionId(1), 0));
+        assert_eq!(hand_on(&mut asked, 1), 1);
+        asked.answered(Answer::Sync);
+        assert_eq!(hand_on(&mut asked, 2), 7, "what was passed over before is done with it");
+        assert_eq!(hand_on(&mut asked, UNANSWERED_MAX_MS - 1), 0);
+        assert_eq!(hand_on(&mut asked, UNANSWERED_MAX_MS), IN_WORK_MAX - 8, "no answer comes any more");
     }
 
     #[test]

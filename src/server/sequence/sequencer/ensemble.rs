@@ -13,7 +13,7 @@ use super::{
         log_queue::{Entries, Replacement},
     },
     Sequencer,
-    asked::Asked,
+    asked::{Answer, Asked},
     progress::{Made, Progress, Sync},
 };
 use crate::{
@@ -294,7 +294,10 @@ impl Sequencer {
             MemberAction::Answer { link, session, valid } => {
                 Some(Command::ToLearners(vec![link], ToLearner::Revalidated { session, valid }))
             }
-            MemberAction::AnswerSync(link) => Some(Command::ToLearners(vec![link], ToLearner::Sync)),
+            MemberAction::AnswerSync(link) => {
+                member.asked.answered(Answer::Sync);
+                Some(Command::ToLearners(vec![link], ToLearner::Sync))
+            }
             MemberAction::Sync(link) => {
                 let actions = member.zab.sync_requested(link);
                 member.todo.extend(actions);
@@ -391,6 +394,7 @@ impl Sequencer {
         if !self.node.decides() {
             let logged = std::iter::from_fn(|| member.incoming.pop_front()).find(|it| it.header.zxid == zxid);
             let logged = logged.expect("what Zab takes from a leader was decoded before");
+            member.asked.answered(Answer::Txn(logged.header.client_id, logged.header.cxid));
             self.schedule.logged(1, len);
             let now = self.hub.clock.now();
             self.count_given(Made { zxid, at_ms: logged.header.time }, now);
