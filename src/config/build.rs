@@ -61,7 +61,10 @@ fn parts(settings: &mut Settings, my_id: Option<i64>) -> Option<Config> {
     let admin_tls = operator
         .as_ref()
         .is_none_or(|operator| operator.admin.as_ref().is_some_and(|admin| admin.tls.is_some()));
-    tls::remark_unused(settings, client_tls, quorum_tls || admin_tls);
+    let exporter_tls = operator.as_ref().is_none_or(|operator| {
+        operator.exporter.iter().flat_map(|exporter| &exporter.ports).any(|port| port.tls.is_some())
+    });
+    tls::remark_unused(settings, client_tls, quorum_tls || admin_tls, exporter_tls);
     Some(Config {
         ensemble: ensemble?,
         client: client?,
@@ -449,7 +452,19 @@ fn admin(settings: &Settings) -> Result<Admin, ConfigError> {
 fn exporter(settings: &Settings) -> Result<Exporter, ConfigError> {
     Ok(Exporter {
         address: host_of(settings, &METRICS_HOST)?,
-        port: settings.get(&METRICS_PORT)?,
+        ports: exporter_ports(settings)?,
         shows_process: settings.get(&METRICS_PROCESS)?,
     })
+}
+
+/// Plain text unless TLS alone is asked for, as from 3.10 on; both on one port where they have the same.
+fn exporter_ports(settings: &Settings) -> Result<Vec<ExporterPort>, ConfigError> {
+    let plain = settings.given(&METRICS_PORT)?;
+    let Some(secure) = settings.given(&METRICS_HTTPS)? else {
+        return Ok(vec![ExporterPort { port: settings.get(&METRICS_PORT)?, tls: None }]);
+    };
+    let is_one = plain == Some(secure) && secure != 0;
+    let tls = HttpTls { takes_plain: is_one, settings: tls::exporter(settings)? };
+    let plain = plain.filter(|_| !is_one).map(|port| ExporterPort { port, tls: None });
+    Ok(plain.into_iter().chain([ExporterPort { port: secure, tls: Some(tls) }]).collect())
 }

@@ -37,9 +37,10 @@ use std::path::Path;
 pub use self::dynamic::DynamicFiles;
 pub use self::error::{ConfigError, Origin, Refusal, Warning};
 pub use self::model::{
-    Admin, AdminTls, AuditTo, Auth, Batching, Client, ClientTls, ConnectionThrottle, ConnectionWeights,
-    Containers, Election, Ensemble, Exporter, Kerberos, Leading, Limits, Links, LocalSessions, MultiAddress,
-    Observers, Operator, QuorumSasl, QuorumTls, Sasl, SecurePort, Session, Storage, Throttle, Tree, Written,
+    Admin, AuditTo, Auth, Batching, Client, ClientTls, ConnectionThrottle, ConnectionWeights, Containers,
+    Election, Ensemble, Exporter, ExporterPort, HttpTls, Kerberos, Leading, Limits, Links, LocalSessions,
+    MultiAddress, Observers, Operator, QuorumSasl, QuorumTls, Sasl, SecurePort, Session, Storage, Throttle,
+    Tree, Written,
 };
 pub use self::types::{EnforcedScheme, FourLetterWord, FourLetterWords, Secret, SnapshotCompression};
 

@@ -319,7 +319,7 @@ pub struct Admin {
     /// `admin.commandURL`: what the paths of commands begin with; it begins with a slash and does not end with one.
     pub command_url: String,
     /// `admin.portUnification` or `admin.forceHttps`; `None` for plain text alone.
-    pub tls: Option<AdminTls>,
+    pub tls: Option<HttpTls>,
     /// `admin.rateLimiterIntervalInMS`: between two restores; a thousandth of it between two snapshots.
     pub rate_interval_ms: u32,
     /// `admin.snapshot.enabled`.
@@ -328,12 +328,12 @@ pub struct Admin {
     pub restores: bool,
 }
 
-/// TLS of the admin server, with the stores that members have.
+/// TLS of a port for operators.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AdminTls {
-    /// `admin.forceHttps` is off: plain text is taken, too.
+pub struct HttpTls {
+    /// Plain text is taken, too.
     pub takes_plain: bool,
-    /// Stores and protocols; `admin.needClientAuth`: certificates are asked for.
+    /// Stores, protocols, and whether certificates are asked for. The admin server has the stores of members.
     pub settings: TlsSettings,
 }
 
@@ -342,10 +342,19 @@ pub struct AdminTls {
 pub struct Exporter {
     /// `metricsProvider.httpHost`: host or IP address to listen on; `None` for all interfaces.
     pub address: Option<String>,
-    /// `metricsProvider.httpPort`. 0 takes any free port.
-    pub port: u16,
+    /// `metricsProvider.httpPort`, `metricsProvider.httpsPort`: one or both. 0 takes any free port.
+    pub ports: Vec<ExporterPort>,
     /// `metricsProvider.exportJvmInfo`: with figures of the process.
     pub shows_process: bool,
+}
+
+/// A port at which metrics can be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExporterPort {
+    /// Its number.
+    pub port: u16,
+    /// `None` for plain text alone.
+    pub tls: Option<HttpTls>,
 }
 
 /// What was written, with stars in the place of passwords.

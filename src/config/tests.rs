@@ -280,8 +280,29 @@ fn operators_have_ports_of_their_own() {
     let class = "metricsProvider.className=org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider";
     let exporter = |lines: &str| parse(lines).expect("good settings").operator.exporter;
     assert_eq!(exporter(""), None);
-    let both = exporter(&format!("{class}\nmetricsProvider.httpPort=0\nmetricsProvider.exportJvmInfo=false"));
-    assert_eq!(both.map(|both| (both.address, both.port, both.shows_process)), Some((None, 0, false)));
+    let ports = |lines: &str| {
+        let exporter = exporter(&format!("{class}\n{lines}")).expect("it is on");
+        let port =
+            |at: ExporterPort| (at.port, at.tls.map(|tls| (tls.takes_plain, tls.settings.client_auth)));
+        (exporter.shows_process, exporter.ports.into_iter().map(port).collect::<Vec<_>>())
+    };
+    assert_eq!(ports(""), (true, vec![(7000, None)]));
+    assert_eq!(
+        ports("metricsProvider.httpPort=0\nmetricsProvider.exportJvmInfo=false"),
+        (false, vec![(0, None)])
+    );
+    let with = |lines: &str| ports(&format!("metricsProvider.httpsPort=7001\n{lines}")).1;
+    assert_eq!(with(""), [(7001, Some((false, ClientAuth::Need)))]);
+    let wants = "metricsProvider.httpPort=7000\nmetricsProvider.ssl.trustStore.location=/t";
+    assert_eq!(
+        with(&format!("{wants}\nmetricsProvider.ssl.need.client.auth=false")),
+        [(7000, None), (7001, Some((false, ClientAuth::Want)))]
+    );
+    let none = "metricsProvider.ssl.need.client.auth=false";
+    assert_eq!(
+        with(&format!("metricsProvider.httpPort=7001\n{none}")),
+        [(7001, Some((true, ClientAuth::None)))]
+    );
 }
 
 #[test]
@@ -305,7 +326,7 @@ fn what_has_no_effect_says_so_and_why() {
         ("admin.httpVersion=20", "admin.httpVersion: no effect: it speaks HTTP/1.1, and takes HTTP/1.0"),
         (
             "metricsProvider.foo=1",
-            "metricsProvider.foo: not available in this version: further settings of the exporter, ssl.* among them",
+            "metricsProvider.foo: not available in this version: further settings of the exporter",
         ),
         (
             "watchManagerName=x.Y",

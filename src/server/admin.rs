@@ -40,7 +40,9 @@ impl Operators {
         }
         if let Some(exporter) = &config.exporter {
             let site = Site::Metrics(Arc::new(Exporter::new(exporter.shows_process)));
-            open.push(HttpPort::exporter(exporter, site.clone())?);
+            for port in &exporter.ports {
+                open.push(HttpPort::exporter(exporter.address.as_deref(), port, site.clone())?);
+            }
             sites.push(site);
         }
         let certificates = open.iter().filter_map(HttpPort::certificates).collect();

@@ -69,7 +69,8 @@ impl<'s> Material<'s> {
     }
 
     fn trusted(&self) -> Result<&(TrustStore, PathBuf), TlsError> {
-        self.trusted.as_ref().ok_or(TlsError::NoTrustStore { prefix: self.settings.prefix })
+        let TlsSettings { prefix, unasked, .. } = self.settings;
+        self.trusted.as_ref().ok_or(TlsError::NoTrustStore { prefix, unasked })
     }
 
     /// What speaks to whoever connects.

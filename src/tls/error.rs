@@ -14,12 +14,14 @@ pub enum TlsError {
     },
     /// Certificates are demanded, and nobody is trusted.
     #[error(
-        "{prefix}trustStore.location is not set, so nobody could be let in: set it, or {prefix}clientAuth=none if \
-         certificates are not to be asked for"
+        "{prefix}trustStore.location is not set, so nobody could be let in: set it, or {unasked} if certificates are \
+         not to be asked for"
     )]
     NoTrustStore {
         /// What the names of the settings begin with.
         prefix: &'static str,
+        /// What turns the demand off.
+        unasked: &'static str,
     },
     /// A client has nobody to believe.
     #[error("{prefix}trustStore.location is not set: it says which servers are believed")]

@@ -44,8 +44,8 @@ pub(super) fn key_store(settings: &TlsSettings) -> Result<(KeyStore, PathBuf), T
 
 /// The trust store, and where it is.
 pub(super) fn trust_store(settings: &TlsSettings) -> Result<(TrustStore, PathBuf), TlsError> {
-    let prefix = settings.prefix;
-    let store = settings.trust_store.as_ref().ok_or(TlsError::NoTrustStore { prefix })?;
+    let TlsSettings { prefix, unasked, .. } = *settings;
+    let store = settings.trust_store.as_ref().ok_or(TlsError::NoTrustStore { prefix, unasked })?;
     let read = read_store(&format!("{prefix}trustStore"), store, TrustStore::read)?;
     Ok((read, store.path.clone()))
 }

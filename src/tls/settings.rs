@@ -30,6 +30,8 @@ pub struct TlsSettings {
     pub suites: Vec<String>,
     /// `clientAuth`.
     pub client_auth: ClientAuth,
+    /// What is set so that certificates are not asked for, for messages.
+    pub unasked: &'static str,
     /// `hostnameVerification`: the names of the side that is connected to are checked.
     pub checks_server_names: bool,
     /// `clientHostnameVerification`: those of the connecting side, too.

@@ -44,6 +44,29 @@ keys! {
         "3.6.x", "where metrics go: with PrometheusMetricsProvider to whoever asks by HTTP";
     METRICS_HOST: Text = "metricsProvider.httpHost", Text, "0.0.0.0", "3.8.0", "address of the exporter";
     METRICS_PORT: Int<u16> = "metricsProvider.httpPort", number(0, 65535), "7000", "3.6.x", "port of the exporter; 0: any free one";
+    METRICS_HTTPS: Int<u16> = "metricsProvider.httpsPort", number(0, 65535), "unset", "3.10",
+        "TLS port of the exporter, without the other one unless that is given, too; the same number: plain and TLS on one port";
+    METRICS_KEY_STORE: Text = "metricsProvider.ssl.keyStore.location", Text, "unset", "3.10",
+        "file of the exporter's key and certificates, which is read again when it changes";
+    METRICS_KEY_PASSWORD: Text = "metricsProvider.ssl.keyStore.password", Text, "", "3.10", "password of the exporter's key store";
+    METRICS_KEY_PASSWORD_PATH: Text = "metricsProvider.ssl.keyStore.passwordPath", Text, "unset", "oxkeeper",
+        "file with the password of the exporter's key store; wins over the password";
+    METRICS_KEY_TYPE: Text = "metricsProvider.ssl.keyStore.type", Text, "by extension", "3.10", "JKS, PEM or PKCS12";
+    METRICS_TRUST_STORE: Text = "metricsProvider.ssl.trustStore.location", Text, "unset", "3.10",
+        "file of the certificates that vouch for who asks the exporter";
+    METRICS_TRUST_PASSWORD: Text = "metricsProvider.ssl.trustStore.password", Text, "", "3.10", "password of the exporter's trust store";
+    METRICS_TRUST_PASSWORD_PATH: Text = "metricsProvider.ssl.trustStore.passwordPath", Text, "unset", "oxkeeper",
+        "file with the password of the exporter's trust store; wins over the password";
+    METRICS_TRUST_TYPE: Text = "metricsProvider.ssl.trustStore.type", Text, "by extension", "3.10", "JKS, PEM or PKCS12";
+    METRICS_CLIENT_AUTH: Switch = "metricsProvider.ssl.need.client.auth", Switch, "true", "3.10",
+        "the exporter's TLS port demands certificates";
+    METRICS_CLIENT_CERTIFICATE: Switch = "metricsProvider.ssl.want.client.auth", Switch, "if there is a trust store", "3.10",
+        "it asks for them, and lets in who has none";
+    METRICS_PROTOCOLS: List = "metricsProvider.ssl.enabledProtocols", List, "TLSv1.3 and TLSv1.2", "3.10", "TLS versions that the exporter speaks";
+    METRICS_SUITES: List = "metricsProvider.ssl.ciphersuites", List, "all that are safe", "3.10", "its cipher suites, by their names in Java";
+    METRICS_ROTATION: Int<u32> = "metricsProvider.prometheusMetricsSummaryRotateIntervalSeconds", number(0, INT_MAX), "60", "3.10",
+        "s after which quantiles are those of what came since",
+        idle "they are those of the last ten minutes whenever somebody asks";
     METRICS_PROCESS: Switch = "metricsProvider.exportJvmInfo", Switch, "true", "3.6.x",
         "the exporter has figures of the process, too";
     METRICS_WORKERS: Int<i32> = "metricsProvider.numWorkerThreads", number(-INT_MAX, INT_MAX), "1", "3.7.1",
@@ -66,8 +89,7 @@ accepted! {
 
 accepted! {
     ACCEPTED, Status::Missing(When::Given);
-    "metricsProvider.httpsPort", number::<u16>(0, 65535), "unset", "3.10", "TLS port of the exporter";
-    "metricsProvider.*", Text, "unset", "3.6.x", "further settings of the exporter, ssl.* among them";
+    "metricsProvider.*", Text, "unset", "3.6.x", "further settings of the exporter";
     "jvm.pause.warn-threshold.ms", decimal::<i64>(i64::MIN, i64::MAX), "10000", "3.5.x",
         "ms of a pause that is a warning";
     "jvm.pause.info-threshold.ms", decimal::<i64>(i64::MIN, i64::MAX), "1000", "3.5.x", "ms of a pause that is told";

@@ -48,12 +48,15 @@ macro_rules! sides {
         pub(in crate::config) struct Side {
             /// What they begin with.
             pub(in crate::config) prefix: &'static str,
+            /// What is set so that certificates are not asked for.
+            pub(in crate::config) unasked: &'static str,
             $(pub(in crate::config) $field: Key<$rule>,)*
         }
 
         /// Towards clients.
         pub(in crate::config) static CLIENT_SIDE: Side = Side {
             prefix: "ssl.",
+            unasked: "ssl.clientAuth=none",
             $($field: Key {
                 spec: Spec {
                     name: concat!("ssl.", $name),
@@ -70,6 +73,7 @@ macro_rules! sides {
         /// Between members.
         pub(in crate::config) static QUORUM_SIDE: Side = Side {
             prefix: "ssl.quorum.",
+            unasked: "ssl.quorum.clientAuth=none",
             $($field: Key {
                 spec: Spec {
                     name: concat!("ssl.quorum.", $name),

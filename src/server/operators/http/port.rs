@@ -60,16 +60,20 @@ struct PortTls {
     takes_plain: bool,
 }
 
+impl PortTls {
+    fn load(config: &config::HttpTls) -> Result<Self, TlsError> {
+        let tls = Arc::new(ServerTls::load(config.settings.clone())?);
+        Ok(Self { tls, takes_plain: config.takes_plain })
+    }
+}
+
 impl HttpPort {
     /// Binds the admin server's port, and reads its keys.
     ///
     /// # Errors
     /// The setting that cannot be honoured.
     pub(crate) fn admin(config: &config::Admin, site: Site) -> Result<Self, ServerError> {
-        let tls = config.tls.as_ref().map(|tls| {
-            let loaded = Arc::new(ServerTls::load(tls.settings.clone())?);
-            Ok::<_, TlsError>(PortTls { tls: loaded, takes_plain: tls.takes_plain })
-        });
+        let tls = config.tls.as_ref().map(PortTls::load).transpose()?;
         let idle = config.idle_timeout_ms.map(|ms| Duration::from_millis(ms.into()));
         let listener =
             listen_on("admin.serverAddress", config.address.as_deref(), config.port, Some(BACKLOG));
@@ -82,19 +86,28 @@ impl HttpPort {
             tls = config.tls.is_some(),
             "the admin server's port is bound"
         );
-        Ok(Self { listener, site, tls: tls.transpose()?, idle })
+        Ok(Self { listener, site, tls, idle })
     }
 
-    /// Binds the exporter's port.
+    /// Binds a port of the exporter, on this address, and reads its keys.
     ///
     /// # Errors
-    /// It is not to be had.
-    pub(crate) fn exporter(config: &config::Exporter, site: Site) -> Result<Self, ServerError> {
-        let listener =
-            listen_on("metricsProvider.httpHost", config.address.as_deref(), config.port, Some(BACKLOG))?;
+    /// The setting that cannot be honoured.
+    pub(crate) fn exporter(
+        address: Option<&str>,
+        config: &config::ExporterPort,
+        site: Site,
+    ) -> Result<Self, ServerError> {
+        let tls = config.tls.as_ref().map(PortTls::load).transpose()?;
+        let listener = listen_on("metricsProvider.httpHost", address, config.port, Some(BACKLOG))?;
         let address = listener.local_addr().ok();
-        tracing::info!(target: topics::ADMIN, address = address.map(tracing::field::display), "metrics can be had at /metrics");
-        Ok(Self { listener, site, tls: None, idle: Some(Duration::from_secs(30)) })
+        tracing::info!(
+            target: topics::ADMIN,
+            address = address.map(tracing::field::display),
+            tls = tls.is_some(),
+            "metrics can be had at /metrics"
+        );
+        Ok(Self { listener, site, tls, idle: Some(Duration::from_secs(30)) })
     }
 
     /// Its keys and certificates.
