@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The handbook (docs/): each block of commands is run as it stands there, on machines zk1, zk2 … of their own that have this system with a layer over it: a network, /etc/zookeeper
+"""README.md and the handbook (docs/): each block of commands is run as it stands there, on machines zk1, zk2 … of their own that have this system with a layer over it: a network, /etc/zookeeper
 and /var/lib/zookeeper each. A block that nobody runs fails the page; one that another judge runs is said to be that judge's.
 
 usage: handbook.py [--full] [PAGE ...]     With --full also `migrate`, which starts seven virtual machines. The last line is `N passed, M failed`."""
@@ -33,7 +33,7 @@ class Page:
 
     def __init__(self, name):
         self.blocks, block = [], []
-        with open(os.path.join(ROOT, "docs", name + ".md")) as f:
+        with open(os.path.join(ROOT, *([] if name == "README" else ["docs"]), name + ".md")) as f:
             self.lines = f.read().splitlines()
         for line in [*self.lines, ""]:
             if line.startswith("    "):
@@ -373,6 +373,48 @@ def tools(work):
     [got] = m.play(p.take("oxkeeper cli --json"))
     need(json.loads(got)["text"] == '{"version":5}', got)
     return p.end("one command, as lines and as an object")
+
+
+@page
+def readme(work):
+    """All but the two commands that build and test this."""
+    p, [m] = Page("README"), machines(work, 1)
+    p.elsewhere("Cargo.toml", "cargo run --release")
+    p.elsewhere("scripts/test", "scripts/test")
+    m.config(alone([]))
+    # What `cargo run` starts, in a directory of its own.
+    m.start("sh", "-c", "mkdir -p /tmp/here && cd /tmp/here && exec oxkeeper")
+    m.serves()
+    need(os.path.isdir("/tmp/here/data/version-2"), "data under ./data")
+    m.stop()
+    servers, others_ = [], []
+    for line in p.take("oxkeeper server /etc").splitlines():
+        command = re.sub(r"\s+# .*", "", line).replace("NAME...", "snapCount")
+        starts = command.split()[1] in ("server", "container")
+        # What stands in brackets may be left out.
+        (servers if starts else others_).extend({re.sub(r"\s*\[[^]]*\]", "", command), re.sub(r"[][]", "", command)})
+    need(len(servers) == 4 and len(others_) == 10, (servers, others_))
+    for command in servers:
+        m.start(*command.split())
+        need(m.serves()["mode"] == "standalone", command)
+        m.stop()
+    m.serve()
+    said = {command: m.run(command) for command in others_}
+    expected = {"oxkeeper settings snapCount": "snapCount = 100000", "oxkeeper check-config zoo.cfg": "clientPort = 2181  <- ", "oxkeeper status zoo.cfg": "Mode: standalone",
+                "oxkeeper cli -server localhost:2181 ls /": "[zookeeper]", "oxkeeper backup take zoo.cfg /backups": "chain 1: a snapshot",
+                "oxkeeper testing --members 3": '"members":['}
+    for command, text in expected.items():
+        need(text in said[command], "%s: %s" % (command, said[command][-300:]))
+    [listed] = m.play(p.take("zkCli.sh -server").splitlines()[0] + " ls /\n")
+    need("[zookeeper]" in listed, listed)
+    need(os.path.exists(os.path.join(ROOT, "compat-tests", "kafka", "run.sh")), "whoever starts Kafka")
+    m.stop()
+    three = p.take("for n in 1 2 3; do")
+    m.start("bash", "-euc", "cd '%s'\n%swait" % (ROOT, three))
+    modes = lambda: [m.run("oxkeeper status --server localhost:218%d | sed -n 's/^Mode: //p' || true" % n).strip() for n in (1, 2, 3)]  # noqa: E731
+    until("three members", lambda: sorted(modes()) == ["follower", "follower", "leader"], 30, 0.2)
+    need("[zookeeper]" in m.run("zkCli.sh -server localhost:2181,localhost:2182,localhost:2183 ls /"), "they are used")
+    return p.end("%d commands, and three members" % (len(servers) + len(others_)))
 
 
 @page
