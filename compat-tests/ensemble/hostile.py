@@ -424,9 +424,9 @@ def losses(m):
 
 
 def stands_still(m):
-    """For half a second."""
+    """For a moment."""
     m.pause()
-    time.sleep(0.5)
+    time.sleep(0.3)
     m.resume()
 
 
