@@ -176,7 +176,7 @@ class Masters(Ensemble):
 
     def configure(self, proxies={}):  # noqa: B006
         super().configure(proxies)
-        for m, port in zip(self, free_ports(len(list(self)))):
+        for m, port in zip(self, free_ports(len(self.members))):
             m.observer_port = port
             with open(m.cfg, "a") as f:
                 f.write("observerMasterPort=%d\n" % port)

@@ -15,7 +15,7 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "common"))
 os.environ.setdefault("APP_LIMIT_S", "7200")
-from applib import Cases, Fail, Proc, judged, need, until  # noqa: E402, F401
+from applib import Cases, Fail, Proc, http_to, judged, need, until  # noqa: E402, F401
 from zkmini import ZkMini, four_letter  # noqa: E402
 
 OXKEEPER = "oxkeeper"

@@ -19,7 +19,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "ensemble"), os.path.join(HERE, "..", "security")]
 from certs import Authority  # noqa: E402
-from members import OXKEEPER, Cases, Ensemble, Member, free_ports, judged, need, until  # noqa: E402
+from members import OXKEEPER, Cases, Ensemble, Member, free_ports, http_to, judged, need, until  # noqa: E402
 
 OFFICIAL = "3.9.5"
 os.environ["ADMIN"] = "true"
@@ -52,10 +52,7 @@ class Answer:
 
 
 def ask(m, path, method="GET", body=None, tls=None, **headers):
-    if tls:
-        conn = http.client.HTTPSConnection("localhost", m.admin_port, timeout=30, context=tls)
-    else:
-        conn = http.client.HTTPConnection(m.host, m.admin_port, timeout=30)
+    conn = http_to("localhost" if tls else m.host, m.admin_port, tls)
     try:
         conn.request(method, path, body, headers)
         return Answer(conn.getresponse())

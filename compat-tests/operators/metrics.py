@@ -16,7 +16,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "ensemble"), os.path.join(HERE, "..", "security")]
 from certs import PASSWORD, Authority  # noqa: E402
-from members import OXKEEPER, Cases, Ensemble, Member, free_ports, judged, need, until  # noqa: E402
+from members import OXKEEPER, Cases, Ensemble, Member, free_ports, http_to, judged, need, until  # noqa: E402
 
 OFFICIAL = "3.9.5"
 CLASS = "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider"
@@ -44,7 +44,7 @@ def reader():
 
 
 def scrape(m, path="/metrics", method="GET", **headers):
-    conn = http.client.HTTPConnection(m.host, m.metrics_port, timeout=30)
+    conn = http_to(m.host, m.metrics_port)
     try:
         conn.request(method, path, None, headers)
         answer = conn.getresponse()
@@ -251,10 +251,7 @@ def over_tls(work):
 
 def over(m, port, tls):
     """What the exporter answers there, and the name that it shows."""
-    if tls is None:
-        conn = http.client.HTTPConnection("localhost", port, timeout=10)
-    else:
-        conn = http.client.HTTPSConnection("localhost", port, timeout=10, context=tls)
+    conn = http_to("localhost", port, tls)
     try:
         conn.connect()
         subject = [] if tls is None else conn.sock.getpeercert()["subject"]

@@ -21,6 +21,8 @@ mod error;
 mod load;
 mod members;
 mod model;
+#[cfg(test)]
+mod port_tests;
 mod rules;
 mod secrets;
 mod settings;

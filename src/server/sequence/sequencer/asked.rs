@@ -136,14 +136,10 @@ impl Asked {
         next.or_else(|| self.waiting.first_key_value()).map(|(&link, _)| link)
     }
 
-    /// A request of that weight was judged; what has become of it is applied with this zxid.
-    fn is_in_work(&mut self, zxid: Zxid, bytes: usize) {
-        self.works(Until::Applied(zxid), bytes);
-    }
-
-    /// A request of that weight was handed on to the leader, which will say this to it.
-    fn is_handed_on(&mut self, answer: Answer, bytes: usize, now_ms: i64) {
-        self.works(Until::Answered(answer, now_ms), bytes);
+    /// A request of that weight was judged, or handed on.
+    fn is_in_work(&mut self, until: Until, bytes: usize) {
+        self.in_work.push_back((until, bytes));
+        self.in_work_bytes += bytes;
     }
 
     /// The leader has said this: to a request of an observer, or to another one.
@@ -153,11 +149,6 @@ impl Asked {
         if let Some(at) = self.in_work.iter().position(asked) {
             self.are_done(at + 1);
         }
-    }
-
-    fn works(&mut self, until: Until, bytes: usize) {
-        self.in_work.push_back((until, bytes));
-        self.in_work_bytes += bytes;
     }
 
     /// So many of the oldest are in work no more.
@@ -194,10 +185,11 @@ impl Sequencer {
     pub(super) fn judge_asked(&mut self) -> bool {
         let mut judged = false;
         loop {
-            let (applied, now_ms) = (self.tree.tree().last_zxid(), self.hub.clock.elapsed_ms());
-            let Some((link, request)) =
-                self.member.as_mut().and_then(|member| member.asked.next(applied, now_ms))
-            else {
+            let Some(member) = self.member.as_mut().filter(|member| !member.asked.waiting.is_empty()) else {
+                return judged;
+            };
+            let now_ms = self.hub.clock.elapsed_ms();
+            let Some((link, request)) = member.asked.next(self.tree.tree().last_zxid(), now_ms) else {
                 return judged;
             };
             let weight = weight(&request);
@@ -207,11 +199,13 @@ impl Sequencer {
             };
             let decides = self.node.decides();
             self.step_node(Event::Member(MemberEvent::Forwarded(link, request)));
-            let proposed = self.node.last_proposed();
-            match &mut self.member {
-                Some(member) if decides => member.asked.is_in_work(proposed, weight),
-                Some(member) => member.asked.is_handed_on(answer, weight, now_ms),
-                None => {}
+            let until = if decides {
+                Until::Applied(self.node.last_proposed())
+            } else {
+                Until::Answered(answer, now_ms)
+            };
+            if let Some(member) = &mut self.member {
+                member.asked.is_in_work(until, weight);
             }
             judged = true;
         }
@@ -232,7 +226,7 @@ mod tests {
     fn judge(asked: &mut Asked, applied: i64, mut zxid: i64) -> Vec<(u64, i32)> {
         let mut judged = Vec::new();
         while let Some((link, request)) = asked.next(Zxid(applied), 0) {
-            asked.is_in_work(Zxid(zxid), weight(&request));
+            asked.is_in_work(Until::Applied(Zxid(zxid)), weight(&request));
             judged.push((link.0, request.cxid));
             zxid += 1;
         }
@@ -283,7 +277,7 @@ mod tests {
             while let Some((_, request)) = asked.next(Zxid(1 << 40), now_ms) {
                 let answer =
                     if request.cxid == 7 { Answer::Sync } else { Answer::Txn(request.session, request.cxid) };
-                asked.is_handed_on(answer, weight(&request), now_ms);
+                asked.is_in_work(Until::Answered(answer, now_ms), weight(&request));
                 count += 1;
             }
             count
