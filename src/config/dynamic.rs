@@ -33,6 +33,22 @@ impl DynamicFiles {
         self.with_suffix(".dynamic.next")
     }
 
+    /// Makes what a start has read of them durable: whoever wrote it may have been killed before it was. Where the files may not be
+    /// written ([`DynamicFiles::is_forbidden`]), nobody was writing them.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn vouch(&self) -> io::Result<()> {
+        sync_folder(&self.config)
+            .or_else(|error| if Self::is_forbidden(&error) { Ok(()) } else { Err(error) })
+    }
+
+    /// Whether an error says that these files may not be written, as those of a mounted template.
+    pub fn is_forbidden(error: &io::Error) -> bool {
+        use io::ErrorKind::{NotFound, PermissionDenied, ReadOnlyFilesystem};
+        matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem | NotFound)
+    }
+
     /// Copies `zoo.cfg` to `zoo.cfg.bak`, for it will be rewritten.
     ///
     /// # Errors

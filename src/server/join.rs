@@ -64,6 +64,8 @@ pub(super) fn join_ensemble(
     secured: (Option<PeerTls>, Option<PeerLogin>),
     last_zxid: Zxid,
 ) -> Result<(Member, Arc<Doorbell>), ServerError> {
+    let vouched = ensemble.files.as_ref().map_or(Ok(()), config::DynamicFiles::vouch);
+    vouched.map_err(|source| ServerError::System { what: "store the files of the configuration", source })?;
     let last_seen = next_configuration(ensemble, &*disks.snap)?;
     let ensemble = &config::Ensemble { last_seen, ..ensemble.clone() };
     let epochs = Epochs::read(&*disks.snap, last_zxid)?;

@@ -259,7 +259,6 @@ impl Inode {
     }
 
     fn crash(&mut self, random: &mut Random) {
-        let before = self.durable.clone();
         let mut survivor = std::mem::take(&mut self.durable);
         // Another boot.
         self.stored = self.stored.map(|_| Stored::AsRead);
@@ -281,6 +280,8 @@ impl Inode {
             let kept = len.min(left);
             left -= kept;
             let end = if kept == 0 { 0 } else { offset + kept };
+            // With what earlier writes have left there: what holds already what is written again goes on holding it.
+            let before = if kept < len { survivor.clone() } else { Vec::new() };
             survivor.resize(survivor.len().max(end), 0);
             survivor[offset.min(end)..end].copy_from_slice(&self.current[offset.min(end)..end]);
             if kept < len && random.below(2) == 0 {

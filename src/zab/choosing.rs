@@ -28,6 +28,9 @@ impl Zab {
                     // Whoever has just come hears at once who leads. Besides, an official member that may be logged in to
                     // (`quorum.auth.enableSasl`) takes a connection only once something was said over it.
                     State::Learning(_) | State::Leading(_) => {
+                        if let State::Learning(learning) = &mut self.state {
+                            learning.met(peer);
+                        }
                         let notification = self.notification();
                         self.shared.act(Action::Notify(Members::from([peer]), notification));
                     }

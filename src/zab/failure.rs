@@ -14,6 +14,9 @@ pub enum Failure {
     /// The one that was chosen goes with another, or elects again: it will not lead.
     #[error("server {0}, which was chosen, goes with another leader or elects again")]
     LeaderElsewhere(ServerId),
+    /// The one that was chosen has started anew since, and elects.
+    #[error("server {0}, which was chosen, has started anew")]
+    LeaderAnew(ServerId),
     /// Its epoch is older than one that was promised to another.
     #[error(
         "the leader has epoch {leader:#x}, but {accepted:#x} was promised already: a later epoch has to begin"

@@ -190,6 +190,12 @@ impl Shared {
         }
     }
 
+    /// Whether who says this has not come as far as the election that has chosen it. Said now, and not before, it was started anew: its
+    /// votes of one life become greater only.
+    pub(super) fn is_new_to(&self, said: &Notification) -> bool {
+        said.state == PeerState::Looking && (said.election_epoch, Vote::of(said)) < (self.round, self.vote)
+    }
+
     pub(super) fn act(&mut self, action: Action) {
         self.actions.push(action);
     }

@@ -63,6 +63,13 @@ impl NodeDisk {
         self.power().is_down = true;
     }
 
+    /// It goes on where it was: the process alone was gone, or the disk had failed for a while. What was not synced is still there.
+    pub(crate) fn restart(&self) {
+        let mut power = self.power();
+        power.is_down = false;
+        power.ops_left = None;
+    }
+
     /// Whether the power has failed.
     pub(crate) fn is_down(&self) -> bool {
         self.power().is_down
@@ -71,9 +78,7 @@ impl NodeDisk {
     /// The power is back: what was not synced is lost, torn or kept.
     pub(crate) fn crash(&self, seed: u64) {
         self.memory.crash(seed);
-        let mut power = self.power();
-        power.is_down = false;
-        power.ops_left = None;
+        self.restart();
     }
 
     /// What the disk does wrong while the power is there.

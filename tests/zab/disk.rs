@@ -3,7 +3,10 @@
 //! What is written waits in a queue, in order; it becomes durable from the front. A crash keeps a part of the queue from
 //! the front, which nobody was told about: of a real disk no more can be said.
 
-use crate::variant::Variant;
+use crate::{
+    files::{Files, Found},
+    variant::Variant,
+};
 use bytes::Bytes;
 use oxkeeper::{
     membership::Membership,
@@ -188,9 +191,12 @@ impl Disk {
     }
 
     /// Makes the first write that waits durable, and all appends behind it if it is one: one sync for all.
-    pub(crate) fn sync(&mut self, variant: Variant) -> Option<Event> {
+    pub(crate) fn sync(&mut self, variant: Variant, mut files: Option<&mut Files>) -> Option<Event> {
         let mut first = self.waiting.pop_front()?;
         while let Write::Config(config) = first {
+            if let Some(files) = &mut files {
+                files.take(Write::Config(config.clone()));
+            }
             self.put_in_force(config);
             first = self.waiting.pop_front()?;
         }
@@ -200,10 +206,18 @@ impl Disk {
         }
         let is_entry = |write: &Write| matches!(write, Write::Append(_) | Write::PassOver(_));
         let appends = is_entry(&first);
-        let mut event = self.take_in(first, variant);
+        let mut take = |disk: &mut Self, write| {
+            let write = if let Some(files) = &mut files { files.take(write) } else { write };
+            disk.take_in(write, variant)
+        };
+        let mut event = take(self, first);
         while appends && self.waiting.front().is_some_and(is_entry) {
             let next = self.waiting.pop_front().unwrap();
-            event = self.take_in(next, variant);
+            event = take(self, next);
+        }
+        if let Some(files) = files {
+            files.commit();
+            assert!(!files.has_read() || files.has_made(&self.log), "the files hold another history");
         }
         Some(event)
     }
@@ -245,6 +259,7 @@ impl Disk {
             }
             Write::GoBack => {
                 self.is_behind = false;
+                self.settle_epochs();
                 Event::WentBack(self.stored())
             }
             Write::Truncate(zxid) => {
@@ -300,6 +315,31 @@ impl Disk {
         self.waiting.len()
     }
 
+    /// What waits, from the front.
+    pub(crate) fn waiting(&self) -> impl ExactSizeIterator<Item = &Write> {
+        self.waiting.iter()
+    }
+
+    /// How many of the writes that wait have become durable, if this was found then.
+    pub(crate) fn survivors(&self, found: &Found, files: &Files) -> usize {
+        let explains = |survives| {
+            let mut after = self.clone();
+            after.crash(survives);
+            let same = after.epochs() == found.epochs
+                && after.last() == found.last
+                && after.configs() == found.configs;
+            same && files.has_made(&after.log)
+        };
+        (0..=self.waiting.len()).find(|&survives| explains(survives)).unwrap_or_else(|| {
+            let Self { accepted_epoch, current_epoch, config, next, waiting, .. } = self;
+            panic!(
+                "storage: a start finds {found:?}; the disk had epochs {accepted_epoch} and {current_epoch}, \
+                 history to {}, configurations {config} and {next:?}, and {waiting:?} waited",
+                self.last()
+            )
+        })
+    }
+
     /// The machine stops: so many of the writes that wait become durable.
     pub(crate) fn crash(&mut self, survives: usize) {
         for write in std::mem::take(&mut self.waiting).into_iter().take(survives) {
@@ -320,5 +360,11 @@ impl Disk {
         self.next = lies.next.unwrap_or_else(|| self.next.take());
         self.current_epoch = lies.current_epoch.unwrap_or(self.current_epoch);
         self.accepted_epoch = lies.accepted_epoch.unwrap_or(self.accepted_epoch);
+        self.settle_epochs();
+    }
+
+    /// All that its leader had is there before any transaction of its epoch: a history that has some is of that epoch.
+    fn settle_epochs(&mut self) {
+        self.current_epoch = self.current_epoch.max(self.last().epoch());
     }
 }

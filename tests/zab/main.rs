@@ -9,8 +9,12 @@
 mod clock;
 mod disk;
 mod exhaustive;
+mod files;
 mod member;
 mod network;
+#[path = "../sim/disk.rs"]
+#[allow(dead_code, reason = "the simulator of a server needs more of it")]
+mod node_disk;
 mod properties;
 #[path = "../sim/rng.rs"]
 mod rng;
@@ -37,8 +41,10 @@ use world::{Figures, With};
 const SEEDS: u64 = 10_000;
 /// The same, of members with a node and a tree.
 const NODE_SEEDS: u64 = 2000;
-/// So many see everything that there is.
-const COMPLETE: u64 = 2000;
+/// The same, of members with their disk in files.
+const FILES_SEEDS: u64 = 400;
+/// So many see everything that there is, of each kind.
+const COMPLETE: u64 = FILES_SEEDS;
 /// A broken variant has to be caught within so many.
 const BROKEN_SEEDS: u64 = 500;
 /// One that shows itself only when somebody reads, its member crashes and all others lack what was read.
@@ -94,6 +100,16 @@ fn members_with_a_node_pass_every_seed() {
     passes(NODE_SEEDS, With::Nodes);
 }
 
+#[test]
+fn disks_in_files_pass_every_seed() {
+    passes(FILES_SEEDS, With::Files);
+}
+
+#[test]
+fn members_with_a_node_and_files_pass_every_seed() {
+    passes(FILES_SEEDS, With::NodesAndFiles);
+}
+
 fn is_caught(variant: Variant, with: With, seeds: u64) {
     let run = |seed| outcome(|| world::run(seed, variant, with)).err();
     let caught = (0..seeds).find_map(|seed| Some((seed, run(seed)?)));
@@ -141,6 +157,12 @@ caught! {
     Nodes, BROKEN_SEEDS:
     a_node_that_knows_of_no_quorum_is_caught: CommittedWhenProposed,
     a_tree_that_is_not_replaced_is_caught: TreeNotReplaced,
+}
+caught! {
+    Files, BROKEN_SEEDS:
+    a_disk_that_skips_syncs_is_caught: SyncsSkipped,
+    a_configuration_that_is_not_kept_with_a_snapshot_is_caught: ToldNotKept,
+    a_start_that_relies_on_what_it_has_read_is_caught: NotVouched,
 }
 caught! {
     Nodes, RARE_SEEDS:

@@ -3,6 +3,7 @@
 use crate::{
     clock::Clock,
     disk::{Disk, Entry, up_to},
+    files::Files,
     server::Server,
 };
 use oxkeeper::{
@@ -20,6 +21,8 @@ pub(crate) struct Member {
     /// `reconfigEnabled`.
     pub(crate) may_change: bool,
     pub(crate) disk: Disk,
+    /// What the disk really holds, where that is looked at.
+    pub(crate) files: Option<Files>,
     pub(crate) clock: Clock,
     pub(crate) running: Option<Running>,
     /// Counts starts: what was meant for an earlier one is lost.
@@ -80,6 +83,7 @@ impl Member {
             options,
             may_change,
             disk: Disk::new(config),
+            files: None,
             clock: Clock::RIGHT,
             running: None,
             start: 0,

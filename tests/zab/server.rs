@@ -16,13 +16,16 @@ use oxkeeper::{
 use oxkeeper_codec::{ServerId, SessionId, Zxid, txn::LoggedTxn};
 use std::collections::BTreeMap;
 
-const TREE_OPTIONS: TreeOptions = TreeOptions {
+pub(crate) const TREE_OPTIONS: TreeOptions = TreeOptions {
     owners: OwnerRules { extended_types: true, emulate_353: false },
     digest: true,
     hash_seed: 1,
 };
 /// So many transactions are applied at once.
 const BATCH: usize = 5;
+
+/// A tree, and the sessions that are known.
+pub(crate) type State = (Tree, BTreeMap<SessionId, i32>);
 
 /// See the module.
 #[derive(Debug)]
@@ -32,9 +35,9 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// It starts with this history, and knows of no leader.
-    pub(crate) fn start(id: ServerId, history: &[Entry], new_sessions: NewSessions, now_ms: i64) -> Self {
-        let (tree, sessions) = rebuild(history);
+    /// It starts with what its history has made, and knows of no leader.
+    pub(crate) fn start(id: ServerId, state: State, new_sessions: NewSessions, now_ms: i64) -> Self {
+        let (tree, sessions) = state;
         let mut server =
             Self { node: Node::new(options(id, new_sessions), &tree, sessions, now(now_ms)), tree };
         let last = server.tree.last_zxid();
@@ -43,10 +46,10 @@ impl Server {
         server
     }
 
-    /// The history is another one from now on. What its clients are told: to leave.
-    pub(crate) fn replaced(&mut self, history: &[Entry], now_ms: i64) -> Vec<Delivery> {
+    /// The history is another one from now on, and has made this. What its clients are told: to leave.
+    pub(crate) fn replaced(&mut self, state: State, now_ms: i64) -> Vec<Delivery> {
         let mut actions = self.step(now_ms, Event::Member(MemberEvent::LetGo));
-        let (tree, sessions) = rebuild(history);
+        let (tree, sessions) = state;
         self.tree = tree;
         let event = MemberEvent::Replaced(sessions.into_iter().collect());
         actions.extend(self.step(now_ms, Event::Member(event)));
@@ -97,7 +100,8 @@ fn options(id: ServerId, new_sessions: NewSessions) -> NodeOptions {
     }
 }
 
-fn rebuild(history: &[Entry]) -> (Tree, BTreeMap<SessionId, i32>) {
+/// What a history makes.
+pub(crate) fn rebuild(history: &[Entry]) -> State {
     let mut rebuild = Rebuild::new(TREE_OPTIONS);
     let preparer = rebuild.preparer();
     for (_, txn) in history {

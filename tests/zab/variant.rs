@@ -60,6 +60,12 @@ pub(crate) enum Variant {
     CommittedWhenProposed,
     /// After TRUNC and SNAP the tree is the old one.
     TreeNotReplaced,
+    /// Syncs of files do nothing.
+    SyncsSkipped,
+    /// The configuration that a leader tells with a snapshot is not kept with it.
+    ToldNotKept,
+    /// A start relies on what it has read, whether the disk has it or not.
+    NotVouched,
     /// Clients that are held see what their member takes for committed before there is a quorum.
     ShownBeforeSettled,
 }

@@ -12,10 +12,12 @@ mod sessions;
 
 use crate::{
     disk::{Entry, Write},
+    files::{Counts, Files},
     member::Member,
     network::{Message, Network},
     properties::{Fact, Properties},
     rng::Rng,
+    server::rebuild,
     variant::Variant,
 };
 use clients::configuration;
@@ -65,6 +67,8 @@ enum Due {
     Stale(ServerId, u32, Vec<Entry>),
     /// Somebody asks for another configuration.
     Change,
+    /// A member begins a snapshot, or ends one.
+    Snapshot(ServerId, u32),
     /// Something goes wrong.
     Fault,
 }
@@ -106,6 +110,20 @@ pub(crate) enum With {
     Zab,
     /// Node and tree besides, and clients with sessions.
     Nodes,
+    /// The protocol, and disks in files.
+    Files,
+    /// Node, tree, clients and disks in files.
+    NodesAndFiles,
+}
+
+impl With {
+    pub(crate) const fn nodes(self) -> bool {
+        matches!(self, Self::Nodes | Self::NodesAndFiles)
+    }
+
+    pub(crate) const fn files(self) -> bool {
+        matches!(self, Self::Files | Self::NodesAndFiles)
+    }
 }
 
 /// Runs one seed.
@@ -115,6 +133,14 @@ pub(crate) fn run(seed: u64, variant: Variant, with: With) -> Figures {
     world.core_goes_on();
     world.come_to_rest();
     world.figures.count(Figure::Committed, world.committed);
+    world.members.values().filter_map(|member| member.files.as_ref()).for_each(|files| {
+        let Counts { snapshots, told, cuts_refused, starts_cut_short, tries_failed } = files.counts;
+        world.figures.count(Figure::Snapshots, snapshots);
+        world.figures.count(Figure::Told, told);
+        world.figures.count(Figure::CutsRefused, cuts_refused);
+        world.figures.count(Figure::StartsCutShort, starts_cut_short);
+        world.figures.count(Figure::TriesFailed, tries_failed);
+    });
     world.figures
 }
 
@@ -125,7 +151,7 @@ impl World {
         let observers = rng.pick(&[0, 0, 1]);
         let ids = |from: i64, count: i64| (from..from + count).map(ServerId);
         let spare = rng.pick(&[0, 0, 1, 2]);
-        let may_change = with == With::Zab && !rng.one_in(3);
+        let may_change = !with.nodes() && !rng.one_in(3);
         let config = configuration(0, ids(1, voters).collect(), ids(1 + voters, observers).collect());
         let spare = if may_change { spare } else { 0 };
         let all = ids(1, voters + observers + spare);
@@ -149,8 +175,12 @@ impl World {
         world.after(100, Due::Write);
         world.after(1000, Due::Fault);
         world.with = with;
-        if with == With::Nodes {
+        if with.nodes() {
             world.open_sessions();
+        }
+        if with.files() {
+            let mut files = || Files::new(apart.next(), variant, &config);
+            world.members.values_mut().for_each(|member| member.files = Some(files()));
         }
         if may_change {
             world.after(1500, Due::Change);
@@ -239,7 +269,7 @@ impl World {
                 }
             }
             Due::Write => {
-                if self.with == With::Zab {
+                if !self.with.nodes() {
                     self.write();
                 }
                 self.read();
@@ -251,6 +281,11 @@ impl World {
                 if self.is(id, start) {
                     self.tick(id);
                     self.after(TICK_MS, Due::Tick(id, start));
+                }
+            }
+            Due::Snapshot(id, start) => {
+                if self.is(id, start) {
+                    self.snapshot(id);
                 }
             }
             Due::Change => {
@@ -282,6 +317,7 @@ impl World {
         let event = member.start(self.now_ms);
         self.properties.see(Fact::Starts { member: id, disk: &member.disk });
         self.start_node(id);
+        self.snapshot_later(id);
         self.step(id, event);
     }
 
@@ -306,9 +342,11 @@ impl World {
             let installed = std::mem::take(&mut running.installing);
             member.delivered = if installed { 0 } else { member.delivered.min(running.history.len()) };
             running.committed = if installed { last } else { running.committed.min(last) };
+            let read = member.files.as_mut().and_then(Files::take_state);
             if let Some(server) = running.server.as_mut().filter(|_| self.variant != Variant::TreeNotReplaced)
             {
-                told = server.replaced(&running.history, now_ms);
+                let state = read.unwrap_or_else(|| rebuild(&running.history));
+                told = server.replaced(state, now_ms);
             }
         }
         if let Event::Closed(link) = event

@@ -214,10 +214,8 @@ impl LogWriter {
         };
         while let Err(error) = write(files, *my_id) {
             tracing::error!(target: topics::PEERS, %error, "the files of the configuration beside zoo.cfg cannot be written: a start would begin with the old ones");
-            let forbidden =
-                [io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem, io::ErrorKind::NotFound];
             let invalid = error.kind() == io::ErrorKind::InvalidData;
-            if invalid || forbidden.contains(&error.kind()) || hub.stopping.load(Ordering::Relaxed) {
+            if invalid || DynamicFiles::is_forbidden(&error) || hub.stopping.load(Ordering::Relaxed) {
                 return false;
             }
             std::thread::sleep(RETRY);

@@ -39,6 +39,8 @@ pub(super) struct Learning {
     pauses_until_ms: Option<i64>,
     /// It has said that it leads no more.
     is_left: bool,
+    /// It was connected with anew since it was chosen: what it says, it has said since.
+    is_met_anew: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -66,6 +68,7 @@ impl Learning {
             dials_until_ms,
             pauses_until_ms: (pause_ms > 0).then_some(now_ms + pause_ms),
             is_left: false,
+            is_met_anew: false,
         };
         if learning.pauses_until_ms.is_none() {
             learning.dial(shared, now_ms);
@@ -142,6 +145,11 @@ impl Learning {
         }
     }
 
+    /// There is another connection with a member's election port: it may have started anew.
+    pub(super) fn met(&mut self, peer: ServerId) {
+        self.is_met_anew |= peer == self.leader;
+    }
+
     /// A member says how it votes. A leader whose port is not reached yet may be none by now; of one that was reached the link tells.
     pub(super) fn notified(
         &mut self,
@@ -149,13 +157,16 @@ impl Learning {
         from: ServerId,
         said: &Notification,
     ) -> Result<(), Failure> {
-        if from == self.leader && shared.is_left_by(said) {
-            self.is_left = true;
-            if matches!(self.phase, Phase::Discovery(Discovery::Dialling)) {
-                return Err(Failure::LeaderElsewhere(from));
-            }
+        let is_new = self.is_met_anew && shared.is_new_to(said);
+        if from != self.leader || !(is_new || shared.is_left_by(said)) {
+            return Ok(());
         }
-        Ok(())
+        self.is_left = true;
+        match self.phase {
+            Phase::Discovery(Discovery::Dialling) if is_new => Err(Failure::LeaderAnew(from)),
+            Phase::Discovery(Discovery::Dialling) => Err(Failure::LeaderElsewhere(from)),
+            _ => Ok(()),
+        }
     }
 
     /// No link could be made.

@@ -242,6 +242,46 @@ fn a_leader_that_has_not_decided_yet_is_waited_for() {
     assert_eq!(script.zab.role(), Role::Learning(ServerId(2), false), "its port is open: the link tells");
 }
 
+/// Where its process is back before anybody has missed it, nothing else tells that it has forgotten the election. To its port, which
+/// is closed, it would be dialled until there is no more time for it.
+#[test]
+fn a_chosen_member_that_has_started_anew_is_not_waited_for() {
+    let chosen = || {
+        let mut script = Script::new(1, stored(1, 1, zxid(1, 9)));
+        script.hears_vote_of_round(5, 2, PeerState::Looking, 2, zxid(1, 9), 1);
+        script.tell(Event::Unreachable(ServerId(3)));
+        assert!(script.done().contains(&Action::Dial(ServerId(2))));
+        script
+    };
+    let says_its_own_vote = |script: &mut Script, round| {
+        script.hears_vote_of_round(round, 2, PeerState::Looking, 2, zxid(1, 9), 1)
+    };
+    let mut script = chosen();
+    says_its_own_vote(&mut script, 1);
+    assert_eq!(script.zab.role(), Role::Learning(ServerId(2), false), "said before, for all that is known");
+    script.tell(Event::Reachable(ServerId(2)));
+    says_its_own_vote(&mut script, 5);
+    assert_eq!(script.zab.role(), Role::Learning(ServerId(2), false), "it has not decided yet");
+    script.done();
+    says_its_own_vote(&mut script, 1);
+    let done = script.done();
+    assert!(done.contains(&Action::Resign(Failure::LeaderAnew(ServerId(2)))), "{done:?}");
+    let round = done.into_iter().find_map(|action| match action {
+        Action::Notify(_, said) if said.state == PeerState::Looking => Some(said.election_epoch),
+        _ => None,
+    });
+    assert_eq!(round, Some(6), "one in which all can take part");
+
+    let mut script = chosen();
+    script.tell(Event::Dialled(LINK));
+    script.tell(Event::Reachable(ServerId(2)));
+    says_its_own_vote(&mut script, 1);
+    assert_eq!(script.zab.role(), Role::Learning(ServerId(2), false), "its port is open: the link tells");
+    script.done();
+    script.tell(Event::Closed(LINK));
+    assert!(script.done().contains(&Action::Resign(Failure::LeaderGone)), "it is not dialled again");
+}
+
 /// The other end of the same haste: it is the leader that was chosen by one who goes with another.
 #[test]
 fn a_leader_whose_voter_goes_with_another_does_not_wait_for_it() {

@@ -260,7 +260,7 @@ impl State {
         match step {
             Step::Proposes(id) => self.propose(id),
             Step::Syncs(id) => {
-                if let Some(event) = self.peer(id).disk.sync(bounds.variant) {
+                if let Some(event) = self.peer(id).disk.sync(bounds.variant, None) {
                     self.step(id, event);
                 }
             }

@@ -67,7 +67,7 @@ mod tests {
         let mut disk = Disk::new(three());
         for entry in log {
             disk.write(Write::Append(entry.clone()));
-            disk.sync(Variant::Sound);
+            disk.sync(Variant::Sound, None);
         }
         disk
     }

@@ -113,7 +113,7 @@ mod tests {
         let mut disk = Disk::new(Membership::parse("server.1=h:1:2").unwrap());
         for write in [Write::AcceptedEpoch(2), Write::CurrentEpoch(1), Write::Append(entry(1, 1))] {
             disk.write(write);
-            disk.sync(crate::variant::Variant::Sound);
+            disk.sync(crate::variant::Variant::Sound, None);
         }
         disk.write(Write::Append(entry(1, 2)));
         disk

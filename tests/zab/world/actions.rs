@@ -177,6 +177,9 @@ impl World {
             Action::Truncate(zxid) => self.write_to_disk(id, Write::Truncate(zxid)),
             Action::KeepNothing => {
                 running.keeps = false;
+                if let Some(files) = &mut member.files {
+                    files.abandon_snapshot();
+                }
                 self.figures.count(Figure::WithoutDisk, 1);
             }
             Action::GoBack => {
@@ -205,6 +208,7 @@ impl World {
             let write = Write::Install(*zxid, history.clone(), told.clone());
             (running.wanted, running.received, running.installing) = (None, None, true);
             self.write_to_disk(id, write);
+            self.spoil_install(id);
         }
     }
 
@@ -328,7 +332,7 @@ impl World {
         if member.disk_failed {
             return;
         }
-        let event = member.disk.sync(self.variant);
+        let event = member.disk.sync(self.variant, member.files.as_mut());
         self.loses(id);
         self.schedule_sync(id);
         if let Some(event) = event {

@@ -83,6 +83,14 @@ impl World {
         }
     }
 
+    /// Whoever puts a snapshot in place that came with a configuration crashes at once: that is stored soon after.
+    pub(super) fn spoil_install(&mut self, id: ServerId) {
+        let is_told = |write: &Write| matches!(write, Write::Install(_, _, Some(_)));
+        if self.variant == Variant::ToldNotKept && self.members[&id].disk.waiting().any(is_told) {
+            self.crash(id);
+        }
+    }
+
     /// Whether nobody tells a member that its leader does not come.
     pub(super) fn is_kept_back(&self, event: &Event) -> bool {
         self.variant == Variant::NeverGivesUp && matches!(event, Event::NotDialled(_))

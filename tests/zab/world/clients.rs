@@ -6,7 +6,7 @@ use bytes::Bytes;
 use oxkeeper::{membership::Membership, zab::Quorum};
 use oxkeeper_codec::{
     OpCode, ServerId, SessionId, Zxid,
-    records::{SetDataTxn, TxnHeader},
+    records::{CreateSessionTxn, SetDataTxn, TxnHeader},
     txn::{LoggedTxn, Txn},
 };
 
@@ -21,7 +21,11 @@ impl World {
             let Some(running) = &mut self.members.get_mut(&id).unwrap().running else { continue };
             let Some(zxid) = running.zab.next_zxid() else { continue };
             self.writes += 1;
-            let txn = Bytes::from(format!("{} by {id}", self.writes));
+            let txn = if self.with.files() {
+                opening(zxid, SessionId(self.writes.into()))
+            } else {
+                Bytes::from(format!("{} by {id}", self.writes))
+            };
             let actions = running.zab.propose(now_ms, txn.clone());
             self.proposes(id, (zxid, txn));
             self.act(id, actions);
@@ -89,7 +93,16 @@ pub(super) fn configuration(version: i64, voters: Vec<ServerId>, observers: Vec<
 fn change_to(zxid: Zxid, config: &Membership) -> Bytes {
     let header = TxnHeader { client_id: SessionId(1), cxid: 1, zxid, time: 0, op: OpCode::RECONFIG };
     let data = Some(Bytes::from(config.to_string()));
-    let txn = Txn::Reconfig(SetDataTxn { path: "/zookeeper/config".into(), data, version: -1 });
+    logged(header, Txn::Reconfig(SetDataTxn { path: "/zookeeper/config".into(), data, version: -1 }))
+}
+
+/// The transaction that opens this session.
+fn opening(zxid: Zxid, session: SessionId) -> Bytes {
+    let header = TxnHeader { client_id: session, cxid: 0, zxid, time: 0, op: OpCode::CREATE_SESSION };
+    logged(header, Txn::CreateSession(CreateSessionTxn { time_out: 1000 }))
+}
+
+fn logged(header: TxnHeader, txn: Txn) -> Bytes {
     let mut bytes = Vec::new();
     LoggedTxn { header, txn, digest: None }.encode(&mut bytes);
     bytes.into()

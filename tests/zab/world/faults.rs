@@ -12,6 +12,8 @@ use oxkeeper_codec::ServerId;
 const REACHABILITY_AFTER_MS: i64 = 3;
 /// A process stands still for up to so long, in ms.
 const JUMP_MS: i64 = 1500;
+/// A member begins a snapshot, or ends one, once within so long, in ms.
+const SNAPSHOT_EVERY_MS: i64 = 3000;
 /// Nothing stays broken for longer, in ms.
 const BROKEN_MS: i64 = 4000;
 
@@ -116,7 +118,15 @@ impl World {
         member.running = None;
         self.figures.count(Figure::Crashes, 1);
         let most = if self.keeps_unsynced { member.disk.unsynced() } else { 0 };
-        member.disk.crash(usize::try_from(self.rng.below(i64::try_from(most).unwrap() + 1)).unwrap());
+        let survives = usize::try_from(self.rng.below(i64::try_from(most).unwrap() + 1)).unwrap();
+        let survives = match &mut member.files {
+            None => survives,
+            Some(files) => {
+                let found = files.crash(member.disk.waiting());
+                member.disk.survivors(&found, files)
+            }
+        };
+        member.disk.crash(survives);
         self.properties.see(Fact::Crashes { member: id });
         self.loses(id);
         let links: Vec<Link> = self.links_of(id);
@@ -206,6 +216,23 @@ impl World {
         }
         let pause_ms = REACHABILITY_AFTER_MS + self.rng.below(100);
         self.after(pause_ms, Due::Reconnects);
+    }
+
+    /// A member begins a snapshot of what is committed, if it may, or ends the one that is under way.
+    pub(super) fn snapshot(&mut self, id: ServerId) {
+        let member = self.members.get_mut(&id).unwrap();
+        if let (Some(files), Some(running)) = (&mut member.files, &member.running) {
+            let may_begin = running.serves && running.keeps;
+            files.snapshot(if may_begin { running.delivered() } else { &[] });
+        }
+        self.snapshot_later(id);
+    }
+
+    pub(super) fn snapshot_later(&mut self, id: ServerId) {
+        if self.with.files() {
+            let (start, pause_ms) = (self.members[&id].start, self.rng.below(SNAPSHOT_EVERY_MS));
+            self.after(pause_ms, Due::Snapshot(id, start));
+        }
     }
 
     fn disk_fails(&mut self, id: ServerId) {

@@ -1,7 +1,13 @@
 //! Members with a real node: what Zab wants done concerns it, and what it wants done concerns Zab and other members.
 
-use super::{Due, TICK_MS, With, World, figures::Figure};
-use crate::{network::Down, properties::Fact, server::Server, variant::Variant};
+use super::{Due, TICK_MS, World, figures::Figure};
+use crate::{
+    files::Files,
+    network::Down,
+    properties::Fact,
+    server::{Server, rebuild},
+    variant::Variant,
+};
 use bytes::Bytes;
 use oxkeeper::{
     node::{self, MemberAction, MemberEvent},
@@ -16,13 +22,16 @@ use oxkeeper_codec::{
 impl World {
     /// A member that has just started gets its node.
     pub(super) fn start_node(&mut self, id: ServerId) {
-        if self.with == With::Zab {
+        let member = self.members.get_mut(&id).unwrap();
+        let read = member.files.as_mut().and_then(Files::take_state);
+        if !self.with.nodes() {
             return;
         }
-        let member = self.members.get_mut(&id).unwrap();
+        let state = read.unwrap_or_else(|| rebuild(member.disk.log()));
         let (now_ms, start) = (member.clock.shows(self.now_ms), member.start);
+        let server = Server::start(id, state, self.clients.new_sessions(), now_ms);
         if let Some(running) = &mut member.running {
-            running.server = Some(Server::start(id, &running.history, self.clients.new_sessions(), now_ms));
+            running.server = Some(server);
         }
         self.has_state(id);
         self.after(TICK_MS, Due::Tick(id, start));
