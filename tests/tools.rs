@@ -161,6 +161,7 @@ fn a_data_directory_is_made_and_purged() {
 fn every_tool_tells_its_usage() {
     for tool in [
         "status",
+        "clients",
         "init",
         "purge",
         "txnlog",

@@ -17,6 +17,8 @@ SCENARIOS = scenario = Cases()
 READERS, WRITERS, SESSION_MS = 3, 2, 20000
 # What a read may take that is asked for while there is no leader: half of it was seen beside two busy loops on two cores.
 READ_MS = 500
+# How long a leader that has fallen is gone, and what a write may take meanwhile: nobody waits for a timer of several ticks.
+BACK_AFTER_MS, WRITE_MS = (0, 30, 80, 130, 180, 300), 2000
 
 
 class Loop(threading.Thread):
@@ -160,6 +162,35 @@ def stopped(args):
 @scenario
 def switched_off(args):
     return judge(args, lambda m: m.kill(), keep=False)
+
+
+@scenario
+def back_at_once(args):
+    """The leader falls and is back before anybody has missed it, without what it was: the others do not wait for that."""
+    with Ensemble(args.members, tickTime=2000) as ensemble:
+        ensemble.start()
+        with ensemble.leader().client() as client:
+            client.create("/kept")
+        acknowledged, longest_ms = {}, 0
+        for pause_ms in 3 * BACK_AFTER_MS:
+            old = until("a leader", ensemble.leader, 30, 0.05)
+            writers = [Loop(writes("/kept", acknowledged), m) for m in ensemble if m is not old]
+            until("all write", lambda: all(w.done for w in writers), 20, 0.01)
+            old.kill()
+            began, had = time.monotonic(), [w.done for w in writers]
+            time.sleep(pause_ms / 1000)
+            old.start()
+            until("somebody writes", lambda: any(w.done > done + 1 for w, done in zip(writers, had)), 60, 0.005)
+            longest_ms = max(longest_ms, (time.monotonic() - began) * 1000)
+            until("all go on", lambda: all(w.done > done + 1 for w, done in zip(writers, had)), 60, 0.01)
+            for loop in writers:
+                loop.end()
+            until("all serve", lambda: all(m.mode() for m in ensemble), 60, 0.05)
+        need(longest_ms < WRITE_MS, "for %.0f ms nobody could write" % longest_ms)
+        with ensemble.leader().client() as client:
+            client.sync("/")
+            need(client.exists("/kept")["version"] >= acknowledged["/kept"], "/kept has what was acknowledged")
+        return "%d times, at most %.0f ms without a write" % (3 * len(BACK_AFTER_MS), longest_ms)
 
 
 @scenario

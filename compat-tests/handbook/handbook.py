@@ -204,9 +204,9 @@ def configure(work):
 def monitor(work):
     p, figures, members = Page("monitor"), Page("figures"), machines(work, 3)
     ensemble(members, *p.take("metricsProvider.").splitlines())
-    status, as_json, monitored, ready, leader, metrics = members[0].play(p.take("oxkeeper status"))
+    status, as_json, monitored, ready, leader, clients, metrics = members[0].play(p.take("oxkeeper status"))
     need("Mode: " in status and json.loads(as_json)["serves"] and json.loads(monitored)["znode_count"] > 0 and ready.strip() == "ready", (status, ready))
-    need(json.loads(leader)["leader_id"] in (1, 2, 3), leader)
+    need(json.loads(leader)["leader_id"] in (1, 2, 3) and clients.startswith("CLIENT "), (leader, clients))
     families = of_words(metrics).union(*(of_words(m.run("curl -s localhost:7000/metrics")) for m in members[1:]))
     rules = [line.split(" | ")[0].removeprefix("| ") for line in p.lines if line.startswith("| `")]
     names = set().union(*(of_words(" ".join(re.findall("`(.*?)`", re.sub(r"\[\w+\]", "", rule)))) for rule in rules)) - {"up", "or", "absent", "changes", "rate", "increase", "max"}

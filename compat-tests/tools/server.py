@@ -11,6 +11,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.realpath(os.path.join(HERE, "..", ".."))
@@ -208,6 +210,62 @@ def load(work):
             client.sync()
             need(client.children("/app") == [] and len(client.children("/")) == 2, "nothing stays")
     return "%d requests" % sum(done.values())
+
+
+def with_admin_server(sid, work, kind):
+    m = Member(sid, work, kind)
+    m.admin_port = free_ports(1)[0]
+    m.configure({"tickTime": 500, "maxClientCnxns": 0, "4lw.commands.whitelist": "*", "admin.serverPort": m.admin_port, "admin.serverAddress": m.host}, [])
+    m.fresh()
+    m.start()
+    return m
+
+
+@case
+def who(work):
+    """`oxkeeper clients` of an official server and of ours, alone and together, by their admin servers and by `cons`"""
+    def told(*args, code=0):
+        done = subprocess.run([OXKEEPER, "clients", "--json", *args], capture_output=True, text=True, timeout=60)
+        need(done.returncode == code, "%s ends with %d: %s" % (args, done.returncode, done.stderr))
+        return [json.loads(line) for line in done.stdout.splitlines()], done.stderr
+
+    def asks(client):
+        while not ended.is_set():
+            client.get("/")
+            time.sleep(0.002)
+
+    os.environ["ADMIN"] = "true"
+    servers = [with_admin_server(sid, os.path.join(work, kind), kind) for sid, kind in enumerate((OURS, "3.9.5"), 1)]
+    ended, loads = threading.Event(), []
+    try:
+        for m in servers:
+            m.serves()
+        idle = [m.client(session_ms=60000) for m in servers for _ in range(3)]
+        busy = [m.client(session_ms=60000, source="127.0.0.2") for m in servers]
+        loads += [threading.Thread(target=asks, args=(client,)) for client in busy]
+        for thread in loads:
+            thread.start()
+        by_http = ["http://%s:%d/commands" % (m.host, m.admin_port) for m in servers]
+        by_word = ["%s:%d" % (m.host, m.client_port) for m in servers]
+        for how, places in (("--admin", by_http), ("--server", by_word)):
+            for asked, times in ((places[0], 1), (places[1], 1), (",".join(places), 2)):
+                first, second = told(how, asked)[0]
+                need((first["client"], first["connections"], second["client"], second["connections"]) == ("127.0.0.2", times, "127.0.0.1", 3 * times), (first, second))
+                need(first["packets_per_s"] > 20 * times > 20 * second["packets_per_s"], (first, second))
+                need(first["packets_received"] >= first["packets_per_s"] > 0 and first["max_latency"] >= first["avg_latency"], first)
+        text = subprocess.run([OXKEEPER, "clients", "--admin", by_http[1]], capture_output=True, text=True, timeout=60).stdout
+        need(re.search(r"^CLIENT +CONNECTIONS .*\n127\.0\.0\.2 +1 +\d+\.\d .*\n127\.0\.0\.1 +3 ", text), text)
+        seen, complaint = told("--admin", by_http[0] + ",http://127.0.0.1:1/commands", code=1)
+        need(len(seen) == 2 and "http://127.0.0.1:1/commands: " in complaint, (seen, complaint))
+        for client in idle:
+            client.close()
+        return "%.0f and %.0f packets a second" % (first["packets_per_s"], second["packets_per_s"])
+    finally:
+        ended.set()
+        for thread in loads:
+            thread.join(10)
+        for m in servers:
+            m.kill()
 
 
 @case

@@ -29,6 +29,7 @@ Usage:
   oxkeeper settings [NAME...]                         list all settings, or these
   oxkeeper check-config [--json] [-DKEY=VALUE] FILE   what a zoo.cfg means, and what is wrong with it
   oxkeeper status [--json] [FILE | --server HOST:PORT]
+  oxkeeper clients [--admin URL | --server HOST:PORT] who loads a server
   oxkeeper init [--myid N] [--force] FILE             make the data directory of a zoo.cfg
   oxkeeper purge [-n COUNT] [--dry-run] FILE|DATADIR  remove old snapshots and logs
   oxkeeper txnlog dump|verify|repair|chop             transaction logs

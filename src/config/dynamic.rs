@@ -144,8 +144,12 @@ fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     sync_folder(path)
 }
 
+/// Makes the names in a file's folder durable, where the file system has such a thing: those that are never written, and some shares, refuse.
 fn sync_folder(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    use io::ErrorKind::{InvalidInput, Unsupported};
+    let synced = path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all());
+    synced
+        .or_else(|error| if matches!(error.kind(), InvalidInput | Unsupported) { Ok(()) } else { Err(error) })
 }
 
 #[cfg(test)]
@@ -209,6 +213,14 @@ mod tests {
         let rewritten = fs::read_to_string(dir.path().join("zoo.cfg")).expect("it is there");
         assert!(!rewritten.contains("clientPort"), "{rewritten}");
         assert_eq!(Config::load(&dir.path().join("zoo.cfg"), &[]).expect("good").client.port, Some(2190));
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_synced_is_no_reason_not_to_start() {
+        // Of a file system without anything to sync, and without a folder.
+        for path in ["/proc/self/zoo.cfg", "/nowhere/zoo.cfg"] {
+            DynamicFiles::beside(Path::new(path)).vouch().expect("nothing to store");
+        }
     }
 
     #[test]

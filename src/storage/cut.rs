@@ -95,12 +95,17 @@ pub(super) fn cut_snapshots(disk: &dyn Disk, last: Zxid, also: &[String]) -> Res
     sync_dir(disk)
 }
 
-/// Has each snapshot that is to be installed take the place of what is behind its transaction. Done again, it does nothing.
+/// Has each snapshot that is to be installed take the place of what is behind its transaction. Done again, it does nothing. That it is to
+/// be is durable before anything else is touched: whoever gave it that name may have been killed before it was.
 pub(super) fn complete_installs(snap_disk: &dyn Disk, log_disk: &dyn Disk) -> Result<(), StoreError> {
     let mut installs: Vec<(SnapshotName, String)> = list(snap_disk)?
         .into_iter()
         .filter_map(|file| Some((names::parse_install_name(&file.name)?, file.name)))
         .collect();
+    if installs.is_empty() {
+        return Ok(());
+    }
+    sync_dir(snap_disk)?;
     installs.sort_by_key(|(snapshot, _)| snapshot.zxid);
     for (snapshot, name) in installs {
         cut_logs(log_disk, snapshot.zxid)?;

@@ -156,11 +156,9 @@ impl ReceivedSnapshot {
                 keep_told(disk, self.snapshot.zxid, told)?;
             }
             let name = names::install_name(self.snapshot);
-            let failed = |source| StoreError::io("install", disk.path(&name), source);
-            disk.rename(temporary, &name).map_err(failed)?;
+            disk.rename(temporary, &name)
+                .map_err(|source| StoreError::io("install", disk.path(&name), source))?;
             self.temporary = None;
-            // The old state is not touched before this is durable.
-            disk.sync_dir().map_err(failed)?;
         }
         complete_installs(disk, &*log_disk)?;
         log.end_at(self.snapshot.zxid);

@@ -3,7 +3,9 @@
 use super::{
     Terminal, ToolError,
     backup::{self, Wanted as WantedState},
-    bench, container,
+    bench,
+    clients::{Asked, clients},
+    container,
     data_dirs::DataDirs,
     dialling::{Dialling, setting},
     init::{InitError, init},
@@ -97,6 +99,25 @@ pub enum Tool {
         json: bool,
         /// Its zoo.cfg; localhost:2181 unless given
         config: Option<PathBuf>,
+    },
+    /// Say who loads a server: its clients by address, the one that asks most first
+    Clients {
+        /// Admin servers, with their path; the one on this machine unless given
+        #[arg(long, value_name = "URL,...", value_delimiter = ',', conflicts_with = "server")]
+        admin: Vec<String>,
+        /// The client ports are asked instead, by the word cons (4lw.commands.whitelist); with --tls in TLS. An official port knows of
+        /// its own clients alone
+        #[arg(long, value_name = "HOST:PORT,...", value_delimiter = ',')]
+        server: Vec<String>,
+        /// How they are spoken to.
+        #[command(flatten)]
+        dialling: Dialling,
+        /// So long between the two looks that make a rate
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+        seconds: u32,
+        /// A JSON object on a line for each client
+        #[arg(long)]
+        json: bool,
     },
     /// Load a server or an ensemble, and tell how fast it answers; ends with 1 where something was refused
     Bench {
@@ -325,6 +346,30 @@ pub enum BackupAction {
     },
 }
 
+/// Where the admin server is unless somebody says something else.
+const ADMIN: &str = "http://localhost:8080/commands";
+
+fn place(server: &str, tls: bool) -> Result<Place, ToolError> {
+    Place::parse(server, tls).ok_or_else(|| ToolError::Usage(format!("{server} is not HOST:PORT")))
+}
+
+/// Who is asked for its clients.
+fn asked(admin: Vec<String>, servers: &[String], dialling: &Dialling) -> Result<Vec<Asked>, ToolError> {
+    if servers.is_empty() {
+        if dialling.tls
+            || !dialling.properties.is_empty()
+            || admin.iter().any(|url| url.starts_with("https:"))
+        {
+            let problem = "admin servers are asked in plain text; in TLS there is --server HOST:PORT --tls";
+            return Err(ToolError::Usage(problem.to_owned()));
+        }
+        let admin = if admin.is_empty() { vec![ADMIN.to_owned()] } else { admin };
+        return Ok(admin.into_iter().map(Asked::Admin).collect());
+    }
+    let word = |server: &String| Ok(Asked::Word(place(server, dialling.tls)?, dialling.properties.clone()));
+    servers.iter().map(word).collect()
+}
+
 /// A point in time, in ms since 1970.
 fn time(text: &str) -> Result<i64, String> {
     let at = || text.parse::<jiff::Timestamp>().map(jiff::Timestamp::as_millisecond);
@@ -373,13 +418,15 @@ impl Tool {
             }
             Self::Status { server, dialling: Dialling { tls, properties }, json, config } => {
                 let place = match (server, config) {
-                    (Some(server), _) => Place::parse(&server, tls)
-                        .ok_or_else(|| ToolError::Usage(format!("{server} is not HOST:PORT")))?,
+                    (Some(server), _) => place(&server, tls)?,
                     (None, Some(config)) => Place::of_config(&config)
                         .ok_or_else(|| ToolError::content(&config, "names no client port"))?,
                     (None, None) => Place { host: "localhost".to_owned(), port: 2181, is_secure: tls },
                 };
                 status(&place, &properties, json, terminal)
+            }
+            Self::Clients { admin, server, dialling, seconds, json } => {
+                clients(&asked(admin, &server, &dialling)?, seconds, json, terminal)
             }
             Self::Bench { server, clients, seconds, mix, size, dialling, json } => {
                 let load = bench::Load { servers: server, dialling, clients, seconds, mix, size };

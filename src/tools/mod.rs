@@ -10,6 +10,7 @@ mod acl;
 mod arguments;
 mod backup;
 mod bench;
+mod clients;
 mod container;
 mod data_dirs;
 mod dates;

@@ -87,6 +87,10 @@ pub(crate) struct Disk {
     waiting: VecDeque<Write>,
     /// It was not given all that its member has.
     is_behind: bool,
+    /// The last entry that its member has given it, whether it has kept it or not.
+    given: Zxid,
+    /// The last write was given up.
+    gave_up: bool,
     /// Durable entries that are no more, until somebody asks.
     lost: Vec<Entry>,
     /// What a lying disk takes back in a crash.
@@ -114,6 +118,8 @@ impl Disk {
             base: Zxid::ZERO,
             waiting: VecDeque::new(),
             is_behind: false,
+            given: Zxid::ZERO,
+            gave_up: false,
             lost: Vec::new(),
             lies: Lies::default(),
         }
@@ -217,12 +223,33 @@ impl Disk {
         }
         if let Some(files) = files {
             files.commit();
+            assert_eq!(
+                (files.last(), files.epochs()),
+                (self.last(), self.epochs()),
+                "the files end elsewhere"
+            );
             assert!(!files.has_read() || files.has_made(&self.log), "the files hold another history");
         }
         Some(event)
     }
 
     fn take_in(&mut self, write: Write, variant: Variant) -> Event {
+        self.gave_up = matches!(write, Write::GiveUp);
+        let event = self.keep(write, variant);
+        match &event {
+            Event::Synced(zxid) | Event::HistoryReplaced(zxid) => self.given = *zxid,
+            Event::WentBack(stored) => self.given = stored.last_zxid,
+            _ => {}
+        }
+        event
+    }
+
+    /// Whether the history was to be replaced last, and was not.
+    pub(crate) const fn gave_up(&self) -> bool {
+        self.gave_up
+    }
+
+    fn keep(&mut self, write: Write, variant: Variant) -> Event {
         match write {
             Write::Append(entry) => {
                 if variant == Variant::LogNotDurable && self.lies.log_len.is_none() {
@@ -290,7 +317,7 @@ impl Disk {
                 Event::NextStored
             }
             Write::Config(_) | Write::CurrentEpochUnheard(_) => unreachable!("no event follows"),
-            Write::GiveUp => Event::HistoryReplaced(self.last()),
+            Write::GiveUp => Event::HistoryReplaced(self.given),
         }
     }
 
@@ -320,17 +347,33 @@ impl Disk {
         self.waiting.iter()
     }
 
-    /// How many of the writes that wait have become durable, if this was found then.
-    pub(crate) fn survivors(&self, found: &Found, files: &Files) -> usize {
-        let explains = |survives| {
-            let mut after = self.clone();
+    /// How many of the writes that wait have become durable, if this was found then. A cut that was interrupted has come as far as
+    /// it was found.
+    pub(crate) fn survivors(&mut self, found: &Found, files: &Files) -> usize {
+        let explains = |disk: &Self, survives| {
+            let mut after = disk.clone();
             after.crash(survives);
             let same = after.epochs() == found.epochs
                 && after.last() == found.last
                 && after.configs() == found.configs;
             same && files.has_made(&after.log)
         };
-        (0..=self.waiting.len()).find(|&survives| explains(survives)).unwrap_or_else(|| {
+        let whole = (0..=self.waiting.len()).find(|&survives| explains(self, survives));
+        let in_part = || {
+            (0..self.waiting.len()).find_map(|at| {
+                let mut interrupted = self.clone();
+                match &mut interrupted.waiting[at] {
+                    Write::Truncate(zxid) if found.last > *zxid => *zxid = found.last,
+                    _ => return None,
+                }
+                explains(&interrupted, at + 1).then_some(at)
+            })
+        };
+        if let Some(at) = whole.is_none().then(in_part).flatten() {
+            self.waiting[at] = Write::Truncate(found.last);
+            return at + 1;
+        }
+        whole.unwrap_or_else(|| {
             let Self { accepted_epoch, current_epoch, config, next, waiting, .. } = self;
             panic!(
                 "storage: a start finds {found:?}; the disk had epochs {accepted_epoch} and {current_epoch}, \
@@ -349,7 +392,7 @@ impl Disk {
                 write => drop(self.take_in(write, Variant::Sound)),
             }
         }
-        self.is_behind = false;
+        (self.is_behind, self.gave_up) = (false, false);
         let lies = std::mem::take(&mut self.lies);
         if let Some(len) = lies.log_len {
             self.lost.extend(self.log.drain(len.min(self.log.len())..));
@@ -361,6 +404,7 @@ impl Disk {
         self.current_epoch = lies.current_epoch.unwrap_or(self.current_epoch);
         self.accepted_epoch = lies.accepted_epoch.unwrap_or(self.accepted_epoch);
         self.settle_epochs();
+        self.given = self.last();
     }
 
     /// All that its leader had is there before any transaction of its epoch: a history that has some is of that epoch.

@@ -16,21 +16,21 @@ use oxkeeper::{
     recovery::Rebuild,
     session::encode_sessions,
     storage::{
-        Compression, Disk as _, EpochFile, Epochs, LogOptions, Recovered, RecoveryOptions, SnapshotReceiver,
-        SnapshotTail, SnapshotWriter, StoreError, TxnLog, ZxidDigest, forget_told, purge, recover, repair,
-        replace_file, told_with_snapshot, truncate, vouch,
+        Compression, Disk as _, EpochFile, Epochs, LogOptions, ReceivedSnapshot, Recovered, RecoveryOptions,
+        SnapshotReceiver, SnapshotTail, SnapshotWriter, StoreError, TxnLog, ZxidDigest, forget_told, purge,
+        recover, repair, replace_file, told_with_snapshot, truncate, vouch,
     },
     tree::Snapshotter,
 };
 use oxkeeper_codec::{Zxid, file::DIGEST_VERSION};
-use std::{io, sync::Arc};
+use std::{collections::VecDeque, io, sync::Arc};
 
 /// One operation in so many fails, and with it all until somebody tries again.
 const FAILS_ONE_IN: i64 = 60;
 /// Operations of the disk that a write takes, about.
 const OPS: i64 = 8;
 /// Snapshots that are kept.
-const KEEP: usize = 2;
+const KEEP: usize = 3;
 /// The files of the configuration in force, and of the next one.
 const CONFIG: &str = "zoo.cfg.dynamic";
 const NEXT: &str = "zoo.cfg.dynamic.next";
@@ -105,7 +105,26 @@ impl Files {
         if !matches!(write, Write::Append(_) | Write::PassOver(_)) || begins_to_pass_over {
             self.commit();
         }
-        self.until_it_works(|files| files.try_to_take(write.clone()))
+        match &write {
+            // What has come is put in place as often as that fails.
+            Write::Install(zxid, history, told) => {
+                let mut received = self.until_it_works(|files| files.receive(*zxid, history));
+                self.until_it_works(|files| files.install(&mut received, told.as_ref()));
+                write
+            }
+            _ => self.until_it_works(|files| files.try_to_take(write.clone())),
+        }
+    }
+
+    /// Where the history on the disk ends.
+    pub(crate) fn last(&self) -> Zxid {
+        self.kept.unwrap_or(self.last)
+    }
+
+    /// The accepted and the current epoch, as their files have them.
+    pub(crate) fn epochs(&self) -> (i64, i64) {
+        let read = |file: EpochFile| file.read(&self.disk).unwrap().expect("a start writes it");
+        (read(EpochFile::Accepted), read(EpochFile::Current))
     }
 
     /// All that was taken is durable.
@@ -113,23 +132,29 @@ impl Files {
         self.may_fail();
         let mut result = self.log.commit();
         while result.is_err() {
+            self.is_down_after(&result);
             self.counts.tries_failed += 1;
             self.disk.restart();
             self.may_fail();
             result = self.log.retry();
         }
         self.disk.restart();
+        let through = result.expect("it worked").through;
+        assert!(through.is_none_or(|zxid| zxid == self.last()), "what is durable is said");
+    }
+
+    /// Nothing is wrong but that the disk does not work.
+    fn is_down_after<T>(&self, result: &Result<T, StoreError>) {
+        if let Err(error) = result {
+            assert!(self.disk.is_down(), "nothing is wrong but the disk: {error}");
+        }
     }
 
     fn until_it_works<T>(&mut self, mut work: impl FnMut(&mut Self) -> Result<T, StoreError>) -> T {
         loop {
             self.may_fail();
             let result = work(self);
-            assert!(
-                result.is_ok() || self.disk.is_down(),
-                "nothing is wrong but the disk: {:?}",
-                result.err()
-            );
+            self.is_down_after(&result);
             self.disk.restart();
             if let Ok(done) = result {
                 return done;
@@ -175,8 +200,8 @@ impl Files {
             }
             Write::Truncate(zxid) => return self.cut(*zxid, write),
             Write::Install(zxid, history, told) => {
-                self.abandon_snapshot();
-                self.install(*zxid, history, told.as_ref())?;
+                let mut received = self.receive(*zxid, history)?;
+                self.install(&mut received, told.as_ref())?;
             }
             Write::GoBack => {
                 self.abandon_snapshot();
@@ -210,17 +235,20 @@ impl Files {
         }
     }
 
-    fn install(
-        &mut self,
-        zxid: Zxid,
-        history: &[Entry],
-        told: Option<&Membership>,
-    ) -> Result<(), StoreError> {
+    fn receive(&self, zxid: Zxid, history: &[Entry]) -> Result<ReceivedSnapshot, StoreError> {
         let mut receiver = SnapshotReceiver::create(Arc::new(self.disk.clone()), zxid, Compression::None)?;
         let (body, tail) = snapshot_of(history);
         assert_eq!(tail.last_zxid, Some(zxid), "a snapshot is sent of what is committed");
         assert_eq!(receiver.write(&body)?, body.len());
-        let mut received = receiver.finish()?;
+        receiver.finish()
+    }
+
+    fn install(
+        &mut self,
+        received: &mut ReceivedSnapshot,
+        told: Option<&Membership>,
+    ) -> Result<(), StoreError> {
+        self.abandon_snapshot();
         self.counts.told += usize::from(told.is_some());
         let told = told.filter(|_| self.variant != Variant::ToldNotKept).map(Membership::to_string);
         received.install(&mut self.log, told.as_deref())?;
@@ -275,10 +303,9 @@ impl Files {
             Some((writer, tail)) => writer.finish(&tail).map(|_| self.counts.snapshots += 1),
             None => self.begin_snapshot(committed),
         };
-        assert!(result.is_ok() || self.disk.is_down(), "nothing is wrong but the disk: {:?}", result.err());
+        self.is_down_after(&result);
         if self.rng.one_in(3) {
-            // The disk may fail: then it is tried again the next time.
-            let _ = purge(&self.disk, &self.logs, KEEP);
+            self.is_down_after(&purge(&self.disk, &self.logs, KEEP));
         }
         self.disk.restart();
     }
@@ -300,19 +327,13 @@ impl Files {
 
     /// The process ends, or the machine: somewhere in what waits, or before it. What the next start finds.
     pub(crate) fn crash<'a>(&mut self, waiting: impl ExactSizeIterator<Item = &'a Write>) -> Found {
-        let ops = self.rng.below(OPS * (i64::try_from(waiting.len()).unwrap() + 1));
-        self.disk.fail_after(ops);
-        let done = waiting.cloned().try_for_each(|write| {
-            if !matches!(write, Write::Append(_) | Write::PassOver(_)) || self.rng.one_in(3) {
-                self.log.commit()?;
-            }
-            self.try_to_take(write).map(drop)
-        });
-        if done.and_then(|()| self.log.commit().map(drop)).is_ok()
-            && let Some((writer, tail)) = self.snapshot.take_if(|_| self.rng.one_in(2))
-        {
-            // The power fails somewhere, or behind it.
-            let _ = writer.finish(&tail);
+        let mut waiting: VecDeque<Write> = waiting.cloned().collect();
+        // Sometimes the disk fails before, for a while.
+        for _ in 0..self.rng.pick(&[1, 1, 2]) {
+            self.disk.restart();
+            self.disk.fail_after(self.rng.below(OPS * (i64::try_from(waiting.len()).unwrap() + 1)));
+            let done = self.go_on(&mut waiting);
+            self.is_down_after(&done);
         }
         self.disk.power_off();
         self.snapshot = None;
@@ -331,6 +352,24 @@ impl Files {
                     self.counts.starts_cut_short += 1;
                 }
             }
+        }
+    }
+
+    /// Takes what waits while the disk works, and ends the snapshot that is under way, or not.
+    fn go_on(&mut self, waiting: &mut VecDeque<Write>) -> Result<(), StoreError> {
+        self.log.retry()?;
+        while let Some(write) = waiting.front() {
+            let write = write.clone();
+            if !matches!(write, Write::Append(_) | Write::PassOver(_)) || self.rng.one_in(3) {
+                self.log.commit()?;
+            }
+            self.try_to_take(write)?;
+            waiting.pop_front();
+        }
+        self.log.commit()?;
+        match self.snapshot.take_if(|_| self.rng.one_in(2)) {
+            Some((writer, tail)) => writer.finish(&tail).map(drop),
+            None => Ok(()),
         }
     }
 

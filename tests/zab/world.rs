@@ -132,6 +132,7 @@ pub(crate) fn run(seed: u64, variant: Variant, with: With) -> Figures {
     world.run_until(FAULTS_UNTIL_MS);
     world.core_goes_on();
     world.come_to_rest();
+    world.read_back();
     world.figures.count(Figure::Committed, world.committed);
     world.members.values().filter_map(|member| member.files.as_ref()).for_each(|files| {
         let Counts { snapshots, told, cuts_refused, starts_cut_short, tries_failed } = files.counts;
@@ -334,7 +335,8 @@ impl World {
             Event::WentBack(stored) => Some(stored.last_zxid),
             _ => None,
         };
-        if let Some(last) = replaced {
+        // Whoever gives up goes on with what it has.
+        if let Some(last) = replaced.filter(|_| !member.disk.gave_up()) {
             if !keeps_memory {
                 running.history = member.disk.log().to_vec();
             }

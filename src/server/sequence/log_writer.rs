@@ -198,8 +198,9 @@ impl LogWriter {
         }
     }
 
-    /// Writes files of the configuration; what a leader has told before is in them, then.
+    /// Writes files of the configuration, once everything before is durable; what a leader has told before is in them, then.
     fn keep_members(&mut self, write: impl Fn(&DynamicFiles, ServerId) -> io::Result<()>) {
+        self.commit(false);
         if self.write_files(write) {
             self.until_it_works("the configuration", |writer| forget_told(&*writer.snap_disk));
         }

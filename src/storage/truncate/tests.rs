@@ -274,6 +274,36 @@ fn a_fetched_snapshot_takes_the_place_of_all() {
     }
 }
 
+/// The next start goes on where a process was killed, with names that no disk has; then the power fails.
+#[test]
+fn an_install_that_was_killed_and_goes_on_at_the_next_start_leaves_the_old_state_or_the_new() {
+    let (old, new): (Vec<i64>, Vec<i64>) = ((1..=12).collect(), (1..=10).collect());
+    for killed_after in 0.. {
+        let disk = three_logs();
+        disk.stop_after(killed_after);
+        let done = receive(&disk, 10, &new).and_then(|mut it| it.install(&mut writer(&disk), None)).is_ok();
+        for steps in 0..20 {
+            let disk = disk.fork();
+            disk.stop_after(steps);
+            let started = recovered(&disk).and_then(|(found, _)| {
+                repair(&disk, &disk, &found.repairs)?;
+                vouch(&disk, &disk, &found)
+            });
+            assert!(started.is_ok() || steps < 19);
+            for seed in 0..4 {
+                let fork = disk.fork();
+                fork.crash(seed);
+                let found = history(&fork).unwrap();
+                assert!(found == new || found == old && !done, "{killed_after}, {steps}, {seed}: {found:?}");
+            }
+        }
+        if done {
+            assert!(killed_after > 5, "several steps");
+            return;
+        }
+    }
+}
+
 #[test]
 fn a_snapshot_that_is_not_installed_leaves_nothing() {
     let disk = three_logs();

@@ -87,7 +87,7 @@ impl Learning {
         let Some(untried) = self.untried.checked_sub(1) else { return false };
         let leader = shared.vote.leader;
         let Some(master) = masters::next(shared, leader) else { return false };
-        (self.leader, self.untried) = (master, untried);
+        (self.leader, self.untried, self.is_met_anew) = (master, untried, false);
         self.deadline_ms = now_ms + shared.options.connect_ms;
         shared.act(Action::DialMaster(master));
         true
@@ -157,7 +157,9 @@ impl Learning {
         from: ServerId,
         said: &Notification,
     ) -> Result<(), Failure> {
-        let is_new = self.is_met_anew && shared.is_new_to(said);
+        // An observer master was not chosen: it may never have been in that round.
+        let was_chosen = self.leader == shared.vote.leader;
+        let is_new = self.is_met_anew && was_chosen && shared.is_new_to(said);
         if from != self.leader || !(is_new || shared.is_left_by(said)) {
             return Ok(());
         }

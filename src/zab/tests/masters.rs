@@ -191,6 +191,16 @@ fn an_observer_tries_one_follower_after_the_other_and_then_elects() {
     assert!(!script.done().contains(&Action::ListenForObservers));
 }
 
+/// It looks for the leader itself, and may have a port for observers in a moment.
+#[test]
+fn a_master_that_has_just_started_was_not_chosen_and_is_dialled_on() {
+    let mut script = elected(4);
+    script.done();
+    script.tell(Event::Reachable(ServerId(1)));
+    script.hears_vote_of_round(0, 1, PeerState::Looking, 1, zxid(EPOCH, 5), EPOCH);
+    assert_eq!(script.zab.role(), Role::Learning(ServerId(1), false));
+}
+
 #[test]
 fn an_observer_that_has_lost_its_master_asks_another_one() {
     let mut script = elected(4);

@@ -112,6 +112,13 @@ impl World {
         }
     }
 
+    /// What has been written since the last starts is read, too.
+    pub(super) fn read_back(&mut self) {
+        let lives = |id: &ServerId| self.members[id].lives() && self.with.files();
+        let ids: Vec<_> = self.ids().into_iter().filter(lives).collect();
+        ids.into_iter().for_each(|id| self.stop(id));
+    }
+
     /// A member's process ends.
     pub(super) fn stop(&mut self, id: ServerId) {
         let member = self.members.get_mut(&id).unwrap();
