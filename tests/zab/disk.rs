@@ -359,28 +359,26 @@ impl Disk {
             same && files.has_made(&after.log)
         };
         let whole = (0..=self.waiting.len()).find(|&survives| explains(self, survives));
-        let in_part = || {
-            (0..self.waiting.len()).find_map(|at| {
-                let mut interrupted = self.clone();
-                match &mut interrupted.waiting[at] {
-                    Write::Truncate(zxid) if found.last > *zxid => *zxid = found.last,
-                    _ => return None,
-                }
-                explains(&interrupted, at + 1).then_some(at)
-            })
-        };
-        if let Some(at) = whole.is_none().then(in_part).flatten() {
-            self.waiting[at] = Write::Truncate(found.last);
-            return at + 1;
+        if let Some(survives) = whole {
+            return survives;
         }
-        whole.unwrap_or_else(|| {
-            let Self { accepted_epoch, current_epoch, config, next, waiting, .. } = self;
-            panic!(
-                "storage: a start finds {found:?}; the disk had epochs {accepted_epoch} and {current_epoch}, \
-                 history to {}, configurations {config} and {next:?}, and {waiting:?} waited",
-                self.last()
-            )
-        })
+        for at in 0..self.waiting.len() {
+            let mut interrupted = self.clone();
+            match &mut interrupted.waiting[at] {
+                Write::Truncate(zxid) if found.last > *zxid => *zxid = found.last,
+                _ => continue,
+            }
+            if explains(&interrupted, at + 1) {
+                *self = interrupted;
+                return at + 1;
+            }
+        }
+        let Self { accepted_epoch, current_epoch, config, next, waiting, .. } = &*self;
+        panic!(
+            "storage: a start finds {found:?}; the disk had epochs {accepted_epoch} and {current_epoch}, history to {}, \
+             configurations {config} and {next:?}, and {waiting:?} waited",
+            self.last()
+        )
     }
 
     /// The machine stops: so many of the writes that wait become durable.
