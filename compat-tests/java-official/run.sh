@@ -54,4 +54,6 @@ if [ ! -f "$data/ssl/.done" ]; then
   [ -s "$data/ssl/testTrustStore.jks" ] && touch "$data/ssl/.done"
 fi
 exec 9>&-
+# When a test fails once, the log of its server tells what has become of its clients.
+export RUST_LOG=${RUST_LOG:-info,oxkeeper::clients=debug}
 exec java -Xmx128m -XX:+UseSerialGC -Dblackbox.home="$here" -cp "$jar" blackbox.Runner --out "$out" --data "$data" ${args[@]+"${args[@]}"}
