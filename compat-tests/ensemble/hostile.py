@@ -178,8 +178,7 @@ class Masters(Ensemble):
         super().configure(proxies)
         for m, port in zip(self, free_ports(len(self.members))):
             m.observer_port = port
-            with open(m.cfg, "a") as f:
-                f.write("observerMasterPort=%d\n" % port)
+            m.add(observerMasterPort=port)
 
 
 class Undisturbed:

@@ -73,6 +73,11 @@ class Member:
         with open(self.cfg, "w") as f:
             f.write("\n".join(lines + servers) + "\n")
 
+    def add(self, **settings):
+        """Lines of its own, behind what it is configured with."""
+        with open(self.cfg, "a") as f:
+            f.write("".join("%s=%s\n" % pair for pair in settings.items()))
+
     def fresh(self):
         """An empty directory, but for `myid`."""
         shutil.rmtree(self.data, ignore_errors=True)
@@ -149,6 +154,17 @@ class Member:
 
     def client(self, **kw):
         return ZkMini(self.client_port, self.host, **kw)
+
+
+def by_itself(kind, work, configure):
+    """A server without others; `configure` adds what it has for itself."""
+    m = Member(1, work, kind)
+    m.configure({"tickTime": 500, "maxClientCnxns": 0, "4lw.commands.whitelist": "*"}, [])
+    m.fresh()
+    configure(m)
+    m.start()
+    m.serves()
+    return m
 
 
 class Ensemble:

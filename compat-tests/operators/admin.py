@@ -19,7 +19,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "ensemble"), os.path.join(HERE, "..", "security")]
 from certs import Authority  # noqa: E402
-from members import OXKEEPER, Cases, Ensemble, Member, free_ports, http_to, judged, need, until  # noqa: E402
+from members import OXKEEPER, Cases, Ensemble, Member, by_itself, free_ports, http_to, judged, need, until  # noqa: E402
 
 OFFICIAL = "3.9.5"
 os.environ["ADMIN"] = "true"
@@ -98,19 +98,11 @@ def told(answer):
 def configure(m, **settings):
     """Adds what a member has for itself."""
     m.admin_port = free_ports(1)[0]
-    own = {"admin.serverPort": m.admin_port, "admin.serverAddress": m.host, "DigestAuthenticationProvider.superDigest": SUPER, **settings}
-    with open(m.cfg, "a") as f:
-        f.write("".join("%s=%s\n" % pair for pair in own.items()))
+    m.add(**{"admin.serverPort": m.admin_port, "admin.serverAddress": m.host, "DigestAuthenticationProvider.superDigest": SUPER, **settings})
 
 
 def alone(kind, work, **settings):
-    m = Member(1, work, kind)
-    m.configure({"tickTime": 500, "maxClientCnxns": 0, "4lw.commands.whitelist": "*"}, [])
-    m.fresh()
-    configure(m, **settings)
-    m.start()
-    m.serves()
-    return m
+    return by_itself(kind, work, lambda m: configure(m, **settings))
 
 
 def play(m, tell):

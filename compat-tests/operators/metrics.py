@@ -16,7 +16,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "ensemble"), os.path.join(HERE, "..", "security")]
 from certs import PASSWORD, Authority  # noqa: E402
-from members import OXKEEPER, Cases, Ensemble, Member, free_ports, http_to, judged, need, until  # noqa: E402
+from members import OXKEEPER, Cases, Ensemble, by_itself, free_ports, http_to, judged, need, until  # noqa: E402
 
 OFFICIAL = "3.9.5"
 CLASS = "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider"
@@ -84,9 +84,7 @@ def left_out():
 
 def configure(m, **settings):
     m.metrics_port = free_ports(1)[0]
-    own = {"metricsProvider.className": CLASS, "metricsProvider.httpPort": m.metrics_port, "metricsProvider.httpHost": m.host, **settings}
-    with open(m.cfg, "a") as f:
-        f.write("".join("%s=%s\n" % pair for pair in own.items()))
+    m.add(**{"metricsProvider.className": CLASS, "metricsProvider.httpPort": m.metrics_port, "metricsProvider.httpHost": m.host, **settings})
 
 
 def work_through(m):
@@ -98,13 +96,7 @@ def work_through(m):
 
 
 def alone(kind, work, **settings):
-    m = Member(1, work, kind)
-    m.configure({"tickTime": 500, "maxClientCnxns": 0, "4lw.commands.whitelist": "*"}, [])
-    m.fresh()
-    configure(m, **settings)
-    m.start()
-    m.serves()
-    return m
+    return by_itself(kind, work, lambda m: configure(m, **settings))
 
 
 def check(role, official, ours):

@@ -19,7 +19,7 @@ ROOT = os.path.realpath(os.path.join(HERE, "..", ".."))
 for other in ("security", "ensemble"):
     sys.path.insert(0, os.path.join(HERE, "..", other))
 from certs import Authority  # noqa: E402
-from members import Cases, Ensemble, Member, free_ports, judged, need, until  # noqa: E402
+from members import Cases, Ensemble, by_itself, free_ports, judged, need, until  # noqa: E402
 
 SCRIPTS = os.path.join(ROOT, "scripts")
 OURS = "oxkeeper"
@@ -212,13 +212,9 @@ def load(work):
     return "%d requests" % sum(done.values())
 
 
-def with_admin_server(sid, work, kind):
-    m = Member(sid, work, kind)
+def with_admin_server(m):
     m.admin_port = free_ports(1)[0]
-    m.configure({"tickTime": 500, "maxClientCnxns": 0, "4lw.commands.whitelist": "*", "admin.serverPort": m.admin_port, "admin.serverAddress": m.host}, [])
-    m.fresh()
-    m.start()
-    return m
+    m.add(**{"admin.serverPort": m.admin_port, "admin.serverAddress": m.host})
 
 
 @case
@@ -235,11 +231,9 @@ def who(work):
             time.sleep(0.002)
 
     os.environ["ADMIN"] = "true"
-    servers = [with_admin_server(sid, os.path.join(work, kind), kind) for sid, kind in enumerate((OURS, "3.9.5"), 1)]
-    ended, loads = threading.Event(), []
+    ended, servers, loads = threading.Event(), [], []
     try:
-        for m in servers:
-            m.serves()
+        servers += (by_itself(kind, os.path.join(work, kind), with_admin_server) for kind in (OURS, "3.9.5"))
         idle = [m.client(session_ms=60000) for m in servers for _ in range(3)]
         busy = [m.client(session_ms=60000, source="127.0.0.2") for m in servers]
         loads += [threading.Thread(target=asks, args=(client,)) for client in busy]

@@ -3,8 +3,10 @@
 //!
 //! Invariant: connections without a session are nobody's; those that ask are among them.
 
-use super::{Terminal, ToolError, dialling::client_tls, status::Place};
-use crate::client::{Peer, ask};
+use super::{
+    Terminal, ToolError,
+    status::{Place, WITHIN},
+};
 use serde::Deserialize;
 use serde_json::json;
 use std::{
@@ -13,8 +15,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// So long for an answer.
-const WITHIN: Duration = Duration::from_secs(10);
 /// What the admin server answers is not longer, in bytes: 100,000 connections are 40 MB.
 const ANSWER_MAX: u64 = 256 << 20;
 
@@ -153,9 +153,7 @@ impl Asked {
 }
 
 fn of_word(place: &Place, properties: &[(String, String)]) -> Result<Look, String> {
-    let tls = client_tls(properties, place.is_secure).map_err(|error| error.to_string())?;
-    let peer = Peer { host: place.host.clone(), port: place.port, tls };
-    let answer = ask(&peer, "cons", WITHIN).map_err(|error| error.to_string())?;
+    let answer = place.ask("cons", properties).map_err(|error| error.to_string())?;
     if answer.contains("is not in the whitelist") {
         return Err(
             "cons is not in its 4lw.commands.whitelist; its admin server tells the same (--admin)".to_owned()

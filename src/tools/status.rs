@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use std::{io, path::Path, time::Duration};
 
 /// So long for a connection, and for the answer.
-const WITHIN: Duration = Duration::from_secs(10);
+pub(super) const WITHIN: Duration = Duration::from_secs(10);
 
 /// Where clients find a server, as its `zoo.cfg` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,10 +46,10 @@ impl Place {
         Some(Self { host: host.to_owned(), port: port.parse().ok()?, is_secure })
     }
 
-    /// What `srvr` answers there; TLS as the properties of a client say.
-    pub(super) fn ask(&self, properties: &[(String, String)]) -> io::Result<String> {
+    /// What a four-letter word is answered there; TLS as the properties of a client say.
+    pub(super) fn ask(&self, word: &str, properties: &[(String, String)]) -> io::Result<String> {
         let tls = client_tls(properties, self.is_secure).map_err(io::Error::other)?;
-        ask(&Peer { host: self.host.clone(), port: self.port, tls }, "srvr", WITHIN)
+        ask(&Peer { host: self.host.clone(), port: self.port, tls }, word, WITHIN)
     }
 }
 
@@ -62,7 +62,7 @@ pub(super) fn status(
     terminal: &mut Terminal<'_>,
 ) -> Result<u8, ToolError> {
     let Place { host, port, .. } = place;
-    let (answer, error) = match place.ask(properties) {
+    let (answer, error) = match place.ask("srvr", properties) {
         Ok(answer) if mode(&answer).is_some() => (answer, None),
         Ok(answer) => (String::new(), Some(answer.trim().to_owned())),
         Err(error) => (String::new(), Some(error.to_string())),

@@ -29,7 +29,7 @@ impl Zab {
                     // (`quorum.auth.enableSasl`) takes a connection only once something was said over it.
                     State::Learning(_) | State::Leading(_) => {
                         if let State::Learning(learning) = &mut self.state {
-                            learning.met(peer);
+                            learning.met(&self.shared, peer);
                         }
                         let notification = self.notification();
                         self.shared.act(Action::Notify(Members::from([peer]), notification));

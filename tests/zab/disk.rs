@@ -74,6 +74,13 @@ pub(crate) enum Write {
     GoBack,
 }
 
+impl Write {
+    /// Whether it shares a sync with its like.
+    pub(crate) const fn is_entry(&self) -> bool {
+        matches!(self, Self::Append(_) | Self::PassOver(_))
+    }
+}
+
 /// See the module.
 #[derive(Debug, Clone)]
 pub(crate) struct Disk {
@@ -210,14 +217,13 @@ impl Disk {
             self.current_epoch = epoch;
             return None;
         }
-        let is_entry = |write: &Write| matches!(write, Write::Append(_) | Write::PassOver(_));
-        let appends = is_entry(&first);
+        let appends = first.is_entry();
         let mut take = |disk: &mut Self, write| {
             let write = if let Some(files) = &mut files { files.take(write) } else { write };
             disk.take_in(write, variant)
         };
         let mut event = take(self, first);
-        while appends && self.waiting.front().is_some_and(is_entry) {
+        while appends && self.waiting.front().is_some_and(Write::is_entry) {
             let next = self.waiting.pop_front().unwrap();
             event = take(self, next);
         }

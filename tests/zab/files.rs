@@ -10,6 +10,7 @@ use crate::{
     rng::Rng,
     server::{State, TREE_OPTIONS, rebuild},
     variant::Variant,
+    world::{Figure, Figures},
 };
 use oxkeeper::{
     membership::Membership,
@@ -43,22 +44,10 @@ pub(crate) struct Found {
     pub(crate) configs: (Membership, Option<Membership>),
 }
 
-/// What has happened.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Counts {
-    pub(crate) snapshots: usize,
-    /// Snapshots of a leader that came with a configuration.
-    pub(crate) told: usize,
-    pub(crate) cuts_refused: usize,
-    pub(crate) starts_cut_short: usize,
-    /// Tries that the disk did not take, of a process that goes on.
-    pub(crate) tries_failed: usize,
-}
-
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Files {
-    pub(crate) counts: Counts,
+    pub(crate) figures: Figures,
     rng: Rng,
     variant: Variant,
     /// Snapshots and epochs.
@@ -85,8 +74,8 @@ impl Files {
         let mut rng = Rng::new(seed);
         let log = log(&mut rng, &logs);
         let (last, kept, snapshot, state) = (Zxid::ZERO, None, None, None);
-        let counts = Counts::default();
-        let mut files = Self { counts, rng, variant, disk, logs, conf, log, last, kept, snapshot, state };
+        let figures = Figures::default();
+        let mut files = Self { figures, rng, variant, disk, logs, conf, log, last, kept, snapshot, state };
         files.load().expect("the power is there");
         if variant == Variant::SyncsSkipped {
             files.disk.skip_syncs();
@@ -102,7 +91,7 @@ impl Files {
     /// Takes a write, as often as the disk fails. What became of it: a history that cannot be cut stays as it is.
     pub(crate) fn take(&mut self, write: Write) -> Write {
         let begins_to_pass_over = matches!(write, Write::PassOver(_)) && self.kept.is_none();
-        if !matches!(write, Write::Append(_) | Write::PassOver(_)) || begins_to_pass_over {
+        if !write.is_entry() || begins_to_pass_over {
             self.commit();
         }
         match &write {
@@ -129,17 +118,7 @@ impl Files {
 
     /// All that was taken is durable.
     pub(crate) fn commit(&mut self) {
-        self.may_fail();
-        let mut result = self.log.commit();
-        while result.is_err() {
-            self.is_down_after(&result);
-            self.counts.tries_failed += 1;
-            self.disk.restart();
-            self.may_fail();
-            result = self.log.retry();
-        }
-        self.disk.restart();
-        let through = result.expect("it worked").through;
+        let through = self.until_it_works(|files| files.log.retry()).through;
         assert!(through.is_none_or(|zxid| zxid == self.last()), "what is durable is said");
     }
 
@@ -159,7 +138,7 @@ impl Files {
             if let Ok(done) = result {
                 return done;
             }
-            self.counts.tries_failed += 1;
+            self.figures.count(Figure::TriesFailed, 1);
         }
     }
 
@@ -225,7 +204,7 @@ impl Files {
         let mut rebuild = Rebuild::new(TREE_OPTIONS);
         match truncate(&mut self.log, &self.disk, zxid, RecoveryOptions::default(), &mut rebuild) {
             Err(StoreError::CutTooFar { .. }) => {
-                self.counts.cuts_refused += 1;
+                self.figures.count(Figure::CutsRefused, 1);
                 Ok(Write::GiveUp)
             }
             result => {
@@ -249,7 +228,7 @@ impl Files {
         told: Option<&Membership>,
     ) -> Result<(), StoreError> {
         self.abandon_snapshot();
-        self.counts.told += usize::from(told.is_some());
+        self.figures.count(Figure::Told, usize::from(told.is_some()));
         let told = told.filter(|_| self.variant != Variant::ToldNotKept).map(Membership::to_string);
         received.install(&mut self.log, told.as_deref())?;
         self.read_again().map(drop)
@@ -300,7 +279,7 @@ impl Files {
     pub(crate) fn snapshot(&mut self, committed: &[Entry]) {
         self.may_fail();
         let result = match self.snapshot.take() {
-            Some((writer, tail)) => writer.finish(&tail).map(|_| self.counts.snapshots += 1),
+            Some((writer, tail)) => writer.finish(&tail).map(|_| self.figures.count(Figure::Snapshots, 1)),
             None => self.begin_snapshot(committed),
         };
         self.is_down_after(&result);
@@ -311,13 +290,20 @@ impl Files {
     }
 
     fn begin_snapshot(&mut self, committed: &[Entry]) -> Result<(), StoreError> {
-        let Some(&(zxid, _)) = committed.last() else { return Ok(()) };
-        let (body, tail) = snapshot_of(committed);
+        if !committed.is_empty() {
+            self.snapshot = Some(self.written(committed)?);
+            self.log.roll();
+        }
+        Ok(())
+    }
+
+    /// A snapshot of this history, but for its end.
+    fn written(&self, history: &[Entry]) -> Result<(SnapshotWriter, SnapshotTail), StoreError> {
+        let (zxid, (body, tail)) =
+            (history.last().map_or(Zxid::ZERO, |(zxid, _)| *zxid), snapshot_of(history));
         let mut writer = SnapshotWriter::create(Arc::new(self.disk.clone()), zxid, Compression::None)?;
         writer.write(&body)?;
-        self.log.roll();
-        self.snapshot = Some((writer, tail));
-        Ok(())
+        Ok((writer, tail))
     }
 
     /// The history is to be replaced, or nothing of it kept: nobody may write a snapshot of the old one.
@@ -349,7 +335,7 @@ impl Files {
                 }
                 Err(error) => {
                     assert!(self.disk.is_down(), "the data is refused after a crash: {error}");
-                    self.counts.starts_cut_short += 1;
+                    self.figures.count(Figure::StartsCutShort, 1);
                 }
             }
         }
@@ -360,7 +346,7 @@ impl Files {
         self.log.retry()?;
         while let Some(write) = waiting.front() {
             let write = write.clone();
-            if !matches!(write, Write::Append(_) | Write::PassOver(_)) || self.rng.one_in(3) {
+            if !write.is_entry() || self.rng.one_in(3) {
                 self.log.commit()?;
             }
             self.try_to_take(write)?;
@@ -389,9 +375,7 @@ impl Files {
         let recovered = self.read_again()?;
         let last = recovered.last_zxid;
         if recovered.is_empty() {
-            let mut writer = SnapshotWriter::create(Arc::new(self.disk.clone()), last, Compression::None)?;
-            let (body, tail) = snapshot_of(&[]);
-            writer.write(&body)?;
+            let (writer, tail) = self.written(&[])?;
             writer.finish(&tail)?;
         }
         let epochs = Epochs::read(&self.disk, last)?;

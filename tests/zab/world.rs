@@ -12,7 +12,7 @@ mod sessions;
 
 use crate::{
     disk::{Entry, Write},
-    files::{Counts, Files},
+    files::Files,
     member::Member,
     network::{Message, Network},
     properties::{Fact, Properties},
@@ -21,8 +21,7 @@ use crate::{
     variant::Variant,
 };
 use clients::configuration;
-use figures::Figure;
-pub(crate) use figures::Figures;
+pub(crate) use figures::{Figure, Figures};
 use oxkeeper::zab::{Action, Event, Link, ObserverPauses, Options, RecentBounds};
 use oxkeeper_codec::{ServerId, Zxid};
 use script::StopAt;
@@ -134,14 +133,8 @@ pub(crate) fn run(seed: u64, variant: Variant, with: With) -> Figures {
     world.come_to_rest();
     world.read_back();
     world.figures.count(Figure::Committed, world.committed);
-    world.members.values().filter_map(|member| member.files.as_ref()).for_each(|files| {
-        let Counts { snapshots, told, cuts_refused, starts_cut_short, tries_failed } = files.counts;
-        world.figures.count(Figure::Snapshots, snapshots);
-        world.figures.count(Figure::Told, told);
-        world.figures.count(Figure::CutsRefused, cuts_refused);
-        world.figures.count(Figure::StartsCutShort, starts_cut_short);
-        world.figures.count(Figure::TriesFailed, tries_failed);
-    });
+    let files = world.members.values().filter_map(|member| member.files.as_ref());
+    files.for_each(|files| world.figures.add(&files.figures));
     world.figures
 }
 

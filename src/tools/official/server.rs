@@ -44,7 +44,7 @@ pub(super) fn status(arguments: &[String], terminal: &mut Terminal<'_>) -> Resul
     };
     let Place { host, port, is_secure } = &place;
     writeln!(terminal.out, "Client port found: {port}. Client address: {host}. Client SSL: {is_secure}.")?;
-    let problem = match place.ask(&properties) {
+    let problem = match place.ask("srvr", &properties) {
         Ok(answer) => match mode(&answer) {
             Some(mode) => {
                 writeln!(terminal.out, "Mode: {mode}")?;

@@ -39,7 +39,7 @@ pub(super) struct Learning {
     pauses_until_ms: Option<i64>,
     /// It has said that it leads no more.
     is_left: bool,
-    /// It was connected with anew since it was chosen: what it says, it has said since.
+    /// The leader was connected with anew since it was chosen: what it says, it has said since.
     is_met_anew: bool,
 }
 
@@ -87,7 +87,7 @@ impl Learning {
         let Some(untried) = self.untried.checked_sub(1) else { return false };
         let leader = shared.vote.leader;
         let Some(master) = masters::next(shared, leader) else { return false };
-        (self.leader, self.untried, self.is_met_anew) = (master, untried, false);
+        (self.leader, self.untried) = (master, untried);
         self.deadline_ms = now_ms + shared.options.connect_ms;
         shared.act(Action::DialMaster(master));
         true
@@ -146,8 +146,8 @@ impl Learning {
     }
 
     /// There is another connection with a member's election port: it may have started anew.
-    pub(super) fn met(&mut self, peer: ServerId) {
-        self.is_met_anew |= peer == self.leader;
+    pub(super) fn met(&mut self, shared: &Shared, peer: ServerId) {
+        self.is_met_anew |= peer == shared.vote.leader;
     }
 
     /// A member says how it votes. A leader whose port is not reached yet may be none by now; of one that was reached the link tells.
@@ -158,8 +158,7 @@ impl Learning {
         said: &Notification,
     ) -> Result<(), Failure> {
         // An observer master was not chosen: it may never have been in that round.
-        let was_chosen = self.leader == shared.vote.leader;
-        let is_new = self.is_met_anew && was_chosen && shared.is_new_to(said);
+        let is_new = self.is_met_anew && from == shared.vote.leader && shared.is_new_to(said);
         if from != self.leader || !(is_new || shared.is_left_by(said)) {
             return Ok(());
         }

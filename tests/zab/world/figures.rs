@@ -91,7 +91,7 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
-    pub(super) fn count(&mut self, figure: Figure, by: usize) {
+    pub(crate) fn count(&mut self, figure: Figure, by: usize) {
         self.counts[figure as usize] += by;
     }
 
