@@ -50,12 +50,15 @@ class Server:
         env = dict(os.environ, ADMIN="false", ZKJAVA=os.environ.get("ZKJAVA", "-Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"))
         argv = [os.path.join(HERE, "..", "apache", "apache")] if self.kind == OFFICIAL else shlex.split(os.environ["SUT"])
         self.proc = Proc(self.kind, argv + [self.cfg], self.log, env=env)
-        port = self.plain if "clientPort" in self.lines else self.secure
-        until("%s to listen" % self.kind, lambda: not self.proc.alive() or self.answers(port), 60, 0.1)
+        until("%s to listen" % self.kind, lambda: not self.proc.alive() or self.is_up(), 60, 0.1)
         need(self.proc.alive(), "%s ended: %s" % (self.kind, open(self.log, errors="replace").read()[-500:]))
         return self
 
-    def answers(self, port):
+    def is_up(self):
+        """The official server answers on the one port before it listens on the other: it says when it has done both."""
+        if self.kind == OFFICIAL:
+            return b"checkIntervalMs" in open(self.log, "rb").read()
+        port = self.plain if "clientPort" in self.lines else self.secure
         with socket.create_connection(("127.0.0.1", port), 2) as s:
             if port == self.secure:
                 return True
