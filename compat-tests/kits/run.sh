@@ -46,17 +46,17 @@ go_kit() { # Its own tests, and a module that requires it, with go-zookeeper.
 java_kit() { # Curator's own recipes suite, with our TestingServer and TestingCluster in the place of theirs.
   [ -e "$work/lib/done" ] || { mvn -q -B -f "$here/pom.xml" dependency:copy-dependencies -DoutputDirectory="$work/lib" && touch "$work/lib/done"; } || return 1
   mvn -q -B -f "$root/kits/java/pom.xml" package || return 1
-  [ -n "$full" ] || { recipes --select-class org.apache.curator.framework.recipes.locks.TestInterProcessMutex; return; }
+  local what=(--select-class org.apache.curator.framework.recipes.locks.TestInterProcessMutex) attempt again test
   # TestLeaderSelectorEdges has the official server load a class of its own that ends connections: no server in another process can.
-  recipes --select-package org.apache.curator.framework.recipes --include-classname '.*Test.*' --exclude-classname '.*TestLeaderSelectorEdges' && return
+  [ -z "$full" ] || what=(--select-package org.apache.curator.framework.recipes --include-classname '.*Test.*' --exclude-classname '.*TestLeaderSelectorEdges')
+  recipes "${what[@]}" && return
   # Some of these count on how fast threads of theirs are, and fail now and then with their own server, too (README.md). What fails for a reason
   # that is ours fails again.
-  local attempt again test
   for attempt in 2 3; do
     mapfile -t again < <(python3 "$here/failed.py" "$work/reports")
     echo "attempt $attempt: ${again[*]}"
     [ ${#again[@]} -gt 0 ] || return 1
-    local what=(); for test in "${again[@]}"; do what+=(--select-method "$test"); done
+    what=(); for test in "${again[@]}"; do what+=(--select-method "$test"); done
     recipes "${what[@]}" && return
   done
   return 1

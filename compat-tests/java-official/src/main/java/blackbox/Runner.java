@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -167,8 +168,9 @@ public final class Runner {
 
     private static void run(Job j) throws Exception {
         List<String> left = new ArrayList<>(j.methods);
-        int tries = 0;
-        while (!left.isEmpty() && tries++ < j.methods.size() + 1) {
+        Set<String> again = new HashSet<>();
+        // Each round has a result for a test, or one that it is run again for, or is the last.
+        for (int tries = 1; !left.isEmpty(); tries++) {
             int slot = SLOT.getAndIncrement();
             String stem = j.cls.substring(j.cls.lastIndexOf('.') + 1) + (tries > 1 ? "." + tries : "");
             Path dir = out.resolve(stem + "-" + Integer.toHexString(j.cls.hashCode() & 0xfff));
@@ -192,13 +194,18 @@ public final class Runner {
                 p.waitFor();
             }
             reap(dir.resolve("pids"));
-            int before = left.size();
+            boolean moves = false;
             if (Files.exists(res)) {
                 for (String l : Files.readAllLines(res)) {
                     String[] c = l.split("\t", -1);
                     if (c[0].startsWith("@") && c.length >= 4) {
+                        if (hasMissedItsEvent(j.cls, c[1], c[3]) && again.add(c[0])) {
+                            System.out.println("once more " + j.cls + "#" + c[0].substring(1) + "  " + c[3]);
+                            moves = true;
+                            continue;
+                        }
                         put(j.cls + "#" + c[0].substring(1), c[1], c[2], c[3]);
-                        left.remove(c[0].substring(1));
+                        moves |= left.remove(c[0].substring(1));
                     } else if (c[0].equals("#jvm")) {
                         synchronized (Runner.class) {
                             started += Integer.parseInt(c[2].substring(c[2].indexOf('=') + 1));
@@ -207,7 +214,7 @@ public final class Runner {
                     }
                 }
             }
-            if (left.size() == before) {
+            if (!moves) {
                 for (String m : left) {
                     put(j.cls + "#" + m, "FAIL", "0", "test JVM gave no result, exit " + p.exitValue());
                 }
@@ -215,6 +222,16 @@ public final class Runner {
             }
             wipe(work);
         }
+    }
+
+    /**
+     * A race of the official tests: their watcher takes each event but SyncConnected for the end of the connection. With
+     * SASL, SaslAuthenticated comes right behind SyncConnected; where both are there before the test's thread looks, it
+     * waits until its time-out with a client that is connected all the while. Such a test gets a second chance, and no third.
+     */
+    private static boolean hasMissedItsEvent(String cls, String result, String why) {
+        return result.equals("FAIL") && cls.contains("Sasl") && why.equals("java.util.concurrent.TimeoutException: Failed to connect to"
+                + " ZooKeeper server: connected(false), syncConnected(false), readOnlyConnected(false)");
     }
 
     /** Ends the server processes that a test JVM left behind: only ones it started itself. */
