@@ -27,7 +27,7 @@ struct Bounds {
     variant: Variant,
 }
 
-/// What `cargo test` visits all of.
+/// What `cargo test --test zab` visits all of.
 const SMALL: Bounds =
     Bounds { transactions: 1, crashes: 1, votes_in_any_order: false, variant: Variant::Sound };
 
