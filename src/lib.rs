@@ -11,6 +11,7 @@ pub mod client;
 pub mod config;
 pub mod gss;
 pub mod levels;
+mod line_queue;
 pub mod membership;
 pub mod node;
 pub mod processor;

@@ -7,12 +7,17 @@
 //! Invariants: logging waits for no reader and panics for no error; at most [`ROOM_BYTES`] wait, and as many are being
 //! written.
 
-use crate::topics;
-use parking_lot::{Condvar, Mutex};
+use crate::{
+    line_queue::{LineQueue, Taken},
+    topics,
+};
 use rustix::event::{PollFd, PollFlags, poll};
 use std::{
     io::{self, Write},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 use tracing_subscriber::fmt::{
@@ -38,63 +43,39 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Lines that wait.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Lines {
     format: LogFormat,
-    waiting: Mutex<Waiting>,
-    arrived: Condvar,
-    /// All is written, or lost.
-    quiet: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    bytes: Vec<u8>,
-    /// Lines that found no room.
-    dropped: u64,
-    /// Whether some are being written.
-    writing: bool,
+    waiting: LineQueue,
     /// Whether there is a thread that writes.
-    attended: bool,
-}
-
-impl Waiting {
-    const fn is_quiet(&self) -> bool {
-        self.bytes.is_empty() && self.dropped == 0 && !self.writing
-    }
+    attended: AtomicBool,
 }
 
 impl Lines {
+    const fn new(format: LogFormat) -> Self {
+        Self { format, waiting: LineQueue::new(ROOM_BYTES), attended: AtomicBool::new(false) }
+    }
+
     /// Lines for standard error, and the thread that writes them. Where there can be no thread, they wait for the end.
     pub(super) fn to_stderr(format: LogFormat) -> Arc<Self> {
-        let lines = Arc::new(Self { format, ..Self::default() });
+        let lines = Arc::new(Self::new(format));
         let run = {
             let lines = Arc::clone(&lines);
             move || lines.run(Out::new(StandardError, format))
         };
         let thread = std::thread::Builder::new().name("log".to_owned()).spawn(run);
-        lines.waiting.lock().attended = thread.is_ok();
+        lines.attended.store(thread.is_ok(), Ordering::Relaxed);
         lines
-    }
-
-    /// Leaves a whole line, or several.
-    fn leave(&self, line: &[u8]) {
-        let mut waiting = self.waiting.lock();
-        if waiting.bytes.len() + line.len() > ROOM_BYTES {
-            waiting.dropped += 1;
-        } else {
-            waiting.bytes.extend_from_slice(line);
-        }
-        self.arrived.notify_one();
     }
 
     /// Waits until everything is written or lost, for a short while at most.
     pub(super) fn flush(&self) {
-        let mut waiting = self.waiting.lock();
-        if waiting.attended {
-            self.quiet.wait_while_for(&mut waiting, |waiting| !waiting.is_quiet(), PATIENCE);
+        if self.attended.load(Ordering::Relaxed) {
+            self.waiting.flush(PATIENCE);
         } else {
-            Out::new(StandardError, self.format).write(&std::mem::take(&mut waiting.bytes));
+            let mut batch = Vec::new();
+            self.waiting.take(&mut batch, Some(Duration::ZERO));
+            Out::new(StandardError, self.format).write(&batch);
         }
     }
 
@@ -102,7 +83,8 @@ impl Lines {
     fn run(&self, mut out: Out<impl Write>) {
         let mut batch = Vec::new();
         loop {
-            let dropped = self.take(&mut batch, out.lost > 0);
+            let retry = (out.lost > 0).then_some(RETRY);
+            let Taken { dropped, .. } = self.waiting.take(&mut batch, retry);
             out.tell_lost();
             out.write(&batch);
             if dropped > 0 {
@@ -110,25 +92,6 @@ impl Lines {
                 out.tell_lost();
             }
         }
-    }
-
-    /// Takes what waits into `batch`, and how many found no room. There may be nothing after [`RETRY`].
-    fn take(&self, batch: &mut Vec<u8>, retry: bool) -> u64 {
-        batch.clear();
-        let mut waiting = self.waiting.lock();
-        waiting.writing = false;
-        if waiting.is_quiet() {
-            self.quiet.notify_all();
-            let nothing_new = |waiting: &mut Waiting| waiting.is_quiet();
-            if retry {
-                self.arrived.wait_while_for(&mut waiting, nothing_new, RETRY);
-            } else {
-                self.arrived.wait_while(&mut waiting, nothing_new);
-            }
-        }
-        waiting.writing = true;
-        std::mem::swap(batch, &mut waiting.bytes);
-        std::mem::take(&mut waiting.dropped)
     }
 }
 
@@ -138,7 +101,7 @@ pub(super) struct Leaver(pub(super) Arc<Lines>);
 
 impl Write for Leaver {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.leave(line);
+        self.0.waiting.leave(line);
         Ok(line.len())
     }
 
@@ -247,6 +210,7 @@ impl Write for StandardError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use parking_lot::Mutex;
 
     /// Takes so many bytes, then none until it is told how many more.
     #[derive(Clone, Default)]
@@ -300,15 +264,14 @@ mod tests {
 
     #[test]
     fn what_finds_no_room_is_counted() {
-        let lines = Arc::new(Lines::default());
+        let lines = Arc::new(Lines::new(LogFormat::Human));
         let line = [vec![b'x'; 1023], vec![b'\n']].concat();
         for _ in 0..2 * ROOM_BYTES / line.len() {
             Leaver(Arc::clone(&lines)).write_all(&line).expect("it never fails");
         }
         let mut batch = Vec::new();
-        let dropped = lines.take(&mut batch, false);
+        let Taken { dropped, .. } = lines.waiting.take(&mut batch, None);
         assert_eq!((batch.len(), dropped), (ROOM_BYTES, 1024));
-        assert_eq!(lines.take(&mut batch, true), 0, "it is told once");
     }
 
     #[test]

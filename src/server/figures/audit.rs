@@ -6,10 +6,14 @@
 //! characters are escaped: no client can write a line of its own. Nobody waits for the file; lines that it does not take are
 //! counted, and told in the log.
 
-use crate::{config::AuditTo, server::owner::user_name, topics};
+use crate::{
+    config::AuditTo,
+    line_queue::{LineQueue, Taken},
+    server::owner::user_name,
+    topics,
+};
 use jiff::{Timestamp, tz::TimeZone};
 use oxkeeper_codec::SessionId;
-use parking_lot::{Condvar, Mutex};
 use std::{
     fmt::{self, Write as _},
     fs::{File, OpenOptions},
@@ -157,15 +161,14 @@ impl Audit {
     /// Begins the file anew, under its name: whoever rotates it has moved the old one.
     pub(crate) fn reopen(&self) {
         if let Some(file) = &self.file {
-            file.told(|waiting| waiting.reopen = true);
+            file.waiting.wake();
         }
     }
 
     /// Waits until what was left is written, for a short while at most.
     pub(crate) fn flush(&self) {
         if let Some(file) = &self.file {
-            let mut waiting = file.waiting.lock();
-            file.quiet.wait_while_for(&mut waiting, |waiting| !waiting.is_quiet(), PATIENCE);
+            file.waiting.flush(PATIENCE);
         }
     }
 }
@@ -174,43 +177,16 @@ impl Audit {
 #[derive(Debug)]
 struct AuditFile {
     path: PathBuf,
-    waiting: Mutex<Waiting>,
-    arrived: Condvar,
-    quiet: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    bytes: Vec<u8>,
-    /// Lines that found no room.
-    dropped: u64,
-    writing: bool,
-    reopen: bool,
-}
-
-impl Waiting {
-    const fn is_quiet(&self) -> bool {
-        self.bytes.is_empty() && !self.writing
-    }
+    waiting: LineQueue,
 }
 
 impl AuditFile {
     fn open(path: &Path) -> io::Result<Arc<Self>> {
         let file = appending(path)?;
-        let audit = Arc::new(Self {
-            path: path.to_owned(),
-            waiting: Mutex::default(),
-            arrived: Condvar::new(),
-            quiet: Condvar::new(),
-        });
+        let audit = Arc::new(Self { path: path.to_owned(), waiting: LineQueue::new(ROOM_BYTES) });
         let writer = Arc::clone(&audit);
         std::thread::Builder::new().name("audit".to_owned()).spawn(move || writer.run(file))?;
         Ok(audit)
-    }
-
-    fn told(&self, tell: impl FnOnce(&mut Waiting)) {
-        tell(&mut self.waiting.lock());
-        self.arrived.notify_one();
     }
 
     fn leave(&self, json: bool, failed: bool, line: &str) {
@@ -226,19 +202,14 @@ impl AuditFile {
                 writeln!(text, "{time} {level} audit.Slf4jAuditLogger: {line}")
             }
         };
-        self.told(|waiting| {
-            if waiting.bytes.len() + text.len() > ROOM_BYTES {
-                waiting.dropped += 1;
-            } else {
-                waiting.bytes.extend_from_slice(text.as_bytes());
-            }
-        });
+        self.waiting.leave(text.as_bytes());
     }
 
     fn run(&self, mut file: File) {
-        let mut failing = false;
+        let (mut batch, mut failing) = (Vec::new(), false);
         loop {
-            let (bytes, dropped, reopen) = self.take();
+            // It is woken when the file is to be begun anew.
+            let Taken { dropped, woken: reopen } = self.waiting.take(&mut batch, None);
             let path = self.path.display();
             if reopen {
                 match appending(&self.path) {
@@ -248,7 +219,7 @@ impl AuditFile {
                     }
                 }
             }
-            let written = file.write_all(&bytes);
+            let written = file.write_all(&batch);
             if let Err(error) = &written
                 && !failing
             {
@@ -258,18 +229,7 @@ impl AuditFile {
             if dropped > 0 {
                 tracing::error!(target: topics::AUDIT, %path, lines = dropped, "lines of the audit log are lost: the file does not take them quickly enough");
             }
-            self.waiting.lock().writing = false;
-            self.quiet.notify_all();
         }
-    }
-
-    fn take(&self) -> (Vec<u8>, u64, bool) {
-        let mut waiting = self.waiting.lock();
-        let nothing = |waiting: &mut Waiting| waiting.is_quiet() && waiting.dropped == 0 && !waiting.reopen;
-        self.arrived.wait_while(&mut waiting, nothing);
-        waiting.writing = true;
-        let Waiting { bytes, dropped, reopen, .. } = &mut *waiting;
-        (std::mem::take(bytes), std::mem::take(dropped), std::mem::take(reopen))
     }
 }
 
