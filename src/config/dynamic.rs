@@ -81,9 +81,11 @@ impl DynamicFiles {
         let rewritten = rewritten(&text, &dynamic.display().to_string(), named)
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "zoo.cfg cannot be read any more"))?;
         replace(&self.config, &latin1(&rewritten))?;
-        let next = fs::read(self.next())
-            .ok()
-            .and_then(|next| Membership::parse(&properties::decode_latin1(&next)).ok());
+        let next = match fs::read(self.next()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Err(_) => None,
+            Ok(next) => Membership::parse(&properties::decode_latin1(&next)).ok(),
+        };
         if next.is_some_and(|next| next.version() > membership.version()) {
             Ok(())
         } else {
@@ -93,9 +95,9 @@ impl DynamicFiles {
 
     fn remove_next(&self) -> io::Result<()> {
         match fs::remove_file(self.next()) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(error),
-            Ok(()) => sync_folder(&self.config),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            // Also where an attempt before has removed it.
+            _ => sync_folder(&self.config),
         }
     }
 
@@ -221,6 +223,19 @@ mod tests {
         for path in ["/proc/self/zoo.cfg", "/nowhere/zoo.cfg"] {
             DynamicFiles::beside(Path::new(path)).vouch().expect("nothing to store");
         }
+    }
+
+    #[test]
+    fn a_next_configuration_that_cannot_be_read_is_not_forgotten() {
+        let dir = folder(&[("zoo.cfg", STATIC), ("myid", "1")]);
+        let files = DynamicFiles::beside(&dir.path().join("zoo.cfg"));
+        let established = loaded(dir.path()).membership.with_version(0x1_0000_0000);
+        // What no file is read of.
+        fs::create_dir(files.next()).expect("a directory");
+        files.activate(&established, ServerId(1)).expect_err("nobody knows what comes next");
+        assert!(files.next().exists());
+        fs::remove_dir(files.next()).expect("removed");
+        files.activate(&established, ServerId(1)).expect("it may be tried again");
     }
 
     #[test]

@@ -53,10 +53,37 @@ pub struct HostPort {
 }
 
 impl HostPort {
+    /// Reads what [`fmt::Display`] writes; an IPv6 address may be without its brackets.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (host, port) = text.rsplit_once(':')?;
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        if bare.is_empty() { None } else { Some(Self { host: bare.to_owned(), port: port.parse().ok()? }) }
+    }
+
     /// The host; `None` stands for all interfaces.
     pub fn interface(&self) -> Option<&str> {
         let everywhere = self.host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
         if everywhere { None } else { Some(&self.host) }
+    }
+}
+
+/// `host:port`; an IPv6 address stands in brackets.
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        write!(f, "{}:{port}", Delimited(host))
+    }
+}
+
+impl Addresses {
+    /// Where it listens for learners while it leads.
+    pub fn quorum(&self) -> HostPort {
+        HostPort { host: self.host.clone(), port: self.quorum_port }
+    }
+
+    /// Where it listens for votes.
+    pub fn election(&self) -> HostPort {
+        HostPort { host: self.host.clone(), port: self.election_port }
     }
 }
 
@@ -96,7 +123,7 @@ impl fmt::Display for Member {
             write!(f, "{bar}{}:{quorum_port}:{election_port}", Delimited(host))?;
         }
         write!(f, ":{}", self.role)?;
-        self.client.iter().try_for_each(|HostPort { host, port }| write!(f, ";{}:{port}", Delimited(host)))
+        self.client.iter().try_for_each(|client| write!(f, ";{client}"))
     }
 }
 

@@ -18,27 +18,23 @@ use oxkeeper_codec::Zxid;
 /// Logs go from the newest to the oldest, and all of them before the snapshots: a start takes logs that end before the
 /// newest snapshot begins, but none that begin behind a hole. Returns the logs that are gone.
 pub(super) fn cut_logs(disk: &dyn Disk, last: Zxid) -> Result<Vec<String>, StoreError> {
-    let files = list(disk)?;
-    let mut logs = sorted_logs(&files);
+    let mut logs = sorted_logs(&list(disk)?);
     let behind = logs.split_off(logs.partition_point(|&(first, _)| first <= last));
     let mut removed: Vec<String> = behind.into_iter().rev().map(|(_, name)| name).collect();
     removed.iter().try_for_each(|name| remove(disk, name))?;
-    if !removed.is_empty() {
-        sync_dir(disk)?;
-    }
+    // Also where nothing was left to remove: an attempt before may have failed behind that.
+    sync_dir(disk)?;
     let Some((_, name)) = logs.pop() else { return Ok(removed) };
-    let is_longer = |end| files.iter().any(|file| file.name == name && end < file.len);
     match end_of(disk, &name, last)? {
         None => {
             remove(disk, &name)?;
             sync_dir(disk)?;
             removed.push(name);
         }
-        Some(end) if is_longer(end) => {
-            disk.truncate(&name, end)
-                .map_err(|source| StoreError::io("truncate", disk.path(&name), source))?;
-        }
-        Some(_) => {}
+        // Also where it ends there already: whoever cut it may have been killed before that was durable.
+        Some(end) => disk
+            .truncate(&name, end)
+            .map_err(|source| StoreError::io("truncate", disk.path(&name), source))?,
     }
     Ok(removed)
 }
@@ -88,9 +84,6 @@ pub(super) fn cut_snapshots(disk: &dyn Disk, last: Zxid, also: &[String]) -> Res
         .filter(|(zxid, name)| *zxid > last || also.contains(name))
         .collect();
     snapshots.sort();
-    if snapshots.is_empty() {
-        return Ok(());
-    }
     snapshots.iter().try_for_each(|(_, name)| remove(disk, name))?;
     sync_dir(disk)
 }

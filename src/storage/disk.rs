@@ -55,7 +55,7 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// Creates a log, which must not exist, for one writer.
     ///
     /// # Errors
-    /// The file exists or cannot be created.
+    /// The file exists or cannot be created; it may be there after that, empty.
     fn create_log(&self, name: &str) -> io::Result<Box<dyn LogFile>>;
 
     /// Creates a file for one stream of bytes; an older one of that name is emptied.
@@ -98,13 +98,13 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// Gives a file another name, replacing what has that name; durable once [`Disk::sync_dir`] returns.
     ///
     /// # Errors
-    /// The names are as they were.
+    /// It is not known which name it has now.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
 
     /// Removes a file; durable once [`Disk::sync_dir`] returns.
     ///
     /// # Errors
-    /// The file is still there, or never was (`NotFound`).
+    /// It is not known whether the file is still there; `NotFound`: it is not.
     fn remove(&self, name: &str) -> io::Result<()>;
 
     /// Makes all creations, renames and removals so far durable.

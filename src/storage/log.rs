@@ -16,7 +16,7 @@
 use super::{
     disk::{Disk, LogFile},
     error::StoreError,
-    names::log_name,
+    names::{is_temporary, log_name},
     tail::checksum,
 };
 use crate::topics;
@@ -92,6 +92,25 @@ impl LogRepair {
             Self::Remove { name } => ("remove", name, remove_if_there(disk, name)),
         };
         result.map_err(|source| StoreError::io(action, disk.path(name), source))
+    }
+
+    /// Does these in order, and takes out each that is done.
+    pub(super) fn run_all(repairs: &mut Vec<Self>, disk: &dyn Disk) -> Result<(), StoreError> {
+        while let Some(repair) = repairs.first() {
+            repair.run(disk)?;
+            repairs.remove(0);
+        }
+        Ok(())
+    }
+
+    /// What a start hands to [`TxnLog::new`] of those that the disk has failed in; `None`: they cannot wait, since what was read of
+    /// a log may not be on the disk, and nothing but writing it again stores it.
+    ///
+    /// Half-written files stay until the next start: a name of theirs may be in use by then.
+    pub fn postponed(mut repairs: Vec<Self>) -> Option<Vec<Self>> {
+        let cannot_wait = |repair: &Self| matches!(repair, Self::Rewrite { from, len, .. } if from < len);
+        repairs.retain(|repair| !matches!(repair, Self::Remove { name } if is_temporary(name)));
+        (!repairs.iter().any(cannot_wait)).then_some(repairs)
     }
 }
 
@@ -288,7 +307,7 @@ impl TxnLog {
     /// As [`TxnLog::commit`]. It may be tried again.
     pub fn settle(&mut self) -> Result<(), StoreError> {
         self.commit()?;
-        self.make_repairs()?;
+        LogRepair::run_all(&mut self.repairs, &*self.disk)?;
         self.close_current()
     }
 
@@ -348,24 +367,27 @@ impl TxnLog {
         Ok(())
     }
 
-    fn make_repairs(&mut self) -> Result<(), StoreError> {
-        while let Some(repair) = self.repairs.first() {
-            repair.run(&*self.disk)?;
-            self.repairs.remove(0);
-        }
-        Ok(())
-    }
-
     fn begin_file(&mut self, first: Zxid) -> Result<(), StoreError> {
-        self.make_repairs()?;
+        LogRepair::run_all(&mut self.repairs, &*self.disk)?;
         let name = log_name(first);
         let failed = |source| StoreError::io("begin the log", self.disk.path(&name), source);
-        let file = self.disk.create_log(&name).map_err(failed)?;
+        let file = match self.disk.create_log(&name) {
+            // It was begun before, and the disk has failed in that.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && self.is_empty(&name) => {
+                self.disk.remove(&name).and_then(|()| self.disk.create_log(&name))
+            }
+            result => result,
+        };
+        let file = file.map_err(failed)?;
         self.current = Some(OpenLog { name: name.clone(), file, synced_len: 0, allocated_len: 0 });
         if self.options.force_sync {
             self.disk.sync_dir().map_err(failed)?;
         }
         Ok(())
+    }
+
+    fn is_empty(&self, name: &str) -> bool {
+        self.disk.read_range(name, 0, 1).is_ok_and(|first| first.is_empty())
     }
 
     fn drop_suspect(&mut self) -> Result<(), StoreError> {

@@ -53,7 +53,7 @@ pub use log_range::{LogRange, LogSearch, search_log};
 pub use log_reader::{Entry, LogEnd, LogReader, OpenError};
 pub use memory::MemoryDisk;
 pub use names::{Compression, SnapshotName, log_name, parse_log_name, upload_name};
-pub use purge::{KEEP_MIN, PurgePlan, plan_purge, purge};
+pub use purge::{KEEP_MIN, PurgePlan, begin_purge, plan_purge, purge};
 pub use raw_log::{RawEnd, RawEntries, RawEntry, RawStep};
 pub use real::RealDisk;
 pub use recovery::{
@@ -64,4 +64,4 @@ pub use schedule::{ScheduleOptions, SnapshotSchedule};
 pub use snapshot_reader::{Prepare, PreparedNode, SnapshotError, SnapshotVisitor, read_snapshot};
 pub use snapshot_writer::{SnapshotTail, SnapshotWriter, SnapshotWritten, ZxidDigest};
 pub use told::{forget_told, told_with_snapshot};
-pub use truncate::{ReceivedSnapshot, SnapshotReceiver, truncate};
+pub use truncate::{ReceivedSnapshot, SnapshotReceiver, Truncation};

@@ -2,10 +2,10 @@
 //!
 //! Invariants: fewer than three snapshots are never kept; a snapshot that is not whole does not count and stays, so that
 //! damage never makes an older, whole one go. A packed one among those to be kept is unpacked for that: nothing else tells
-//! that it was cut.
+//! that it was cut. What is kept is durable before anything goes.
 
 use super::{
-    disk::{Disk, FileEntry, list, remove, sorted_logs},
+    disk::{Disk, FileEntry, list, remove, sorted_logs, sync_dir},
     error::StoreError,
     names::{self, Compression, SnapshotName},
     snapshot_source::unpacks_to,
@@ -50,6 +50,11 @@ impl PurgePlan {
         plan.logs = old.into_iter().map(names::log_name).collect();
         plan
     }
+
+    /// Whether nothing may go.
+    pub const fn is_empty(&self) -> bool {
+        self.snapshots.is_empty() && self.logs.is_empty()
+    }
 }
 
 /// Removes what is no longer needed, the oldest first. Returns what was removed.
@@ -57,7 +62,7 @@ impl PurgePlan {
 /// # Errors
 /// The disk fails; what is left may be removed at the next time.
 pub fn purge(snap_disk: &dyn Disk, log_disk: &dyn Disk, keep: usize) -> Result<PurgePlan, StoreError> {
-    let plan = plan_purge(snap_disk, log_disk, keep)?;
+    let plan = begin_purge(snap_disk, log_disk, keep)?;
     // Logs first: a snapshot without its logs is only slower to start from, never wrong.
     for (disk, names) in [(log_disk, &plan.logs), (snap_disk, &plan.snapshots)] {
         for name in names {
@@ -72,6 +77,32 @@ pub fn purge(snap_disk: &dyn Disk, log_disk: &dyn Disk, keep: usize) -> Result<P
 /// # Errors
 /// The disk fails.
 pub fn plan_purge(snap_disk: &dyn Disk, log_disk: &dyn Disk, keep: usize) -> Result<PurgePlan, StoreError> {
+    Ok(plan(snap_disk, log_disk, keep)?.0)
+}
+
+/// The same, to be removed in this order, logs first: the snapshots that count and stay are durable now. Official servers do not see
+/// to that, and a disk may have failed in it.
+///
+/// # Errors
+/// The disk fails, or one of those is gone meanwhile: nothing may go.
+pub fn begin_purge(snap_disk: &dyn Disk, log_disk: &dyn Disk, keep: usize) -> Result<PurgePlan, StoreError> {
+    let (plan, snapshots) = plan(snap_disk, log_disk, keep)?;
+    if !plan.is_empty() {
+        let names = snapshots.into_iter().map(SnapshotName::file_name);
+        for name in names.filter(|name| !plan.snapshots.contains(name)) {
+            snap_disk.sync(&name).map_err(|source| StoreError::io("sync", snap_disk.path(&name), source))?;
+        }
+        sync_dir(snap_disk)?;
+    }
+    Ok(plan)
+}
+
+/// The plan, and the snapshots that count.
+fn plan(
+    snap_disk: &dyn Disk,
+    log_disk: &dyn Disk,
+    keep: usize,
+) -> Result<(PurgePlan, Vec<SnapshotName>), StoreError> {
     let files = list(snap_disk)?;
     let mut named: Vec<_> =
         files.iter().filter_map(|file| Some((SnapshotName::parse(&file.name)?, file))).collect();
@@ -86,7 +117,7 @@ pub fn plan_purge(snap_disk: &dyn Disk, log_disk: &dyn Disk, keep: usize) -> Res
         }
     }
     let logs: Vec<_> = sorted_logs(&list(log_disk)?).into_iter().map(|(first, _)| first).collect();
-    Ok(PurgePlan::new(&snapshots, &logs, keep))
+    Ok((PurgePlan::new(&snapshots, &logs, keep), snapshots))
 }
 
 /// A cheap look at start and end, as the official server takes it (`SnapStream.isValidSnapshot`).

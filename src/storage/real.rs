@@ -156,10 +156,7 @@ impl Disk for RealDisk {
     fn create_log(&self, name: &str) -> io::Result<Box<dyn LogFile>> {
         let path = self.path(name);
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
-        let zone = Zone::open(&path).inspect_err(|_| {
-            // Without descriptors, say. The next attempt has to find the name free.
-            let _ = fs::remove_file(&path);
-        })?;
+        let zone = Zone::open(&path)?;
         Ok(Box::new(RealLogFile {
             file,
             zone: Arc::new(zone),

@@ -216,15 +216,22 @@ pub(super) fn recover_through(
 /// recovered is vouched for, to a client or to a leader: only then is it known to be durable.
 ///
 /// # Errors
-/// The disk fails; what could be done is done. It may be tried again; or the repairs of the logs are handed to
-/// [`super::TxnLog::new`], which makes them before it writes.
-pub fn repair(snap_disk: &dyn Disk, log_disk: &dyn Disk, repairs: &Repairs) -> Result<(), StoreError> {
-    let remove = |name: &String| LogRepair::Remove { name: name.clone() }.run(snap_disk);
-    let removed: Result<Vec<()>, _> = repairs.leftovers.iter().map(remove).collect();
+/// The disk fails; what could be done is done, and taken out. It may be tried again; or the repairs of the logs are handed to
+/// [`super::TxnLog::new`], which makes them before it writes, if [they can wait](LogRepair::postponed).
+pub fn repair(snap_disk: &dyn Disk, log_disk: &dyn Disk, repairs: &mut Repairs) -> Result<(), StoreError> {
+    let mut removed = Ok(());
+    repairs.leftovers.retain(|name| match (LogRepair::Remove { name: name.clone() }).run(snap_disk) {
+        Ok(()) => false,
+        Err(error) => {
+            removed = Err(error);
+            true
+        }
+    });
     if repairs.install.is_some() {
         complete_installs(snap_disk, log_disk)?;
+        repairs.install = None;
     }
-    repairs.logs.iter().try_for_each(|log| log.run(log_disk))?;
+    LogRepair::run_all(&mut repairs.logs, log_disk)?;
     removed?;
     sync_dir(log_disk)
 }

@@ -167,7 +167,7 @@ impl SnapshotWriter {
     /// Adds what follows the nodes, makes the snapshot durable and gives it its name.
     ///
     /// # Errors
-    /// The disk fails. There is no snapshot, unless the very last step failed: then there may be.
+    /// The disk fails. There is no snapshot, unless one of the last two steps failed, its name or that it stays: then there may be.
     pub fn finish(mut self, tail: &SnapshotTail) -> Result<SnapshotWritten, StoreError> {
         assert!(self.ending == END_PATH, "the body ends with the path /");
         let result = self.write_tail(tail).and_then(|()| self.store()).and_then(|()| self.publish());

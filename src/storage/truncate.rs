@@ -8,7 +8,7 @@
 
 use super::{
     cut::{complete_installs, cut_logs, cut_snapshots, next_logged, next_snapshot},
-    disk::Disk,
+    disk::{Disk, list, sync_dir},
     error::StoreError,
     log::TxnLog,
     names::{self, Compression, SnapshotName},
@@ -18,43 +18,64 @@ use super::{
     told::keep_told,
 };
 use oxkeeper_codec::Zxid;
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
-/// Cuts the history behind `zxid`, durably, and rebuilds the state as it was there: `sink` hears of it as in
-/// [`super::recover`]. What is pending in the log is committed first.
-///
-/// [`Recovered::last_zxid`] is where the history ends now: `zxid`, or the last transaction before it, if there is none of this
-/// number.
-///
-/// # Errors
-/// [`StoreError::CutTooFar`]: no snapshot is whole and old enough, or the logs do not lead from it to there; nothing was changed. Other errors before the cut say that
-/// the state at `zxid` cannot be rebuilt, and nothing was changed, either. When the disk fails in the midst of it, it may be
-/// tried again; nothing may be appended before.
-pub fn truncate(
-    log: &mut TxnLog,
-    snap_disk: &dyn Disk,
+/// TRUNC: the history is to end at a transaction of the leader's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Truncation {
     zxid: Zxid,
-    options: RecoveryOptions,
-    sink: &mut impl RecoverySink,
-) -> Result<Recovered, StoreError> {
-    log.settle()?;
-    let log_disk = Arc::clone(log.disk());
-    let too_far = || StoreError::CutTooFar { dir: snap_disk.dir().to_path_buf(), wanted: zxid };
-    let mut recovered = match recover_through(snap_disk, &*log_disk, options, Some(zxid), sink) {
-        Err(StoreError::NoSnapshot { .. }) => return Err(too_far()),
-        result => result?,
-    };
-    let last = recovered.last_zxid;
-    if recovered.is_empty() || (last < zxid && !is_followed(snap_disk, &*log_disk, last)?) {
-        return Err(too_far());
+    /// What is there was seen to lead to it, and may be cut by now.
+    is_begun: bool,
+}
+
+impl Truncation {
+    /// Behind `zxid` nothing stays.
+    pub const fn behind(zxid: Zxid) -> Self {
+        Self { zxid, is_begun: false }
     }
-    let removed = cut_logs(&*log_disk, last)?;
-    recovered.logs.retain(|name| !removed.contains(name));
-    cut_snapshots(snap_disk, last, &recovered.beyond)?;
-    recovered.repairs.logs.clear();
-    vouch(snap_disk, &*log_disk, &recovered)?;
-    log.end_at(last);
-    Ok(recovered)
+
+    /// Cuts the history, durably, and rebuilds the state as it was there: `sink` hears of it as in [`super::recover`]. What is
+    /// pending in the log is committed first.
+    ///
+    /// [`Recovered::last_zxid`] is where the history ends now: the zxid of the leader's, or the last transaction before it, if there is
+    /// none of this number.
+    ///
+    /// # Errors
+    /// [`StoreError::CutTooFar`]: no snapshot is whole and old enough, or the logs do not lead from it to there; nothing was
+    /// changed. Other errors before the cut say that the state there cannot be rebuilt, and nothing was changed, either. When the
+    /// disk fails in the midst of it, it may be tried again, with a `sink` that has heard nothing; nothing may be appended before.
+    pub fn run(
+        &mut self,
+        log: &mut TxnLog,
+        snap_disk: &dyn Disk,
+        options: RecoveryOptions,
+        sink: &mut impl RecoverySink,
+    ) -> Result<Recovered, StoreError> {
+        log.settle()?;
+        let log_disk = Arc::clone(log.disk());
+        let too_far = || StoreError::CutTooFar { dir: snap_disk.dir().to_path_buf(), wanted: self.zxid };
+        let mut recovered = match recover_through(snap_disk, &*log_disk, options, Some(self.zxid), sink) {
+            Err(StoreError::NoSnapshot { .. }) => return Err(too_far()),
+            result => result?,
+        };
+        let last = recovered.last_zxid;
+        // What an earlier attempt has cut, nothing follows.
+        let leads_there = self.is_begun || last == self.zxid || is_followed(snap_disk, &*log_disk, last)?;
+        if recovered.is_empty() || !leads_there {
+            return Err(too_far());
+        }
+        self.is_begun = true;
+        let removed = cut_logs(&*log_disk, last)?;
+        recovered.logs.retain(|name| !removed.contains(name));
+        cut_snapshots(snap_disk, last, &recovered.beyond)?;
+        recovered.repairs.logs.clear();
+        vouch(snap_disk, &*log_disk, &recovered)?;
+        log.end_at(last);
+        Ok(recovered)
+    }
 }
 
 /// Whether the logs show that nothing is missing behind this transaction: they go on, or that was the last one of all. A
@@ -84,7 +105,10 @@ impl SnapshotReceiver {
     /// The disk fails.
     pub fn create(disk: Arc<dyn Disk>, zxid: Zxid, compression: Compression) -> Result<Self, StoreError> {
         let snapshot = SnapshotName { zxid, compression };
-        let temporary = names::temporary_name(&names::install_name(snapshot));
+        // Whoever drops an earlier one of the same transaction removes that, and nothing of this one.
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let temporary = names::temporary_name(&format!("{}.{number}", names::install_name(snapshot)));
         let writer = SnapshotWriter::create_as(Arc::clone(&disk), snapshot, temporary.clone())?;
         Ok(Self { disk, snapshot, temporary, writer, body: BodyEnd::new() })
     }
@@ -117,23 +141,26 @@ impl SnapshotReceiver {
         assert!(self.is_complete(), "the snapshot has come to its end");
         let Self { disk, snapshot, temporary, writer, .. } = self;
         writer.finish_unnamed()?;
-        Ok(ReceivedSnapshot { disk, snapshot, temporary: Some(temporary) })
+        Ok(ReceivedSnapshot::of_file(disk, snapshot, temporary))
     }
 }
 
-/// A snapshot from a leader, whole and durable, and not the state yet. Dropped before it is installed, it leaves nothing.
+/// A snapshot from a leader, whole and durable, and not the state yet. Dropped before it was to be installed, it leaves nothing; after
+/// an attempt that has failed, a start may find it installed.
 #[derive(Debug)]
 pub struct ReceivedSnapshot {
     disk: Arc<dyn Disk>,
     snapshot: SnapshotName,
     /// Its name, as long as it is to have no effect.
     temporary: Option<String>,
+    /// The disk was told to give it its next name, and has said that it did not.
+    was_tried: bool,
 }
 
 impl ReceivedSnapshot {
     /// A file of the disk that holds a whole snapshot, durably, under a name that no start takes.
     pub const fn of_file(disk: Arc<dyn Disk>, snapshot: SnapshotName, name: String) -> Self {
-        Self { disk, snapshot, temporary: Some(name) }
+        Self { disk, snapshot, temporary: Some(name), was_tried: false }
     }
 
     /// Its transaction.
@@ -155,12 +182,21 @@ impl ReceivedSnapshot {
             if let Some(told) = told {
                 keep_told(disk, self.snapshot.zxid, told)?;
             }
-            let name = names::install_name(self.snapshot);
-            disk.rename(temporary, &name)
-                .map_err(|source| StoreError::io("install", disk.path(&name), source))?;
+            let files = list(disk)?;
+            let is_there = |name: &str| files.iter().any(|file| file.name == name);
+            let was_done = self.was_tried && !is_there(temporary) && is_there(&self.snapshot.file_name());
+            if !was_done {
+                self.was_tried = true;
+                let name = names::install_name(self.snapshot);
+                disk.rename(temporary, &name)
+                    .map_err(|source| StoreError::io("install", disk.path(&name), source))?;
+            }
             self.temporary = None;
         }
         complete_installs(disk, &*log_disk)?;
+        // What an attempt before has done need not be durable. Were the snapshot to be installed once more, it would take what
+        // is appended from now on.
+        sync_dir(disk)?;
         log.end_at(self.snapshot.zxid);
         Ok(())
     }

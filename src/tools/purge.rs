@@ -1,7 +1,7 @@
 //! Old snapshots and logs, removed (`PurgeTxnLog`).
 
 use super::{Terminal, ToolError, data_dirs::DataDirs};
-use crate::storage::{Disk, KEEP_MIN, RealDisk, plan_purge};
+use crate::storage::{Disk, KEEP_MIN, RealDisk, begin_purge, plan_purge};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ pub(super) fn purge(
     if keep < KEEP_MIN {
         return Err(ToolError::Usage(format!("at least {KEEP_MIN} snapshots are kept, not {keep}")));
     }
-    let paths = old_files(&dirs.snapshots(), &dirs.logs(), keep)?;
+    let paths = old_files(&dirs.snapshots(), &dirs.logs(), keep, is_dry)?;
     for path in &paths {
         if as_json {
             let bytes = path.metadata().map(|metadata| metadata.len()).ok();
@@ -40,11 +40,17 @@ pub(super) fn purge(
     Ok(0)
 }
 
-/// What may go, in the order in which it should: logs first.
-pub(super) fn old_files(snapshots: &Path, logs: &Path, keep: usize) -> Result<Vec<PathBuf>, ToolError> {
+/// What may go, in the order in which it should: logs first. Unless nothing is to go (`is_dry`), the rest is durable then.
+pub(super) fn old_files(
+    snapshots: &Path,
+    logs: &Path,
+    keep: usize,
+    is_dry: bool,
+) -> Result<Vec<PathBuf>, ToolError> {
     let snap_disk = RealDisk::open_beside(snapshots)?;
     let log_disk = RealDisk::open_beside(logs)?;
-    let plan = plan_purge(&snap_disk, &log_disk, keep)?;
+    let plan = if is_dry { plan_purge } else { begin_purge };
+    let plan = plan(&snap_disk, &log_disk, keep)?;
     let logs = plan.logs.iter().map(|name| log_disk.path(name));
     Ok(logs.chain(plan.snapshots.iter().map(|name| snap_disk.path(name))).collect())
 }

@@ -65,9 +65,8 @@ pub(super) struct Shared {
     installing: Option<Install>,
     /// Epochs that are being made durable.
     storing: usize,
-    /// The leader of this epoch wants the history cut where it cannot be. Its quorum has proved already that nobody is ahead: it is
-    /// asked for a snapshot.
-    pub(super) needs_snapshot: Option<i64>,
+    /// A leader has wanted the history cut where it cannot be: nothing but a snapshot replaces it.
+    pub(super) needs_snapshot: bool,
     /// Next configurations that are being made durable, and the last zxid before the first of them was seen: nothing
     /// behind it is vouched for meanwhile.
     storing_next: Option<(usize, Zxid)>,
@@ -108,7 +107,7 @@ impl Shared {
             replacing: false,
             installing: None,
             storing: 0,
-            needs_snapshot: None,
+            needs_snapshot: false,
             storing_next: None,
             masters_tried: 0,
             masterless: 0,
@@ -344,7 +343,7 @@ impl Shared {
         self.replacing = false;
         (self.given, self.synced) = (zxid, zxid);
         if let Some(Install { told, .. }) = self.installing.take().filter(|it| it.zxid == zxid) {
-            self.needs_snapshot = None;
+            self.needs_snapshot = false;
             if told.is_some() {
                 self.expect(told);
             }

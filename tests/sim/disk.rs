@@ -1,7 +1,8 @@
 //! One directory of one node: a [`MemoryDisk`] whose power can fail at any operation, and broken variants of it.
 //!
-//! Once the power has failed every operation fails; [`NodeDisk::crash`] decides what was stored, and the power is
-//! back. So a crash inside of a commit or of a snapshot is just a number of operations.
+//! The operation in which it fails is done, or not. Once the power has failed every operation fails; [`NodeDisk::crash`]
+//! decides what was stored, and the power is back. So a crash inside of a commit or of a snapshot is just a number of
+//! operations.
 
 use oxkeeper::storage::{Disk, FileEntry, LogFile, MemoryDisk, Stored, StreamFile, memory::Faults};
 use std::{
@@ -16,6 +17,8 @@ use std::{
 struct Power {
     /// Operations until it fails.
     ops_left: Option<i64>,
+    /// The operation that it fails in is done, and says that it is not.
+    does_the_last: bool,
     is_down: bool,
     /// Broken variant: syncs do nothing, and say that all is well.
     skips_syncs: bool,
@@ -48,9 +51,11 @@ impl NodeDisk {
         self.power().skips_syncs = true;
     }
 
-    /// The power fails after so many operations.
-    pub(crate) fn fail_after(&self, ops: i64) {
-        self.power().ops_left = Some(ops);
+    /// The power fails after so many operations, in the next one. That one is done, or not; it says in both cases that it is not.
+    pub(crate) fn fail_after(&self, ops: i64, does_the_last: bool) {
+        let mut power = self.power();
+        power.ops_left = Some(ops);
+        power.does_the_last = does_the_last;
     }
 
     /// The power does not fail after all.
@@ -91,15 +96,24 @@ impl NodeDisk {
         self.memory.used()
     }
 
-    /// One operation: whether there is power for it.
-    fn op(&self) -> io::Result<()> {
+    /// One operation, if there is power for it.
+    fn does<T>(&self, operation: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         let mut power = self.power();
+        let was_down = power.is_down;
         if let Some(left) = &mut power.ops_left {
             *left -= 1;
             let is_down = *left < 0;
             power.is_down |= is_down;
         }
-        if power.is_down { Err(io::Error::other("the power has failed")) } else { Ok(()) }
+        let (is_down, is_done) = (power.is_down, !power.is_down || !was_down && power.does_the_last);
+        drop(power);
+        let done = if is_done { Some(operation()) } else { None };
+        done.filter(|_| !is_down).unwrap_or_else(|| Err(io::Error::other("the power has failed")))
+    }
+
+    /// A sync.
+    fn syncs<T: Default>(&self, sync: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        self.does(|| if self.power().skips_syncs { Ok(T::default()) } else { sync() })
     }
 }
 
@@ -121,13 +135,13 @@ impl Disk for NodeDisk {
     }
 
     fn create_log(&self, name: &str) -> io::Result<Box<dyn LogFile>> {
-        self.op()?;
-        Ok(Box::new(PoweredLog { disk: self.clone(), file: self.memory.create_log(name)? }))
+        let file = self.does(|| self.memory.create_log(name))?;
+        Ok(Box::new(PoweredLog { disk: self.clone(), file }))
     }
 
     fn create_stream(&self, name: &str) -> io::Result<Box<dyn StreamFile>> {
-        self.op()?;
-        Ok(Box::new(PoweredStream { disk: self.clone(), file: self.memory.create_stream(name)? }))
+        let file = self.does(|| self.memory.create_stream(name))?;
+        Ok(Box::new(PoweredStream { disk: self.clone(), file }))
     }
 
     fn stored(&self, name: &str) -> Stored {
@@ -135,33 +149,27 @@ impl Disk for NodeDisk {
     }
 
     fn write_again(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.op()?;
-        self.memory.write_again(name, offset, bytes)
+        self.does(|| self.memory.write_again(name, offset, bytes))
     }
 
     fn sync(&self, name: &str) -> io::Result<()> {
-        self.op()?;
-        if self.power().skips_syncs { Ok(()) } else { self.memory.sync(name) }
+        self.syncs(|| self.memory.sync(name))
     }
 
     fn truncate(&self, name: &str, len: u64) -> io::Result<()> {
-        self.op()?;
-        self.memory.truncate(name, len)
+        self.does(|| self.memory.truncate(name, len))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.op()?;
-        self.memory.rename(from, to)
+        self.does(|| self.memory.rename(from, to))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        self.op()?;
-        self.memory.remove(name)
+        self.does(|| self.memory.remove(name))
     }
 
     fn sync_dir(&self) -> io::Result<()> {
-        self.op()?;
-        self.memory.sync_dir()
+        self.does(|| self.memory.sync_dir())
     }
 }
 
@@ -174,28 +182,23 @@ struct PoweredLog {
 
 impl LogFile for PoweredLog {
     fn allocate(&mut self, new_len: u64) -> io::Result<()> {
-        self.disk.op()?;
-        self.file.allocate(new_len)
+        self.disk.does(|| self.file.allocate(new_len))
     }
 
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.disk.op()?;
-        self.file.write_at(offset, bytes)
+        self.disk.does(|| self.file.write_at(offset, bytes))
     }
 
     fn sync(&mut self) -> io::Result<Duration> {
-        self.disk.op()?;
-        if self.disk.power().skips_syncs { Ok(Duration::ZERO) } else { self.file.sync() }
+        self.disk.syncs(|| self.file.sync())
     }
 
     fn truncate(&mut self, len: u64) -> io::Result<()> {
-        self.disk.op()?;
-        self.file.truncate(len)
+        self.disk.does(|| self.file.truncate(len))
     }
 
     fn trim(&mut self, len: u64) -> io::Result<()> {
-        self.disk.op()?;
-        self.file.trim(len)
+        self.disk.does(|| self.file.trim(len))
     }
 }
 
@@ -208,12 +211,10 @@ struct PoweredStream {
 
 impl StreamFile for PoweredStream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.disk.op()?;
-        self.file.write(bytes)
+        self.disk.does(|| self.file.write(bytes))
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.disk.op()?;
-        if self.disk.power().skips_syncs { Ok(()) } else { self.file.sync() }
+        self.disk.syncs(|| self.file.sync())
     }
 }

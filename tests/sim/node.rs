@@ -145,7 +145,7 @@ impl SimNode {
             self.crash(core);
         } else {
             let ops = core.rng.below(30);
-            self.log_disk.fail_after(ops);
+            self.log_disk.fail_after(ops, core.rng.one_in(2));
         }
     }
 

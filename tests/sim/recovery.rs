@@ -69,11 +69,12 @@ pub(crate) fn load(snap: &NodeDisk, log: &NodeDisk, variant: Variant) -> Option<
     } else {
         recover(snap, log, options, &mut rebuild)
     };
-    let recovered = recovered.unwrap_or_else(|error| panic!("the data is refused after a crash: {error}"));
+    let mut recovered =
+        recovered.unwrap_or_else(|error| panic!("the data is refused after a crash: {error}"));
     assert!(recovered.rejected.is_empty(), "every snapshot is whole: {:?}", recovered.rejected);
     assert!(rebuild.digest_mismatches.is_empty(), "digests of files and trees agree");
     // A disk that fails is no reason not to start.
-    let _ = repair(snap, log, &recovered.repairs).and_then(|()| vouch(snap, log, &recovered));
+    let _ = repair(snap, log, &mut recovered.repairs).and_then(|()| vouch(snap, log, &recovered));
     let (tree, sessions) = rebuild.finish_keeping_orphans();
     assert_eq!(tree.last_zxid(), recovered.last_zxid);
     if recovered.is_empty() && write_first_snapshot(snap, &tree).is_err() {

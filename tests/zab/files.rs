@@ -18,8 +18,8 @@ use oxkeeper::{
     session::encode_sessions,
     storage::{
         Compression, Disk as _, EpochFile, Epochs, LogOptions, ReceivedSnapshot, Recovered, RecoveryOptions,
-        SnapshotReceiver, SnapshotTail, SnapshotWriter, StoreError, TxnLog, ZxidDigest, forget_told, purge,
-        recover, repair, replace_file, told_with_snapshot, truncate, vouch,
+        SnapshotReceiver, SnapshotTail, SnapshotWriter, StoreError, Truncation, TxnLog, ZxidDigest,
+        forget_told, purge, recover, repair, replace_file, told_with_snapshot, vouch,
     },
     tree::Snapshotter,
 };
@@ -101,6 +101,10 @@ impl Files {
                 self.until_it_works(|files| files.install(&mut received, told.as_ref()));
                 write
             }
+            Write::Truncate(zxid) => {
+                let mut truncation = Truncation::behind(*zxid);
+                self.until_it_works(|files| files.cut(&mut truncation, write.clone()))
+            }
             _ => self.until_it_works(|files| files.try_to_take(write.clone())),
         }
     }
@@ -144,8 +148,13 @@ impl Files {
 
     fn may_fail(&mut self) {
         if self.rng.one_in(FAILS_ONE_IN) {
-            self.disk.fail_after(self.rng.below(OPS));
+            self.fail_within(OPS);
         }
+    }
+
+    /// The disk fails within so many operations.
+    fn fail_within(&mut self, ops: i64) {
+        self.disk.fail_after(self.rng.below(ops), self.rng.one_in(2));
     }
 
     fn try_to_take(&mut self, write: Write) -> Result<Write, StoreError> {
@@ -177,7 +186,7 @@ impl Files {
                 }
                 forget_told(&self.disk)?;
             }
-            Write::Truncate(zxid) => return self.cut(*zxid, write),
+            Write::Truncate(zxid) => return self.cut(&mut Truncation::behind(*zxid), write),
             Write::Install(zxid, history, told) => {
                 let mut received = self.receive(*zxid, history)?;
                 self.install(&mut received, told.as_ref())?;
@@ -199,11 +208,14 @@ impl Files {
         Ok(write)
     }
 
-    fn cut(&mut self, zxid: Zxid, write: Write) -> Result<Write, StoreError> {
+    fn cut(&mut self, truncation: &mut Truncation, write: Write) -> Result<Write, StoreError> {
         self.abandon_snapshot();
         let mut rebuild = Rebuild::new(TREE_OPTIONS);
-        match truncate(&mut self.log, &self.disk, zxid, RecoveryOptions::default(), &mut rebuild) {
+        match truncation.run(&mut self.log, &self.disk, RecoveryOptions::default(), &mut rebuild) {
             Err(StoreError::CutTooFar { .. }) => {
+                let mut rebuild = Rebuild::new(TREE_OPTIONS);
+                let found = recover(&self.disk, &self.logs, RecoveryOptions::default(), &mut rebuild)?;
+                assert_eq!(found.last_zxid, self.last(), "nothing is cut of what stays the history");
                 self.figures.count(Figure::CutsRefused, 1);
                 Ok(Write::GiveUp)
             }
@@ -237,10 +249,10 @@ impl Files {
     /// Reads what is there while the log is settled.
     fn read_again(&mut self) -> Result<Recovered, StoreError> {
         let mut rebuild = Rebuild::new(TREE_OPTIONS);
-        let recovered = recover(&self.disk, &self.logs, RecoveryOptions::default(), &mut rebuild)?;
+        let mut recovered = recover(&self.disk, &self.logs, RecoveryOptions::default(), &mut rebuild)?;
         assert!(recovered.rejected.is_empty(), "every snapshot is whole: {:?}", recovered.rejected);
         if self.variant != Variant::NotVouched {
-            repair(&self.disk, &self.logs, &recovered.repairs)?;
+            repair(&self.disk, &self.logs, &mut recovered.repairs)?;
             vouch(&self.disk, &self.logs, &recovered)?;
         }
         self.keep(rebuild, &recovered);
@@ -261,8 +273,8 @@ impl Files {
         match config {
             Some(config) => replace_file(&self.conf, name, config.to_string().as_bytes()),
             None => match self.conf.remove(name) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-                result => result.and_then(|()| self.conf.sync_dir()).map_err(failed),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(error)),
+                _ => self.conf.sync_dir().map_err(failed),
             },
         }
     }
@@ -317,7 +329,7 @@ impl Files {
         // Sometimes the disk fails before, for a while.
         for _ in 0..self.rng.pick(&[1, 1, 2]) {
             self.disk.restart();
-            self.disk.fail_after(self.rng.below(OPS * (i64::try_from(waiting.len()).unwrap() + 1)));
+            self.fail_within(OPS * (i64::try_from(waiting.len()).unwrap() + 1));
             let done = self.go_on(&mut waiting);
             self.is_down_after(&done);
         }
@@ -326,7 +338,7 @@ impl Files {
         loop {
             self.power_is_back();
             if self.rng.one_in(3) {
-                self.disk.fail_after(self.rng.below(2 * OPS));
+                self.fail_within(2 * OPS);
             }
             match self.load() {
                 Ok(found) => {

@@ -8,13 +8,12 @@ use super::{
     keeper::{Call, Connection, Keeper, Seat},
     listening::{BIND_PAUSE, Listening},
     login,
-    options::Address,
     sockets::listen,
     strangers::Strangers,
     stream::PeerStream,
     wing::Wing,
 };
-use crate::{topics, zab::Members};
+use crate::{membership::HostPort, topics, zab::Members};
 use bytes::{Bytes, BytesMut};
 use oxkeeper_codec::{
     ServerId,
@@ -52,7 +51,7 @@ pub(super) struct Elections {
 /// With whom, where, and by which task.
 struct Talk {
     seat: Rc<Seat>,
-    addresses: Vec<Address>,
+    addresses: Vec<HostPort>,
     /// It is no member: which of all those it is.
     guest: Option<u64>,
     /// `None` until the port is bound.
@@ -97,7 +96,7 @@ impl Elections {
         self.seats.borrow_mut().clear();
     }
 
-    fn listen(self: &Rc<Self>, own: Vec<Address>, bound: Option<Vec<TcpListener>>) {
+    fn listen(self: &Rc<Self>, own: Vec<HostPort>, bound: Option<Vec<TcpListener>>) {
         let (elections, on_all) = (Rc::clone(self), self.wing.options.listen_on_all);
         self.listening.begin(own, bound, on_all, move |stream| Rc::clone(&elections).greet(stream));
     }
@@ -151,7 +150,7 @@ impl Elections {
         self.follow_members();
     }
 
-    async fn bind(&self, started: &Sender<io::Result<()>>) -> io::Result<(Vec<Address>, Vec<TcpListener>)> {
+    async fn bind(&self, started: &Sender<io::Result<()>>) -> io::Result<(Vec<HostPort>, Vec<TcpListener>)> {
         let options = &self.wing.options;
         for attempt in 1.. {
             let own = self.wing.own_ports().election;
@@ -228,8 +227,8 @@ impl Elections {
         if self.wing.members.borrow().contains_key(&hello.sid) {
             return Ok(None);
         }
-        let addresses: Vec<Address> =
-            hello.addresses.iter().filter_map(|text| Address::parse(text)).collect();
+        let addresses: Vec<HostPort> =
+            hello.addresses.iter().filter_map(|text| HostPort::parse(text)).collect();
         if addresses.is_empty() && hello.sid < self.wing.options.me {
             let text =
                 format!("it says that it is server {}, which is no member, and not where it is", hello.sid);

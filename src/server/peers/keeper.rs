@@ -1,7 +1,7 @@
 //! Keeps the connection with the election port of one other member.
 
-use super::{login, options::Address, pace::Pace, slot::Slot, stream::PeerStream, wing::Wing};
-use crate::{server::ports::set_up, topics, zab::Event};
+use super::{login, pace::Pace, slot::Slot, stream::PeerStream, wing::Wing};
+use crate::{membership::HostPort, server::ports::set_up, topics, zab::Event};
 use bytes::{Bytes, BytesMut};
 use oxkeeper_codec::{
     ServerId,
@@ -76,7 +76,7 @@ pub(super) struct Keeper {
     wing: Rc<Wing>,
     peer: ServerId,
     seat: Rc<Seat>,
-    addresses: Vec<Address>,
+    addresses: Vec<HostPort>,
     /// What was told about it last.
     reachable: Cell<Option<bool>>,
     /// What was logged last, while it cannot be reached.
@@ -84,7 +84,7 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    pub(super) fn new(wing: Rc<Wing>, peer: ServerId, seat: Rc<Seat>, addresses: Vec<Address>) -> Self {
+    pub(super) fn new(wing: Rc<Wing>, peer: ServerId, seat: Rc<Seat>, addresses: Vec<HostPort>) -> Self {
         Self { wing, peer, seat, addresses, reachable: Cell::new(None), trouble: RefCell::new(None) }
     }
 

@@ -8,7 +8,6 @@ use super::{
     link::{Conversation, End},
     listening::Listening,
     login,
-    options::Address,
     outbox::{Crowd, Outbox},
     packets::Packets,
     strangers::Strangers,
@@ -16,6 +15,7 @@ use super::{
     wing::Wing,
 };
 use crate::{
+    membership::HostPort,
     server::{clock, figures::LearnerFigures},
     topics,
     zab::{Event, Link},
@@ -151,7 +151,7 @@ impl Links {
         self.wing.tell_event(Event::NotDialled(master));
     }
 
-    async fn dial_at(&self, addresses: &[Address], within: Duration) -> io::Result<PeerStream> {
+    async fn dial_at(&self, addresses: &[HostPort], within: Duration) -> io::Result<PeerStream> {
         let (mut stream, host) = PeerStream::dial(addresses, within, &self.wing).await?;
         login::log_in(&mut stream, &host, &self.wing, within).await?;
         Ok(stream)
@@ -204,7 +204,7 @@ impl Links {
         self.listening.begin(self.own_places(), None, on_all, move |stream| Rc::clone(&links).greet(stream));
     }
 
-    fn own_places(&self) -> Vec<Address> {
+    fn own_places(&self) -> Vec<HostPort> {
         let port = match self.door.get() {
             Door::Quorum => None,
             Door::ObserverMaster => self.wing.options.observer_master_port,

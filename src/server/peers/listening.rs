@@ -1,7 +1,7 @@
 //! Listening on one of this member's own ports, at the addresses that it has in the configuration.
 
-use super::{options::Address, sockets::listen, strangers::Strangers};
-use crate::topics;
+use super::{sockets::listen, strangers::Strangers};
+use crate::{membership::HostPort, topics};
 use std::{cell::RefCell, io, rc::Rc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -16,7 +16,7 @@ pub(super) const BIND_PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Listening {
     strangers: Rc<Strangers>,
     /// Where; empty: nowhere.
-    at: RefCell<Vec<Address>>,
+    at: RefCell<Vec<HostPort>>,
     /// The last task, which may have been ended.
     task: RefCell<Option<JoinHandle<()>>>,
 }
@@ -30,7 +30,7 @@ impl Listening {
     /// has to pass `greeting`.
     pub(super) fn begin<F: Future<Output = io::Result<()>> + 'static>(
         &self,
-        at: Vec<Address>,
+        at: Vec<HostPort>,
         bound: Option<Vec<TcpListener>>,
         on_all: bool,
         greeting: impl Fn(TcpStream) -> F + 'static,
@@ -53,7 +53,7 @@ impl Listening {
     }
 
     /// Whether there are other addresses than these listened at.
-    pub(super) fn is_elsewhere_than(&self, addresses: &[Address]) -> bool {
+    pub(super) fn is_elsewhere_than(&self, addresses: &[HostPort]) -> bool {
         let at = self.at.borrow();
         !at.is_empty() && *at != addresses
     }
@@ -74,7 +74,7 @@ impl Listening {
 }
 
 /// Tries for as long as it takes.
-async fn bind(at: &[Address], on_all: bool, port: &str) -> Vec<TcpListener> {
+async fn bind(at: &[HostPort], on_all: bool, port: &str) -> Vec<TcpListener> {
     let mut failed = false;
     loop {
         let error = match listen(at, on_all).await {

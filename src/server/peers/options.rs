@@ -3,59 +3,34 @@
 use super::jaas::PeerLogin;
 use crate::{
     config,
-    membership::{Addresses, Membership, Role},
+    membership::{HostPort, Membership, Role},
     server::figures::Learners,
     storage::{Compression, Disk},
     tls::{MemberTls, TlsError},
 };
 use oxkeeper_codec::ServerId;
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// Between two attempts to reach a leader, at most: it may not listen yet.
 const DIAL_PAUSE: Duration = Duration::from_millis(10);
-
-/// Where a member can be reached.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Address {
-    /// A name, or an address without brackets.
-    pub(crate) host: String,
-    /// The port.
-    pub(crate) port: u16,
-}
-
-impl Address {
-    /// Reads what [`fmt::Display`] writes.
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let (host, port) = text.rsplit_once(':')?;
-        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        if bare.is_empty() { None } else { Some(Self { host: bare.to_owned(), port: port.parse().ok()? }) }
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host, port } = self;
-        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
-    }
-}
 
 /// A member's ports.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Ports {
     /// For its learners.
-    pub(crate) quorum: Vec<Address>,
+    pub(crate) quorum: Vec<HostPort>,
     /// For elections.
-    pub(crate) election: Vec<Address>,
+    pub(crate) election: Vec<HostPort>,
     /// Whether it has no vote: observers have nothing to tell each other.
     pub(crate) observer: bool,
 }
 
 impl Ports {
     /// Where it meets its learners: at its quorum port, or at this one, which all members have in common.
-    pub(super) fn meets_learners_at(&self, port: Option<u16>) -> Vec<Address> {
+    pub(super) fn meets_learners_at(&self, port: Option<u16>) -> Vec<HostPort> {
         let mut places = Vec::new();
         for address in &self.quorum {
-            let place = Address { host: address.host.clone(), port: port.unwrap_or(address.port) };
+            let place = HostPort { host: address.host.clone(), port: port.unwrap_or(address.port) };
             if !places.contains(&place) {
                 places.push(place);
             }
@@ -71,9 +46,8 @@ pub(super) fn ports_of(memberships: &[Membership]) -> BTreeMap<ServerId, Ports> 
     for (id, member) in memberships.iter().flat_map(Membership::members) {
         let observer = member.role == Role::Observer;
         let ports = all.entry(id).or_insert(Ports { quorum: Vec::new(), election: Vec::new(), observer });
-        for Addresses { host, quorum_port, election_port } in &member.addresses {
-            for (ports, &port) in [(&mut ports.quorum, quorum_port), (&mut ports.election, election_port)] {
-                let address = Address { host: host.clone(), port };
+        for at in &member.addresses {
+            for (ports, address) in [(&mut ports.quorum, at.quorum()), (&mut ports.election, at.election())] {
                 if !ports.contains(&address) {
                     ports.push(address);
                 }

@@ -1,7 +1,7 @@
 //! Connections, and ports that are listened on. Names are looked up anew each time.
 
-use super::options::Address;
 use crate::{
+    membership::HostPort,
     server::ports::{listen_at, listen_everywhere, preferred},
     topics,
 };
@@ -23,7 +23,7 @@ const BACKLOG: i32 = 1024;
 const HEAD_START: Duration = Duration::from_millis(200);
 
 /// Connects to the first of a member's addresses that answers, and says which one that is; each within `within`.
-pub(super) async fn connect(addresses: &[Address], within: Duration) -> io::Result<(TcpStream, Address)> {
+pub(super) async fn connect(addresses: &[HostPort], within: Duration) -> io::Result<(TcpStream, HostPort)> {
     let (mut attempts, mut left) = (JoinSet::new(), addresses.iter());
     let mut failed = io::Error::other("it has no address");
     loop {
@@ -42,7 +42,7 @@ pub(super) async fn connect(addresses: &[Address], within: Duration) -> io::Resu
     }
 }
 
-async fn reach(address: Address, within: Duration) -> io::Result<(TcpStream, Address)> {
+async fn reach(address: HostPort, within: Duration) -> io::Result<(TcpStream, HostPort)> {
     let mut failed = io::Error::other("no address");
     for at in resolve(&address).await? {
         match timeout(within, TcpStream::connect(at)).await {
@@ -55,7 +55,7 @@ async fn reach(address: Address, within: Duration) -> io::Result<(TcpStream, Add
 }
 
 /// What a name means now.
-async fn resolve(address: &Address) -> io::Result<Vec<SocketAddr>> {
+async fn resolve(address: &HostPort) -> io::Result<Vec<SocketAddr>> {
     match lookup_host((address.host.as_str(), address.port)).await {
         Ok(found) => Ok(found.collect()),
         Err(error) => {
@@ -65,7 +65,7 @@ async fn resolve(address: &Address) -> io::Result<Vec<SocketAddr>> {
     }
 }
 
-fn about(address: &Address, error: &io::Error) -> io::Error {
+fn about(address: &HostPort, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{address}: {error}"))
 }
 
@@ -73,7 +73,7 @@ fn about(address: &Address, error: &io::Error) -> io::Error {
 ///
 /// # Errors
 /// None of them is to be had.
-pub(super) async fn listen(addresses: &[Address], on_all: bool) -> io::Result<Vec<TcpListener>> {
+pub(super) async fn listen(addresses: &[HostPort], on_all: bool) -> io::Result<Vec<TcpListener>> {
     let (mut listeners, mut places, mut failed) = (Vec::new(), BTreeSet::new(), None);
     for address in addresses {
         let listener = match place_of(address, on_all).await {
@@ -98,7 +98,7 @@ pub(super) async fn listen(addresses: &[Address], on_all: bool) -> io::Result<Ve
 }
 
 /// Where that is; of the host nothing matters with `on_all`.
-async fn place_of(address: &Address, on_all: bool) -> io::Result<SocketAddr> {
+async fn place_of(address: &HostPort, on_all: bool) -> io::Result<SocketAddr> {
     if on_all {
         return Ok(SocketAddr::from((Ipv6Addr::UNSPECIFIED, address.port)));
     }

@@ -3,12 +3,9 @@
 //! Promise: who is on the other side of TLS has shown a certificate that is good (unless none is asked for), with a name
 //! of where it is, if names are checked. The plain one costs what a socket costs.
 
-use super::{
-    options::{Address, PeerTls},
-    sockets::connect,
-    wing::Wing,
-};
+use super::{options::PeerTls, sockets::connect, wing::Wing};
 use crate::{
+    membership::HostPort,
     server::ports::{begins_with_tls, check_revocation},
     tls::Shows,
 };
@@ -67,7 +64,7 @@ impl PeerStream {
     /// # Errors
     /// None of them answers, or the one that does shakes no hands as it should.
     pub(super) async fn dial(
-        addresses: &[Address],
+        addresses: &[HostPort],
         within: Duration,
         wing: &Wing,
     ) -> io::Result<(Self, String)> {

@@ -8,7 +8,7 @@ use crate::{
     config::Config,
     membership::Membership,
     recovery::{Rebuild, Rebuilt},
-    storage::{Disk, Recovered, RecoveryOptions, StoreError, TxnLog, recover, repair, truncate, vouch},
+    storage::{Disk, Recovered, RecoveryOptions, StoreError, TxnLog, recover, repair, vouch},
 };
 
 /// Replaces the history, durably. It may be tried again after an error.
@@ -21,7 +21,7 @@ pub(super) fn replace(
     let mut rebuild = Rebuild::new(tree_options(config));
     let options = recovery_options(config);
     let recovered = match replacement {
-        Replacement::Truncate(zxid) => truncate(log, snap_disk, *zxid, options, &mut rebuild)?,
+        Replacement::Truncate(truncation) => truncation.run(log, snap_disk, options, &mut rebuild)?,
         Replacement::Install(received, told) => {
             received.install(log, told.as_ref().map(Membership::to_string).as_deref())?;
             read_again(snap_disk, log, options, &mut rebuild)?
@@ -44,8 +44,8 @@ fn read_again(
     rebuild: &mut Rebuild,
 ) -> Result<Recovered, StoreError> {
     let log_disk = log.disk();
-    let recovered = recover(snap_disk, &**log_disk, options, rebuild)?;
-    repair(snap_disk, &**log_disk, &recovered.repairs)?;
+    let mut recovered = recover(snap_disk, &**log_disk, options, rebuild)?;
+    repair(snap_disk, &**log_disk, &mut recovered.repairs)?;
     vouch(snap_disk, &**log_disk, &recovered)?;
     Ok(recovered)
 }

@@ -84,6 +84,8 @@ pub(crate) struct Hub {
     pub(crate) standing: Mutex<Option<Standing>>,
     /// The members as they are now; `None`: it is alone.
     pub(crate) membership: Mutex<Option<Membership>>,
+    /// Held while files of the history are removed: what a purge has planned is not true any more behind a replacement.
+    pub(crate) removing: Mutex<()>,
     /// They are others: wakes whoever keeps the client port.
     pub(crate) membership_changed: Notify,
 }

@@ -15,8 +15,8 @@ use crate::{
     },
     session::encode_sessions,
     storage::{
-        Disk, RealDisk, Recovered, RecoveryOptions, SnapshotName, SnapshotWriter, StoreError, recover,
-        repair, vouch,
+        Disk, LogRepair, RealDisk, Recovered, RecoveryOptions, SnapshotName, SnapshotWriter, StoreError,
+        recover, repair, vouch,
     },
     topics,
     tree::{OwnerRules, Snapshotter, Tree, TreeOptions},
@@ -152,12 +152,12 @@ pub(crate) fn load(config: &Config, disks: &Disks) -> Result<Loaded, ServerError
         return Err(ServerError::NoDatabase { dir: disks.snap.dir().to_path_buf(), initialize });
     }
     check_logs(config, disks, &recovered, &initialize)?;
-    match repair(&*disks.snap, &*disks.log, &recovered.repairs) {
-        Ok(()) => recovered.repairs.logs.clear(),
+    if let Err(error) = repair(&*disks.snap, &*disks.log, &mut recovered.repairs) {
+        let left = LogRepair::postponed(std::mem::take(&mut recovered.repairs.logs));
+        let Some(left) = left else { return Err(error.into()) };
         // The log writer does it before it writes its first file.
-        Err(error) => {
-            tracing::warn!(target: topics::DATA, %error, "what the last run left cannot be put right yet")
-        }
+        recovered.repairs.logs = left;
+        tracing::warn!(target: topics::DATA, %error, "what the last run left cannot be put right yet");
     }
     vouch(&*disks.snap, &*disks.log, &recovered)?;
     let digest_mismatches = rebuild.digest_mismatches.len();

@@ -5,7 +5,7 @@ use crate::{
     membership::Membership,
     node::LogBatch,
     server::clock,
-    storage::{EpochFile, Epochs, ReceivedSnapshot},
+    storage::{EpochFile, Epochs, ReceivedSnapshot, Truncation},
     tree::Tree,
 };
 use bytes::Bytes;
@@ -71,8 +71,8 @@ impl Entries {
 /// How a member's history becomes that of its leader, or of its disk.
 #[derive(Debug)]
 pub(super) enum Replacement {
-    /// It is cut behind this zxid.
-    Truncate(Zxid),
+    /// It is cut.
+    Truncate(Truncation),
     /// This takes its place, and with it comes the configuration that the leader has told of.
     Install(ReceivedSnapshot, Option<Membership>),
     /// It is what the disk has, and the disk gets all that comes behind it.

@@ -232,6 +232,7 @@ impl LogWriter {
             let goes_back = matches!(replacement, Replacement::GoBack);
             let done = self.until_it_works("the history", |writer| {
                 let Self { hub, snap_disk, log, .. } = writer;
+                let _removing = hub.removing.lock();
                 match history::replace(&hub.config, &**snap_disk, log, &mut replacement) {
                     Err(error @ StoreError::CutTooFar { .. }) => Ok(Err(error)),
                     result => result.map(Ok),

@@ -208,8 +208,9 @@ impl SnapshotThread {
 
     fn purge(&self) {
         let keep = usize::try_from(self.hub.config.storage.purge_retain_count).unwrap_or(usize::MAX);
+        let _removing = self.hub.removing.lock();
         match purge(&*self.snap_disk, &*self.log_disk, keep) {
-            Ok(plan) if plan.snapshots.is_empty() && plan.logs.is_empty() => {}
+            Ok(plan) if plan.is_empty() => {}
             Ok(plan) => {
                 tracing::info!(target: topics::DATA, snapshots = plan.snapshots.len(), logs = plan.logs.len(), "purged")
             }

@@ -41,6 +41,18 @@ fn one_sync_for_all_that_waits() {
     assert_eq!(disk.syncs() - before, 1, "nothing to commit, nothing to sync");
 }
 
+/// A disk may have made the file and said that it had not.
+#[test]
+fn a_log_that_was_begun_and_is_empty_is_begun_again_and_none_that_holds_something() {
+    for (content, begins) in [("", true), ("Z", false)] {
+        let disk = directory(&[("log.1", content.as_bytes())]);
+        let mut log = writer(&disk);
+        append(&mut log, [1]);
+        assert_eq!(log.commit().is_ok(), begins);
+        assert_eq!(disk.content("log.1").unwrap().len() > content.len(), begins);
+    }
+}
+
 #[test]
 fn the_layout_is_the_official_one() {
     let disk = directory(&[]);
@@ -288,7 +300,9 @@ impl Life {
         assert_eq!(tree.zxids, (1..=found.last_zxid.0).collect::<Vec<_>>());
         self.last = found.last_zxid.0;
         let mut repairs = found.repairs.logs;
-        if repair(&self.disk, &self.disk, &Repairs { logs: repairs.clone(), ..Repairs::default() }).is_ok() {
+        if repair(&self.disk, &self.disk, &mut Repairs { logs: repairs.clone(), ..Repairs::default() })
+            .is_ok()
+        {
             self.acknowledged = self.last;
             repairs.clear();
         }
@@ -345,11 +359,11 @@ fn only_what_was_never_synced_is_written_again() {
     log.commit().unwrap_err();
     disk.set_faults(Faults::default());
     // Killed before it could cut the file: what no sync will ever store still reads back.
-    let (found, _) = recovered(&disk).unwrap();
+    let (mut found, _) = recovered(&disk).unwrap();
     assert_eq!(found.last_zxid, Zxid(52));
     let [LogRepair::Rewrite { from, .. }] = found.repairs.logs[..] else { panic!("{:?}", found.repairs) };
     assert_eq!(from, synced_len);
-    repair(&disk, &disk, &found.repairs).unwrap();
+    repair(&disk, &disk, &mut found.repairs).unwrap();
     vouch(&disk, &disk, &found).unwrap();
     disk.crash(1);
     assert_eq!(last_zxid(&disk), Ok(52));
@@ -367,8 +381,8 @@ fn a_clean_stop_without_syncs_stores_the_log() {
     disk.crash(3);
     assert_eq!(last_zxid(&disk), Ok(5));
     // After a kill the start does it.
-    let (found, _) = recovered(&killed).unwrap();
-    repair(&killed, &killed, &found.repairs).unwrap();
+    let (mut found, _) = recovered(&killed).unwrap();
+    repair(&killed, &killed, &mut found.repairs).unwrap();
     vouch(&killed, &killed, &found).unwrap();
     killed.crash(3);
     assert_eq!(last_zxid(&killed), Ok(5));

@@ -72,3 +72,24 @@ fn a_packed_snapshot_that_was_cut_does_not_count() {
         assert_eq!(purge(&disk, &disk, 3).unwrap().snapshots, [oldest]);
     }
 }
+
+/// As an official server writes them: nothing is synced.
+#[test]
+fn what_is_kept_is_durable_before_anything_goes() {
+    let disk = MemoryDisk::new("/d");
+    disk.put("log.1", &log_file(1..=50));
+    write_snapshot(&disk, 0, Compression::None);
+    for zxid in [10, 20, 30, 40] {
+        let name = format!("snapshot.{zxid:x}");
+        let other = MemoryDisk::new("/other");
+        write_snapshot(&other, zxid, Compression::None);
+        disk.create_stream(&name).unwrap().write(&other.content(&name).unwrap()).unwrap();
+    }
+    let plan = purge(&disk, &disk, 3).unwrap();
+    assert_eq!(plan.snapshots, ["snapshot.0", "snapshot.a"]);
+    for seed in 0..20 {
+        let fork = disk.fork();
+        fork.crash(seed);
+        assert_eq!(last_zxid(&fork), Ok(50));
+    }
+}

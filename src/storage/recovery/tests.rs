@@ -40,14 +40,14 @@ fn an_empty_directory_is_empty() {
 fn snapshot_and_logs_since() {
     let disk = directory(&[("log.1", &log_file(1..=5)), ("log.6", &log_file(6..=9))]);
     write_snapshot(&disk, 4, Compression::None);
-    let (recovered, tree) = recovered(&disk).unwrap();
+    let (mut recovered, tree) = recovered(&disk).unwrap();
     assert_eq!(recovered.snapshot.as_ref().unwrap().name, "snapshot.4");
     assert_eq!(tree.zxids, [5, 6, 7, 8, 9]);
     assert_eq!(tree.nodes.len(), 10);
     assert_eq!((recovered.last_zxid, recovered.txns), (Zxid(9), 5));
     let rewrite = |repair: &LogRepair| matches!(repair, LogRepair::Rewrite { name, .. } if name == "log.6");
     assert!(recovered.repairs.logs.iter().all(rewrite), "{:?}", recovered.repairs);
-    repair(&disk, &disk, &recovered.repairs).unwrap();
+    repair(&disk, &disk, &mut recovered.repairs).unwrap();
     let (again, _) = self::recovered(&disk).unwrap();
     assert_eq!((again.last_zxid, again.repairs), (Zxid(9), Repairs::default()));
 }
@@ -297,9 +297,9 @@ fn files_in_the_wrong_directory_are_refused() {
 #[test]
 fn half_written_snapshots_are_left_out_and_removed() {
     let disk = directory(&[("oxkeeper-tmp.snapshot.9", b"half"), ("snapshot.9.tmp", b"official half")]);
-    let (recovered, _) = recovered(&disk).unwrap();
+    let (mut recovered, _) = recovered(&disk).unwrap();
     assert_eq!(recovered.last_zxid, Zxid::ZERO);
-    repair(&disk, &disk, &recovered.repairs).unwrap();
+    repair(&disk, &disk, &mut recovered.repairs).unwrap();
     assert!(disk.content("oxkeeper-tmp.snapshot.9").is_none());
 }
 
@@ -322,12 +322,12 @@ fn what_was_read_and_never_stored_is_written_anew() {
     drop(log);
     disk.set_faults(Faults::default());
     // Only the process fell: the second entry reads back, and is not on the disk.
-    let (found, _) = recovered(&disk).unwrap();
+    let (mut found, _) = recovered(&disk).unwrap();
     assert_eq!(found.last_zxid, Zxid(2));
     let unrepaired = disk.fork();
     unrepaired.crash(0);
     assert_eq!(last_zxid(&unrepaired), Ok(1));
-    repair(&disk, &disk, &found.repairs).unwrap();
+    repair(&disk, &disk, &mut found.repairs).unwrap();
     for seed in 0..20 {
         let fork = disk.fork();
         fork.crash(seed);
@@ -351,10 +351,40 @@ fn what_gives_room_goes_first_whatever_becomes_of_the_logs() {
     let mut open = log_file(1..=5);
     open.resize(open.len() + 5000, 0);
     log.put("log.1", &open);
-    let found = recover(&snap, &log, RecoveryOptions::default(), &mut Tree::default()).unwrap();
+    let mut found = recover(&snap, &log, RecoveryOptions::default(), &mut Tree::default()).unwrap();
     log.set_faults(Faults { read_only: true, ..Faults::default() });
-    repair(&snap, &log, &found.repairs).unwrap_err();
+    repair(&snap, &log, &mut found.repairs).unwrap_err();
     assert_eq!(snap.list().unwrap().len(), 1, "only snapshot.0 is left");
+    assert_eq!(found.repairs.leftovers, Vec::<String>::new());
+    let left = found.repairs.logs;
+    assert!(matches!(&left[..], [LogRepair::Rewrite { .. }]), "{left:?}");
+    assert_eq!(LogRepair::postponed(left), None, "what was read of the log may not be on the disk");
+}
+
+#[test]
+fn a_leftover_that_cannot_be_removed_is_no_reason_to_be_without_the_logs() {
+    let (snap, log) = (directory(&[]), MemoryDisk::new("/logs"));
+    let leftover = names::temporary_name("snapshot.5");
+    snap.put(&leftover, b"half");
+    log.put("log.1", &[log_file(1..=5), vec![0; 5000]].concat());
+    let mut found = recover(&snap, &log, RecoveryOptions::default(), &mut Tree::default()).unwrap();
+    snap.set_faults(Faults { read_only: true, ..Faults::default() });
+    repair(&snap, &log, &mut found.repairs).unwrap_err();
+    assert_eq!(found.repairs, Repairs { leftovers: vec![leftover], ..Repairs::default() });
+    assert_eq!(LogRepair::postponed(found.repairs.logs), Some(Vec::new()), "the start goes on");
+    assert!(log.content("log.1").unwrap().len() < 5000, "what is behind its entries is gone");
+}
+
+#[test]
+fn what_a_start_may_leave_to_the_log_writer() {
+    let remove = |name: String| LogRepair::Remove { name };
+    let rewrite = |from| LogRepair::Rewrite { name: log_name(1), from, len: 100 };
+    let cut = LogRepair::Truncate { name: log_name(1), len: 100 };
+    let temporary = remove(names::temporary_name("log.9"));
+    // By its next file a half-written one may be of the present.
+    let left = LogRepair::postponed(vec![temporary.clone(), remove(log_name(9)), cut.clone(), rewrite(100)]);
+    assert_eq!(left, Some(vec![remove(log_name(9)), cut, rewrite(100)]));
+    assert_eq!(LogRepair::postponed(vec![temporary, rewrite(99)]), None);
 }
 
 #[test]
@@ -371,9 +401,9 @@ fn a_snapshot_and_logs_that_nobody_has_synced_are_stored_before_they_are_vouched
     unsynced("snapshot.5", &snapshot);
     unsynced("log.6", &log_file(6..=7));
     unsynced("log.8", &log_file(8..=9));
-    let (found, _) = recovered(&disk).unwrap();
+    let (mut found, _) = recovered(&disk).unwrap();
     assert_eq!(found.logs, ["log.6", "log.8"]);
-    repair(&disk, &disk, &found.repairs).unwrap();
+    repair(&disk, &disk, &mut found.repairs).unwrap();
     vouch(&disk, &disk, &found).unwrap();
     for seed in 0..20 {
         let fork = disk.fork();

@@ -4,7 +4,7 @@ use super::*;
 use crate::storage::{
     Disk, MemoryDisk, SnapshotTail, forget_told,
     memory::Faults,
-    repair,
+    recover, repair,
     testing::{SMALL, Tree, body, directory, log_file, recovered, snapshot_body, txn, write_snapshot},
     told_with_snapshot,
 };
@@ -33,7 +33,8 @@ fn of_tree(tree: &Tree) -> Vec<i64> {
 
 fn cut(disk: &MemoryDisk, zxid: i64) -> Result<(Zxid, Vec<i64>), StoreError> {
     let mut tree = Tree::default();
-    let done = truncate(&mut writer(disk), disk, Zxid(zxid), RecoveryOptions::default(), &mut tree)?;
+    let done =
+        Truncation::behind(Zxid(zxid)).run(&mut writer(disk), disk, RecoveryOptions::default(), &mut tree)?;
     Ok((done.last_zxid, of_tree(&tree)))
 }
 
@@ -121,6 +122,34 @@ fn a_cut_that_falls_leaves_a_prefix() {
     }
 }
 
+/// The leader's transaction is one that this member has never had: its own history, with a snapshot, goes on behind it.
+#[test]
+fn a_cut_that_is_tried_again_goes_on() {
+    for failing in 0.. {
+        let disk = directory(&[("log.1", &log_file(1..=5)), ("log.100000001", &log_file([EPOCH + 1]))]);
+        write_snapshot(&disk, EPOCH + 1, Compression::None);
+        let mut log = writer(&disk);
+        let mut truncation = Truncation::behind(Zxid(7));
+        let mut attempt = || {
+            let mut tree = Tree::default();
+            let done = truncation.run(&mut log, &disk, RecoveryOptions::default(), &mut tree);
+            done.map(|done| (done.last_zxid, of_tree(&tree)))
+        };
+        disk.stop_after(failing);
+        let first = attempt();
+        disk.stop_after(u64::MAX);
+        let expected = (Zxid(5), vec![1, 2, 3, 4, 5]);
+        assert_eq!(attempt().unwrap(), expected, "behind {failing} operations");
+        log.append(Zxid(6), &body(&txn(6, 9))).unwrap();
+        log.commit().unwrap();
+        assert_eq!(history(&disk), Ok((1..=6).collect()));
+        if first.is_ok() {
+            assert!(failing > 2, "it takes some");
+            break;
+        }
+    }
+}
+
 #[test]
 fn the_log_goes_on_behind_the_cut() {
     let disk = three_logs();
@@ -131,13 +160,13 @@ fn the_log_goes_on_behind_the_cut() {
     append(&mut log, 16);
     let mut tree = Tree::default();
     let options = RecoveryOptions::default();
-    let done = truncate(&mut log, &disk, Zxid(14), options, &mut tree).unwrap();
+    let done = Truncation::behind(Zxid(14)).run(&mut log, &disk, options, &mut tree).unwrap();
     assert_eq!((done.last_zxid, of_tree(&tree).len()), (Zxid(14), 14));
     append(&mut log, 15);
     log.commit().unwrap();
     assert_eq!(log.current_name(), Some("log.f"));
     // The log that was just begun has this name, and goes whole.
-    truncate(&mut log, &disk, Zxid(14), options, &mut tree).unwrap();
+    Truncation::behind(Zxid(14)).run(&mut log, &disk, options, &mut tree).unwrap();
     append(&mut log, EPOCH + 1);
     log.commit().unwrap();
     let expected: Vec<i64> = (1..=14).chain([EPOCH + 1]).collect();
@@ -212,7 +241,9 @@ fn a_real_disk_is_cut_read_again_and_gets_another_state_while_it_is_locked() {
     log.commit().unwrap();
     for zxid in [10, 9, 7, 3] {
         let mut tree = Tree::default();
-        let done = truncate(&mut log, &*disk, Zxid(zxid), RecoveryOptions::default(), &mut tree).unwrap();
+        let done = Truncation::behind(Zxid(zxid))
+            .run(&mut log, &*disk, RecoveryOptions::default(), &mut tree)
+            .unwrap();
         assert_eq!((done.last_zxid, of_tree(&tree)), (Zxid(zxid), (1..=zxid).collect()));
         assert_eq!(recovered(&*disk).unwrap().0.last_zxid, Zxid(zxid));
     }
@@ -254,9 +285,9 @@ fn a_fetched_snapshot_takes_the_place_of_all() {
             |disk| receive(disk, zxid, &new)?.install(&mut writer(disk), Some("told")),
             |done, fork, found| {
                 assert!(found == new || found == old && !done, "{found:?}");
-                let (found, _) = recovered(fork).unwrap();
+                let (mut found, _) = recovered(fork).unwrap();
                 let is_new = found.last_zxid == Zxid(zxid);
-                repair(fork, fork, &found.repairs).unwrap();
+                repair(fork, fork, &mut found.repairs).unwrap();
                 vouch(fork, fork, &found).unwrap();
                 assert_eq!(history(fork), Ok(if is_new { new.clone() } else { old.clone() }));
                 assert_eq!(told_with_snapshot(fork).unwrap().as_deref(), is_new.then_some("told"));
@@ -285,8 +316,8 @@ fn an_install_that_was_killed_and_goes_on_at_the_next_start_leaves_the_old_state
         for steps in 0..20 {
             let disk = disk.fork();
             disk.stop_after(steps);
-            let started = recovered(&disk).and_then(|(found, _)| {
-                repair(&disk, &disk, &found.repairs)?;
+            let started = recovered(&disk).and_then(|(mut found, _)| {
+                repair(&disk, &disk, &mut found.repairs)?;
                 vouch(&disk, &disk, &found)
             });
             assert!(started.is_ok() || steps < 19);
@@ -299,6 +330,37 @@ fn an_install_that_was_killed_and_goes_on_at_the_next_start_leaves_the_old_state
         }
         if done {
             assert!(killed_after > 5, "several steps");
+            return;
+        }
+    }
+}
+
+/// Each of its steps fails once, with logs and snapshots in places of their own: no name of one becomes durable with the other's.
+#[test]
+fn an_install_that_is_tried_again_takes_nothing_that_is_appended_behind_it() {
+    for steps in 0.. {
+        let (snaps, logs) = (directory(&[]), MemoryDisk::new("/logs"));
+        logs.put("log.1", &log_file(1..=12));
+        let mut received = receive(&snaps, 10, &[1, 2, 10]).unwrap();
+        let mut log = writer(&logs);
+        snaps.stop_after(steps);
+        let done = received.install(&mut log, None).is_ok();
+        snaps.stop_after(u64::MAX);
+        if !done {
+            received.install(&mut log, None).unwrap();
+        }
+        log.append(Zxid(11), &body(&txn(11, 9))).unwrap();
+        log.commit().unwrap();
+        for seed in 0..6 {
+            let (snaps, logs) = (snaps.fork(), logs.fork());
+            snaps.crash(seed);
+            logs.crash(seed);
+            let mut tree = Tree::default();
+            recover(&snaps, &logs, RecoveryOptions::default(), &mut tree).unwrap();
+            assert_eq!(of_tree(&tree), [1, 2, 10, 11], "after {steps} steps");
+        }
+        if done {
+            assert!(steps > 3, "several steps");
             return;
         }
     }
@@ -327,9 +389,9 @@ fn an_install_that_was_cut_short_is_read_from_a_disk_that_takes_nothing() {
     disk.sync_dir().unwrap();
     std::mem::forget(received);
     disk.set_faults(Faults { read_only: true, ..Faults::default() });
-    let (found, tree) = recovered(&disk).unwrap();
+    let (mut found, tree) = recovered(&disk).unwrap();
     assert_eq!((found.last_zxid, of_tree(&tree), found.txns), (Zxid(5), vec![1, 2, 3], 0));
-    repair(&disk, &disk, &found.repairs).unwrap_err();
+    repair(&disk, &disk, &mut found.repairs).unwrap_err();
     vouch(&disk, &disk, &found).unwrap_err();
     disk.set_faults(Faults::default());
     vouch(&disk, &disk, &found).unwrap();
@@ -403,10 +465,10 @@ impl Life {
         if let Some(seed) = seed {
             self.disk.crash(seed);
         }
-        let (found, tree) = recovered(&self.disk).unwrap();
+        let (mut found, tree) = recovered(&self.disk).unwrap();
         let history = of_tree(&tree);
         assert!(allowed(self, &history), "{history:?} of {:?}, {} synced", self.history, self.synced);
-        repair(&self.disk, &self.disk, &found.repairs).unwrap();
+        repair(&self.disk, &self.disk, &mut found.repairs).unwrap();
         vouch(&self.disk, &self.disk, &found).unwrap();
         let is_new = found.last_zxid.0 > self.last || !self.history.starts_with(&history);
         if !is_new {
@@ -480,7 +542,12 @@ impl Life {
         let is_free = next > end + 1 && !self.ever.contains(&(end + 1));
         let wanted = if missing && is_free { end + 1 } else { end };
         let mut tree = Tree::default();
-        match truncate(&mut self.log, &self.disk, Zxid(wanted), RecoveryOptions::default(), &mut tree) {
+        match Truncation::behind(Zxid(wanted)).run(
+            &mut self.log,
+            &self.disk,
+            RecoveryOptions::default(),
+            &mut tree,
+        ) {
             Ok(done) => {
                 assert_eq!(of_tree(&tree), self.history[..kept]);
                 self.last = done.last_zxid.0;

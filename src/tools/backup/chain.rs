@@ -179,9 +179,10 @@ impl Chain {
         Ok(first)
     }
 
-    /// Removes it.
+    /// Removes it. Under the name of one that is not whole, so that half of it is in nobody's way.
     pub(super) fn remove(&self) -> Result<(), ToolError> {
-        match fs::remove_dir_all(&self.dir) {
+        let part = self.dir.with_extension("part");
+        match fs::rename(&self.dir, &part).and_then(|()| fs::remove_dir_all(&part)) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 Err(ToolError::file("remove", &self.dir, error))
             }

@@ -18,7 +18,7 @@ mod vessel;
 pub(super) use restore::{Wanted, restore};
 
 use super::{Terminal, ToolError, data_dirs::DataDirs, dates::Dates, new_file::rename};
-use crate::storage::{LOG_FILE_HEADER, RealDisk, StoreError, log_name};
+use crate::storage::{Disk, LOG_FILE_HEADER, RealDisk, StoreError, log_name};
 use chain::{Chain, RECORD, Record, dir_of};
 use jiff::Timestamp;
 use oxkeeper_codec::Zxid;
@@ -53,6 +53,8 @@ pub(super) fn take(
         error => error.into(),
     })?;
     remove_parts(backups)?;
+    // Whoever has begun a chain may have been killed before its name was durable.
+    disk.sync_dir().map_err(|source| ToolError::file("sync", backups, source))?;
     let chains = Chain::all(backups)?;
     let source = Source::of_server(dirs)?;
     let continued = match chains.last().filter(|_| !is_full) {
@@ -75,11 +77,11 @@ pub(super) fn take(
         Some(taken) => taken,
         None => begin(&source, backups, chains.last().map_or(1, |last| last.number + 1), terminal)?,
     };
-    drop(disk);
     if let Some(keep) = keep.filter(|_| is_new) {
         let old = (chains.len() + 1).saturating_sub(keep.max(1));
         chains[..old].iter().try_for_each(Chain::remove)?;
     }
+    drop(disk);
     let txns = piece.as_ref().map_or(0, |piece| piece.txns);
     if as_json {
         let object = json!({

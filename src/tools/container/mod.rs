@@ -167,12 +167,12 @@ fn write(plan: &Plan, terminal: &mut Terminal<'_>) -> Result<PathBuf, ToolError>
         )?;
         return Ok(config);
     }
-    let dir = if create(&plan.conf_dir).is_ok() && save(&config, &plan.text()).is_ok() {
+    let dir = if create(&plan.conf_dir).is_ok() && configure(plan, &plan.conf_dir).is_ok() {
         plan.conf_dir.clone()
     } else {
         let dir = plan.data_dir.join("conf");
         create(&dir)?;
-        save(&dir.join("zoo.cfg"), &plan.text())?;
+        configure(plan, &dir)?;
         writeln!(
             terminal.err,
             "oxkeeper: {} cannot be written; the configuration is in {}",
@@ -181,15 +181,23 @@ fn write(plan: &Plan, terminal: &mut Terminal<'_>) -> Result<PathBuf, ToolError>
         )?;
         dir
     };
+    Ok(dir.join("zoo.cfg"))
+}
+
+/// Writes the files of the configuration. `zoo.cfg` is the last: with it, nothing is missing.
+fn configure(plan: &Plan, dir: &Path) -> Result<(), ToolError> {
     if let Some(jaas) = &plan.jaas {
         let path = dir.join(JAAS);
-        let failed = |source| ToolError::file("write", &path, source);
-        // Nobody else may read it, from its beginning on.
-        drop(fs::remove_file(&path));
-        let open = fs::OpenOptions::new().write(true).create_new(true).mode(0o400).open(&path);
-        open.and_then(|mut file| file.write_all(jaas.as_bytes())).map_err(failed)?;
+        let write = || {
+            // Nobody else may read it, from its beginning on.
+            drop(fs::remove_file(&path));
+            let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o400).open(&path)?;
+            file.write_all(jaas.as_bytes())?;
+            file.sync_all()
+        };
+        write().map_err(|source| ToolError::file("write", &path, source))?;
     }
-    Ok(dir.join("zoo.cfg"))
+    save(&dir.join("zoo.cfg"), &plan.text())
 }
 
 fn save(path: &Path, text: &str) -> Result<(), ToolError> {

@@ -251,3 +251,14 @@ fn a_root_that_is_read_only() {
     assert_eq!(mode & 0o777, 0o400);
     assert!(String::from_utf8_lossy(&err).contains("cannot be written"));
 }
+
+/// Whatever ends it in between: with a `zoo.cfg` the next start writes nothing.
+#[test]
+fn no_zoo_cfg_is_there_without_its_users() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let plan = Plan { jaas: Some("Server {};".to_owned()), ..Plan::default() };
+    // What no file takes the place of.
+    fs::create_dir(dir.path().join(JAAS)).expect("a directory");
+    configure(&plan, dir.path()).expect_err("the users cannot be written");
+    assert!(!dir.path().join("zoo.cfg").exists());
+}

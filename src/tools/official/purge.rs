@@ -46,7 +46,7 @@ pub(super) fn run(arguments: &[String], terminal: &mut Terminal<'_>) -> Result<u
     if option != "-n" {
         return usage(None, terminal);
     }
-    let old = match old_files(&version_2(Path::new(snapshots)), &version_2(Path::new(logs)), keep) {
+    let old = match old_files(&version_2(Path::new(snapshots)), &version_2(Path::new(logs)), keep, false) {
         Ok(old) => old,
         Err(error) => return fail(1, error, terminal),
     };

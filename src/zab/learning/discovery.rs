@@ -3,7 +3,9 @@
 //!
 //! A history that begins with a snapshot behind where the leader wants it cut can only be replaced. No packet asks for that, but
 //! official leaders and ours send SNAP to whoever ends with an epoch that has not begun (`LearnerHandler.syncFollower`). This
-//! is said to the leader of the very epoch that has wanted the cut, and to nobody who still has to find out who is ahead.
+//! is said where it proves nothing: behind a promise that was given before, or to a leader who was elected with a later current
+//! epoch than the one here. Any other is told what there is, and finds out who is ahead. (A member that waited for the leader that
+//! wanted the cut would wait for ever where that leader needs it for its quorum: it falls without it, and has another epoch then.)
 
 use super::sync::Sync;
 use crate::zab::{Failure, Link, shared::Shared};
@@ -54,10 +56,7 @@ impl Discovery {
             return Ok(None);
         }
         // The promise was given before, perhaps to this leader: it does not count twice, and what is said with it is no proof.
-        let asks_for_snapshot = shared.needs_snapshot == Some(*epoch);
-        let last_zxid = if asks_for_snapshot { Zxid::begin_of(*epoch + 1) } else { shared.synced };
-        shared.tell_leader(link, ToLeader::AckEpoch { last_zxid, current_epoch: None });
-        Ok(Some(Sync::expected(*epoch)))
+        Ok(Some(says_what_it_has(shared, link, *epoch, None, shared.needs_snapshot)))
     }
 
     pub(super) fn accepted(&self, shared: &mut Shared, link: Link) -> Option<Sync> {
@@ -66,8 +65,21 @@ impl Discovery {
             return None;
         }
         let current_epoch = i32::try_from(shared.current_epoch).unwrap_or(i32::MAX);
-        let last_zxid = shared.synced;
-        shared.tell_leader(link, ToLeader::AckEpoch { last_zxid, current_epoch: Some(current_epoch) });
-        Some(Sync::expected(epoch))
+        let is_behind = shared.current_epoch < shared.vote.peer_epoch;
+        let asks = shared.needs_snapshot && is_behind;
+        Some(says_what_it_has(shared, link, epoch, Some(current_epoch), asks))
     }
+}
+
+/// ACKEPOCH, with the end of the history, or with what is answered with a snapshot.
+fn says_what_it_has(
+    shared: &mut Shared,
+    link: Link,
+    epoch: i64,
+    current_epoch: Option<i32>,
+    asks_for_snapshot: bool,
+) -> Sync {
+    let last_zxid = if asks_for_snapshot { Zxid::begin_of(epoch + 1) } else { shared.synced };
+    shared.tell_leader(link, ToLeader::AckEpoch { last_zxid, current_epoch });
+    Sync::expected(epoch, asks_for_snapshot)
 }

@@ -5,6 +5,9 @@
 //! durable, in this order (ZOOKEEPER-4643, 4646, 4785). What is being cut or replaced is nobody's state meanwhile: packets
 //! wait. A snapshot is put in place when NEWLEADER has told the configuration that it may hold: whoever has a change in his
 //! history knows what it makes, for he may lead next.
+//!
+//! An official leader begins to forward before it looks how far the snapshot goes that it sends (`LearnerHandler.syncFollower`, `run`,
+//! 3.9), so that proposals and commits may come, ahead of NEWLEADER, that the snapshot has already: these are passed over.
 
 use super::{Broadcast, Feed};
 use crate::{
@@ -21,8 +24,12 @@ use std::collections::VecDeque;
 #[derive(Debug, Clone)]
 pub(super) struct Sync {
     epoch: i64,
+    /// Nothing but a snapshot will do.
+    needs_snapshot: bool,
     step: Step,
     feed: Feed,
+    /// How far the snapshot goes that was put in place; zero without.
+    snapshot: Zxid,
     /// What came while the history was being replaced.
     held: VecDeque<ToLearner>,
     /// The configuration that NEWLEADER has told.
@@ -50,8 +57,16 @@ enum Step {
 }
 
 impl Sync {
-    pub(super) fn expected(epoch: i64) -> Self {
-        Self { epoch, step: Step::Expected, feed: Feed::default(), held: VecDeque::new(), told: None }
+    pub(super) fn expected(epoch: i64, needs_snapshot: bool) -> Self {
+        Self {
+            epoch,
+            needs_snapshot,
+            step: Step::Expected,
+            feed: Feed::default(),
+            snapshot: Zxid::ZERO,
+            held: VecDeque::new(),
+            told: None,
+        }
     }
 
     pub(super) fn heard(
@@ -65,7 +80,7 @@ impl Sync {
             return Ok(None);
         }
         match (self.step, packet) {
-            (Step::Expected, ToLearner::Diff(wanted)) if shared.needs_snapshot == Some(self.epoch) => {
+            (Step::Expected, ToLearner::Diff(wanted)) if self.needs_snapshot => {
                 return Err(Failure::CutTooFar { last: shared.given, wanted });
             }
             (Step::Expected, ToLearner::Diff(_)) => {
@@ -92,6 +107,7 @@ impl Sync {
                 return Ok(Some(Broadcast::begin(shared, self.epoch, std::mem::take(&mut self.feed))));
             }
             (Step::Expected, packet) => return Err(Failure::unexpected("synchronisation", &packet)),
+            (Step::CatchingUp, packet) if self.is_in_snapshot(&packet) => {}
             (_, ToLearner::Proposal(zxid, txn)) => self.feed.proposal(shared, zxid, txn)?,
             (_, ToLearner::Commit(zxid)) => self.feed.commit(shared, zxid)?,
             (_, ToLearner::Inform(zxid, txn)) => self.feed.inform(shared, zxid, txn)?,
@@ -109,6 +125,18 @@ impl Sync {
             (_, packet) => return Err(Failure::unexpected("synchronisation", &packet)),
         }
         Ok(None)
+    }
+
+    /// Whether this is of a transaction that the snapshot has.
+    fn is_in_snapshot(&self, packet: &ToLearner) -> bool {
+        match packet {
+            ToLearner::Proposal(zxid, _)
+            | ToLearner::Commit(zxid)
+            | ToLearner::Inform(zxid, _)
+            | ToLearner::CommitAndActivate(zxid, _)
+            | ToLearner::InformAndActivate(zxid, _, _) => *zxid <= self.snapshot,
+            _ => false,
+        }
     }
 
     /// What comes while there is no history to add it to waits.
@@ -149,6 +177,7 @@ impl Sync {
     pub(super) fn entered(&mut self, shared: &mut Shared, link: Link) {
         if self.step == Step::Entering && shared.current_epoch == self.epoch {
             self.step = Step::Vouched;
+            shared.needs_snapshot = false;
             shared.tell_leader(link, ToLeader::Ack(Zxid::begin_of(self.epoch)));
             self.feed.vouched(shared.committed);
             self.feed.acknowledge(shared, link);
@@ -164,13 +193,14 @@ impl Sync {
     ) -> Result<Option<Broadcast>, Failure> {
         match self.step {
             Step::Cutting(wanted) if last != wanted => {
-                shared.needs_snapshot = Some(self.epoch);
+                shared.needs_snapshot = true;
                 return Err(Failure::CutTooFar { last, wanted });
             }
             Step::Installing(wanted) if last != wanted => {
                 return Err(Failure::WrongHistory { last, wanted });
             }
-            Step::Cutting(_) | Step::Installing(_) => {}
+            Step::Cutting(_) => {}
+            Step::Installing(snapshot) => self.snapshot = snapshot,
             _ => return Ok(None),
         }
         self.step = Step::CatchingUp;

@@ -304,6 +304,42 @@ fn a_ping_is_not_answered_before_newleader_is_acknowledged() {
     assert_eq!(script.told_leader(), [ToLeader::Ack(zxid(2, 0)), ping]);
 }
 
+/// An official leader forwards from before the end of the snapshot that it sends.
+#[test]
+fn what_a_snapshot_has_is_passed_over_until_newleader() {
+    let receives = || {
+        let mut script = discovered(zxid(1, 5));
+        script.says(ToLearner::Snap(zxid(1, 9)));
+        script.done();
+        for counter in [8, 9] {
+            script.says(ToLearner::Proposal(zxid(1, counter), txn("in the snapshot")));
+        }
+        for counter in [8, 9] {
+            script.says(ToLearner::Commit(zxid(1, counter)));
+        }
+        script
+    };
+    let mut script = receives();
+    script.says(ToLearner::Inform(zxid(1, 9), txn("in the snapshot")));
+    script.says(ToLearner::Proposal(zxid(1, 10), txn("behind it")));
+    script.says(new_leader());
+    script.done();
+    script.tell(Event::HistoryReplaced(zxid(1, 9)));
+    let behind = Action::Append(zxid(1, 10), txn("behind it"));
+    assert_eq!(script.done(), [Action::Commit(zxid(1, 9)), behind], "NEWLEADER waits for the disk");
+    script.tell(Event::Synced(zxid(1, 10)));
+    script.tell(Event::CurrentEpochStored(2));
+    assert_eq!(script.told_leader(), [ToLeader::Ack(zxid(2, 0)), ToLeader::Ack(zxid(1, 10))]);
+
+    let mut script = receives();
+    script.says(new_leader());
+    script.tell(Event::HistoryReplaced(zxid(1, 9)));
+    script.done();
+    script.says(ToLearner::Proposal(zxid(1, 9), txn("late")));
+    let failure = Failure::Gap { last: zxid(1, 9), zxid: zxid(1, 9) };
+    assert!(script.done().contains(&Action::Resign(failure)), "behind NEWLEADER nothing is forgiven");
+}
+
 /// A follower that cannot cut its history as its leader wants, and comes back to server 3, which leads in this epoch.
 fn comes_back_uncut(epoch: i64) -> Script {
     let mut script = discovered(zxid(1, 5));
@@ -340,4 +376,24 @@ fn another_leader_hears_what_there_is_though_it_cannot_be_cut() {
     script.tell(Event::AcceptedEpochStored(3));
     let proves = ToLeader::AckEpoch { last_zxid: zxid(1, 5), current_epoch: Some(1) };
     assert_eq!(script.told_leader(), [proves]);
+}
+
+/// Where a leader needs this member for its quorum, it falls without it, and comes back with another epoch.
+#[test]
+fn a_leader_of_a_later_epoch_is_asked_for_what_replaces_a_history_that_cannot_be_cut() {
+    let mut script = discovered(zxid(1, 5));
+    script.says(ToLearner::Trunc(zxid(1, 2)));
+    script.tell(Event::HistoryReplaced(zxid(1, 5)));
+    for voter in [2, 3] {
+        script.hears_vote_of_round(2, voter, PeerState::Looking, 3, zxid(1, 2), 2);
+    }
+    script.tell(Event::Dialled(LINK));
+    script.done();
+    script.says(ToLearner::LeaderInfo { epoch: 3, protocol_version: PROTOCOL_VERSION });
+    script.tell(Event::AcceptedEpochStored(3));
+    let asks = ToLeader::AckEpoch { last_zxid: zxid(4, 0), current_epoch: Some(1) };
+    assert_eq!(script.told_leader(), [asks]);
+    script.says(ToLearner::Diff(zxid(1, 2)));
+    let failure = Failure::CutTooFar { last: zxid(1, 5), wanted: zxid(1, 2) };
+    assert!(script.done().contains(&Action::Resign(failure)), "that is none");
 }

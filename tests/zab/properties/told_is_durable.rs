@@ -71,15 +71,11 @@ fn tells_leader(member: ServerId, packet: &ToLeader, disk: &Disk) -> Verdict {
         ToLeader::Info(info) => require(info.accepted_epoch <= accepted, || {
             format!("server {member}: FOLLOWERINFO with a promise that is not on its disk")
         }),
-        // No proof, but a request for a snapshot.
-        ToLeader::AckEpoch { last_zxid, current_epoch: None }
-            if *last_zxid == Zxid::begin_of(accepted + 1) =>
-        {
-            Ok(())
-        }
         ToLeader::AckEpoch { last_zxid, current_epoch } => {
             let known = current_epoch.is_none_or(|epoch| i64::from(epoch) <= current);
-            require(*last_zxid == disk.last() && known, || {
+            // No history, but a request for a snapshot. A leader of its epoch would take it for the later history, and fall.
+            let asks = *last_zxid == Zxid::begin_of(accepted + 1);
+            require((asks || *last_zxid == disk.last()) && known, || {
                 format!(
                     "server {member}: ACKEPOCH of what is not on its disk: {last_zxid}, {current_epoch:?}"
                 )
@@ -132,6 +128,9 @@ mod tests {
         refuses(ToldIsDurable::default(), &[tells(&ToLeader::Ack(Zxid::begin_of(2)), &disk)]);
         let proves = ToLeader::AckEpoch { last_zxid: ahead, current_epoch: Some(1) };
         refuses(ToldIsDurable::default(), &[tells(&proves, &disk)]);
+        let asks = |epoch| ToLeader::AckEpoch { last_zxid: Zxid::begin_of(3), current_epoch: Some(epoch) };
+        allows(ToldIsDurable::default(), &[tells(&asks(1), &disk)]);
+        refuses(ToldIsDurable::default(), &[tells(&asks(2), &disk)]);
     }
 
     #[test]

@@ -50,11 +50,6 @@ impl<'h> Standpoint<'h> {
     }
 }
 
-/// A host and a port as one text; IPv6 in brackets.
-fn socket(host: &str, port: u16) -> String {
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
-}
-
 pub(super) fn leader(_: &AdminDesk, ask: Option<&Ask<'_>>, _: &Asked) -> Result<Body, NoAnswer> {
     let Some(standpoint) = Standpoint::of(ask) else { return Ok(Body::error("server is not initialized")) };
     #[derive(Serialize)]
@@ -83,12 +78,12 @@ struct Voter {
     learner_type: &'static str,
 }
 
-fn sockets(member: &Member, port: fn(&Addresses) -> u16) -> Vec<String> {
-    member.addresses.iter().map(|at| socket(&at.host, port(at))).collect()
+fn sockets(member: &Member, place: fn(&Addresses) -> HostPort) -> Vec<String> {
+    member.addresses.iter().map(|at| place(at).to_string()).collect()
 }
 
 fn client(at: Option<&HostPort>) -> String {
-    at.map(|at| socket(&at.host, at.port)).unwrap_or_default()
+    at.map(HostPort::to_string).unwrap_or_default()
 }
 
 pub(super) fn voting_view(_: &AdminDesk, ask: Option<&Ask<'_>>, _: &Asked) -> Result<Body, NoAnswer> {
@@ -97,8 +92,8 @@ pub(super) fn voting_view(_: &AdminDesk, ask: Option<&Ask<'_>>, _: &Asked) -> Re
         let voting = standpoint.membership.members().filter(|(_, member)| member.role == Part::Participant);
         voters.extend(voting.map(|(ServerId(id), member)| {
             let voter = Voter {
-                server_addresses: sockets(member, |at| at.quorum_port),
-                election_addresses: sockets(member, |at| at.election_port),
+                server_addresses: sockets(member, Addresses::quorum),
+                election_addresses: sockets(member, Addresses::election),
                 client_address: client(member.client.as_ref()),
                 learner_type: "participant",
             };
@@ -124,10 +119,10 @@ struct Places {
 }
 
 impl Places {
-    fn of(member: &Member, port: fn(&Addresses) -> u16) -> Self {
-        let all = sockets(member, port);
+    fn of(member: &Member, place: fn(&Addresses) -> HostPort) -> Self {
+        let all = sockets(member, place);
         let first = all.first().cloned();
-        let ports: Vec<u16> = member.addresses.iter().map(port).collect();
+        let ports: Vec<u16> = member.addresses.iter().map(|at| place(at).port).collect();
         Self {
             empty: all.is_empty(),
             wildcard_addresses: ports.iter().map(|port| format!("0.0.0.0:{port}")).collect(),
@@ -169,13 +164,13 @@ pub(super) fn zab_state(_: &AdminDesk, ask: Option<&Ask<'_>>, _: &Asked) -> Resu
     let zxid = ask.sequencer(|_, tree| tree.last_zxid())?;
     let zxid = standpoint.hub.shown_zxid(zxid);
     let me = standpoint.me();
-    let places = |port: fn(&Addresses) -> u16| me.map(|me| Places::of(me, port));
+    let places = |place: fn(&Addresses) -> HostPort| me.map(|me| Places::of(me, place));
     Ok(Body::of(&ZabState {
         myid: standpoint.ensemble.my_id.0,
         is_leader: standpoint.leads(),
-        quorum_address: places(|at| at.quorum_port),
-        election_address: places(|at| at.election_port),
-        client_address: me.and_then(|me| me.client.as_ref()).map(|at| socket(&at.host, at.port)),
+        quorum_address: places(Addresses::quorum),
+        election_address: places(Addresses::election),
+        client_address: me.and_then(|me| me.client.as_ref()).map(HostPort::to_string),
         voting: me.is_some_and(|me| me.role == Part::Participant),
         last_zxid: format!("0x{:x}", zxid.0),
         zab_epoch: zxid.epoch(),

@@ -233,7 +233,7 @@ fn any_address_of_a_member_will_do() {
     for ports in members.values_mut() {
         ports.election.insert(0, nobody());
     }
-    let unknown = Address { host: "nobody.invalid".to_owned(), port: 1 };
+    let unknown = HostPort { host: "nobody.invalid".to_owned(), port: 1 };
     members.get_mut(&ServerId(1)).expect("a member").election.insert(0, unknown);
     let [one, two] =
         [1, 2].map(|id| Member::with(PeerOptions { multi_address: true, ..options(id, &members) }));
@@ -316,7 +316,7 @@ fn a_place_that_is_taken_is_waited_for() {
     let (before, mut after) = (members(1), members(1));
     let taken = listen(&after[&ServerId(1)].election);
     let member = Member::start(1, &before);
-    let other_name = |address: &Address| Address { host: "127.0.0.2".to_owned(), ..address.clone() };
+    let other_name = |address: &HostPort| HostPort { host: "127.0.0.2".to_owned(), ..address.clone() };
     let know = |members: &BTreeMap<ServerId, Ports>| {
         member.peers.tell(Command::Members(vec![membership(members)]));
     };

@@ -100,7 +100,7 @@ fn a_stream_whose_link_ends_is_closed() {
 }
 
 /// A leader and two learners that are played by the test, with their links.
-fn two_learners() -> (Member, Vec<Address>, [(TcpStream, Link); 2]) {
+fn two_learners() -> (Member, Vec<HostPort>, [(TcpStream, Link); 2]) {
     let members = members(1);
     let leader = Member::start(1, &members);
     let port = members[&ServerId(1)].quorum.clone();
@@ -159,7 +159,7 @@ fn all_links_end_with_their_leader() {
 }
 
 /// The listener is another task's.
-pub(super) fn connect_when_listening(port: &[Address]) -> TcpStream {
+pub(super) fn connect_when_listening(port: &[HostPort]) -> TcpStream {
     wait_until("listener", || listens(port));
     connect(port)
 }

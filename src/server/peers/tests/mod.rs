@@ -6,13 +6,9 @@ mod ensemble;
 mod linking;
 mod snapshots;
 
-use super::{
-    Command, Heard, Listener, PeerOptions, Peers,
-    options::{Address, Ports},
-    piece_stream,
-};
+use super::{Command, Heard, Listener, PeerOptions, Peers, options::Ports, piece_stream};
 use crate::{
-    membership::Membership,
+    membership::{HostPort, Membership},
     storage::{Compression, MemoryDisk},
     testing::Reserved,
     zab::{Event, Link, Members},
@@ -200,15 +196,15 @@ fn patient(stream: TcpStream) -> TcpStream {
     stream
 }
 
-fn connect(addresses: &[Address]) -> TcpStream {
+fn connect(addresses: &[HostPort]) -> TcpStream {
     patient(TcpStream::connect((&*addresses[0].host, addresses[0].port)).expect("somebody listens"))
 }
 
-fn listen(addresses: &[Address]) -> TcpListener {
+fn listen(addresses: &[HostPort]) -> TcpListener {
     TcpListener::bind((&*addresses[0].host, addresses[0].port)).expect("a free port")
 }
 
-fn listens(addresses: &[Address]) -> bool {
+fn listens(addresses: &[HostPort]) -> bool {
     TcpStream::connect((&*addresses[0].host, addresses[0].port)).is_ok()
 }
 
@@ -247,9 +243,9 @@ fn leader_and_learner() -> (Member, Link, Member, Link) {
 }
 
 /// Where nobody listens, nor will before this process ends, but a test that is told of it.
-fn nobody() -> Address {
+fn nobody() -> HostPort {
     let reserved = Box::leak(Box::new(Reserved::any().expect("a free port")));
-    Address { host: "127.0.0.1".to_owned(), port: reserved.port() }
+    HostPort { host: "127.0.0.1".to_owned(), port: reserved.port() }
 }
 
 /// Members 1 to `count` on free ports.

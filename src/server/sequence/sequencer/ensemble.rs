@@ -25,7 +25,7 @@ use crate::{
         figures::Count,
         peers::{Command, Heard, Peers, PieceWriter, piece_stream},
     },
-    storage::{EpochFile, ReceivedSnapshot},
+    storage::{EpochFile, ReceivedSnapshot, Truncation},
     topics,
     tree::CONFIG_PATH,
     zab::{self, Action, Install, Link, Role, Zab},
@@ -317,7 +317,7 @@ impl Sequencer {
             Action::StoreCurrentEpoch(epoch) => self.store_epoch(EpochFile::Current, epoch),
             Action::StoreNext(next) => self.store_next(next),
             Action::Activate(membership) => self.activate(membership),
-            Action::Truncate(zxid) => self.replace(Replacement::Truncate(zxid)),
+            Action::Truncate(zxid) => self.replace(Replacement::Truncate(Truncation::behind(zxid))),
             Action::KeepNothing => self.keep_nothing(),
             Action::GoBack => self.go_back(),
             Action::Install(install) => {
