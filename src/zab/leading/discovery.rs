@@ -6,8 +6,8 @@
 //! One that votes in the next configuration alone, and is ahead, may be the only one here that has what was committed since the
 //! change. It was not, and what it has beyond the leader's history was committed nowhere, where either
 //! - quorums of both configurations have proved that they are not ahead, or
-//! - one of the configuration in force has, and so many of its voters lack the change that no quorum can have acknowledged it:
-//!   whatever is committed behind a change, is so after it.
+//! - one of the configuration in force has, and so many voters of either configuration lack the change that no quorum of that one can
+//!   have acknowledged it: a change needs both, and whatever is committed behind a change, is so after it.
 //!
 //! Until one of them shows it waits, and is brought to the leader's history then.
 
@@ -108,15 +108,16 @@ impl Discovery {
         let may_come = |id| !shared.unreachable.contains(&id);
         let mut others = shared.quorums().voters();
         others.retain(|id| !self.ahead.contains_key(id) && may_come(*id));
-        let may_lack = |id| !self.proved.contains_key(&id) && may_come(id);
+        let may_lack = |id| !self.proved.contains_key(&id) && !self.ahead.contains_key(&id) && may_come(id);
         shared.quorums().are_met_by(&others)
-            || self.is_undone(shared, |id| self.lacks_change(shared, id) || may_lack(id))
+            || Self::is_undone(shared, |id| self.lacks_change(shared, id) || may_lack(id))
     }
 
-    /// Whether no quorum can have acknowledged the change, when these lack it.
-    fn is_undone(&self, shared: &Shared, lacks: impl Fn(ServerId) -> bool) -> bool {
-        let current = &shared.quorums().current;
-        !current.is_met_by(&current.voters().into_iter().filter(|&id| !lacks(id)).collect())
+    /// Whether the change cannot have been acknowledged by a quorum of both, when these lack it.
+    fn is_undone(shared: &Shared, lacks: impl Fn(ServerId) -> bool) -> bool {
+        let mut others = shared.quorums().voters();
+        others.retain(|&id| !lacks(id));
+        !shared.quorums().are_met_by(&others)
     }
 
     fn lacks_change(&self, shared: &Shared, id: ServerId) -> bool {
@@ -132,7 +133,7 @@ impl Discovery {
         quorums.are_met_by(&proved)
             || (quorums.current.is_met_by(&proved)
                 && quorums.are_met_by(&with_those_ahead)
-                && self.is_undone(shared, |id| self.lacks_change(shared, id)))
+                && Self::is_undone(shared, |id| self.lacks_change(shared, id)))
     }
 
     pub(super) fn advance(&mut self, shared: &mut Shared, learners: &mut Learners) -> Option<Sync> {
