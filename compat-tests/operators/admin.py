@@ -260,6 +260,69 @@ def snapshots(kind, tell, work):
 
 
 @case
+def restored_ensemble(kind, tell, work):
+    """A snapshot, also of another ensemble that has seen more, takes the place of what all members have. Officially each of them has to be
+    restored by itself, while nobody writes; here their leader is."""
+    if kind == OFFICIAL:
+        return
+    settings = {"admin.enableServer": "true", "admin.rateLimiterIntervalInMS": 0, "standaloneEnabled": "false"}
+    with Ensemble([OFFICIAL], work=os.path.join(work, "another"), **settings) as another:
+        m = another[1]
+        configure(m)
+        for _ in range(4):                                            # an epoch each
+            another.start()
+            m.kill()
+        another.start()
+        with m.client(timeout=20) as client:
+            client.create("/seed", b"0")
+            seed = command(m, "snapshot", auth="digest super:admin")
+        need(int(seed.headers["last_zxid"], 16) >> 32 >= 5, "a late epoch: " + seed.headers["last_zxid"])
+    for kinds in ([OXKEEPER] * 3, [OFFICIAL, OXKEEPER, OXKEEPER]):
+        with Ensemble(kinds, work=os.path.join(work, str(kinds.count(OXKEEPER))), **settings) as ensemble:
+            for m in ensemble:
+                configure(m)
+            ensemble.start()
+            ensemble.lead(ensemble[3])
+            restores(ensemble, seed.body)
+    tell("restored", True)
+
+
+def restores(ensemble, seed):
+    leader, auth = ensemble.leader(), "digest super:admin"
+    with leader.client(timeout=20) as client:
+        client.create("/kept", b"1")
+        taken = command(leader, "snapshot", auth=auth)
+        client.create("/new", b"2")
+        client.delete("/kept")
+    ensemble.quiet()
+    need(command(ensemble[2], "restore", "POST", taken.body, auth=auth).status == 500, "a follower takes none")
+    for given, expected in ((taken.body, "kept"), (seed, "seed")):
+        answer = command(leader, "restore", "POST", given, auth=auth)
+        need(answer.status == 200, "%s: %d" % (expected, answer.status))
+        last = answer.json()["last_zxid"]
+        ensemble.serve()
+        have(ensemble, expected, last)
+        # Nobody forgets it.
+        for m in ensemble:
+            m.kill()
+        ensemble.start()
+        have(ensemble, expected, last)
+        ensemble.lead(leader)
+
+
+def have(ensemble, expected, last):
+    """All members have this znode and no other one, and go on behind whatever was there."""
+    for m in ensemble:
+        with m.client(timeout=20) as client:
+            client.sync("/")
+            need(client.children("/") == [expected, "zookeeper"], "%r has what was restored: %s" % (m, client.children("/")))
+            client.create("/after", b"3")
+            new, old = client.exists("/after")["czxid"], client.exists("/" + expected)["mzxid"]
+            need(new > last and new > old, "numbers go on: %x behind %x and %x" % (new, last, old))
+            client.delete("/after")
+
+
+@case
 def switched_off(kind, tell, work):
     auth = "digest super:admin"
     for setting in ("admin.snapshot.enabled", "admin.restore.enabled", "serializeLastProcessedZxid.enabled"):

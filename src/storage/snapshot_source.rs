@@ -179,14 +179,10 @@ impl<'a> Whole<'_, 'a> {
 
 /// Whether a packed snapshot can be unpacked to its end, and ends with these bytes. They are not kept.
 pub(super) fn unpacks_to(file: &[u8], compression: Compression, end: &[u8]) -> bool {
-    let mut input: Box<dyn Read + '_> = match compression {
-        Compression::None => return file.ends_with(end),
-        Compression::Gzip => Box::new(MultiGzDecoder::new(file)),
-        Compression::Snappy => match Unpacker::new(file) {
-            Ok(unpacker) => Box::new(unpacker),
-            Err(_) => return false,
-        },
-    };
+    if compression == Compression::None {
+        return file.ends_with(end);
+    }
+    let Ok(mut input) = unpacked(file, compression) else { return false };
     let mut buffer = vec![0; end.len() + REFILL_LEN];
     let mut filled = 0;
     loop {
@@ -200,6 +196,15 @@ pub(super) fn unpacks_to(file: &[u8], compression: Compression, end: &[u8]) -> b
         buffer.copy_within(filled - kept..filled, 0);
         filled = kept;
     }
+}
+
+/// A snapshot's bytes before they were packed.
+pub(super) fn unpacked(file: &[u8], compression: Compression) -> std::io::Result<Box<dyn Read + '_>> {
+    Ok(match compression {
+        Compression::None => Box::new(file),
+        Compression::Gzip => Box::new(MultiGzDecoder::new(file)),
+        Compression::Snappy => Box::new(Unpacker::new(file)?),
+    })
 }
 
 fn stream<'a>(input: impl Read + Send + 'a) -> Bytes<'a> {

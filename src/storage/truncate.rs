@@ -14,14 +14,23 @@ use super::{
     names::{self, Compression, SnapshotName},
     recovery::{Recovered, RecoveryOptions, RecoverySink, follows, recover_through, vouch},
     snapshot_body::{BodyEnd, BodyError},
+    snapshot_source::unpacked,
     snapshot_writer::SnapshotWriter,
     told::keep_told,
 };
 use oxkeeper_codec::Zxid;
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    io::{self, Read as _},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
+
+/// So much is copied at once.
+const COPY_LEN: usize = 256 << 10;
+/// What a file has before the sessions ([`oxkeeper_codec::records::FileHeader`]), in bytes.
+const FILE_HEADER_LEN: usize = 16;
 
 /// TRUNC: the history is to end at a transaction of the leader's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,6 +172,34 @@ impl ReceivedSnapshot {
         Self { disk, snapshot, temporary: Some(name), was_tried: false }
     }
 
+    /// A copy of a whole snapshot: without what a file has behind the znodes, which names its last transaction, so that it can be
+    /// that of another one ([`ReceivedSnapshot::becomes`]).
+    ///
+    /// # Errors
+    /// The disk fails, or the snapshot is not whole.
+    pub fn copy_of(disk: &Arc<dyn Disk>, file: &[u8], name: SnapshotName) -> Result<Self, StoreError> {
+        let mut receiver = SnapshotReceiver::create(Arc::clone(disk), name.zxid, name.compression)?;
+        let path = disk.path(&receiver.temporary);
+        let failed = |source| StoreError::io("copy", path.clone(), source);
+        let mut buffer = vec![0; COPY_LEN];
+        let mut body = unpacked(file, name.compression).map_err(failed)?;
+        body.read_exact(&mut buffer[..FILE_HEADER_LEN]).map_err(failed)?;
+        while !receiver.is_complete() {
+            match body.read(&mut buffer) {
+                Ok(0) => return Err(failed(io::ErrorKind::UnexpectedEof.into())),
+                Ok(len) => _ = receiver.write(&buffer[..len])?,
+                Err(source) if source.kind() == io::ErrorKind::Interrupted => {}
+                Err(source) => return Err(failed(source)),
+            }
+        }
+        receiver.finish()
+    }
+
+    /// It will be the state behind this transaction.
+    pub const fn becomes(&mut self, zxid: Zxid) {
+        self.snapshot.zxid = zxid;
+    }
+
     /// Its transaction.
     pub const fn zxid(&self) -> Zxid {
         self.snapshot.zxid
@@ -211,5 +248,7 @@ impl Drop for ReceivedSnapshot {
     }
 }
 
+#[cfg(test)]
+mod copies;
 #[cfg(test)]
 mod tests;

@@ -60,6 +60,11 @@ pub enum Event {
     HistoryReplaced(Zxid),
     /// After [`Action::GoBack`]: that is what the disk has.
     WentBack(Stored),
+    /// This leader's history is being replaced by what an operator has given, with [`Zab::restores_at`](super::Zab::restores_at) as
+    /// its only transaction. Nothing can be proposed any more; [`Event::Restored`] follows, and then [`Event::HistoryReplaced`].
+    Restoring,
+    /// It is, durably, and holds numbers of epochs up to this one. The others have to begin anew: this member leads no more.
+    Restored(i64),
     /// After [`Action::SearchLog`].
     LogSearched {
         /// For whom.

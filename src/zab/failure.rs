@@ -116,6 +116,9 @@ pub enum Failure {
     /// This leader leads no more in the new configuration.
     #[error("the configuration has changed: another member leads")]
     HandedOver,
+    /// What an operator has given takes the place of all data, and the others have to take it from this member.
+    #[error("an operator's snapshot takes the place of all data: the members begin anew with it")]
+    Restored,
     /// One learner is at fault: only its link ends.
     #[error("a learner is refused: {0}")]
     Learner(Refusal),

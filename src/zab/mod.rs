@@ -29,6 +29,10 @@
 //! whoever leads then completes it. A configuration that was never changed (version 0) becomes that of the epoch in which the
 //! first leader is established (ZOOKEEPER-1783). All that only where it may change (`reconfigEnabled`).
 //!
+//! **An operator's snapshot** is one more transaction, too, of a leader that has nothing under way: its files are replaced while it leads
+//! ([`Zab::restores_at`], [`Event::Restoring`]), with that transaction as their only one. It leads no more then, is ahead of all others, and
+//! they have it from a snapshot; committed it is, as whatever a leader begins with, when a quorum has acknowledged NEWLEADER.
+//!
 //! **Observers without a disk** (`observer.syncEnabled=false`) name what they have in memory, where others name what is durable. Nobody
 //! relies on that: they have no vote, neither in the configuration in force nor in the next one. Who gets one begins anew, with what its disk
 //! has.
@@ -281,15 +285,27 @@ impl Zab {
     /// The zxid of the next proposal, if this member leads and serves.
     pub fn next_zxid(&self) -> Option<Zxid> {
         match &self.state {
-            State::Leading(leading) => leading.next_zxid(&self.shared),
+            State::Leading(leading) if !self.shared.is_replacing() => leading.next_zxid(&self.shared),
             _ => None,
         }
+    }
+
+    /// Where a leader may put what an operator gives in the place of its whole history, if it may now: everything is committed, and
+    /// durable here.
+    ///
+    /// It is one more transaction, which leaves nothing of those before it. Other members have it from a snapshot: whoever has it is
+    /// ahead of them, and leads when it elects again. It is committed with that; until then it may be lost, like any other one.
+    pub fn restores_at(&self) -> Option<Zxid> {
+        let Shared { given, committed, ensemble, .. } = &self.shared;
+        let may = self.shared.is_settled() && given == committed && ensemble.next().is_none();
+        self.next_zxid().filter(|_| may)
     }
 
     /// Has everybody take one more transaction; its zxid is [`Zab::next_zxid`].
     pub fn propose(&mut self, now_ms: i64, txn: Bytes) -> Vec<Action> {
         if let State::Leading(leading) = &mut self.state {
             match leading.next_zxid(&self.shared) {
+                _ if self.shared.is_replacing() => {}
                 Some(zxid) => {
                     if let Err(failure) = leading.propose(&mut self.shared, zxid, txn) {
                         self.resign(now_ms, failure);
@@ -322,6 +338,8 @@ impl Zab {
             | Event::NextStored
             | Event::HistoryReplaced(_)
             | Event::WentBack(_)
+            | Event::Restoring
+            | Event::Restored(_)
             | Event::DiskFailed
             | Event::DiskRecovered => self.disk_event(event),
             event => self.link_event(now_ms, event),
@@ -370,6 +388,16 @@ impl Zab {
                 }
             }
             (_, Event::WentBack(stored)) => shared.went_back(stored),
+            (_, Event::Restoring) => shared.restoring(),
+            (state, Event::Restored(latest_epoch)) => {
+                // Epochs go on behind those of the znodes.
+                if shared.accepted_epoch < latest_epoch {
+                    shared.store_accepted_epoch(latest_epoch);
+                }
+                if let State::Leading(_) = state {
+                    return Err(Failure::Restored);
+                }
+            }
             (_, Event::DiskFailed) => {
                 shared.failed = true;
                 return Err(Failure::Disk);

@@ -338,6 +338,15 @@ impl Shared {
         self.act(Action::Install(install));
     }
 
+    pub(super) const fn is_replacing(&self) -> bool {
+        self.replacing
+    }
+
+    /// An operator has the history replaced.
+    pub(super) const fn restoring(&mut self) {
+        self.replacing = true;
+    }
+
     /// The log, and all that was made of it, ends here from now on.
     pub(super) fn history_ends(&mut self, zxid: Zxid) {
         self.replacing = false;

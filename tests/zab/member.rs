@@ -54,6 +54,8 @@ pub(crate) struct Running {
     pub(crate) dials_master: bool,
     /// A snapshot is being put in the place of all.
     pub(crate) installing: bool,
+    /// An operator's snapshot is being put in the place of all.
+    pub(crate) restoring: bool,
     /// A snapshot that is to be put in place, once it has come.
     pub(crate) wanted: Option<Install>,
     /// A snapshot that has come over this link.
@@ -114,6 +116,7 @@ impl Member {
             dial: None,
             dials: 0,
             installing: false,
+            restoring: false,
             wanted: None,
             received: None,
             kept: Kept::default(),

@@ -41,7 +41,7 @@ pub(crate) enum Message {
     SnapshotRoom,
     /// The snapshot is written, or given up.
     SnapshotEnded,
-    /// This is to take the place of all data, and the sender is told when it has; of a server that is alone.
+    /// This is to take the place of all data, and the sender is told when it has; of an ensemble at its leader.
     Restore(ReceivedSnapshot, Sender<Zxid>),
     /// Somebody wants a snapshot of the tree as it is now or a little later, and to hear of it; `None`: there was none.
     TakeSnapshot(Sender<Option<TakenSnapshot>>),

@@ -315,3 +315,55 @@ fn an_impatient_leader_gives_up_when_a_voter_turns_away() {
     assert!(gives_up(Some(500), &[501]));
     assert!(gives_up(Some(500), &[100, 401]), "it says so again");
 }
+
+/// What an operator gives is one transaction more: it is put in place while this member leads, and it is elected for it.
+#[test]
+fn an_operators_snapshot_is_what_a_leader_is_elected_for_again() {
+    let mut script = established(zxid(1, 5));
+    let first = proposes(&mut script, "one");
+    assert_eq!(script.zab.restores_at(), None, "something is not committed");
+    script.learner_says(1, ToLeader::Ack(first));
+    script.tell(Event::Synced(first));
+    let place = script.zab.restores_at().expect("all is committed");
+    assert_eq!(place, first.next());
+    script.tell(Event::Restoring);
+    assert_eq!(
+        (script.zab.next_zxid(), script.zab.role()),
+        (None, Role::Leading(true)),
+        "nothing more comes"
+    );
+    script.done();
+    script.tell(Event::Restored(7));
+    assert_eq!(
+        script.done(),
+        [Action::StoreAcceptedEpoch(7), Action::HangUpAll, Action::Resign(Failure::Restored)]
+    );
+    script.tell(Event::HistoryReplaced(place));
+    assert_eq!(script.done(), [], "it has no vote before its promise is durable");
+    script.tell(Event::AcceptedEpochStored(7));
+    let done = script.done();
+    let Some(Action::Notify(_, vote)) = done.last() else { panic!("{done:?}") };
+    assert_eq!((vote.leader, vote.zxid, vote.peer_epoch), (ServerId(3), place, EPOCH));
+    // Server 1, which has all before it, is sent a snapshot.
+    script.hears_vote_of_round(2, 1, PeerState::Looking, 3, place, EPOCH);
+    registers(&mut script, 2, 1, false);
+    script.tell(Event::AcceptedEpochStored(8));
+    script.learner_says(2, ToLeader::AckEpoch { last_zxid: first, current_epoch: Some(1) });
+    script.tell(Event::LogSearched { link: Link(2), found: false });
+    let done = script.done();
+    assert!(done.contains(&Action::StoreCurrentEpoch(8)), "{done:?}");
+    assert!(done.contains(&Action::SendSnapshot(Link(2), place)), "{done:?}");
+}
+
+#[test]
+fn whoever_loses_its_lead_while_its_history_is_replaced_does_not_elect_before_that_is_done() {
+    let mut script = established(zxid(1, 5));
+    let place = script.zab.restores_at().expect("all is committed");
+    script.tell(Event::Restoring);
+    script.tell(Event::Closed(Link(1)));
+    assert_eq!(script.done(), [Action::HangUpAll, Action::Resign(Failure::NoQuorum)]);
+    script.tell(Event::Restored(1));
+    script.tell(Event::HistoryReplaced(place));
+    assert_eq!(script.done()[0], Action::Look);
+    assert_eq!(script.zab.last_logged(), place);
+}

@@ -1,9 +1,15 @@
 //! What clients want: writes, reads, other members.
 
 use super::{World, figures::Figure};
-use crate::{disk::Entry, properties::Fact};
+use crate::{
+    disk::{Entry, Write},
+    properties::Fact,
+};
 use bytes::Bytes;
-use oxkeeper::{membership::Membership, zab::Quorum};
+use oxkeeper::{
+    membership::Membership,
+    zab::{Event, Quorum},
+};
 use oxkeeper_codec::{
     OpCode, ServerId, SessionId, Zxid,
     records::{CreateSessionTxn, SetDataTxn, TxnHeader},
@@ -30,6 +36,22 @@ impl World {
             self.proposes(id, (zxid, txn));
             self.act(id, actions);
         }
+    }
+
+    /// An operator has this leader's history replaced, if it may be. What the model keeps of it goes on: nobody takes back what is
+    /// committed.
+    pub(super) fn restore(&mut self, id: ServerId) {
+        let member = self.members.get_mut(&id).unwrap();
+        let Some(running) = &mut member.running else { return };
+        let Some(zxid) = running.zab.restores_at().filter(|_| !self.with.nodes()) else { return };
+        self.writes += 1;
+        let entry = (zxid, opening(zxid, SessionId(self.writes.into())));
+        let history = running.history.iter().cloned().chain([entry.clone()]).collect();
+        running.restoring = true;
+        self.figures.count(Figure::Restores, 1);
+        self.proposes(id, entry);
+        self.step(id, Event::Restoring);
+        self.write_to_disk(id, Write::Install(zxid, history, None));
     }
 
     /// A client reads at some member. As officially, one that has less than the client has seen is not asked.

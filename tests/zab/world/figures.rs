@@ -25,6 +25,7 @@ pub(crate) enum Figure {
     ReadOnly,
     WithoutDisk,
     WentBack,
+    Restores,
     Connects,
     Answers,
     Locks,
@@ -45,7 +46,7 @@ const OF_SESSIONS: usize = Figure::Connects as usize;
 /// Those from here on are of disks in files.
 const OF_FILES: usize = Figure::Snapshots as usize;
 
-const NAMES: [&str; 32] = [
+const NAMES: [&str; 33] = [
     "committed",
     "crashes",
     "leaders",
@@ -65,6 +66,7 @@ const NAMES: [&str; 32] = [
     "times read-only",
     "observers without a disk",
     "observers that got a vote",
+    "snapshots of an operator",
     "sessions opened or renewed",
     "answers",
     "locks",
@@ -81,13 +83,19 @@ const NAMES: [&str; 32] = [
 ];
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Figures {
     counts: [usize; NAMES.len()],
     /// The longest that a core has taken to make progress, in ms.
     pub(super) core_ms: i64,
     /// The longest that all have taken to come to rest, in ms.
     pub(super) rest_ms: i64,
+}
+
+impl Default for Figures {
+    fn default() -> Self {
+        Self { counts: [0; NAMES.len()], core_ms: 0, rest_ms: 0 }
+    }
 }
 
 impl Figures {
@@ -107,7 +115,14 @@ impl Figures {
     /// Panics if something that has to be tested never happened.
     pub(crate) fn assert_all_happened(&self, with: With) {
         // With a node nobody changes the configuration, and few histories are cut.
-        let rare = [Figure::Changes, Figure::HandOvers, Figure::WentBack, Figure::Told, Figure::CutsRefused];
+        let rare = [
+            Figure::Changes,
+            Figure::HandOvers,
+            Figure::WentBack,
+            Figure::Restores,
+            Figure::Told,
+            Figure::CutsRefused,
+        ];
         let rare = rare.map(|figure| figure as usize);
         for (at, (name, count)) in NAMES.iter().zip(self.counts).enumerate() {
             let is_looked_at = match at {

@@ -15,16 +15,21 @@ use crate::{
         sequence::{Hub, Message},
     },
     session::ConnId,
-    storage::{Compression, ReceivedSnapshot, SnapshotError, SnapshotName, SnapshotVisitor, read_snapshot},
+    storage::{
+        Compression, ReceivedSnapshot, SnapshotError, SnapshotName, SnapshotVisitor, StoreError,
+        read_snapshot,
+    },
     topics,
+    zab::Role,
 };
 use oxkeeper_codec::{
-    SessionId, Zxid,
+    ServerId, SessionId, Zxid,
     records::{Acl, DataNode},
 };
 use parking_lot::Mutex;
 use serde::Deserialize;
 use std::{
+    fmt,
     fs::File,
     io,
     sync::{
@@ -116,7 +121,10 @@ pub(super) fn restore(desk: &AdminDesk, ask: Option<&Ask<'_>>, asked: &Asked) ->
     let restored = match restore_from(hub, upload) {
         Ok(zxid) => zxid,
         Err(why) => {
-            tracing::error!(target: topics::ADMIN, %why, "nothing was restored");
+            match why {
+                NotRestored::NotLeader(_) => return refused(500, &why.to_string()),
+                _ => tracing::error!(target: topics::ADMIN, %why, "nothing was restored"),
+            }
             hub.stats.count_admin(|sheet| sheet.count(Count::RestoreErrors).add(1));
             return Ok(Body::status(500));
         }
@@ -129,11 +137,8 @@ pub(super) fn restore(desk: &AdminDesk, ask: Option<&Ask<'_>>, asked: &Asked) ->
 /// Why nothing was restored.
 #[derive(Debug, thiserror::Error)]
 enum NotRestored {
-    #[error(
-        "this server is a member of an ensemble, whose data is that of its leader: stop all members, and give each the snapshot as the \
-         one file of its version-2"
-    )]
-    Member,
+    #[error("this member does not lead: send it to {}, and all members have it", Leader(*.0))]
+    NotLeader(Option<ServerId>),
     #[error("what was sent cannot be read: {0}")]
     Unreadable(#[from] io::Error),
     #[error("what was sent is no whole snapshot: {0:?}")]
@@ -142,19 +147,44 @@ enum NotRestored {
         "the snapshot does not say its last transaction: it was written with serializeLastProcessedZxid.enabled=false"
     )]
     NoZxid,
-    #[error("the server stops, or another restore is under way")]
+    #[error("the server stops or leads no more, or another restore is under way")]
     NotNow,
+    #[error(transparent)]
+    Disk(#[from] StoreError),
+}
+
+/// Whom to ask, in words.
+struct Leader(Option<ServerId>);
+
+impl fmt::Display for Leader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(sid) => write!(f, "server {sid}, which does (and has to be an oxkeeper server, too)"),
+            None => write!(f, "the one that does"),
+        }
+    }
 }
 
 /// Puts a file in the place of all data, if it is a whole snapshot.
 fn restore_from(hub: &Hub, upload: &Upload) -> Result<Zxid, NotRestored> {
-    if hub.config.ensemble.is_some() {
-        return Err(NotRestored::Member);
+    let role = hub.standing.lock().as_ref().map(|standing| standing.role);
+    match role {
+        None | Some(Role::Leading(true)) => {}
+        Some(Role::Learning(leader, _)) if !hub.observes() => {
+            return Err(NotRestored::NotLeader(Some(leader)));
+        }
+        Some(_) => return Err(NotRestored::NotLeader(None)),
     }
     let name = upload.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let (zxid, compression) = looked_through(&hub.snap_disk.read(&name)?)?;
-    let received =
-        ReceivedSnapshot::of_file(Arc::clone(&hub.snap_disk), SnapshotName { zxid, compression }, name);
+    let file = hub.snap_disk.read(&name)?;
+    let (zxid, compression) = looked_through(&file)?;
+    let snapshot = SnapshotName { zxid, compression };
+    let received = match role {
+        None => ReceivedSnapshot::of_file(Arc::clone(&hub.snap_disk), snapshot, name),
+        // It will be another transaction there.
+        Some(_) => ReceivedSnapshot::copy_of(&hub.snap_disk, &file, snapshot)?,
+    };
+    drop(file);
     let (sender, receiver) = channel();
     hub.mailbox.send(Message::Restore(received, sender));
     receiver.recv().map_err(|_| NotRestored::NotNow)

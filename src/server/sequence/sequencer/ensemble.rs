@@ -441,9 +441,11 @@ impl Sequencer {
                 self.apply_all();
                 self.step_node(Event::Member(MemberEvent::Lead(Zxid::begin_of(epoch))));
                 tracing::info!(target: topics::PEERS, epoch, zxid = %self.tree.tree().last_zxid(), "leading: a quorum follows");
+                self.tell_restored(true);
             }
             Action::Serve => {
                 self.step_node(Event::Member(MemberEvent::Follow));
+                self.tell_restored(false);
                 let leader = self.member.as_ref().map(|member| member.zab.role());
                 if let Some(Role::Learning(leader, _)) = leader {
                     tracing::info!(target: topics::PEERS, %leader, zxid = %self.tree.tree().last_zxid(), "up to date with the leader: serving");

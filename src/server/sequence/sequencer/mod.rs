@@ -42,7 +42,7 @@ use crate::{
     storage::SnapshotSchedule,
     topics, zab,
 };
-use oxkeeper_codec::SessionId;
+use oxkeeper_codec::{SessionId, Zxid};
 use std::{
     collections::BTreeMap,
     sync::{Arc, mpsc::Sender},
@@ -71,6 +71,8 @@ pub(crate) struct Sequencer {
     snapshot_wanted: Askers,
     /// A snapshot that is to take the place of all data.
     restoring: Option<restoring::Restoring>,
+    /// Who is told when a quorum has what was restored here.
+    restored: Option<Sender<Zxid>>,
     /// What a member of an ensemble has besides.
     member: Option<Member>,
     /// Sessions that are about to expire, while the workers are asked about them.
@@ -116,6 +118,7 @@ impl Sequencer {
             snapshot: snapshot::Stage::None,
             snapshot_wanted: Vec::new(),
             restoring: None,
+            restored: None,
             member,
             looking: None,
             applied: 0,

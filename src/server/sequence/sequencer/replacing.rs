@@ -7,6 +7,7 @@ use super::{
     super::log_queue::{History, Replacement, State},
     Sequencer,
     ensemble::{Fetching, Member},
+    restoring::Restoring,
     snapshot::Stage,
 };
 use crate::{
@@ -67,10 +68,18 @@ impl Sequencer {
 
     /// The history was replaced, or was not: the tree is that of the files.
     pub(super) fn replaced(&mut self, history: History) {
-        if self.restoring.is_some() {
+        if self.restoring.as_ref().is_some_and(Restoring::is_begun) {
             return self.restored(history);
         }
-        let History { last, state, epochs } = history;
+        if let History { last, state: Some(State { tree, .. }), epochs } = &history {
+            let whose = if epochs.is_some() { "that of the disk" } else { "the leader's" };
+            tracing::info!(target: topics::PEERS, zxid = %last, znodes = tree.node_count(), "the history was replaced by {whose}");
+        }
+        self.begin_with(history);
+    }
+
+    /// A member that has no leader, or none yet, begins with another tree.
+    pub(super) fn begin_with(&mut self, History { last, state, epochs }: History) {
         if let Some(State { tree, sessions, logged: (txns, bytes) }) = state {
             self.let_go();
             let mut guard = self.tree.write();
@@ -81,8 +90,6 @@ impl Sequencer {
             self.write_config();
             self.schedule.reset([random(), random()]);
             self.schedule.logged(txns, bytes);
-            let whose = if epochs.is_some() { "that of the disk" } else { "the leader's" };
-            tracing::info!(target: topics::PEERS, zxid = %last, znodes = self.tree.tree().node_count(), "the history was replaced by {whose}");
         }
         self.zab(match epochs {
             None => zab::Event::HistoryReplaced(last),

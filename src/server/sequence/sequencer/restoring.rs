@@ -1,10 +1,13 @@
-//! A snapshot of an operator's takes the place of all data of a server that is alone (`ZooKeeperServer.restoreFromSnapshot`).
+//! A snapshot of an operator's takes the place of all data (`ZooKeeperServer.restoreFromSnapshot`).
 //!
-//! What clients ask meanwhile waits. Connections stay whose sessions are in the snapshot, with their watches; no event tells of what
-//! has changed by it. Zxids go on behind the snapshot's.
+//! What clients ask meanwhile waits. Of a server that is alone connections stay whose sessions are in the snapshot, with their watches; no
+//! event tells of what has changed by it. Zxids go on behind the snapshot's.
+//!
+//! In an ensemble its leader takes it, as one more transaction ([`crate::zab::Zab::restores_at`]): once its files are the snapshot, it
+//! leads no more, is elected for what it has, and the others are sent that. Whoever has asked is told when it leads again.
 //!
 //! Invariant: whoever is told that it is done finds it after any crash: the log writer has cut the logs, and put the snapshot in their
-//! place, before the tree is another one.
+//! place, before the tree is another one; and a quorum has it.
 
 use super::{
     super::{
@@ -15,7 +18,13 @@ use super::{
     Sequencer,
     snapshot::Stage,
 };
-use crate::{node::Event, server::chance::random, storage::ReceivedSnapshot, topics};
+use crate::{
+    node::Event,
+    server::chance::random,
+    storage::ReceivedSnapshot,
+    topics,
+    zab::{self, Role},
+};
 use oxkeeper_codec::Zxid;
 use std::sync::mpsc::Sender;
 
@@ -23,29 +32,59 @@ use std::sync::mpsc::Sender;
 pub(super) struct Restoring {
     /// What is to be installed, until the log writer has it.
     received: Option<ReceivedSnapshot>,
+    /// The last transaction of those that it was made of.
+    made_of: Zxid,
     /// Who is told.
     asker: Sender<Zxid>,
     /// What has come from clients meanwhile.
     held: Vec<Message>,
 }
 
+impl Restoring {
+    /// Whether the log writer has the snapshot.
+    pub(super) const fn is_begun(&self) -> bool {
+        self.received.is_none()
+    }
+}
+
 impl Sequencer {
-    /// Begins one. Whoever asks for a second one meanwhile, or asks a member of an ensemble, is told nothing.
+    /// Begins one. Whoever asks for a second one meanwhile, or a member that does not lead, is told nothing.
     pub(super) fn restore(&mut self, received: ReceivedSnapshot, asker: Sender<Zxid>) {
-        if self.member.is_some() || self.restoring.is_some() || self.stopping {
+        if !self.may_restore() || self.restoring.is_some() || self.stopping {
             return;
         }
-        self.restoring = Some(Restoring { received: Some(received), asker, held: Vec::new() });
+        if let Some(member) = &mut self.member {
+            member.asked.close();
+        }
+        let made_of = received.zxid();
+        self.restoring = Some(Restoring { received: Some(received), made_of, asker, held: Vec::new() });
         self.abandon_snapshot();
         self.restore_when_idle();
     }
 
-    /// Has the log writer install it once all that clients have asked before is answered, and nobody writes a snapshot.
+    fn may_restore(&self) -> bool {
+        self.member.as_ref().is_none_or(|member| member.zab.role() == Role::Leading(true))
+    }
+
+    /// Has the log writer install it once all that clients have asked before is answered, and nobody writes a snapshot. Whoever leads no
+    /// more does not begin it.
     pub(super) fn restore_when_idle(&mut self) {
-        let is_idle = self.node.queued() == 0 && self.snapshot == Stage::None;
-        if is_idle && let Some(received) = self.restoring.as_mut().and_then(|it| it.received.take()) {
-            self.log.replace(Some(Replacement::Install(received, None)));
+        if !self.may_restore()
+            && let Some(Restoring { held, .. }) = self.restoring.take_if(|it| !it.is_begun())
+        {
+            return held.into_iter().for_each(|message| self.message(message));
         }
+        let is_idle = self.node.queued() == 0 && self.snapshot == Stage::None && self.looking.is_none();
+        let place = self.member.as_ref().map(|member| member.zab.restores_at());
+        if !is_idle || place == Some(None) {
+            return;
+        }
+        let Some(mut received) = self.restoring.as_mut().and_then(|it| it.received.take()) else { return };
+        if let Some(place) = place.flatten() {
+            received.becomes(place);
+            self.zab(zab::Event::Restoring);
+        }
+        self.log.replace(Some(Replacement::Install(received, None)));
     }
 
     /// What clients ask during a restore waits for its end.
@@ -60,25 +99,45 @@ impl Sequencer {
     }
 
     /// The files are those of the snapshot; the tree becomes so.
-    pub(super) fn restored(&mut self, History { last, state, .. }: History) {
-        let Some(Restoring { asker, held, .. }) = self.restoring.take() else { return };
-        if let Some(State { tree, sessions, logged: (txns, bytes) }) = state {
-            let mut guard = self.tree.write();
-            let old = std::mem::replace(guard.tree(), *tree);
-            for (index, shard) in guard.shards.iter_mut().enumerate() {
-                shard.inbox.push(Item::Restored);
-                self.hub.workers[index].notify.notify_one();
-            }
-            drop(guard);
-            drop(old);
-            self.step(Event::Restored(sessions.into_iter().collect()));
-            self.write_config();
-            self.schedule.reset([random(), random()]);
-            self.schedule.logged(txns, bytes);
-            tracing::info!(target: topics::DATA, zxid = %last, znodes = self.tree.tree().node_count(), "all data was replaced by an operator's snapshot");
+    pub(super) fn restored(&mut self, history: History) {
+        let Some(Restoring { asker, held, made_of, .. }) = self.restoring.take() else { return };
+        if let Some(State { tree, .. }) = &history.state {
+            tracing::info!(target: topics::DATA, zxid = %history.last, znodes = tree.node_count(), "all data was replaced by an operator's snapshot");
+        }
+        if self.member.is_some() {
+            self.restored = Some(asker);
+            self.zab(zab::Event::Restored(made_of.epoch()));
+            self.begin_with(history);
+        } else if let History { last, state: Some(state), .. } = history {
+            self.go_on_with(state);
             // Who has asked may have gone.
             _ = asker.send(last);
         }
         held.into_iter().for_each(|message| self.message(message));
+    }
+
+    /// A server that is alone goes on with another tree.
+    fn go_on_with(&mut self, State { tree, sessions, logged: (txns, bytes) }: State) {
+        let mut guard = self.tree.write();
+        let old = std::mem::replace(guard.tree(), *tree);
+        for (index, shard) in guard.shards.iter_mut().enumerate() {
+            shard.inbox.push(Item::Restored);
+            self.hub.workers[index].notify.notify_one();
+        }
+        drop(guard);
+        drop(old);
+        self.step(Event::Restored(sessions.into_iter().collect()));
+        self.write_config();
+        self.schedule.reset([random(), random()]);
+        self.schedule.logged(txns, bytes);
+    }
+
+    /// This member leads or follows again: if it leads, a quorum has what an operator has given.
+    pub(super) fn tell_restored(&mut self, leads: bool) {
+        if let Some(asker) = self.restored.take()
+            && leads
+        {
+            _ = asker.send(self.tree.tree().last_zxid());
+        }
     }
 }
