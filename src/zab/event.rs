@@ -61,10 +61,11 @@ pub enum Event {
     /// After [`Action::GoBack`]: that is what the disk has.
     WentBack(Stored),
     /// This leader's history is being replaced by what an operator has given, with [`Zab::restores_at`](super::Zab::restores_at) as
-    /// its only transaction. Nothing can be proposed any more; [`Event::Restored`] follows, and then [`Event::HistoryReplaced`].
-    Restoring,
-    /// It is, durably, and holds numbers of epochs up to this one. The others have to begin anew: this member leads no more.
-    Restored(i64),
+    /// its only transaction. What that holds has numbers of epochs up to this one: those to come are later. Nothing can be proposed any
+    /// more; [`Event::Restored`] follows, and then [`Event::HistoryReplaced`].
+    Restoring(i64),
+    /// It is, durably. The others have to begin anew: this member leads no more.
+    Restored,
     /// After [`Action::SearchLog`].
     LogSearched {
         /// For whom.

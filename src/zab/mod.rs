@@ -338,8 +338,8 @@ impl Zab {
             | Event::NextStored
             | Event::HistoryReplaced(_)
             | Event::WentBack(_)
-            | Event::Restoring
-            | Event::Restored(_)
+            | Event::Restoring(_)
+            | Event::Restored
             | Event::DiskFailed
             | Event::DiskRecovered => self.disk_event(event),
             event => self.link_event(now_ms, event),
@@ -388,16 +388,8 @@ impl Zab {
                 }
             }
             (_, Event::WentBack(stored)) => shared.went_back(stored),
-            (_, Event::Restoring) => shared.restoring(),
-            (state, Event::Restored(latest_epoch)) => {
-                // Epochs go on behind those of the znodes.
-                if shared.accepted_epoch < latest_epoch {
-                    shared.store_accepted_epoch(latest_epoch);
-                }
-                if let State::Leading(_) = state {
-                    return Err(Failure::Restored);
-                }
-            }
+            (_, Event::Restoring(latest_epoch)) => shared.restoring(latest_epoch),
+            (State::Leading(_), Event::Restored) => return Err(Failure::Restored),
             (_, Event::DiskFailed) => {
                 shared.failed = true;
                 return Err(Failure::Disk);

@@ -342,9 +342,13 @@ impl Shared {
         self.replacing
     }
 
-    /// An operator has the history replaced.
-    pub(super) const fn restoring(&mut self) {
+    /// An operator has the history replaced, by what has numbers of epochs up to this one. They are promised before it is there:
+    /// whoever leads with it begins a later one.
+    pub(super) fn restoring(&mut self, latest_epoch: i64) {
         self.replacing = true;
+        if self.accepted_epoch < latest_epoch {
+            self.store_accepted_epoch(latest_epoch);
+        }
     }
 
     /// The log, and all that was made of it, ends here from now on.

@@ -66,6 +66,8 @@ enum Due {
     Stale(ServerId, u32, Vec<Entry>),
     /// Somebody asks for another configuration.
     Change,
+    /// An operator has all data replaced.
+    Restore,
     /// A member begins a snapshot, or ends one.
     Snapshot(ServerId, u32),
     /// Something goes wrong.
@@ -96,6 +98,8 @@ struct World {
     /// The last zxid that each client has read.
     seen: BTreeMap<usize, Zxid>,
     clients: Clients,
+    /// What an operator does who restores.
+    operator: Option<Rng>,
     /// Where a script stops somebody.
     stop_at: Option<StopAt>,
     /// Whether everything is printed (`ZAB_TRACE`).
@@ -179,6 +183,12 @@ impl World {
         if may_change {
             world.after(1500, Due::Change);
         }
+        // Drawn apart, too, in some of the runs.
+        let mut operator = Rng::new(seed.rotate_left(32));
+        if variant == Variant::Sound && !with.nodes() && operator.one_in(4) {
+            world.operator = Some(operator);
+            world.after(1000, Due::Restore);
+        }
         world
     }
 
@@ -203,6 +213,7 @@ impl World {
             writes: 0,
             seen: BTreeMap::new(),
             clients: Clients::default(),
+            operator: None,
             stop_at: None,
             trace: std::env::var_os("ZAB_TRACE").is_some(),
         }
@@ -287,6 +298,11 @@ impl World {
                     self.change();
                     let pause_ms = 1 + self.rng.below(4000);
                     self.after(pause_ms, Due::Change);
+                }
+            }
+            Due::Restore => {
+                if self.faults {
+                    self.restore();
                 }
             }
             due => self.go_wrong(due),

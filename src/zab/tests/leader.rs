@@ -326,21 +326,15 @@ fn an_operators_snapshot_is_what_a_leader_is_elected_for_again() {
     script.tell(Event::Synced(first));
     let place = script.zab.restores_at().expect("all is committed");
     assert_eq!(place, first.next());
-    script.tell(Event::Restoring);
-    assert_eq!(
-        (script.zab.next_zxid(), script.zab.role()),
-        (None, Role::Leading(true)),
-        "nothing more comes"
-    );
     script.done();
-    script.tell(Event::Restored(7));
-    assert_eq!(
-        script.done(),
-        [Action::StoreAcceptedEpoch(7), Action::HangUpAll, Action::Resign(Failure::Restored)]
-    );
-    script.tell(Event::HistoryReplaced(place));
-    assert_eq!(script.done(), [], "it has no vote before its promise is durable");
+    script.tell(Event::Restoring(7));
+    let standing = (script.zab.next_zxid(), script.zab.role());
+    assert_eq!(standing, (None, Role::Leading(true)), "nothing more comes");
+    assert_eq!(script.done(), [Action::StoreAcceptedEpoch(7)], "those of its znodes are past");
     script.tell(Event::AcceptedEpochStored(7));
+    script.tell(Event::Restored);
+    assert_eq!(script.done(), [Action::HangUpAll, Action::Resign(Failure::Restored)]);
+    script.tell(Event::HistoryReplaced(place));
     let done = script.done();
     let Some(Action::Notify(_, vote)) = done.last() else { panic!("{done:?}") };
     assert_eq!((vote.leader, vote.zxid, vote.peer_epoch), (ServerId(3), place, EPOCH));
@@ -359,10 +353,13 @@ fn an_operators_snapshot_is_what_a_leader_is_elected_for_again() {
 fn whoever_loses_its_lead_while_its_history_is_replaced_does_not_elect_before_that_is_done() {
     let mut script = established(zxid(1, 5));
     let place = script.zab.restores_at().expect("all is committed");
-    script.tell(Event::Restoring);
+    script.tell(Event::Restoring(7));
+    script.tell(Event::AcceptedEpochStored(7));
+    script.done();
     script.tell(Event::Closed(Link(1)));
     assert_eq!(script.done(), [Action::HangUpAll, Action::Resign(Failure::NoQuorum)]);
-    script.tell(Event::Restored(1));
+    script.tell(Event::Restored);
+    assert_eq!(script.done(), [], "nobody knows yet what it has");
     script.tell(Event::HistoryReplaced(place));
     assert_eq!(script.done()[0], Action::Look);
     assert_eq!(script.zab.last_logged(), place);

@@ -336,12 +336,10 @@ impl World {
         self.loses(id);
         self.schedule_sync(id);
         let running = self.members.get_mut(&id).unwrap().running.as_mut();
-        if let (Some(Event::HistoryReplaced(zxid)), Some(running)) = (&event, running)
+        if let (Some(Event::HistoryReplaced(_)), Some(running)) = (&event, running)
             && std::mem::take(&mut running.restoring)
         {
-            // As if it came from another ensemble, once in a while.
-            let ahead = if self.rng.one_in(3) { self.rng.below(3) } else { 0 };
-            self.step(id, Event::Restored(zxid.epoch() + ahead));
+            self.step(id, Event::Restored);
         }
         if let Some(event) = event {
             self.step(id, event);

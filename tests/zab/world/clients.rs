@@ -1,6 +1,6 @@
 //! What clients want: writes, reads, other members.
 
-use super::{World, figures::Figure};
+use super::{Due, World, figures::Figure};
 use crate::{
     disk::{Entry, Write},
     properties::Fact,
@@ -38,20 +38,27 @@ impl World {
         }
     }
 
-    /// An operator has this leader's history replaced, if it may be. What the model keeps of it goes on: nobody takes back what is
+    /// An operator has the history of each leader replaced, if it may be. What the model keeps of it goes on: nobody takes back what is
     /// committed.
-    pub(super) fn restore(&mut self, id: ServerId) {
-        let member = self.members.get_mut(&id).unwrap();
-        let Some(running) = &mut member.running else { return };
-        let Some(zxid) = running.zab.restores_at().filter(|_| !self.with.nodes()) else { return };
-        self.writes += 1;
-        let entry = (zxid, opening(zxid, SessionId(self.writes.into())));
-        let history = running.history.iter().cloned().chain([entry.clone()]).collect();
-        running.restoring = true;
-        self.figures.count(Figure::Restores, 1);
-        self.proposes(id, entry);
-        self.step(id, Event::Restoring);
-        self.write_to_disk(id, Write::Install(zxid, history, None));
+    pub(super) fn restore(&mut self) {
+        let Some(mut operator) = self.operator.take() else { return };
+        for id in self.ids() {
+            let Some(running) = &mut self.members.get_mut(&id).unwrap().running else { continue };
+            let Some(zxid) = running.zab.restores_at() else { continue };
+            self.writes += 1;
+            let entry = (zxid, opening(zxid, SessionId(self.writes.into())));
+            let history = running.history.iter().cloned().chain([entry.clone()]).collect();
+            running.restoring = true;
+            self.figures.count(Figure::Restores, 1);
+            self.proposes(id, entry);
+            // As if it came from another ensemble, once in a while.
+            let ahead = if operator.one_in(3) { operator.below(3) } else { 0 };
+            self.step(id, Event::Restoring(zxid.epoch() + ahead));
+            self.write_to_disk(id, Write::Install(zxid, history, None));
+        }
+        let pause_ms = 1 + operator.below(4000);
+        self.operator = Some(operator);
+        self.after(pause_ms, Due::Restore);
     }
 
     /// A client reads at some member. As officially, one that has less than the client has seen is not asked.

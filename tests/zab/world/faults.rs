@@ -166,7 +166,7 @@ impl World {
     pub(super) fn fault(&mut self) {
         let ids = self.ids();
         let (a, b) = (self.rng.pick(&ids), self.rng.pick(&ids));
-        match self.rng.below(13) {
+        match self.rng.below(12) {
             0..=2 => self.crash(a),
             3 => {
                 self.network.cut(a, b);
@@ -187,7 +187,6 @@ impl World {
             7 => self.stall(&[(a, b)]),
             8 => self.stall(&ids.iter().map(|&other| (a, other)).collect::<Vec<_>>()),
             9 => self.lose_votes(a, b),
-            10 => self.restore(a),
             _ => self.clock_goes_wrong(a),
         }
     }

@@ -32,8 +32,6 @@ use std::sync::mpsc::Sender;
 pub(super) struct Restoring {
     /// What is to be installed, until the log writer has it.
     received: Option<ReceivedSnapshot>,
-    /// The last transaction of those that it was made of.
-    made_of: Zxid,
     /// Who is told.
     asker: Sender<Zxid>,
     /// What has come from clients meanwhile.
@@ -56,8 +54,7 @@ impl Sequencer {
         if let Some(member) = &mut self.member {
             member.asked.close();
         }
-        let made_of = received.zxid();
-        self.restoring = Some(Restoring { received: Some(received), made_of, asker, held: Vec::new() });
+        self.restoring = Some(Restoring { received: Some(received), asker, held: Vec::new() });
         self.abandon_snapshot();
         self.restore_when_idle();
     }
@@ -81,8 +78,8 @@ impl Sequencer {
         }
         let Some(mut received) = self.restoring.as_mut().and_then(|it| it.received.take()) else { return };
         if let Some(place) = place.flatten() {
+            self.zab(zab::Event::Restoring(received.zxid().epoch()));
             received.becomes(place);
-            self.zab(zab::Event::Restoring);
         }
         self.log.replace(Some(Replacement::Install(received, None)));
     }
@@ -100,13 +97,13 @@ impl Sequencer {
 
     /// The files are those of the snapshot; the tree becomes so.
     pub(super) fn restored(&mut self, history: History) {
-        let Some(Restoring { asker, held, made_of, .. }) = self.restoring.take() else { return };
+        let Some(Restoring { asker, held, .. }) = self.restoring.take() else { return };
         if let Some(State { tree, .. }) = &history.state {
             tracing::info!(target: topics::DATA, zxid = %history.last, znodes = tree.node_count(), "all data was replaced by an operator's snapshot");
         }
         if self.member.is_some() {
             self.restored = Some(asker);
-            self.zab(zab::Event::Restored(made_of.epoch()));
+            self.zab(zab::Event::Restored);
             self.begin_with(history);
         } else if let History { last, state: Some(state), .. } = history {
             self.go_on_with(state);
