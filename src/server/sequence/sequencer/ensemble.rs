@@ -41,6 +41,9 @@ use std::{
     time::Instant,
 };
 
+/// So many entries do not wait for the end of a turn.
+const HANDED_OVER_AT_ONCE: usize = 64;
+
 /// See the module.
 pub(crate) struct Member {
     pub(super) zab: Zab,
@@ -140,7 +143,6 @@ impl Sequencer {
         while let Some(action) = self.member.as_mut().and_then(|member| member.todo.pop_front()) {
             self.action(action);
         }
-        self.hand_over();
         self.tell_standing();
         self.tell_node();
     }
@@ -391,6 +393,7 @@ impl Sequencer {
         let Some(member) = &mut self.member else { return };
         let len = u64::try_from(txn.len()).unwrap_or(u64::MAX);
         member.appending.push((zxid, txn));
+        let hands_over = member.appending.len() >= HANDED_OVER_AT_ONCE;
         if !self.node.decides() {
             let logged = std::iter::from_fn(|| member.incoming.pop_front()).find(|it| it.header.zxid == zxid);
             let logged = logged.expect("what Zab takes from a leader was decoded before");
@@ -399,6 +402,9 @@ impl Sequencer {
             let now = self.hub.clock.now();
             self.count_given(Made { zxid, at_ms: logged.header.time }, now);
             self.step_node_at(now, Event::Member(MemberEvent::Proposal(logged)));
+        }
+        if hands_over {
+            self.hand_over();
         }
     }
 
@@ -534,7 +540,8 @@ impl Sequencer {
         }
     }
 
-    /// Gives the log writer the entries that wait for it: whatever it is told next comes behind them.
+    /// Gives the log writer the entries that wait for it, and wakes it once for all of them: whatever it is told next comes behind them.
+    /// At the latest where what has come in a turn was looked at.
     pub(super) fn hand_over(&mut self) {
         if let Some(member) = &mut self.member
             && !member.appending.is_empty()

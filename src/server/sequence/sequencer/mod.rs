@@ -137,6 +137,7 @@ impl Sequencer {
     /// What cannot wait: requests and completions.
     pub(super) fn short_turn(&mut self) -> Left {
         self.messages(Whose::Guest);
+        self.hand_over();
         let mut applies = 0;
         while self.node.can_apply() && applies < APPLIES_A_TURN {
             self.apply();
@@ -152,6 +153,7 @@ impl Sequencer {
         self.messages(Whose::Thread);
         self.tick();
         self.tick_member();
+        self.hand_over();
         while self.node.can_apply() {
             self.apply();
         }
@@ -182,6 +184,7 @@ impl Sequencer {
         if self.judge_asked() {
             self.carry_out();
         }
+        self.hand_over();
     }
 
     /// When the thread has to look again.
