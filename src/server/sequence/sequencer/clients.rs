@@ -59,7 +59,7 @@ impl Sequencer {
     }
 
     /// The leader hears which sessions live.
-    pub(super) fn touched(&self, sessions: &[SessionId]) {
+    pub(super) fn touched(&mut self, sessions: &[SessionId]) {
         let Some(link) = self.member.as_ref().and_then(|member| member.zab.leader_link()) else { return };
         let known = |&session: &SessionId| Some((session, self.node.sessions().global.timeout_ms(session)?));
         let touched = sessions.iter().filter_map(known).collect();

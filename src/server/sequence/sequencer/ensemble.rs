@@ -55,6 +55,8 @@ pub(crate) struct Member {
     todo: VecDeque<Action>,
     /// On the way into the log.
     appending: Vec<(Zxid, Bytes)>,
+    /// What the thread for other members is to do, until the end of a round.
+    pub(super) telling: Vec<Command>,
     /// The snapshot that a leader sends in the place of all that there is.
     pub(super) fetching: Fetching,
     /// What has come from the leader, decoded once, until it is given to the log.
@@ -101,6 +103,7 @@ impl Member {
             feeds_at_once,
             todo: VecDeque::new(),
             appending: Vec::new(),
+            telling: Vec::new(),
             fetching: Fetching::default(),
             incoming: VecDeque::new(),
             replacement: None,
@@ -198,6 +201,7 @@ impl Sequencer {
 
     /// The server stops.
     pub(super) fn leave_ensemble(&mut self) {
+        self.end_round();
         if let Some(Member { peers, feeds, .. }) = self.member.take() {
             drop(feeds);
             if peers.stop().is_err() {
@@ -306,9 +310,7 @@ impl Sequencer {
                 None
             }
         };
-        if let Some(command) = command {
-            member.peers.tell(command);
-        }
+        member.telling.extend(command);
     }
 
     fn action(&mut self, action: Action) {
@@ -335,9 +337,9 @@ impl Sequencer {
                 }
             }
             Action::SendLog { link, from, until } => {
-                if let Some(member) = &self.member {
+                if let Some(member) = &mut self.member {
                     let (writer, reader) = piece_stream();
-                    member.peers.tell(Command::Stream(link, reader));
+                    member.telling.push(Command::Stream(link, reader));
                     member.feeder.send(link, from, until, writer);
                 }
             }
@@ -382,9 +384,18 @@ impl Sequencer {
         }
     }
 
-    pub(super) fn tell(&self, command: Command) {
-        if let Some(member) = &self.member {
-            member.peers.tell(command);
+    /// Has the thread for other members do this.
+    pub(super) fn tell(&mut self, command: Command) {
+        if let Some(member) = &mut self.member {
+            member.telling.push(command);
+        }
+    }
+
+    /// Hands on what a round came to: each of those threads is woken once.
+    pub(super) fn end_round(&mut self) {
+        self.hand_over();
+        if let Some(Member { peers, telling, .. }) = &mut self.member {
+            telling.drain(..).for_each(|command| peers.tell(command));
         }
     }
 
@@ -416,9 +427,9 @@ impl Sequencer {
     /// The next configuration is kept beside the log, and those who are new in it are talked to.
     fn store_next(&mut self, next: Option<Membership>) {
         self.hand_over();
-        if let Some(member) = &self.member {
+        if let Some(member) = &mut self.member {
             let both = [Some(member.zab.ensemble().current().clone()), next.clone()];
-            member.peers.tell(Command::Members(both.into_iter().flatten().collect()));
+            member.telling.push(Command::Members(both.into_iter().flatten().collect()));
         }
         self.log.store_next(next);
     }
@@ -540,8 +551,7 @@ impl Sequencer {
         }
     }
 
-    /// Gives the log writer the entries that wait for it, and wakes it once for all of them: whatever it is told next comes behind them.
-    /// At the latest where what has come in a turn was looked at.
+    /// Gives the log writer the entries that wait for it: whatever it is told next comes behind them.
     pub(super) fn hand_over(&mut self) {
         if let Some(member) = &mut self.member
             && !member.appending.is_empty()

@@ -42,8 +42,8 @@ impl Sequencer {
             return self.end_link(link);
         }
         let (writer, reader) = piece_stream();
-        member.peers.tell(Command::ToLearners(vec![link], ToLearner::Snap(zxid)));
-        member.peers.tell(Command::Stream(link, reader));
+        member.telling.push(Command::ToLearners(vec![link], ToLearner::Snap(zxid)));
+        member.telling.push(Command::Stream(link, reader));
         member.feeds.push((link, writer));
         self.count_sync(link, Sync::Snapshot);
         self.node.begin_snapshot(Recipient::Learner(link), self.tree.tree());

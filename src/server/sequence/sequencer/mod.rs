@@ -137,13 +137,14 @@ impl Sequencer {
     /// What cannot wait: requests and completions.
     pub(super) fn short_turn(&mut self) -> Left {
         self.messages(Whose::Guest);
-        self.hand_over();
+        self.end_round();
         let mut applies = 0;
         while self.node.can_apply() && applies < APPLIES_A_TURN {
             self.apply();
             applies += 1;
         }
         self.go_on();
+        self.end_round();
         self.hub.mailbox.look_at(self.deadline());
         if self.node.can_apply() { Left::Work } else { Left::Nothing }
     }
@@ -153,7 +154,7 @@ impl Sequencer {
         self.messages(Whose::Thread);
         self.tick();
         self.tick_member();
-        self.hand_over();
+        self.end_round();
         while self.node.can_apply() {
             self.apply();
         }
@@ -162,6 +163,7 @@ impl Sequencer {
             self.begin_snapshot();
         }
         self.advance_snapshots();
+        self.end_round();
         self.hub.mailbox.look_at(self.deadline());
         if self.stopping || !self.node.serves() {
             // Whoever wants a snapshot of this server wants one of what it serves.
@@ -184,7 +186,6 @@ impl Sequencer {
         if self.judge_asked() {
             self.carry_out();
         }
-        self.hand_over();
     }
 
     /// When the thread has to look again.
