@@ -83,10 +83,17 @@ fn run(
     tasks.block_on(&runtime, async {
         let (elections, links) = (Elections::new(&wing), Links::new(&wing));
         spawn_local(Rc::clone(&elections).serve(started));
-        tokio::select! {
-            () = obey(commands, &wing, &elections, &links) => {}
-            never = wing.take_turns() => match never {},
-            never = tell_left_out(&wing) => match never {},
+        // Tasks, all of them: who wakes what `block_on` waits for, also from this thread, pays for a system call.
+        let turns = spawn_local(Rc::clone(&wing).take_turns());
+        let lines = spawn_local(tell_left_out(Rc::clone(&wing)));
+        let obeying = spawn_local(obey(commands, Rc::clone(&wing), Rc::clone(&elections), Rc::clone(&links)));
+        let ended = tokio::select! {
+            ended = obeying => ended,
+            never = turns => never.map(|never| match never {}),
+            never = lines => never.map(|never| match never {}),
+        };
+        if let Err(failed) = ended {
+            std::panic::resume_unwind(failed.into_panic());
         }
         // Who elects does not wait for this one, then.
         elections.end();
@@ -99,9 +106,9 @@ fn run(
 /// Until nobody can say anything any more: the server stops.
 async fn obey(
     mut commands: UnboundedReceiver<Command>,
-    wing: &Wing,
-    elections: &Rc<Elections>,
-    links: &Rc<Links>,
+    wing: Rc<Wing>,
+    elections: Rc<Elections>,
+    links: Rc<Links>,
 ) {
     let mut batch = Vec::new();
     while commands.recv_many(&mut batch, COMMANDS_AT_ONCE).await > 0 {
@@ -128,7 +135,7 @@ async fn obey(
     }
 }
 
-async fn tell_left_out(wing: &Wing) -> Infallible {
+async fn tell_left_out(wing: Rc<Wing>) -> Infallible {
     loop {
         sleep(LOOK_EVERY).await;
         wing.warnings.tell_left_out(wing.now_ms());

@@ -14,6 +14,7 @@ use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     convert::Infallible,
+    rc::Rc,
     sync::Arc,
 };
 use tokio::sync::{Mutex, Notify};
@@ -86,7 +87,7 @@ impl Wing {
     }
 
     /// Has turns taken, each once all tasks that were ready have told what they have.
-    pub(super) async fn take_turns(&self) -> Infallible {
+    pub(super) async fn take_turns(self: Rc<Self>) -> Infallible {
         loop {
             self.heard.notified().await;
             self.listener.turn();
