@@ -321,7 +321,9 @@ impl LogWriter {
 
     /// Has it applied. Where there are cores for it, the next sync does not wait for that.
     fn persisted(&self, zxid: Zxid) {
-        if self.hub.workers.len() == 1 || self.queue.is_empty() {
+        // A worker has one, and the thread for other members.
+        let busy = if self.hub.config.ensemble.is_some() { 2 } else { 1 };
+        if self.hub.workers.len() <= busy || self.queue.is_empty() {
             self.hub.mailbox.leave(Message::Persisted(zxid));
             self.sequencing.take_turn();
         } else {
