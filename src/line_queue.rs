@@ -96,6 +96,7 @@ impl LineQueue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     #[test]
     fn what_finds_no_room_is_counted_and_told_once() {
@@ -120,13 +121,15 @@ mod tests {
         let mut batch = Vec::new();
         queue.take(&mut batch, None);
         // It is taken, and not written yet.
-        queue.flush(Duration::from_millis(1));
-        assert!(!queue.state.lock().is_quiet());
+        let is_written = AtomicBool::new(false);
         std::thread::scope(|scope| {
-            let flushed = scope.spawn(|| queue.flush(Duration::from_secs(60)));
-            while !flushed.is_finished() {
-                queue.take(&mut batch, Some(Duration::from_millis(1)));
-            }
+            scope.spawn(|| {
+                queue.flush(Duration::from_secs(60));
+                assert!(is_written.load(Ordering::SeqCst), "it was waited for");
+            });
+            std::thread::sleep(Duration::from_millis(20));
+            is_written.store(true, Ordering::SeqCst);
+            queue.take(&mut batch, Some(Duration::from_millis(1)));
         });
     }
 }

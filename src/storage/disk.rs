@@ -67,11 +67,10 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// How much of a log that nobody has open is on the disk.
     fn stored(&self, name: &str) -> Stored;
 
-    /// Writes what a file holds in its place again, so that the next [`Disk::truncate`] or [`Disk::sync`] stores it, whatever
-    /// became of it before.
+    /// Writes what a file holds in its place again, and stores it, whatever became of it before.
     ///
     /// # Errors
-    /// As before, it is not known whether it is stored.
+    /// As before, it is not known whether it is stored. The file is as long as it was.
     fn write_again(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()>;
 
     /// Begins with what [`Disk::sync`] of this file will wait for, beside what the caller does.

@@ -114,6 +114,7 @@ impl LogRepair {
     }
 }
 
+/// What is behind the entries goes last: as long as it is there, the next start knows that it has this to do.
 fn rewrite(disk: &dyn Disk, name: &str, from: u64, len: u64) -> io::Result<()> {
     let mut at = from;
     while at < len {

@@ -358,7 +358,8 @@ impl Disk for MemoryDisk {
         let inode = state.inode(name)?;
         assert!(state.inodes[inode].current[index(offset)..].starts_with(bytes), "what it holds");
         state.write(inode, index(offset), bytes);
-        Ok(())
+        drop(state);
+        self.sync(name)
     }
 
     fn sync(&self, name: &str) -> io::Result<()> {

@@ -181,7 +181,10 @@ impl Disk for RealDisk {
     }
 
     fn write_again(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        OpenOptions::new().write(true).open(self.path(name))?.write_all_at(bytes, offset)
+        let path = self.path(name);
+        let file = OpenOptions::new().write(true).open(&path)?;
+        file.write_all_at(bytes, offset)?;
+        file.sync_data().inspect_err(|_| forget_pages(&path))
     }
 
     fn begin_sync(&self, name: &str) {
@@ -218,9 +221,10 @@ impl Disk for RealDisk {
 
     fn truncate(&self, name: &str, len: u64) -> io::Result<()> {
         let is_noted = matches!(self.stored(name), Stored::Through(_));
-        let file = OpenOptions::new().write(true).open(self.path(name))?;
+        let path = self.path(name);
+        let file = OpenOptions::new().write(true).open(&path)?;
         file.set_len(len)?;
-        fsync(&file)?;
+        fsync(&file).inspect_err(|_| forget_pages(&path))?;
         if let (true, Some(mark)) = (is_noted, Mark::of(&self.dir, name)) {
             let from = len.saturating_sub(ENDING_LEN as u64);
             // Without a note the next start has more to do.

@@ -1,7 +1,8 @@
 //! What a start makes of the files: the newest whole snapshot, and every transaction since.
 //!
 //! Nothing is written here. What has to be cut off or removed before new logs are begun is returned as
-//! [`Repairs`], so that a server can also start on a disk that is read-only for the moment.
+//! [`Repairs`], so that a server can also start on a disk that is read-only for the moment, unless what was read of a log may not be
+//! on that disk ([`LogRepair::postponed`](super::LogRepair::postponed)).
 //!
 //! Which files are needed: the newest snapshot that is whole, `snapshot.S`; of the logs the last one whose name is
 //! at most S + 1, and all behind it. Their transactions must continue without a hole: each is one more than the

@@ -67,7 +67,7 @@ impl Truncation {
         let log_disk = Arc::clone(log.disk());
         let too_far = || StoreError::CutTooFar { dir: snap_disk.dir().to_path_buf(), wanted: self.zxid };
         let mut recovered = match recover_through(snap_disk, &*log_disk, options, Some(self.zxid), sink) {
-            Err(StoreError::NoSnapshot { .. }) => return Err(too_far()),
+            Err(StoreError::NoSnapshot { .. }) if !self.is_begun => return Err(too_far()),
             result => result?,
         };
         let last = recovered.last_zxid;
@@ -108,7 +108,7 @@ pub struct SnapshotReceiver {
 }
 
 impl SnapshotReceiver {
-    /// For the snapshot that SNAP with this zxid announces. There is one at a time.
+    /// For the snapshot that SNAP with this zxid announces.
     ///
     /// # Errors
     /// The disk fails.

@@ -178,6 +178,7 @@ impl Shared {
     pub(super) fn went_back(&mut self, stored: Stored) {
         self.history_ends(stored.last_zxid);
         self.current_epoch = stored.current_epoch;
+        self.needs_snapshot = false;
     }
 
     /// Whether who says this has no part any more in the leadership that was chosen. Who still votes for it has not decided yet;
@@ -323,6 +324,8 @@ impl Shared {
     pub(super) const fn current_epoch_is(&mut self, epoch: i64) {
         self.storing -= 1;
         self.current_epoch = epoch;
+        // Its history is that of this epoch's leader.
+        self.needs_snapshot = false;
     }
 
     /// Has the history cut behind this zxid.

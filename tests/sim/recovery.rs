@@ -5,8 +5,8 @@ use oxkeeper::{
     recovery::Rebuild,
     session::encode_sessions,
     storage::{
-        Compression, Recovered, RecoveryOptions, RecoverySink, SnapshotTail, SnapshotVisitor, SnapshotWriter,
-        StoreError, ZxidDigest, recover, repair, vouch,
+        Compression, LogRepair, Recovered, RecoveryOptions, RecoverySink, SnapshotTail, SnapshotVisitor,
+        SnapshotWriter, StoreError, ZxidDigest, recover, repair, vouch,
     },
     tree::{PreparedNode, PreparedTxn, Preparer, Snapshotter, Tree},
 };
@@ -73,8 +73,11 @@ pub(crate) fn load(snap: &NodeDisk, log: &NodeDisk, variant: Variant) -> Option<
         recovered.unwrap_or_else(|error| panic!("the data is refused after a crash: {error}"));
     assert!(recovered.rejected.is_empty(), "every snapshot is whole: {:?}", recovered.rejected);
     assert!(rebuild.digest_mismatches.is_empty(), "digests of files and trees agree");
-    // A disk that fails is no reason not to start.
-    let _ = repair(snap, log, &mut recovered.repairs).and_then(|()| vouch(snap, log, &recovered));
+    // As a server's start: what the log writer can do later waits, and nobody starts with what may not be on the disk.
+    if repair(snap, log, &mut recovered.repairs).is_err() {
+        recovered.repairs.logs = LogRepair::postponed(std::mem::take(&mut recovered.repairs.logs))?;
+    }
+    vouch(snap, log, &recovered).ok()?;
     let (tree, sessions) = rebuild.finish_keeping_orphans();
     assert_eq!(tree.last_zxid(), recovered.last_zxid);
     if recovered.is_empty() && write_first_snapshot(snap, &tree).is_err() {

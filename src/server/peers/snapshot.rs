@@ -13,7 +13,7 @@ use oxkeeper_codec::{
 use std::{io, sync::Arc};
 use tokio::{io::AsyncRead, sync::OwnedMutexGuard, task::spawn_blocking};
 
-/// A snapshot under way. It is let go before another one begins: both could have one name.
+/// A snapshot under way. It is let go before another one begins: both would need the room.
 struct Receiving {
     receiver: SnapshotReceiver,
     turn: OwnedMutexGuard<()>,

@@ -45,6 +45,8 @@ fn read_again(
 ) -> Result<Recovered, StoreError> {
     let log_disk = log.disk();
     let mut recovered = recover(snap_disk, &**log_disk, options, rebuild)?;
+    // What a start would find half-written may be on its way here.
+    recovered.repairs.leftovers.clear();
     repair(snap_disk, &**log_disk, &mut recovered.repairs)?;
     vouch(snap_disk, &**log_disk, &recovered)?;
     Ok(recovered)

@@ -413,6 +413,27 @@ fn a_snapshot_and_logs_that_nobody_has_synced_are_stored_before_they_are_vouched
     }
 }
 
+/// A log that was not closed, of which nobody says how much is stored: what shows that stays until all of it is.
+#[test]
+fn a_repair_that_fails_is_not_forgotten_by_the_next_start() {
+    let disk = directory(&[]);
+    let mut file = disk.create_stream("log.1").unwrap();
+    file.write(&[log_file(1..=5), vec![0; 5000]].concat()).unwrap();
+    drop(file);
+    let (mut found, _) = recovered(&disk).unwrap();
+    disk.set_faults(Faults { failing_sync: true, ..Faults::default() });
+    repair(&disk, &disk, &mut found.repairs).unwrap_err();
+    disk.set_faults(Faults::default());
+    let (mut found, _) = recovered(&disk).unwrap();
+    repair(&disk, &disk, &mut found.repairs).unwrap();
+    vouch(&disk, &disk, &found).unwrap();
+    for seed in 0..20 {
+        let fork = disk.fork();
+        fork.crash(seed);
+        assert_eq!(last_zxid(&fork), Ok(found.last_zxid.0), "what was vouched for");
+    }
+}
+
 /// What a start says of these two files, with one thread and with two.
 fn read_both_ways(dir: &std::path::Path, snapshot: &[u8], log: &[u8]) {
     let files = [("snapshot.384", snapshot), ("log.385", log)];
