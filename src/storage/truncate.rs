@@ -249,6 +249,4 @@ impl Drop for ReceivedSnapshot {
 }
 
 #[cfg(test)]
-mod copies;
-#[cfg(test)]
 mod tests;

@@ -285,7 +285,7 @@ impl Zab {
     /// The zxid of the next proposal, if this member leads and serves.
     pub fn next_zxid(&self) -> Option<Zxid> {
         match &self.state {
-            State::Leading(leading) if !self.shared.is_replacing() => leading.next_zxid(&self.shared),
+            State::Leading(leading) => leading.next_zxid(&self.shared),
             _ => None,
         }
     }
@@ -305,13 +305,12 @@ impl Zab {
     pub fn propose(&mut self, now_ms: i64, txn: Bytes) -> Vec<Action> {
         if let State::Leading(leading) = &mut self.state {
             match leading.next_zxid(&self.shared) {
-                _ if self.shared.is_replacing() => {}
                 Some(zxid) => {
                     if let Err(failure) = leading.propose(&mut self.shared, zxid, txn) {
                         self.resign(now_ms, failure);
                     }
                 }
-                None if leading.is_stopped() => {}
+                None if leading.is_stopped() || self.shared.is_replacing() => {}
                 None => self.resign(now_ms, Failure::EpochExhausted),
             }
         }

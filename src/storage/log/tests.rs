@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::storage::{
-    MemoryDisk, Repairs,
+    MemoryDisk,
     memory::Faults,
     repair,
     testing::{SMALL, body, directory, last_zxid, recovered, txn},
@@ -295,17 +295,24 @@ impl Life {
     }
 
     fn start(&mut self) {
-        let (found, tree) = recovered(&self.disk).unwrap();
+        let (mut found, tree) = recovered(&self.disk).unwrap();
         assert!((self.acknowledged..=self.last).contains(&found.last_zxid.0), "nothing acknowledged is lost");
         assert_eq!(tree.zxids, (1..=found.last_zxid.0).collect::<Vec<_>>());
         self.last = found.last_zxid.0;
-        let mut repairs = found.repairs.logs;
-        if repair(&self.disk, &self.disk, &mut Repairs { logs: repairs.clone(), ..Repairs::default() })
-            .is_ok()
-        {
-            self.acknowledged = self.last;
-            repairs.clear();
-        }
+        let repairs = match repair(&self.disk, &self.disk, &mut found.repairs) {
+            Ok(()) => {
+                self.acknowledged = self.last;
+                Vec::new()
+            }
+            Err(_) => match LogRepair::postponed(found.repairs.logs) {
+                Some(left) => left,
+                // It ends, as a server's start does, and is tried again when the disk works.
+                None => {
+                    self.disk.set_faults(Faults::default());
+                    return self.start();
+                }
+            },
+        };
         self.log = TxnLog::new(Arc::new(self.disk.clone()), SMALL, repairs);
     }
 }

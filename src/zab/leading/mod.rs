@@ -277,9 +277,12 @@ impl Leading {
         }
     }
 
-    /// The zxid of the next proposal, if it serves and the epoch has one left.
+    /// The zxid of the next proposal, if it serves, its history is not being replaced, and the epoch has one left.
     pub(super) fn next_zxid(&self, shared: &Shared) -> Option<Zxid> {
         let Phase::Broadcast(Broadcast { epoch, stopped: false, .. }) = self.phase else { return None };
+        if shared.is_replacing() {
+            return None;
+        }
         let last = shared.given.max(Zxid::begin_of(epoch));
         (last.counter() < LAST_COUNTER).then(|| last.next())
     }

@@ -29,7 +29,6 @@ use oxkeeper_codec::{
 use parking_lot::Mutex;
 use serde::Deserialize;
 use std::{
-    fmt,
     fs::File,
     io,
     sync::{
@@ -120,11 +119,9 @@ pub(super) fn restore(desk: &AdminDesk, ask: Option<&Ask<'_>>, asked: &Asked) ->
     let began = clock::now();
     let restored = match restore_from(hub, upload) {
         Ok(zxid) => zxid,
+        Err(why @ (NotRestored::LedBy(_) | NotRestored::NotLeader)) => return refused(500, &why.to_string()),
         Err(why) => {
-            match why {
-                NotRestored::NotLeader(_) => return refused(500, &why.to_string()),
-                _ => tracing::error!(target: topics::ADMIN, %why, "nothing was restored"),
-            }
+            tracing::error!(target: topics::ADMIN, %why, "nothing was restored");
             hub.stats.count_admin(|sheet| sheet.count(Count::RestoreErrors).add(1));
             return Ok(Body::status(500));
         }
@@ -137,8 +134,12 @@ pub(super) fn restore(desk: &AdminDesk, ask: Option<&Ask<'_>>, asked: &Asked) ->
 /// Why nothing was restored.
 #[derive(Debug, thiserror::Error)]
 enum NotRestored {
-    #[error("this member does not lead: send it to {}, and all members have it", Leader(*.0))]
-    NotLeader(Option<ServerId>),
+    #[error(
+        "this member does not lead: send it to server {0}, which does (and has to be an oxkeeper server, too), and all members have it"
+    )]
+    LedBy(ServerId),
+    #[error("this member does not lead: send it to the one that does, and all members have it")]
+    NotLeader,
     #[error("what was sent cannot be read: {0}")]
     Unreadable(#[from] io::Error),
     #[error("what was sent is no whole snapshot: {0:?}")]
@@ -153,27 +154,13 @@ enum NotRestored {
     Disk(#[from] StoreError),
 }
 
-/// Whom to ask, in words.
-struct Leader(Option<ServerId>);
-
-impl fmt::Display for Leader {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(sid) => write!(f, "server {sid}, which does (and has to be an oxkeeper server, too)"),
-            None => write!(f, "the one that does"),
-        }
-    }
-}
-
 /// Puts a file in the place of all data, if it is a whole snapshot.
 fn restore_from(hub: &Hub, upload: &Upload) -> Result<Zxid, NotRestored> {
     let role = hub.standing.lock().as_ref().map(|standing| standing.role);
     match role {
         None | Some(Role::Leading(true)) => {}
-        Some(Role::Learning(leader, _)) if !hub.observes() => {
-            return Err(NotRestored::NotLeader(Some(leader)));
-        }
-        Some(_) => return Err(NotRestored::NotLeader(None)),
+        Some(Role::Learning(leader, _)) if !hub.observes() => return Err(NotRestored::LedBy(leader)),
+        Some(_) => return Err(NotRestored::NotLeader),
     }
     let name = upload.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
     let file = hub.snap_disk.read(&name)?;

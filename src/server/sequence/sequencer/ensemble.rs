@@ -427,9 +427,9 @@ impl Sequencer {
     /// The next configuration is kept beside the log, and those who are new in it are talked to.
     fn store_next(&mut self, next: Option<Membership>) {
         self.hand_over();
-        if let Some(member) = &mut self.member {
+        if let Some(member) = &self.member {
             let both = [Some(member.zab.ensemble().current().clone()), next.clone()];
-            member.telling.push(Command::Members(both.into_iter().flatten().collect()));
+            self.tell(Command::Members(both.into_iter().flatten().collect()));
         }
         self.log.store_next(next);
     }
@@ -458,11 +458,12 @@ impl Sequencer {
                 self.apply_all();
                 self.step_node(Event::Member(MemberEvent::Lead(Zxid::begin_of(epoch))));
                 tracing::info!(target: topics::PEERS, epoch, zxid = %self.tree.tree().last_zxid(), "leading: a quorum follows");
-                self.tell_restored(true);
+                self.tell_restored();
             }
             Action::Serve => {
                 self.step_node(Event::Member(MemberEvent::Follow));
-                self.tell_restored(false);
+                // Another one leads: who has asked here is told so.
+                self.restored = None;
                 let leader = self.member.as_ref().map(|member| member.zab.role());
                 if let Some(Role::Learning(leader, _)) = leader {
                     tracing::info!(target: topics::PEERS, %leader, zxid = %self.tree.tree().last_zxid(), "up to date with the leader: serving");

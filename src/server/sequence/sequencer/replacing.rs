@@ -4,7 +4,10 @@
 //! history that is being replaced.
 
 use super::{
-    super::log_queue::{History, Replacement, State},
+    super::{
+        log_queue::{History, Replacement, State},
+        shard::Item,
+    },
     Sequencer,
     ensemble::{Fetching, Member},
     restoring::Restoring,
@@ -80,16 +83,9 @@ impl Sequencer {
 
     /// A member that has no leader, or none yet, begins with another tree.
     pub(super) fn begin_with(&mut self, History { last, state, epochs }: History) {
-        if let Some(State { tree, sessions, logged: (txns, bytes) }) = state {
+        if let Some(state) = state {
             self.let_go();
-            let mut guard = self.tree.write();
-            let old = std::mem::replace(guard.tree(), *tree);
-            drop(guard);
-            drop(old);
-            self.step_node(Event::Member(MemberEvent::Replaced(sessions.into_iter().collect())));
-            self.write_config();
-            self.schedule.reset([random(), random()]);
-            self.schedule.logged(txns, bytes);
+            self.put_in_place(state);
         }
         self.zab(match epochs {
             None => zab::Event::HistoryReplaced(last),
@@ -99,5 +95,30 @@ impl Sequencer {
                 last_zxid: last,
             }),
         });
+    }
+
+    /// Another tree takes the place of this one, under all locks. At a server that is alone readers go on with it; those of a member
+    /// that were held have gone.
+    pub(super) fn put_in_place(&mut self, State { tree, sessions, logged: (txns, bytes) }: State) {
+        let is_alone = self.member.is_none();
+        let mut guard = self.tree.write();
+        let old = std::mem::replace(guard.tree(), *tree);
+        if is_alone {
+            for (index, shard) in guard.shards.iter_mut().enumerate() {
+                shard.inbox.push(Item::Restored);
+                self.hub.workers[index].notify.notify_one();
+            }
+        }
+        drop(guard);
+        drop(old);
+        let sessions = sessions.into_iter().collect();
+        self.step_node(if is_alone {
+            Event::Restored(sessions)
+        } else {
+            Event::Member(MemberEvent::Replaced(sessions))
+        });
+        self.write_config();
+        self.schedule.reset([random(), random()]);
+        self.schedule.logged(txns, bytes);
     }
 }

@@ -13,14 +13,11 @@ use super::{
     super::{
         log_queue::{History, Replacement, State},
         mailbox::Message,
-        shard::Item,
     },
     Sequencer,
     snapshot::Stage,
 };
 use crate::{
-    node::Event,
-    server::chance::random,
     storage::ReceivedSnapshot,
     topics,
     zab::{self, Role},
@@ -66,10 +63,13 @@ impl Sequencer {
     /// Has the log writer install it once all that clients have asked before is answered, and nobody writes a snapshot. Whoever leads no
     /// more does not begin it.
     pub(super) fn restore_when_idle(&mut self) {
-        if !self.may_restore()
-            && let Some(Restoring { held, .. }) = self.restoring.take_if(|it| !it.is_begun())
-        {
-            return held.into_iter().for_each(|message| self.message(message));
+        // Asked in every turn.
+        if self.restoring.as_ref().is_none_or(Restoring::is_begun) {
+            return;
+        }
+        if !self.may_restore() {
+            let held = self.restoring.take().map(|it| it.held);
+            return held.into_iter().flatten().for_each(|message| self.message(message));
         }
         let is_idle = self.node.queued() == 0 && self.snapshot == Stage::None && self.looking.is_none();
         let place = self.member.as_ref().map(|member| member.zab.restores_at());
@@ -106,34 +106,16 @@ impl Sequencer {
             self.zab(zab::Event::Restored);
             self.begin_with(history);
         } else if let History { last, state: Some(state), .. } = history {
-            self.go_on_with(state);
+            self.put_in_place(state);
             // Who has asked may have gone.
             _ = asker.send(last);
         }
         held.into_iter().for_each(|message| self.message(message));
     }
 
-    /// A server that is alone goes on with another tree.
-    fn go_on_with(&mut self, State { tree, sessions, logged: (txns, bytes) }: State) {
-        let mut guard = self.tree.write();
-        let old = std::mem::replace(guard.tree(), *tree);
-        for (index, shard) in guard.shards.iter_mut().enumerate() {
-            shard.inbox.push(Item::Restored);
-            self.hub.workers[index].notify.notify_one();
-        }
-        drop(guard);
-        drop(old);
-        self.step(Event::Restored(sessions.into_iter().collect()));
-        self.write_config();
-        self.schedule.reset([random(), random()]);
-        self.schedule.logged(txns, bytes);
-    }
-
-    /// This member leads or follows again: if it leads, a quorum has what an operator has given.
-    pub(super) fn tell_restored(&mut self, leads: bool) {
-        if let Some(asker) = self.restored.take()
-            && leads
-        {
+    /// This member leads again: a quorum has what an operator has given.
+    pub(super) fn tell_restored(&mut self) {
+        if let Some(asker) = self.restored.take() {
             _ = asker.send(self.tree.tree().last_zxid());
         }
     }

@@ -1,18 +1,8 @@
 //! What an operator gives, as the state of an ensemble.
 
 use super::*;
-use crate::storage::{
-    MemoryDisk, SnapshotTail, ZxidDigest,
-    testing::{SMALL, directory, recovered, snapshot_body},
-};
+use crate::storage::ZxidDigest;
 use oxkeeper_codec::file::DIGEST_VERSION;
-
-const EPOCH: i64 = 1 << 32;
-
-fn of(disk: &MemoryDisk) -> Vec<String> {
-    let (_, tree) = recovered(disk).unwrap();
-    tree.nodes.into_keys().filter(|path| path.starts_with("/n")).collect()
-}
 
 /// What an operator has given is installed as the state behind a transaction of this ensemble, whatever the file says of itself.
 #[test]
@@ -31,21 +21,14 @@ fn a_copy_of_a_file_is_installed_as_another_transaction() {
         let place = Zxid(EPOCH + 1);
         let disk: Arc<dyn Disk> = Arc::new(own.clone());
         let mut received = ReceivedSnapshot::copy_of(&disk, &file, name).unwrap();
-        assert_ne!(of(&own), ["/n1", "/n2"], "it has no effect yet");
+        assert_eq!(history(&own), Ok(Vec::new()), "it has no effect yet");
         received.becomes(place);
-        received.install(&mut TxnLog::new(Arc::new(own.clone()), SMALL, Vec::new()), None).unwrap();
+        received.install(&mut writer(&own), None).unwrap();
         let (found, _) = recovered(&own).unwrap();
-        assert_eq!(
-            (found.last_zxid, of(&own)),
-            (place, vec!["/n1".to_owned(), "/n2".to_owned()]),
-            "{compression:?}"
-        );
+        assert_eq!((found.last_zxid, history(&own)), (place, Ok(vec![1, 2])), "{compression:?}");
 
         let cut = ReceivedSnapshot::copy_of(&disk, &file[..file.len() / 2], name);
         assert!(cut.is_err(), "{compression:?}");
-        assert!(
-            own.list().unwrap().iter().all(|file| !file.name.contains("install")),
-            "nothing is left of it"
-        );
+        assert!(names_of(&own).iter().all(|name| !name.contains("install")), "nothing is left of it");
     }
 }
