@@ -13,7 +13,7 @@ use super::{
     vote::Vote,
 };
 use oxkeeper_codec::{
-    ServerId,
+    ServerId, Zxid,
     election::{Notification, PeerState},
 };
 
@@ -126,10 +126,12 @@ impl Zab {
         }
     }
 
-    /// Whom the last leader has named leads, without an election: discovery finds out who is ahead.
+    /// Whom the last leader has named leads, without an election: discovery finds out who is ahead. That it has the change that is in
+    /// force now is all that others know of it, and what the official ones tell.
     fn succeed(&mut self, leader: ServerId, now_ms: i64) {
         let shared = &mut self.shared;
-        let vote = Vote { peer_epoch: shared.current_epoch, zxid: shared.synced, leader };
+        let change = Zxid(shared.ensemble.current().version());
+        let vote = Vote { peer_epoch: shared.current_epoch, zxid: change, leader };
         (shared.round, shared.vote) = (shared.last_round, vote);
         let supporters = shared.quorums().voters();
         self.begin_under(leader, supporters, now_ms);

@@ -159,8 +159,10 @@ impl Election {
         self.changed(quorums);
     }
 
+    /// Of itself it knows better than others what it has.
     fn greatest_heard(&self, quorums: &Quorums) -> Option<Vote> {
-        self.received.votes().filter(|vote| self.is_eligible(vote.leader, quorums)).max()
+        let heard = self.received.votes().filter(|vote| vote.leader != self.me || *vote == self.own);
+        heard.filter(|vote| self.is_eligible(vote.leader, quorums)).max()
     }
 
     /// What a member says. `unreachable`: who is known to be so; nobody waits for them.

@@ -211,6 +211,16 @@ fn a_round_that_was_left_too_early_goes_on() {
     assert!(done.contains(&Action::Dial(ServerId(3))), "nothing is left to wait for: {done:?}");
 }
 
+/// Found by seed 6914499 of the simulator: a member that followed this one, which a change of the configuration had named, told what
+/// it had itself.
+#[test]
+fn a_round_that_goes_on_takes_nobodys_word_for_what_it_has_itself() {
+    let mut script = chosen_in_haste();
+    script.hears_vote_of_round(1, 3, PeerState::Following, 1, zxid(1, 20), 1);
+    script.hears_vote_of_round(1, 2, PeerState::Looking, 3, zxid(1, 15), 1);
+    assert_eq!(told(&mut script), (3, zxid(1, 15), vec![2, 3]));
+}
+
 /// What was heard in a round is not lost, and nobody is passed over again.
 #[test]
 fn in_a_round_that_goes_on_it_waits_for_all() {

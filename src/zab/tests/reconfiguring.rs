@@ -311,6 +311,25 @@ fn who_is_named_leads_at_once_and_the_others_follow() {
     }
 }
 
+/// Whoever follows the one that was named knows of it that it has the change, and nothing more.
+#[test]
+fn nobody_tells_more_of_who_is_named_than_the_change() {
+    let at = zxid(2, 1);
+    let mut script = serving(2);
+    script.says(ToLearner::Proposal(at, change(at, &two(at.0))));
+    script.says(ToLearner::Proposal(zxid(2, 2), txn("two")));
+    script.tell(Event::NextStored);
+    script.tell(Event::Synced(zxid(2, 2)));
+    script.says(ToLearner::CommitAndActivate(at, ServerId(1)));
+    script.done();
+    script.tell(Event::Reachable(ServerId(3)));
+    let told = script.done().into_iter().find_map(|action| match action {
+        Action::Notify(_, said) => Some((said.state, said.leader, said.zxid, said.peer_epoch)),
+        _ => None,
+    });
+    assert_eq!(told, Some((PeerState::Following, ServerId(1), at, 2)));
+}
+
 /// What NEWLEADER tells may be a change that is not committed: then it is not in force before its commit.
 #[test]
 fn a_change_under_way_is_not_in_force_with_uptodate() {
