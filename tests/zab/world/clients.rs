@@ -54,7 +54,10 @@ impl World {
             // As if it came from another ensemble, once in a while.
             let ahead = if operator.one_in(3) { operator.below(3) } else { 0 };
             self.step(id, Event::Restoring(zxid.epoch() + ahead));
-            self.write_to_disk(id, Write::Install(zxid, history, None));
+            // It may have crashed in that.
+            if self.members[&id].running.as_ref().is_some_and(|running| running.restoring) {
+                self.write_to_disk(id, Write::Install(zxid, history, None));
+            }
         }
         let pause_ms = 1 + operator.below(4000);
         self.operator = Some(operator);
