@@ -20,7 +20,7 @@ use crate::{
     },
     tls::{RevocationError, ServerTls, Shows, TlsError, subject},
 };
-use rustls::ServerConnection;
+use rustls::ServerConfig;
 use std::{
     io,
     net::SocketAddr,
@@ -37,10 +37,12 @@ use tokio::{
     task::{LocalSet, spawn_local},
     time::timeout,
 };
-use tokio_rustls::TlsAcceptor;
 
 /// How long a handshake may take (`SslHandler` of Netty).
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Read at once, in bytes.
+const READ_BYTES: usize = 4 << 10;
 
 /// Certificates that are looked up at the same time.
 const LOOK_UPS: usize = 16;
@@ -160,12 +162,11 @@ async fn take_in(front: &Arc<Front>, tls: &ServerTls, Arrival { stream, peer, sp
         if speaks == Speaks::Both && !is_tls(front, &stream).await? {
             return Ok::<_, Refusal>((stream.into_std()?, None));
         }
-        let accepting = TlsAcceptor::from(tls.accepting()).accept(stream);
-        let accepted = timeout(HANDSHAKE_TIMEOUT, accepting).await.map_err(|_| Refusal::Late)??;
-        let (stream, session) = accepted.into_inner();
-        let checked = check_revocation(tls.revocation(), session.peer_certificates(), Shows::Client);
+        let shaking = shake(&stream, tls.accepting());
+        let sealed = timeout(HANDSHAKE_TIMEOUT, shaking).await.map_err(|_| Refusal::Late)??;
+        let checked = check_revocation(tls.revocation(), sealed.peer_certificates(), Shows::Client);
         timeout(HANDSHAKE_TIMEOUT, checked).await.map_err(|_| Refusal::Late)??;
-        let secured = secure(front.auth.x509.as_ref(), session)?;
+        let secured = secure(front.auth.x509.as_ref(), sealed)?;
         Ok((stream.into_std()?, Some(secured)))
     };
     match outcome.await {
@@ -186,14 +187,48 @@ async fn is_tls(front: &Front, stream: &TcpStream) -> Result<bool, Refusal> {
     Ok(first.await.map_err(|_| Refusal::Silent)??)
 }
 
-/// Whom the certificate names, and what has come behind the handshake.
-fn secure(x509: Option<&X509>, tls: ServerConnection) -> Result<Secured, Refusal> {
-    let certificate = tls.peer_certificates().and_then(|chain| chain.first());
+/// Shakes hands. Whoever does it wrong is told what is wrong.
+async fn shake(stream: &TcpStream, config: Arc<ServerConfig>) -> io::Result<Box<Sealed>> {
+    let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+    let mut sealed = Box::new(Sealed::new(config).map_err(io::Error::other)?);
+    let mut buffer = [0; READ_BYTES];
+    while sealed.is_shaking() {
+        stream.readable().await?;
+        let read = match stream.try_read(&mut buffer) {
+            Ok(0) => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "its client has gone in it")),
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+            Err(error) => return Err(error),
+        };
+        let shaken = sealed.shake(&mut buffer[..read]);
+        let told = send_all(stream, &sealed.take_outgoing()).await;
+        shaken.map_err(invalid)?;
+        told?;
+    }
+    Ok(sealed)
+}
+
+async fn send_all(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        stream.writable().await?;
+        match stream.try_write(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => bytes = &bytes[written..],
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Whom the certificate names.
+fn secure(x509: Option<&X509>, sealed: Box<Sealed>) -> Result<Secured, Refusal> {
+    let certificate = sealed.peer_certificates().and_then(|chain| chain.first());
     let identities = match (certificate, x509) {
         (Some(certificate), Some(x509)) => auth::identify(x509, &subject(certificate)?),
         _ => Vec::new(),
     };
-    Ok(Secured { sealed: Box::new(Sealed::behind(tls).map_err(io::Error::other)?), identities })
+    Ok(Secured { sealed, identities })
 }
 
 /// Counts a handshake that failed, and has the log tell of it.

@@ -23,6 +23,8 @@ mod long;
 mod outbox;
 mod packets;
 mod sealed;
+#[cfg(test)]
+mod sealed_tests;
 mod serve;
 mod state;
 mod throttle;

@@ -185,7 +185,7 @@ impl Worker {
         let pace = match (alive, got) {
             (false, _) => Pace::Close,
             (true, 0) => Pace::Read,
-            (true, got) if sealed => self.open(id, &buffer[..got]),
+            (true, got) if sealed => self.open(id, &mut buffer[..got]),
             (true, got) => self.take_in(id, &buffer[..got]),
         };
         self.state.borrow_mut().read_buffer = buffer;
@@ -208,7 +208,7 @@ impl Worker {
     }
 
     /// Opens what was read, and answers what is whole.
-    fn open(self: &Rc<Self>, id: ConnId, read: &[u8]) -> Pace {
+    fn open(self: &Rc<Self>, id: ConnId, read: &mut [u8]) -> Pace {
         let (opened, mut plain) = {
             let mut state = self.state.borrow_mut();
             let mut plain = std::mem::take(&mut state.opened);
