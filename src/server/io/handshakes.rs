@@ -32,6 +32,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     task::{LocalSet, spawn_local},
@@ -158,11 +159,11 @@ impl HandshakeThread {
 /// Shakes hands, and hands over.
 async fn take_in(front: &Arc<Front>, tls: &ServerTls, Arrival { stream, peer, speaks }: Arrival) {
     let outcome = async {
-        let stream = TcpStream::from_std(stream)?;
+        let mut stream = TcpStream::from_std(stream)?;
         if speaks == Speaks::Both && !is_tls(front, &stream).await? {
             return Ok::<_, Refusal>((stream.into_std()?, None));
         }
-        let shaking = shake(&stream, tls.accepting());
+        let shaking = shake(&mut stream, tls.accepting());
         let sealed = timeout(HANDSHAKE_TIMEOUT, shaking).await.map_err(|_| Refusal::Late)??;
         let checked = check_revocation(tls.revocation(), sealed.peer_certificates(), Shows::Client);
         timeout(HANDSHAKE_TIMEOUT, checked).await.map_err(|_| Refusal::Late)??;
@@ -188,37 +189,20 @@ async fn is_tls(front: &Front, stream: &TcpStream) -> Result<bool, Refusal> {
 }
 
 /// Shakes hands. Whoever does it wrong is told what is wrong.
-async fn shake(stream: &TcpStream, config: Arc<ServerConfig>) -> io::Result<Box<Sealed>> {
-    let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+async fn shake(stream: &mut TcpStream, config: Arc<ServerConfig>) -> io::Result<Box<Sealed>> {
     let mut sealed = Box::new(Sealed::new(config).map_err(io::Error::other)?);
     let mut buffer = [0; READ_BYTES];
     while sealed.is_shaking() {
-        stream.readable().await?;
-        let read = match stream.try_read(&mut buffer) {
-            Ok(0) => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "its client has gone in it")),
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
-            Err(error) => return Err(error),
-        };
+        let read = stream.read(&mut buffer).await?;
+        if read == 0 {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "its client has gone in it"));
+        }
         let shaken = sealed.shake(&mut buffer[..read]);
-        let told = send_all(stream, &sealed.take_outgoing()).await;
-        shaken.map_err(invalid)?;
+        let told = stream.write_all(&sealed.take_outgoing()).await;
+        shaken.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         told?;
     }
     Ok(sealed)
-}
-
-async fn send_all(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        stream.writable().await?;
-        match stream.try_write(bytes) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => bytes = &bytes[written..],
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }
 
 /// Whom the certificate names.

@@ -21,6 +21,8 @@ use std::{
 const SENT_AT_ONCE: usize = 1 << 20;
 /// Sealed at once at most, in bytes.
 pub(super) const SEALED_AT_ONCE: usize = 64 << 10;
+/// What may have come of a message of the handshake that is not whole, in bytes, as where `rustls` keeps the buffers.
+const INCOMING_MAX_BYTES: usize = 64 << 10;
 /// A record has no more plain text, in bytes (RFC 8446, 5.1).
 const RECORD_MAX_BYTES: usize = 16 << 10;
 /// Room for what a record has beside its plain text, in bytes.
@@ -130,7 +132,12 @@ impl Sealed {
             self.failed = true;
             return opened;
         }
-        self.incoming = bytes[taken..].to_vec();
+        let rest = &bytes[taken..];
+        if rest.len() > INCOMING_MAX_BYTES {
+            self.failed = true;
+            return Err(rustls::Error::General("a message of its handshake is too long".to_owned()));
+        }
+        self.incoming = rest.to_vec();
         opened
     }
 

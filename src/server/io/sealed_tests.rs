@@ -205,6 +205,20 @@ fn who_is_not_believed_is_told_why() {
     }
 }
 
+/// Each byte of it comes in a record of its own.
+#[test]
+fn what_is_kept_of_a_handshake_is_bounded() {
+    let mut pair = Pair::new("TLSv1.2", 1);
+    let mut most = 0;
+    let refused = (0..1 << 16).find_map(|n| {
+        let byte = if n == 0 { 1 } else { u8::from(n == 2) * 0xff };
+        let shaken = pair.server.shake(&mut [22, 3, 3, 0, 1, byte]);
+        most = most.max(pair.server.buffers()[0].0);
+        shaken.err()
+    });
+    assert!(refused.is_some() && most <= 64 << 10, "{most} bytes, {refused:?}");
+}
+
 proptest! {
     /// Damage ends a connection, or is nothing but a wait for more.
     #[test]
