@@ -21,6 +21,9 @@ impl Zxid {
         self.0 & 0xffff_ffff
     }
 
+    /// The last epoch there is: zxids are not negative.
+    pub const EPOCH_MAX: i64 = 0x7fff_ffff;
+
     /// Counter 0 of an epoch: before its first transaction.
     pub const fn begin_of(epoch: i64) -> Self {
         Self(epoch << 32)

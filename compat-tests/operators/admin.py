@@ -12,9 +12,12 @@ import re
 import signal
 import socket
 import ssl
+import struct
 import sys
 import tempfile
+import threading
 import time
+import zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "ensemble"), os.path.join(HERE, "..", "security")]
@@ -284,6 +287,8 @@ def restored_ensemble(kind, tell, work):
             ensemble.start()
             ensemble.lead(ensemble[3])
             restores(ensemble, seed.body)
+            if kinds == [OXKEEPER] * 3:
+                goes_wrong(ensemble)
     tell("restored", True)
 
 
@@ -308,6 +313,66 @@ def restores(ensemble, seed):
         ensemble.start()
         have(ensemble, expected, last)
         ensemble.lead(leader)
+
+
+def goes_wrong(ensemble):
+    """What no server would start with is refused before anything is touched; a disk that does not take a snapshot costs its member the
+    lead, and the others nothing; and nobody shows what was there before, though all numbers are the same."""
+    leader, auth = ensemble.leader(), "digest super:admin"
+    with leader.client(timeout=20) as client:
+        client.create("/p", b"")
+        for n in range(70):
+            client.create("/p/old%d" % n, b"")
+        taken = command(leader, "snapshot", auth=auth).body
+    for why, given in (("no root", sealed(taken[:16] + struct.pack(">iii", 0, 0, 1) + b"/", taken)), ("too late", sealed(taken[:-SEALS], taken, last=0x7fffffff << 32 | 1))):
+        need(command(leader, "restore", "POST", given, auth=auth).status == 500, why)
+        with leader.client(timeout=20) as client:
+            client.set("/p", b"1")
+    other = sealed(taken[:-SEALS].replace(b"/p/old", b"/p/new"), taken)
+    for given, name in ((taken, "old"), (other, "new")):
+        need(command(leader, "restore", "POST", given, auth=auth).status == 200, name)
+        ensemble.serve()
+        for m in ensemble:
+            with m.client(timeout=20) as client:
+                client.sync("/")
+                need(client.children("/p")[0].startswith(name), "%r lists what was restored: %s" % (m, client.children("/p")[:2]))
+        ensemble.lead(leader)
+
+    ensemble.quiet()
+    place = int(leader.srvr("Zxid"), 16) + 1
+    in_the_way = os.path.join(leader.data, "version-2", "oxkeeper-install.snapshot.%x" % place)
+    os.makedirs(os.path.join(in_the_way, "more"))
+    answers = []
+    asking = threading.Thread(target=lambda: answers.append(command(leader, "restore", "POST", taken, auth=auth).status))
+    asking.start()
+    others = [m for m in ensemble if m is not leader]
+    until("another leader", lambda: any(m.mode() == "leader" for m in others), 20, 0.05)
+    with others[0].client(timeout=20) as client:
+        client.create("/later", b"")
+    os.rmdir(os.path.join(in_the_way, "more"))
+    os.rmdir(in_the_way)
+    asking.join(60)
+    need(answers == [500], "it is lost, and that is said: %s" % answers)
+    ensemble.serve()
+    for m in ensemble:
+        with m.client(timeout=20) as client:
+            client.sync("/")
+            need(client.children("/") == ["later", "p", "seed", "zookeeper"], "%r has what the others have: %s" % (m, client.children("/")))
+
+
+# Behind the znodes: a seal, a digest with one, and the last zxid with one.
+SEALS = 13 + 20 + 13 + 8 + 13
+
+
+def sealed(znodes, like, last=None):
+    """A snapshot that begins with this, and ends like another one."""
+    tail = like[-SEALS:]
+
+    def seal(data):
+        return data + struct.pack(">qi", zlib.adler32(data), 1) + b"/"
+
+    last = tail[46:54] if last is None else struct.pack(">q", last)
+    return seal(seal(seal(znodes) + tail[13:33]) + last)
 
 
 def have(ensemble, expected, last):

@@ -208,6 +208,7 @@ impl Node {
         let last = tree.last_zxid();
         (self.proposed, self.committed, self.applied) = (last, last, last);
         self.snapshots = Snapshots::default();
+        self.shared.clear();
         self.foreseen = Foreseen::unsaid();
         self.sessions.global = SessionTracker::new(self.options.tick_ms);
         for (session, timeout_ms) in sessions {

@@ -19,8 +19,6 @@ use std::io;
 
 /// What a crash of an official server may leave.
 const LEFTOVERS: [&str; 3] = ["acceptedEpoch.tmp", "currentEpoch.tmp", "updatingEpoch"];
-/// An epoch has 32 bits in a zxid, and zxids are not negative.
-const EPOCH_MAX: i64 = 0x7fff_ffff;
 
 /// One of the two files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +52,7 @@ impl EpochFile {
         // As `BufferedReader.readLine` does it: whoever writes the file by hand ends the line.
         let line = text.split(['\n', '\r']).next().unwrap_or_default();
         match line.parse() {
-            Ok(epoch @ 0..=EPOCH_MAX) => Ok(Some(epoch)),
+            Ok(epoch @ 0..=Zxid::EPOCH_MAX) => Ok(Some(epoch)),
             _ => Err(StoreError::BadEpoch { path: path(), found: line.chars().take(100).collect() }),
         }
     }
@@ -64,7 +62,7 @@ impl EpochFile {
     /// # Errors
     /// The disk fails: it holds the old epoch or the new one.
     pub fn store(self, disk: &dyn Disk, epoch: i64) -> Result<(), StoreError> {
-        assert!((0..=EPOCH_MAX).contains(&epoch), "an epoch of a zxid");
+        assert!((0..=Zxid::EPOCH_MAX).contains(&epoch), "an epoch of a zxid");
         replace_file(disk, self.name(), epoch.to_string().as_bytes())
     }
 }

@@ -58,7 +58,7 @@ pub use raw_log::{RawEnd, RawEntries, RawEntry, RawStep};
 pub use real::RealDisk;
 pub use recovery::{
     PreparedTxn, Recovered, RecoveryOptions, RecoverySink, RejectedSnapshot, Repairs, SnapshotUsed, follows,
-    recover, repair, vouch,
+    load_alone, recover, repair, vouch,
 };
 pub use schedule::{ScheduleOptions, SnapshotSchedule};
 pub use snapshot_reader::{Prepare, PreparedNode, SnapshotError, SnapshotVisitor, read_snapshot};

@@ -330,12 +330,7 @@ fn load_snapshot(
         disk.begin_sync(&file.name);
         let data = disk.read(&file.name).map_err(|source| StoreError::io("read", path.clone(), source))?;
         let ahead = Ahead { disk: Some(disk), logged: logged_behind(name.zxid) };
-        let mut read = read_into(sink, &data, *name, ahead);
-        if read.is_err() && sink.asks_again() {
-            sink.restart();
-            read = read_into(sink, &data, *name, ahead);
-        }
-        match read {
+        match read_into(sink, &data, *name, ahead) {
             Ok(tail) if shown_by(tail).is_some_and(is_beyond) => {
                 recovered.beyond.push(file.name.clone());
                 sink.restart();
@@ -357,7 +352,35 @@ fn load_snapshot(
     if recovered.rejected.is_empty() { Ok(()) } else { Err(no_valid_snapshot(disk, &recovered.rejected, "")) }
 }
 
+/// Has `sink` take in one snapshot and nothing else, as a start with it does.
+///
+/// # Errors
+/// It is not whole, its version is not known, or a start would refuse what is in it.
+pub fn load_alone(
+    data: &[u8],
+    name: SnapshotName,
+    sink: &mut impl RecoverySink,
+) -> Result<SnapshotTail, SnapshotError> {
+    sink.restart();
+    read_into(sink, data, name, Ahead::default())
+}
+
 fn read_into(
+    sink: &mut impl RecoverySink,
+    data: &[u8],
+    name: SnapshotName,
+    ahead: Ahead<'_>,
+) -> Result<SnapshotTail, SnapshotError> {
+    match read_once(sink, data, name, ahead) {
+        Err(_) if sink.asks_again() => {
+            sink.restart();
+            read_once(sink, data, name, ahead)
+        }
+        read => read,
+    }
+}
+
+fn read_once(
     sink: &mut impl RecoverySink,
     data: &[u8],
     name: SnapshotName,

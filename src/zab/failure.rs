@@ -152,6 +152,9 @@ pub enum Refusal {
         /// Its last zxid.
         last_zxid: Zxid,
     },
+    /// It says that it has promised the last epoch there is, behind which nobody can lead.
+    #[error("server {0} says that it has promised the last epoch there is: its file acceptedEpoch is damaged")]
+    LastEpoch(ServerId),
     /// A packet that has no meaning now.
     #[error("{packet:?} in {phase}")]
     Unexpected {

@@ -110,7 +110,7 @@ fn unreadable(error: StoreError) -> ServerError {
 }
 
 /// How a tree is made.
-pub(super) fn tree_options(config: &Config) -> TreeOptions {
+pub(crate) fn tree_options(config: &Config) -> TreeOptions {
     TreeOptions {
         owners: OwnerRules {
             extended_types: config.tree.extended_types_enabled,

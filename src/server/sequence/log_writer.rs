@@ -224,20 +224,31 @@ impl LogWriter {
         true
     }
 
-    /// Makes the history that of the leader, or of the files.
+    /// Makes the history that of the leader, or of the files. A disk that fails in it is told as one that takes no entry: whoever leads,
+    /// and is to have an operator's snapshot, does not keep the others waiting.
     fn replace(&mut self, replacement: Option<Replacement>) {
         self.commit(false);
         let (mut state, mut epochs) = (None, None);
         if let Some(mut replacement) = replacement {
             let goes_back = matches!(replacement, Replacement::GoBack);
+            let mut has_failed = false;
             let done = self.until_it_works("the history", |writer| {
                 let Self { hub, snap_disk, log, .. } = writer;
                 let _removing = hub.removing.lock();
                 match history::replace(&hub.config, &**snap_disk, log, &mut replacement) {
                     Err(error @ StoreError::CutTooFar { .. }) => Ok(Err(error)),
-                    result => result.map(Ok),
+                    Err(error) => {
+                        if !std::mem::replace(&mut has_failed, true) {
+                            hub.mailbox.send(Message::LogFailed);
+                        }
+                        Err(error)
+                    }
+                    Ok(state) => Ok(Ok(state)),
                 }
             });
+            if has_failed && done.is_some() {
+                self.hub.mailbox.send(Message::LogRecovered);
+            }
             match done {
                 Some(Ok(replaced)) => {
                     self.last = replaced.tree.last_zxid();

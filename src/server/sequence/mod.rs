@@ -28,7 +28,7 @@ pub(crate) use address::{conn_id, place_of, worker_of};
 pub(crate) use feeder::Feeder;
 pub(crate) use fill::Fill;
 pub(crate) use hub::{HEARD_MAX_BYTES, Hub, READ_ONLY, Standing, WorkerPort};
-pub(crate) use load::{Disks, Loaded, VERSION_DIR, load, open_disks};
+pub(crate) use load::{Disks, Loaded, VERSION_DIR, load, open_disks, tree_options};
 pub(crate) use log_queue::LogQueue;
 pub(crate) use log_writer::LogWriter;
 pub(crate) use mailbox::{Mailbox, Message};

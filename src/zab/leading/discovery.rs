@@ -138,7 +138,9 @@ impl Discovery {
 
     pub(super) fn advance(&mut self, shared: &mut Shared, learners: &mut Learners) -> Option<Sync> {
         match self.step {
-            Step::Gathering if shared.quorums().are_met_by(&self.registered) => {
+            Step::Gathering
+                if shared.quorums().are_met_by(&self.registered) && self.epoch <= Zxid::EPOCH_MAX =>
+            {
                 self.step = Step::Promising;
                 shared.store_accepted_epoch(self.epoch);
             }

@@ -10,7 +10,7 @@ mod discovery;
 mod sync;
 
 use super::{
-    Action, Failure, Link, Tally,
+    Action, Failure, Link, Refusal, Tally,
     learners::{Learner, Learners, Said},
     quorum::Members,
     shared::Shared,
@@ -112,6 +112,9 @@ impl Leading {
         if self.is_stopped() && now_ms >= *self.waits_until_ms.get_or_insert(now_ms + shared.options.sync_ms)
         {
             return Err(Failure::HandedOver);
+        }
+        if self.serves() && !self.is_stopped() && !shared.is_replacing() && self.next_zxid(shared).is_none() {
+            return Err(Failure::EpochExhausted);
         }
         for link in self.learners.lost(shared, now_ms) {
             shared.act(Action::HangUp(link));
@@ -216,6 +219,10 @@ impl Leading {
         let counts = learner.counts(shared);
         match said {
             Said::Registered(info) => {
+                if info.accepted_epoch >= Zxid::EPOCH_MAX {
+                    // None can begin behind it.
+                    return Err(Failure::Learner(Refusal::LastEpoch(info.sid)));
+                }
                 if let Some(epoch) = self.phase.epoch()
                     && info.accepted_epoch > epoch
                     && counts

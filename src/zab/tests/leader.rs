@@ -200,6 +200,19 @@ fn a_voter_that_has_promised_a_later_epoch_makes_one_begin() {
     assert!(script.done().contains(&Action::Resign(Failure::LaterPromise { sid: ServerId(2), accepted: 7 })));
 }
 
+/// None could begin behind the last one there is.
+#[test]
+fn whoever_has_promised_the_last_epoch_is_sent_away() {
+    let mut script = elected(zxid(1, 5));
+    script.tell(Event::Arrived(Link(2)));
+    script.learner_says(
+        2,
+        ToLeader::Info(LearnerInfo { accepted_epoch: Zxid::EPOCH_MAX, config_version: None, ..info(2) }),
+    );
+    let refused = Action::Refused(Link(2), Refusal::LastEpoch(ServerId(2)));
+    assert_eq!(script.done(), [refused, Action::HangUp(Link(2))]);
+}
+
 #[test]
 fn a_leader_without_a_quorum_gives_up_at_once() {
     let mut script = established(zxid(1, 5));
@@ -246,8 +259,12 @@ fn an_epoch_ends_before_its_numbers_do() {
     let mut script = established(zxid(1, 5));
     script.zab.shared.given = Zxid(zxid(EPOCH, 0).0 + 0xffff_fffe);
     assert_eq!(script.zab.next_zxid(), None);
-    let actions = script.zab.propose(0, txn("one too many"));
+    let mut proposing = Script { zab: script.zab.clone(), ..established(zxid(1, 5)) };
+    let actions = proposing.zab.propose(0, txn("one too many"));
     assert!(actions.contains(&Action::Resign(Failure::EpochExhausted)));
+    // Nor does an operator's snapshot wait for somebody else to notice.
+    script.wait(100);
+    assert!(script.done().contains(&Action::Resign(Failure::EpochExhausted)));
 }
 
 #[test]

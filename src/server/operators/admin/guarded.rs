@@ -2,7 +2,9 @@
 
 use super::{AdminDesk, Asked, Sent, body::Body, elapsed};
 use crate::{
+    config::Config,
     levels,
+    recovery::Rebuild,
     server::{
         clock,
         figures::{Basic, Count},
@@ -12,20 +14,14 @@ use crate::{
             host,
             upload::Upload,
         },
-        sequence::{Hub, Message},
+        sequence::{Hub, Message, tree_options},
     },
     session::ConnId,
-    storage::{
-        Compression, ReceivedSnapshot, SnapshotError, SnapshotName, SnapshotVisitor, StoreError,
-        read_snapshot,
-    },
+    storage::{Compression, ReceivedSnapshot, SnapshotError, SnapshotName, StoreError, load_alone},
     topics,
     zab::Role,
 };
-use oxkeeper_codec::{
-    ServerId, SessionId, Zxid,
-    records::{Acl, DataNode},
-};
+use oxkeeper_codec::{ServerId, Zxid};
 use parking_lot::Mutex;
 use serde::Deserialize;
 use std::{
@@ -38,6 +34,9 @@ use std::{
     },
     time::{Duration, Instant},
 };
+
+/// Whoever leads behind a snapshot begins a later epoch than its last, and there is an end to those.
+const LATEST_EPOCH: i64 = Zxid::EPOCH_MAX / 2;
 
 /// Once in a while.
 #[derive(Debug)]
@@ -148,6 +147,8 @@ enum NotRestored {
         "the snapshot does not say its last transaction: it was written with serializeLastProcessedZxid.enabled=false"
     )]
     NoZxid,
+    #[error("the snapshot's last transaction is {0}: too few epochs would be left behind it")]
+    TooLate(Zxid),
     #[error("the server stops or leads no more, or another restore is under way")]
     NotNow,
     #[error(transparent)]
@@ -164,8 +165,7 @@ fn restore_from(hub: &Hub, upload: &Upload) -> Result<Zxid, NotRestored> {
     }
     let name = upload.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
     let file = hub.snap_disk.read(&name)?;
-    let (zxid, compression) = looked_through(&file)?;
-    let snapshot = SnapshotName { zxid, compression };
+    let snapshot = looked_through(&hub.config, &file)?;
     let received = match role {
         None => ReceivedSnapshot::of_file(Arc::clone(&hub.snap_disk), snapshot, name),
         // It will be another transaction there.
@@ -177,24 +177,13 @@ fn restore_from(hub: &Hub, upload: &Upload) -> Result<Zxid, NotRestored> {
     receiver.recv().map_err(|_| NotRestored::NotNow)
 }
 
-/// Reads all of it, so that what is damaged is refused before anything is touched.
-fn looked_through(file: &[u8]) -> Result<(Zxid, Compression), NotRestored> {
-    let compression = Compression::of_content(file);
-    let tail = read_snapshot(file, compression, &mut Nobody).map_err(NotRestored::NotWhole)?;
-    tail.last_zxid.map(|zxid| (zxid, compression)).ok_or(NotRestored::NoZxid)
-}
-
-/// Takes nothing of a snapshot.
-struct Nobody;
-
-impl SnapshotVisitor for Nobody {
-    type Preparer = ();
-    fn preparer(&self) {}
-    fn session(&mut self, _: SessionId, _: i32) {}
-    fn acl(&mut self, _: i64, _: Vec<Acl>) {}
-    fn node(&mut self, _: &str, _: DataNode<'_>, (): ()) -> Result<(), String> {
-        Ok(())
-    }
+/// Makes a tree of it, as a start does, so that what no server would start with is refused before anything is touched.
+fn looked_through(config: &Config, file: &[u8]) -> Result<SnapshotName, NotRestored> {
+    let mut name = SnapshotName { zxid: Zxid::ZERO, compression: Compression::of_content(file) };
+    let mut rebuild = Rebuild::new(tree_options(config));
+    let tail = load_alone(file, name, &mut rebuild).map_err(NotRestored::NotWhole)?;
+    name.zxid = tail.last_zxid.ok_or(NotRestored::NoZxid)?;
+    if (0..=LATEST_EPOCH).contains(&name.zxid.epoch()) { Ok(name) } else { Err(NotRestored::TooLate(name.zxid)) }
 }
 
 /// What is asked of `shed_connections`.

@@ -235,7 +235,12 @@ impl Sequencer {
     }
 
     fn message(&mut self, message: Message) {
-        let Some(message) = self.unless_restoring(message) else { return };
+        if let Some(message) = self.unless_restoring(message) {
+            self.take_in(message);
+        }
+    }
+
+    fn take_in(&mut self, message: Message) {
         let event = match message {
             Message::Requests(requests, _) => Event::Requests(requests),
             Message::Disconnected { session, conn, heard_ms } => {

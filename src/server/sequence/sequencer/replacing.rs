@@ -78,6 +78,10 @@ impl Sequencer {
             let whose = if epochs.is_some() { "that of the disk" } else { "the leader's" };
             tracing::info!(target: topics::PEERS, zxid = %last, znodes = tree.node_count(), "the history was replaced by {whose}");
         }
+        if history.state.is_some() {
+            // What an operator has given may be lost with that: nobody is told that it is there.
+            self.restored = None;
+        }
         self.begin_with(history);
     }
 
@@ -103,11 +107,9 @@ impl Sequencer {
         let is_alone = self.member.is_none();
         let mut guard = self.tree.write();
         let old = std::mem::replace(guard.tree(), *tree);
-        if is_alone {
-            for (index, shard) in guard.shards.iter_mut().enumerate() {
-                shard.inbox.push(Item::Restored);
-                self.hub.workers[index].notify.notify_one();
-            }
+        for (index, shard) in guard.shards.iter_mut().enumerate() {
+            shard.inbox.push(Item::Restored);
+            self.hub.workers[index].notify.notify_one();
         }
         drop(guard);
         drop(old);

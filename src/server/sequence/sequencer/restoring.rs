@@ -61,15 +61,19 @@ impl Sequencer {
     }
 
     /// Has the log writer install it once all that clients have asked before is answered, and nobody writes a snapshot. Whoever leads no
-    /// more does not begin it.
+    /// more does not begin it, and lets nobody wait for one that was begun: its disk may be failing.
     pub(super) fn restore_when_idle(&mut self) {
         // Asked in every turn.
-        if self.restoring.as_ref().is_none_or(Restoring::is_begun) {
-            return;
-        }
+        let Some(is_begun) = self.restoring.as_ref().map(Restoring::is_begun) else { return };
         if !self.may_restore() {
-            let held = self.restoring.take().map(|it| it.held);
-            return held.into_iter().flatten().for_each(|message| self.message(message));
+            let held = self.restoring.as_mut().map(|it| std::mem::take(&mut it.held));
+            if !is_begun {
+                self.restoring = None;
+            }
+            held.into_iter().flatten().for_each(|message| self.take_in(message));
+        }
+        if is_begun || self.restoring.is_none() {
+            return;
         }
         let is_idle = self.node.queued() == 0 && self.snapshot == Stage::None && self.looking.is_none();
         let place = self.member.as_ref().map(|member| member.zab.restores_at());
@@ -110,7 +114,7 @@ impl Sequencer {
             // Who has asked may have gone.
             _ = asker.send(last);
         }
-        held.into_iter().for_each(|message| self.message(message));
+        held.into_iter().for_each(|message| self.take_in(message));
     }
 
     /// This member leads again: a quorum has what an operator has given.
