@@ -153,7 +153,9 @@ pub enum Refusal {
         last_zxid: Zxid,
     },
     /// It says that it has promised the last epoch there is, behind which nobody can lead.
-    #[error("server {0} says that it has promised the last epoch there is: its file acceptedEpoch is damaged")]
+    #[error(
+        "server {0} says that it has promised the last epoch there is: its file acceptedEpoch is damaged"
+    )]
     LastEpoch(ServerId),
     /// A packet that has no meaning now.
     #[error("{packet:?} in {phase}")]

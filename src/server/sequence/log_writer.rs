@@ -42,6 +42,8 @@ pub(crate) struct LogWriter {
     last: Zxid,
     /// Where the history on the disk ends, while this member observes without a disk.
     kept: Option<Zxid>,
+    /// The server stops, and an epoch was not stored: no history comes that relies on it.
+    gave_up: bool,
     warn_after: Duration,
     /// Entries in one sync (`maxBatchSize`).
     max_batch: usize,
@@ -62,7 +64,8 @@ impl LogWriter {
         let max_batch = hub.config.batching.max_batch_size.and_then(|size| usize::try_from(size).ok());
         let max_batch = max_batch.unwrap_or(usize::MAX);
         let flushed = clock::now();
-        Self { hub, queue, sequencing, log, snap_disk, last, kept: None, warn_after, max_batch, flushed }
+        let (kept, gave_up) = (None, false);
+        Self { hub, queue, sequencing, log, snap_disk, last, kept, gave_up, warn_after, max_batch, flushed }
     }
 
     /// Runs until it is told to stop.
@@ -193,8 +196,9 @@ impl LogWriter {
             None => file.store(&*writer.snap_disk, epoch),
             Some(kept) => Epochs::read(&*writer.snap_disk, kept)?.settle(&*writer.snap_disk),
         });
-        if stored.is_some() {
-            self.tell(Message::EpochStored(file, epoch));
+        match stored {
+            Some(()) => self.tell(Message::EpochStored(file, epoch)),
+            None => self.gave_up = true,
         }
     }
 
@@ -227,6 +231,9 @@ impl LogWriter {
     /// Makes the history that of the leader, or of the files. A disk that fails in it is told as one that takes no entry: whoever leads,
     /// and is to have an operator's snapshot, does not keep the others waiting.
     fn replace(&mut self, replacement: Option<Replacement>) {
+        if self.gave_up {
+            return;
+        }
         self.commit(false);
         let (mut state, mut epochs) = (None, None);
         if let Some(mut replacement) = replacement {

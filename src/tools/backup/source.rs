@@ -187,7 +187,14 @@ impl Source {
         let fetched =
             self.named()?.into_iter().map(|name| name.zxid).filter(|&zxid| zxid > end.zxid).collect();
         let cursor = LogCursor::open(Arc::clone(&self.logs), end.zxid)?;
-        Ok(History { cursor, end, last: end.zxid, is_met: end.txn.is_none(), fetched })
+        Ok(History {
+            cursor,
+            end,
+            last: end.zxid,
+            is_met: end.txn.is_none(),
+            is_logged: end.zxid.counter() == 0,
+            fetched,
+        })
     }
 }
 
@@ -198,6 +205,8 @@ pub(super) struct History<'e> {
     last: Zxid,
     /// Whether its last transaction was seen, or what follows on it.
     is_met: bool,
+    /// Whether a log has it: what begins an epoch follows on anything, also on what a snapshot has taken the place of.
+    is_logged: bool,
     /// Snapshots behind it whose transaction has not come yet. Where it never comes, a leader has sent them in the place of all that was.
     fetched: Vec<Zxid>,
 }
@@ -210,6 +219,7 @@ impl History<'_> {
     ) -> Result<(), Parted> {
         while let Some(entry) = self.cursor.next_entry()? {
             let found = entry.zxid;
+            self.is_logged |= found == self.end.zxid;
             if found == self.end.zxid && !self.is_met {
                 let is_same = self.end.txn.as_ref().is_none_or(|txn| txn == entry.body);
                 if !is_same && entry.op != OpCode::ERROR {
@@ -233,8 +243,14 @@ impl History<'_> {
             if let Some(zxid) = self.fetched.iter().find(|&&zxid| zxid < found) {
                 return Err(Parted::Gone(format!("a leader has sent a snapshot of {zxid}")));
             }
+            if !self.is_logged && found.epoch() > self.end.zxid.epoch() {
+                return Err(Parted::Gone(format!(
+                    "no log has {} any more, and {found} begins an epoch: a snapshot may have come between",
+                    self.end.zxid
+                )));
+            }
             // Logs that begin right behind the end will do.
-            self.is_met = true;
+            (self.is_met, self.is_logged) = (true, true);
             if !take(&entry)? {
                 return Ok(());
             }
@@ -259,4 +275,59 @@ impl History<'_> {
 /// When a transaction was made, in ms since 1970 by the clock of its leader.
 pub(super) fn time_of(entry: &Entry<'_>) -> i64 {
     TxnHeader::from_slice(entry.body).map_or(0, |header| header.time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::{LogOptions, TxnLog};
+    use oxkeeper_codec::{
+        SessionId,
+        records::CreateSessionTxn,
+        txn::{LoggedTxn, Txn},
+    };
+
+    fn opens_session(zxid: Zxid) -> Vec<u8> {
+        let header =
+            TxnHeader { client_id: SessionId(1), cxid: 0, zxid, time: 0, op: OpCode::CREATE_SESSION };
+        let mut body = Vec::new();
+        let txn = Txn::CreateSession(CreateSessionTxn { time_out: 1000 });
+        LoggedTxn { header, txn, digest: None }.encode(&mut body);
+        body
+    }
+
+    /// A log file for each of these.
+    fn logs(files: &[&[(i64, i64)]]) -> (tempfile::TempDir, Source) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let disk = Arc::new(RealDisk::open(dir.path()).expect("it is there"));
+        for numbers in files {
+            let mut log = TxnLog::new(disk.clone(), LogOptions::default(), Vec::new());
+            for &(epoch, counter) in *numbers {
+                let zxid = Zxid(Zxid::begin_of(epoch).0 + counter);
+                log.append(zxid, &opens_session(zxid)).expect("an entry");
+            }
+            log.close().expect("nothing fails");
+        }
+        drop(disk);
+        let source = Source::open(dir.path(), dir.path()).expect("nobody else has it");
+        (dir, source)
+    }
+
+    /// Whoever has restored a snapshot since, and purged what was before, has nothing else that tells of it.
+    #[test]
+    fn an_epoch_follows_on_an_end_that_a_log_has() {
+        let zxid = Zxid(Zxid::begin_of(1).0 + 3);
+        let body = opens_session(zxid);
+        for txn in [Some(body), None] {
+            let end = End { zxid, txn };
+            let behind = |files: &[&[(i64, i64)]]| {
+                let (_dir, source) = logs(files);
+                source.behind(&end)
+            };
+            let follows = |files| matches!(behind(files), Ok(Some(Piece { txns: 2, .. })));
+            assert!(follows(&[&[(1, 2), (1, 3)], &[(2, 1), (2, 2)]]));
+            assert!(follows(&[&[(1, 4), (2, 1)]]), "it begins right behind");
+            assert!(matches!(behind(&[&[(2, 1), (2, 2)]]), Err(Parted::Gone(_))));
+        }
+    }
 }

@@ -183,7 +183,11 @@ fn looked_through(config: &Config, file: &[u8]) -> Result<SnapshotName, NotResto
     let mut rebuild = Rebuild::new(tree_options(config));
     let tail = load_alone(file, name, &mut rebuild).map_err(NotRestored::NotWhole)?;
     name.zxid = tail.last_zxid.ok_or(NotRestored::NoZxid)?;
-    if (0..=LATEST_EPOCH).contains(&name.zxid.epoch()) { Ok(name) } else { Err(NotRestored::TooLate(name.zxid)) }
+    if (0..=LATEST_EPOCH).contains(&name.zxid.epoch()) {
+        Ok(name)
+    } else {
+        Err(NotRestored::TooLate(name.zxid))
+    }
 }
 
 /// What is asked of `shed_connections`.

@@ -15,12 +15,13 @@ use super::{
         mailbox::Message,
     },
     Sequencer,
+    ensemble::Member,
     snapshot::Stage,
 };
 use crate::{
     storage::ReceivedSnapshot,
     topics,
-    zab::{self, Role},
+    zab::{self, Members, Role},
 };
 use oxkeeper_codec::Zxid;
 use std::sync::mpsc::Sender;
@@ -82,10 +83,23 @@ impl Sequencer {
         }
         let Some(mut received) = self.restoring.as_mut().and_then(|it| it.received.take()) else { return };
         if let Some(place) = place.flatten() {
+            self.tell_absent();
             self.zab(zab::Event::Restoring(received.zxid().epoch()));
             received.becomes(place);
         }
         self.log.replace(Some(Replacement::Install(received, None)));
+    }
+
+    /// Says who has to be looked after: an official server keeps its logs where a snapshot takes the place of what they have, and leads whoever
+    /// comes back on from there, past the snapshot.
+    fn tell_absent(&self) {
+        let Some(Member { zab, .. }) = &self.member else { return };
+        let synced = zab.synced_followers();
+        let absent: Members =
+            zab.ensemble().current().participants().filter(|sid| !synced.contains(sid)).collect();
+        if !absent.is_empty() {
+            tracing::warn!(target: topics::DATA, ?absent, "an operator's snapshot takes the place of all data while members are away: where an official server may lead when one of them comes back, empty its version-2 before");
+        }
     }
 
     /// What clients ask during a restore waits for its end.
