@@ -447,7 +447,7 @@ fn shared(
         learners: Arc::default(),
         standing: Mutex::new(config.ensemble.as_ref().map(|_| Standing::NEW)),
         membership: Mutex::new(config.ensemble.as_ref().map(|ensemble| ensemble.membership.clone())),
-        removing: Mutex::default(),
+        replacements: Mutex::default(),
         membership_changed: Notify::new(),
         config,
     })

@@ -55,6 +55,20 @@ impl PurgePlan {
     pub const fn is_empty(&self) -> bool {
         self.snapshots.is_empty() && self.logs.is_empty()
     }
+
+    /// Removes what may go, the oldest first.
+    ///
+    /// # Errors
+    /// The disk fails; what is left may be removed at the next time.
+    pub fn carry_out(&self, snap_disk: &dyn Disk, log_disk: &dyn Disk) -> Result<(), StoreError> {
+        // Logs first: a snapshot without its logs is only slower to start from, never wrong.
+        for (disk, names) in [(log_disk, &self.logs), (snap_disk, &self.snapshots)] {
+            for name in names {
+                remove(disk, name)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Removes what is no longer needed, the oldest first. Returns what was removed.
@@ -63,12 +77,7 @@ impl PurgePlan {
 /// The disk fails; what is left may be removed at the next time.
 pub fn purge(snap_disk: &dyn Disk, log_disk: &dyn Disk, keep: usize) -> Result<PurgePlan, StoreError> {
     let plan = begin_purge(snap_disk, log_disk, keep)?;
-    // Logs first: a snapshot without its logs is only slower to start from, never wrong.
-    for (disk, names) in [(log_disk, &plan.logs), (snap_disk, &plan.snapshots)] {
-        for name in names {
-            remove(disk, name)?;
-        }
-    }
+    plan.carry_out(snap_disk, log_disk)?;
     Ok(plan)
 }
 

@@ -84,8 +84,9 @@ pub(crate) struct Hub {
     pub(crate) standing: Mutex<Option<Standing>>,
     /// The members as they are now; `None`: it is alone.
     pub(crate) membership: Mutex<Option<Membership>>,
-    /// Held while files of the history are removed: what a purge has planned is not true any more behind a replacement.
-    pub(crate) removing: Mutex<()>,
+    /// How often the history was to be replaced. Held while its files are removed or replaced: what a purge has planned is not true any more
+    /// behind a replacement.
+    pub(crate) replacements: Mutex<u64>,
     /// They are others: wakes whoever keeps the client port.
     pub(crate) membership_changed: Notify,
 }

@@ -241,7 +241,8 @@ impl LogWriter {
             let mut has_failed = false;
             let done = self.until_it_works("the history", |writer| {
                 let Self { hub, snap_disk, log, .. } = writer;
-                let _removing = hub.removing.lock();
+                let mut replacements = hub.replacements.lock();
+                *replacements += 1;
                 match history::replace(&hub.config, &**snap_disk, log, &mut replacement) {
                     Err(error @ StoreError::CutTooFar { .. }) => Ok(Err(error)),
                     Err(error) => {

@@ -11,7 +11,9 @@ use crate::{
         clock,
         figures::{Basic, Count},
     },
-    storage::{Compression, Disk, SnapshotTail, SnapshotWriter, StoreError, ZxidDigest, purge},
+    storage::{
+        Compression, Disk, PurgePlan, SnapshotTail, SnapshotWriter, StoreError, ZxidDigest, begin_purge,
+    },
     topics,
     tree::Snapshotter,
 };
@@ -208,8 +210,7 @@ impl SnapshotThread {
 
     fn purge(&self) {
         let keep = usize::try_from(self.hub.config.storage.purge_retain_count).unwrap_or(usize::MAX);
-        let _removing = self.hub.removing.lock();
-        match purge(&*self.snap_disk, &*self.log_disk, keep) {
+        match self.plan_and_purge(keep) {
             Ok(plan) if plan.is_empty() => {}
             Ok(plan) => {
                 tracing::info!(target: topics::DATA, snapshots = plan.snapshots.len(), logs = plan.logs.len(), "purged")
@@ -218,5 +219,18 @@ impl SnapshotThread {
                 tracing::error!(target: topics::DATA, %error, "old snapshots and logs could not be purged")
             }
         }
+    }
+
+    /// Whoever replaces the history does not wait for the plan, for which snapshots may have to be unpacked; a plan that one has overtaken is
+    /// left to the next purge.
+    fn plan_and_purge(&self, keep: usize) -> Result<PurgePlan, StoreError> {
+        let before = *self.hub.replacements.lock();
+        let plan = begin_purge(&*self.snap_disk, &*self.log_disk, keep)?;
+        let replacements = self.hub.replacements.lock();
+        if *replacements != before {
+            return Ok(PurgePlan::default());
+        }
+        plan.carry_out(&*self.snap_disk, &*self.log_disk)?;
+        Ok(plan)
     }
 }
