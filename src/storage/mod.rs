@@ -40,7 +40,7 @@ mod snapshot_source;
 mod snapshot_writer;
 mod tail;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod told;
 mod truncate;
 

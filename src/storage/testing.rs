@@ -1,4 +1,4 @@
-//! What the tests of storage share: transactions, a small tree as sink, whole directories in memory.
+//! What the tests of storage, and of what relies on it, share: transactions, a small tree as sink, whole directories in memory.
 //!
 //! Only compiled for tests.
 
@@ -9,10 +9,19 @@ use super::{
 use bytes::Bytes;
 use oxkeeper_codec::{
     ByteStr, Encode, OpCode, Perms, SessionId, Zxid,
-    records::{Acl, CreateTxn, DataNode, Id, StatPersisted, TxnDigest, TxnHeader},
+    records::{Acl, CreateSessionTxn, CreateTxn, DataNode, Id, StatPersisted, TxnDigest, TxnHeader},
     txn::{LoggedTxn, Txn},
 };
 use std::{collections::BTreeMap, sync::Arc};
+
+/// A transaction that opens session 1, as it is logged.
+pub(crate) fn opens_session(zxid: Zxid) -> Vec<u8> {
+    let header = TxnHeader { client_id: SessionId(1), cxid: 0, zxid, time: 0, op: OpCode::CREATE_SESSION };
+    let txn = Txn::CreateSession(CreateSessionTxn { time_out: 1000 });
+    let mut body = Vec::new();
+    LoggedTxn { header, txn, digest: None }.encode(&mut body);
+    body
+}
 
 /// A transaction that creates `/n<zxid>` with so much data.
 pub(super) fn txn(zxid: i64, data_len: usize) -> LoggedTxn {

@@ -55,12 +55,8 @@ fn read_again(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::{EpochFile, Epochs, LogOptions, MemoryDisk};
-    use oxkeeper_codec::{
-        OpCode, SessionId, Zxid,
-        records::{CreateSessionTxn, TxnHeader},
-        txn::{LoggedTxn, Txn},
-    };
+    use crate::storage::{EpochFile, Epochs, LogOptions, MemoryDisk, testing::opens_session};
+    use oxkeeper_codec::Zxid;
     use std::{path::Path, sync::Arc};
 
     /// What an official server has left.
@@ -75,15 +71,6 @@ mod tests {
             }
         }
         disk
-    }
-
-    fn opens_session(zxid: Zxid) -> Vec<u8> {
-        let header =
-            TxnHeader { client_id: SessionId(1), cxid: 0, zxid, time: 0, op: OpCode::CREATE_SESSION };
-        let txn = Txn::CreateSession(CreateSessionTxn { time_out: 1000 });
-        let mut body = Vec::new();
-        LoggedTxn { header, txn, digest: None }.encode(&mut body);
-        body
     }
 
     /// An observer without a disk that gets a vote: it had more in memory, and logs what comes from here on behind what its disk has.

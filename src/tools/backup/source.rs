@@ -280,21 +280,7 @@ pub(super) fn time_of(entry: &Entry<'_>) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::{LogOptions, TxnLog};
-    use oxkeeper_codec::{
-        SessionId,
-        records::CreateSessionTxn,
-        txn::{LoggedTxn, Txn},
-    };
-
-    fn opens_session(zxid: Zxid) -> Vec<u8> {
-        let header =
-            TxnHeader { client_id: SessionId(1), cxid: 0, zxid, time: 0, op: OpCode::CREATE_SESSION };
-        let mut body = Vec::new();
-        let txn = Txn::CreateSession(CreateSessionTxn { time_out: 1000 });
-        LoggedTxn { header, txn, digest: None }.encode(&mut body);
-        body
-    }
+    use crate::storage::{LogOptions, TxnLog, testing::opens_session};
 
     /// A log file for each of these.
     fn logs(files: &[&[(i64, i64)]]) -> (tempfile::TempDir, Source) {
