@@ -13,6 +13,7 @@ import signal
 import socket
 import ssl
 import struct
+import subprocess
 import sys
 import tempfile
 import threading
@@ -25,6 +26,7 @@ from certs import Authority  # noqa: E402
 from members import OXKEEPER, Cases, Ensemble, Member, by_itself, free_ports, http_to, judged, need, until  # noqa: E402
 
 OFFICIAL = "3.9.5"
+TOOL = os.environ.get("OXKEEPER", os.path.join(HERE, "..", "..", "target", "release", "oxkeeper"))
 os.environ["ADMIN"] = "true"
 SUPER = "super:xQJmxLMiHGwaqBvst5y6rkB6HQs="                          # super:admin
 COMMANDS = """configuration conf config connection_stat_reset crst connections cons dirs dump environment env envi get_trace_mask gtmk hash
@@ -307,12 +309,23 @@ def restores(ensemble, seed):
         last = answer.json()["last_zxid"]
         ensemble.serve()
         have(ensemble, expected, last)
-        # Nobody forgets it.
+        # Nobody forgets it, and it can be backed up at each of them.
         for m in ensemble:
             m.kill()
+            backed_up(m)
         ensemble.start()
         have(ensemble, expected, last)
         ensemble.lead(leader)
+
+
+def backed_up(m):
+    """What its files have is taken, and a state of it is made again."""
+    to = os.path.join(m.data, "..", "backups-%s-%d" % (os.path.basename(m.data), time.monotonic_ns()))
+    for args in (["take", m.data, to], ["verify", to]):
+        done = subprocess.run([TOOL, "backup", *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+        need(done.returncode == 0, "%r: backup %s: %s" % (m, args[0], done.stdout[-300:]))
+    done = subprocess.run([TOOL, "restore", to, to + "-again"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+    need(done.returncode == 0, "%r: restore: %s" % (m, done.stdout[-300:]))
 
 
 def goes_wrong(ensemble):

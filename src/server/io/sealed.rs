@@ -124,10 +124,12 @@ impl Sealed {
         let mut taken = 0;
         let opened = self.open_whole(bytes, &mut taken, plain);
         if opened.is_err() {
-            // Asked once more, it gives its alert out.
-            let alert = self.tls.process_tls_records(&mut bytes[taken..]).state;
-            if let Ok(ConnectionState::EncodeTlsData(alert)) = alert {
-                encode(alert, &mut self.outgoing);
+            // It gives its alert out, behind what it had to say before, and is not to look at the rest again.
+            while self.tls.wants_write()
+                && let Ok(ConnectionState::EncodeTlsData(data)) =
+                    self.tls.process_tls_records(&mut bytes[taken..]).state
+            {
+                encode(data, &mut self.outgoing);
             }
             self.failed = true;
             return opened;

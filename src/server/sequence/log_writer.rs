@@ -192,10 +192,23 @@ impl LogWriter {
     fn store_epoch(&mut self, file: EpochFile, epoch: i64) {
         self.commit(false);
         let behind = self.kept.filter(|&kept| kept < self.last && file == EpochFile::Current);
-        let stored = self.until_it_works(file.name(), |writer| match behind {
-            None => file.store(&*writer.snap_disk, epoch),
-            Some(kept) => Epochs::read(&*writer.snap_disk, kept)?.settle(&*writer.snap_disk),
+        let mut has_failed = false;
+        let stored = self.until_it_works(file.name(), |writer| {
+            let stored = match behind {
+                None => file.store(&*writer.snap_disk, epoch),
+                Some(kept) => {
+                    Epochs::read(&*writer.snap_disk, kept).and_then(|it| it.settle(&*writer.snap_disk))
+                }
+            };
+            // A leader that promises for an operator's snapshot keeps the others waiting no more than for the snapshot.
+            if stored.is_err() && !std::mem::replace(&mut has_failed, true) {
+                writer.hub.mailbox.send(Message::LogFailed);
+            }
+            stored
         });
+        if has_failed && stored.is_some() {
+            self.hub.mailbox.send(Message::LogRecovered);
+        }
         match stored {
             Some(()) => self.tell(Message::EpochStored(file, epoch)),
             None => self.gave_up = true,
@@ -246,7 +259,8 @@ impl LogWriter {
                 match history::replace(&hub.config, &**snap_disk, log, &mut replacement) {
                     Err(error @ StoreError::CutTooFar { .. }) => Ok(Err(error)),
                     Err(error) => {
-                        if !std::mem::replace(&mut has_failed, true) {
+                        // Nobody could take over from a server that is alone.
+                        if hub.config.ensemble.is_some() && !std::mem::replace(&mut has_failed, true) {
                             hub.mailbox.send(Message::LogFailed);
                         }
                         Err(error)

@@ -225,11 +225,13 @@ impl SnapshotThread {
     /// left to the next purge.
     fn plan_and_purge(&self, keep: usize) -> Result<PurgePlan, StoreError> {
         let before = *self.hub.replacements.lock();
-        let plan = begin_purge(&*self.snap_disk, &*self.log_disk, keep)?;
+        let plan = begin_purge(&*self.snap_disk, &*self.log_disk, keep);
         let replacements = self.hub.replacements.lock();
         if *replacements != before {
+            // Files may have gone meanwhile, which is no fault.
             return Ok(PurgePlan::default());
         }
+        let plan = plan?;
         plan.carry_out(&*self.snap_disk, &*self.log_disk)?;
         Ok(plan)
     }

@@ -184,15 +184,17 @@ impl Source {
 
     /// Goes through the transactions behind this end.
     pub(super) fn history<'e>(&self, end: &'e End) -> Result<History<'e>, Parted> {
-        let fetched =
-            self.named()?.into_iter().map(|name| name.zxid).filter(|&zxid| zxid > end.zxid).collect();
+        let named: Vec<Zxid> = self.named()?.into_iter().map(|name| name.zxid).collect();
+        // A snapshot that is there has all behind it: the oldest are purged first.
+        let is_base = end.txn.is_none() && named.contains(&end.zxid);
+        let fetched = named.into_iter().filter(|&zxid| zxid > end.zxid).collect();
         let cursor = LogCursor::open(Arc::clone(&self.logs), end.zxid)?;
         Ok(History {
             cursor,
             end,
             last: end.zxid,
             is_met: end.txn.is_none(),
-            is_logged: end.zxid.counter() == 0,
+            is_logged: end.zxid.counter() == 0 || is_base,
             fetched,
         })
     }
@@ -315,5 +317,20 @@ mod tests {
             assert!(follows(&[&[(1, 4), (2, 1)]]), "it begins right behind");
             assert!(matches!(behind(&[&[(2, 1), (2, 2)]]), Err(Parted::Gone(_))));
         }
+    }
+
+    /// A chain begins with a snapshot, whose own transaction no log has to have: behind a restore, none has.
+    #[test]
+    fn an_epoch_follows_on_a_snapshot_that_is_there() {
+        let end = End { zxid: Zxid(Zxid::begin_of(1).0 + 3), txn: None };
+        let (dir, source) = logs(&[&[(2, 1), (2, 2)]]);
+        let put = |counter: i64| {
+            let name = format!("snapshot.{:x}", Zxid::begin_of(1).0 + counter);
+            std::fs::write(dir.path().join(name), b"").expect("a file");
+        };
+        put(3);
+        assert!(matches!(source.behind(&end), Ok(Some(Piece { txns: 2, .. }))));
+        put(4);
+        assert!(matches!(source.behind(&end), Err(Parted::Gone(_))), "a later one took the place of all");
     }
 }

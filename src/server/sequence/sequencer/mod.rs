@@ -200,7 +200,7 @@ impl Sequencer {
             // The answer wakes it.
             Some(_) if !self.node.can_continue_ending() => clock::now() + LOOK_PATIENCE,
             // Time stands still for sessions until it is over.
-            _ if self.restoring.is_some() => clock::now() + LOOK_PATIENCE,
+            _ if self.is_restoring() => clock::now() + LOOK_PATIENCE,
             _ => self.hub.clock.instant_at(self.node.next_tick_ms()),
         };
         let instants = [self.snapshot_deadline(), self.feeds_deadline(), self.member_deadline()];
@@ -331,11 +331,11 @@ impl Sequencer {
 
     fn tick(&mut self) {
         let now = self.hub.clock.now();
-        if self.node.can_continue_ending() && self.restoring.is_none() {
+        if self.node.can_continue_ending() && !self.is_restoring() {
             self.step(Event::Tick { due: Vec::new(), heard: Vec::new() });
             return;
         }
-        if self.looking.is_some() || self.restoring.is_some() || now.elapsed_ms < self.node.next_tick_ms() {
+        if self.looking.is_some() || self.is_restoring() || now.elapsed_ms < self.node.next_tick_ms() {
             return;
         }
         let due = self.node.due_sessions(now);

@@ -57,6 +57,11 @@ impl Sequencer {
         self.restore_when_idle();
     }
 
+    /// Whether time stands still for clients until a restore is over. Those of a leader that leads no more wait for nothing.
+    pub(super) fn is_restoring(&self) -> bool {
+        self.restoring.is_some() && self.may_restore()
+    }
+
     fn may_restore(&self) -> bool {
         self.member.as_ref().is_none_or(|member| member.zab.role() == Role::Leading(true))
     }
